@@ -1,0 +1,70 @@
+import type { TSchema } from 'typebox'
+import type { Validator } from 'typebox/compile'
+import { parseDocument } from 'yaml'
+
+/** A document that is either in order or comes with every problem found in it, each with its path. */
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/** A sentence a person can act on: `/pools/echo-agent/min: must be >= 0`. */
+export type Problem = string
+
+interface CheckOptions<T> {
+  /** What the schema cannot say: relations between fields. Runs only on a document of the right shape. */
+  readonly relations?: (value: T) => readonly Problem[]
+}
+
+/** Parses YAML, applies the schema's defaults and checks it. Never throws on bad input. */
+export function checkYaml<T>(text: string, schema: Validator, options: CheckOptions<T> = {}): Checked<T> {
+  const document = parseDocument(text, { uniqueKeys: true, merge: false })
+  const [syntax] = document.errors
+  if (syntax) return { ok: false, problems: [`not valid YAML: ${syntax.message.split('\n')[0]}`] }
+  let raw: unknown
+  try {
+    // Aliases are bounded: a document of a few lines must not expand to gigabytes.
+    raw = document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    return {
+      ok: false,
+      problems: [`not valid YAML: ${error instanceof Error ? error.message : String(error)}`],
+    }
+  }
+  return checkValue(raw, schema, options)
+}
+
+/** Checks a value that is already parsed; see {@link checkYaml}. */
+export function checkValue<T>(raw: unknown, schema: Validator, options: CheckOptions<T> = {}): Checked<T> {
+  const value = schema.Default(raw)
+  if (!schema.Check(value)) return { ok: false, problems: describeErrors(schema.Errors(value)) }
+  const problems = options.relations?.(value as T) ?? []
+  return problems.length === 0 ? { ok: true, value: value as T } : { ok: false, problems }
+}
+
+type SchemaError = ReturnType<Validator<Record<string, TSchema>, TSchema>['Errors']>[number]
+
+/** One sentence a problem; the noise of unions and of "schema is false" is folded into the sentence that helps. */
+export function describeErrors(errors: readonly SchemaError[]): Problem[] {
+  const problems = new Map<string, Problem>()
+  const add = (path: string, text: string): void => {
+    problems.set(`${path} ${text}`, `${path === '' ? '/' : path}: ${text}`)
+  }
+  const choices = new Map<string, string[]>()
+  for (const error of errors) {
+    const path = error.instancePath
+    const parameters = error.params as Record<string, unknown>
+    if (error.keyword === 'additionalProperties') {
+      for (const key of parameters.additionalProperties as string[])
+        add(`${path}/${key}`, 'is not a known key')
+    } else if (error.keyword === 'const') {
+      choices.set(path, [...(choices.get(path) ?? []), JSON.stringify(parameters.allowedValue)])
+    } else if (error.keyword === 'required') {
+      for (const key of parameters.requiredProperties as string[]) add(`${path}/${key}`, 'is missing')
+    } else if (error.keyword !== 'boolean' && error.keyword !== 'anyOf') {
+      add(path, error.message)
+    }
+  }
+  for (const [path, allowed] of choices) add(path, `must be one of ${allowed.join(', ')}`)
+  if (problems.size === 0) for (const error of errors) add(error.instancePath, error.message)
+  return [...problems.values()]
+}

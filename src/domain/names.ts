@@ -1,0 +1,56 @@
+/** Names that clients, manifests and people rely on (DESIGN: public surface). Change one only with a migration note. */
+
+export const label = {
+  app: 'app',
+  agentType: 'agent-type',
+  session: 'session',
+  managed: 'greenroom.dev/managed',
+  pool: 'greenroom.dev/pool',
+  state: 'greenroom.dev/state',
+} as const
+
+export const annotation = {
+  /** Hash of the pool's template at creation; another value means drift. */
+  templateHash: 'greenroom.dev/template-hash',
+  /** Key ids of the public assign keys that the webhook injected, newest first, comma-separated. */
+  assignKeyIds: 'greenroom.dev/assign-key-ids',
+  /** Version of the policy that shaped the pod. */
+  policyVersion: 'greenroom.dev/policy-version',
+} as const
+
+/** Everything below this prefix is set and changed only by Greenroom's own ServiceAccounts. */
+export const ownedPrefix = 'greenroom.dev/'
+
+export const defaultAppLabel = 'conversational-ai-agent'
+
+/** Namespaces with this label, value `enabled`, are judged by the webhook. */
+export const agentsNamespaceLabel = 'greenroom.dev/agents'
+
+export const configMapName = {
+  pools: 'agent-pools',
+  poolsAccepted: 'agent-pools-accepted',
+  policy: 'agent-policy',
+  policyAccepted: 'agent-policy-accepted',
+  assignKeys: 'greenroom-assign-keys',
+} as const
+
+export const configMapKey = {
+  pools: 'pools.yaml',
+  policy: 'policy.yaml',
+  /** A JWK Set of public Ed25519 keys, newest first. */
+  assignKeys: 'keys.json',
+} as const
+
+/** The container that serves the session, if the pod has more than one. */
+export const agentContainerName = 'agent'
+
+export const agentPort = 8080
+
+/** Environment that the webhook sets on the agent container; values of these names in a pod are always overwritten. */
+export const agentEnv = {
+  assignKeys: 'GREENROOM_ASSIGN_KEYS',
+  podUid: 'GREENROOM_POD_UID',
+  podName: 'GREENROOM_POD_NAME',
+  podIp: 'GREENROOM_POD_IP',
+  agentType: 'GREENROOM_AGENT_TYPE',
+} as const

@@ -1,0 +1,104 @@
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type Checked, checkYaml } from './checked-document.ts'
+
+/**
+ * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets stand
+ * in `agent-policy` alone. Schema, static type and defaults are one declaration.
+ */
+
+const closed = { additionalProperties: false } as const
+
+/** A DNS label: it becomes part of pod names and label values. */
+const agentTypePattern = '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$'
+
+const EnvVar = Type.Object({ name: Type.String({ minLength: 1 }), value: Type.String() }, closed)
+
+const PoolTemplate = Type.Object(
+  {
+    image: Type.String({ minLength: 1, description: 'Image of the agent container, by tag or digest.' }),
+    command: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    args: Type.Optional(Type.Array(Type.String())),
+    env: Type.Optional(Type.Array(EnvVar)),
+    imagePullPolicy: Type.Optional(
+      Type.Union([Type.Literal('Always'), Type.Literal('IfNotPresent'), Type.Literal('Never')]),
+    ),
+  },
+  closed,
+)
+
+const LeaseSpec = Type.Object(
+  {
+    defaultSeconds: Type.Integer({ minimum: 1, default: 60 }),
+    minSeconds: Type.Integer({ minimum: 1, default: 10 }),
+    maxSeconds: Type.Integer({ minimum: 1, default: 3600 }),
+    heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
+      default: 'both',
+    }),
+  },
+  { ...closed, default: {} },
+)
+
+const RefillSpec = Type.Object(
+  {
+    inFlight: Type.Integer({
+      minimum: 1,
+      default: 20,
+      description: 'Most pods that may be warming at once.',
+    }),
+  },
+  { ...closed, default: {} },
+)
+
+export const PoolSpec = Type.Object(
+  {
+    template: PoolTemplate,
+    min: Type.Integer({ minimum: 0, maximum: 100_000, description: 'Idle pods, always.' }),
+    max: Type.Integer({
+      minimum: 0,
+      maximum: 100_000,
+      description: 'Ceiling of idle and claimed pods together.',
+    }),
+    onEmpty: Type.Union([Type.Literal('wait'), Type.Literal('fail')], { default: 'wait' }),
+    waitMs: Type.Integer({ minimum: 0, maximum: 60_000, default: 5_000 }),
+    lease: LeaseSpec,
+    maxSessionSeconds: Type.Integer({ minimum: 1, default: 14_400 }),
+    refill: RefillSpec,
+    frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
+  },
+  closed,
+)
+export type PoolSpec = Static<typeof PoolSpec>
+
+export const PoolsDocument = Type.Object(
+  { pools: Type.Record(Type.String({ pattern: agentTypePattern }), PoolSpec) },
+  closed,
+)
+export type PoolsDocument = Static<typeof PoolsDocument>
+
+const validator = Compile(PoolsDocument)
+
+/** Checks the text of `pools.yaml`; the problems name their paths. */
+export function checkPools(text: string): Checked<PoolsDocument> {
+  return checkYaml<PoolsDocument>(text, validator, { relations: poolRelations })
+}
+
+function poolRelations({ pools }: PoolsDocument): string[] {
+  const problems: string[] = []
+  for (const [agentType, spec] of Object.entries(pools)) {
+    const at = `/pools/${agentType}`
+    if (spec.min > spec.max) problems.push(`${at}/min: ${spec.min} is more than max (${spec.max})`)
+    const { defaultSeconds, minSeconds, maxSeconds } = spec.lease
+    if (minSeconds > maxSeconds)
+      problems.push(`${at}/lease/minSeconds: is more than maxSeconds (${maxSeconds})`)
+    if (defaultSeconds < minSeconds || defaultSeconds > maxSeconds) {
+      problems.push(`${at}/lease/defaultSeconds: must lie between minSeconds and maxSeconds`)
+    }
+    const names = (spec.template.env ?? []).map((variable) => variable.name)
+    for (const name of names) {
+      if (name.startsWith('GREENROOM_'))
+        problems.push(`${at}/template/env: ${name} is set by Greenroom itself`)
+    }
+  }
+  return problems
+}

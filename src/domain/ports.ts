@@ -1,0 +1,201 @@
+import type { AgentPod } from './agent-pod.ts'
+import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
+import type { PoolsDocument } from './pool.ts'
+import type { EndReason, Session, SessionStatus } from './session.ts'
+import type { PodClaim } from './slot.ts'
+
+/** What use cases and controllers need of the world. Adapters implement these; only `main.ts` knows both sides. */
+
+// --- Redis: proposes -------------------------------------------------------------------------------------------------
+
+export type Reservation =
+  | { readonly kind: 'reserved'; readonly podUid: string }
+  | { readonly kind: 'empty' }
+  /** The index is not built (Redis restarted, flushed or unreachable): it says nothing about the pool. */
+  | { readonly kind: 'unknown' }
+  /** A later attempt of the same session has reserved already. */
+  | { readonly kind: 'stale' }
+
+export interface IndexedSlot {
+  readonly podUid: string
+  /** Lower is handed out first. */
+  readonly rank: number
+}
+
+/** The index of ready slots, one per pool, shared by all API replicas. A stale or empty one never doubles a claim. */
+export interface SlotIndex {
+  /** Idempotent per (session, attempt): the same attempt gets the same slot again. */
+  reserve(request: { agentType: string; sessionId: string; attempt: number }): Promise<Reservation>
+  /** The claim is committed: forget the reservation; the slot stays out of the index. */
+  settle(agentType: string, sessionId: string): Promise<void>
+  /** The claim was not made: the reserved slot goes back. */
+  giveBack(agentType: string, sessionId: string): Promise<void>
+  /** These slots must not be handed out again. */
+  drop(agentType: string, podUids: readonly string[]): Promise<void>
+  /** Adds ready, unclaimed slots; those reserved at present stay reserved. */
+  add(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
+  /** Makes the index of a pool equal to `slots` (less those reserved) and marks it as built. */
+  rebuild(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
+  /** Number of slots free to reserve; undefined while the index is unknown. */
+  size(agentType: string): Promise<number | undefined>
+}
+
+/** Wake-ups between processes. May be lost; whoever listens also looks by itself from time to time. */
+export interface WakeBus {
+  publish(wake: Wake): void
+  subscribe(listener: (wake: Wake) => void): () => void
+}
+export type Wake =
+  | { readonly kind: 'pool'; readonly agentType: string }
+  | { readonly kind: 'session'; readonly sessionId: string }
+
+// --- PostgreSQL: disposes --------------------------------------------------------------------------------------------
+
+export interface ClaimedPod {
+  readonly uid: string
+  readonly name: string
+  readonly ip: string
+}
+
+export interface OpenRecord {
+  readonly id: string
+  readonly agentType: string
+  readonly projectId: string | undefined
+  readonly roomName: string
+  readonly room: string
+  readonly participant: Session['participant']
+  readonly metadata: Session['metadata']
+  readonly fingerprint: string | undefined
+  readonly leaseMs: number
+  readonly maxSessionMs: number
+  /** True when the first pod came from the warm pool without waiting. */
+  readonly warm: boolean
+  readonly epoch: number
+  readonly pod: ClaimedPod
+}
+
+export type CommitOutcome =
+  | { readonly kind: 'committed'; readonly session: Session }
+  /** Another session holds this pod, or it is retired. */
+  | { readonly kind: 'pod-taken' }
+  /** The session is there already (a retry, another replica, or an earlier failure). */
+  | { readonly kind: 'session-exists'; readonly session: Session }
+
+/** Use cases' side of PostgreSQL. Every method is one statement; transitions are compare-and-set. */
+export interface SessionStore {
+  /** Claims the pod and writes the PENDING session, both or neither. */
+  commitOpen(record: OpenRecord): Promise<CommitOutcome>
+  /** The pod of `session.epoch` failed delivery: retires it and claims the next one, in one transaction. */
+  commitNextAttempt(session: Session, next: { pod: ClaimedPod; reason: string }): Promise<CommitOutcome>
+  /** A session that ended `failed:` starts again under its key, with a higher epoch and another pod. */
+  reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
+  /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
+  activate(id: string, epoch: number): Promise<Session | undefined>
+  /** PENDING → ENDED `failed:…`, the pod retired; undefined if it was not PENDING with this epoch. */
+  failOpen(session: Session, reason: EndReason, podReason: string): Promise<Session | undefined>
+  get(id: string): Promise<Session | undefined>
+  list(query: SessionQuery): Promise<readonly Session[]>
+  /** Extends the lease of a live session; the outcome tells why it could not. Never shortens beyond `leaseMs`. */
+  renew(id: string, epoch: number): Promise<TransitionOutcome>
+  /** PENDING or ACTIVE → ENDING. Without an epoch, whatever the epoch is. Again on ENDING or ENDED: `done`. */
+  beginEnding(id: string, reason: EndReason, epoch?: number): Promise<TransitionOutcome>
+  poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
+}
+
+export interface SessionQuery {
+  readonly status?: SessionStatus
+  readonly projectId?: string
+  readonly agentType?: string
+  readonly limit: number
+  /** Keyset: sessions created before this one, newest first. */
+  readonly before?: { readonly createdAt: number; readonly id: string }
+}
+
+export type TransitionOutcome =
+  | { readonly kind: 'done'; readonly session: Session }
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'stale-epoch'; readonly session: Session }
+  | { readonly kind: 'over'; readonly session: Session }
+
+/** The controller's side of PostgreSQL. */
+export interface ClaimLedger {
+  claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
+  /** Retiring is a claim: returns the UIDs that are retired now (not those that a session holds). */
+  retire(podUids: readonly string[], reason: string): Promise<readonly string[]>
+  /** Ends leases that lapsed and sessions that ran too long, by compare-and-set on PostgreSQL's clock. */
+  lapse(limit: number): Promise<readonly Session[]>
+  /** Ends live sessions on pods that died. */
+  endOnPods(deaths: readonly { podUid: string; reason: EndReason }[]): Promise<readonly Session[]>
+  /** Sessions in ENDING, oldest first. */
+  ending(limit: number): Promise<readonly Session[]>
+  /** ENDING → ENDED. */
+  finishEnding(ids: readonly string[]): Promise<void>
+  /** Pods of live sessions (PENDING, ACTIVE), so that one that vanished is noticed. */
+  liveSessions(): Promise<readonly Session[]>
+  get(id: string): Promise<Session | undefined>
+}
+
+// --- Kubernetes ------------------------------------------------------------------------------------------------------
+
+/** The pods of all pools as this process's informer shows them. */
+export interface PodView {
+  get(podUid: string): AgentPod | undefined
+  byPool(agentType: string): readonly AgentPod[]
+  all(): readonly AgentPod[]
+  /** False until the first list arrived, and again while the watch has been stale for too long. */
+  synced(): boolean
+  /** `pod` is the new state, or the last one with `gone` true. Returns the unsubscribe function. */
+  onChange(listener: (change: { pod: AgentPod; gone: boolean }) => void): () => void
+}
+
+/** The only writer of pods. Every method may be repeated safely. */
+export interface PodWriter {
+  /** Creates one pod of the pool; resolves with its name and UID as the API server answered. */
+  create(agentType: string, spec: PoolsDocument['pools'][string]): Promise<{ uid: string; name: string }>
+  /** Patches the state and session labels; false if the pod (name and UID) is gone. */
+  labelClaimed(pod: { uid: string; name: string }, sessionId: string): Promise<boolean>
+  /** Deletes with a UID precondition; false if the pod is gone already. `graceSeconds` undefined: the pod's own. */
+  delete(pod: { uid: string; name: string }, graceSeconds?: number): Promise<boolean>
+  /** A fresh read that no cache answers: is this very pod (name and UID) still there? */
+  exists(pod: { uid: string; name: string }): Promise<boolean>
+}
+
+/** A document in a ConfigMap: the last accepted one stays in force whatever is written there. */
+export interface DocumentView<T> {
+  /** undefined until a valid document was ever seen. */
+  current(): T | undefined
+  status(): DocumentStatus
+  onChange(listener: (document: T) => void): () => void
+}
+export interface DocumentStatus {
+  /** resourceVersion of the ConfigMap last seen, and of the one in force. */
+  readonly seen: string | undefined
+  readonly applied: string | undefined
+  /** Why what was seen is not in force; undefined when it is. */
+  readonly problems: readonly string[] | undefined
+}
+
+// --- Agents and LiveKit ----------------------------------------------------------------------------------------------
+
+export type DeliveryOutcome =
+  | { readonly kind: 'accepted'; readonly echo: AssignmentEcho }
+  /** The pod answered, but not with what it must: it refuses, or is not who we think it is. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** No answer in time, or no connection. */
+  | { readonly kind: 'unreachable'; readonly reason: string }
+
+export interface AgentDelivery {
+  assign(
+    pod: ClaimedPod & { assignKeyIds: readonly string[] },
+    assignment: Assignment,
+    deadlineMs: number,
+  ): Promise<DeliveryOutcome>
+  /** Best effort: the pod is deleted anyway. */
+  end(pod: ClaimedPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>
+}
+
+/** Mints tokens locally; needs no LiveKit server. */
+export interface RoomAccess {
+  forParticipant(room: string, participant: { identity: string; name?: string }): Promise<LiveKitAccess>
+  forAgent(room: string, sessionId: string): Promise<LiveKitAccess>
+}

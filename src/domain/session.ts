@@ -1,0 +1,71 @@
+/** The caller's record. The table is the only gate; every SQL transition is a compare-and-set that follows it. */
+export const sessionTransitions = {
+  PENDING: ['ACTIVE', 'ENDING', 'ENDED'],
+  ACTIVE: ['ENDING'],
+  ENDING: ['ENDED'],
+  // A failed open leaves its key free: the next attempt under it starts the same record again, with a higher epoch.
+  ENDED: ['PENDING'],
+} as const satisfies Record<string, readonly string[]>
+
+export type SessionStatus = keyof typeof sessionTransitions
+export const sessionStatuses = Object.keys(sessionTransitions) as SessionStatus[]
+
+export function canSessionMove(from: SessionStatus, to: SessionStatus): boolean {
+  return (sessionTransitions[from] as readonly SessionStatus[]).includes(to)
+}
+
+/** Why a session ended. `failed:` means that it never became ACTIVE. */
+export const endReason = {
+  caller: 'ended:caller',
+  agent: 'ended:agent',
+  leaseLapsed: 'lapsed:lease',
+  maxDuration: 'lapsed:max-duration',
+  podDied: 'pod:died',
+  podDeleted: 'pod:deleted',
+  deliveryFailed: 'failed:delivery',
+  poolEmpty: 'failed:pool-empty',
+  abandoned: 'failed:abandoned',
+} as const
+export type EndReason = (typeof endReason)[keyof typeof endReason]
+
+/** An open that ended so may be tried again under the same Idempotency-Key. */
+export function isRetryableFailure(reason: string | undefined): boolean {
+  return reason?.startsWith('failed:') ?? false
+}
+
+export interface Participant {
+  readonly identity: string
+  readonly name?: string
+}
+
+/** A row of `sessions`. Times are epoch ms of PostgreSQL's clock. */
+export interface Session {
+  readonly id: string
+  readonly status: SessionStatus
+  readonly endReason: string | undefined
+  readonly agentType: string
+  readonly projectId: string | undefined
+  /** The caller's alias. */
+  readonly roomName: string
+  /** The LiveKit room; contains the session id, for LiveKit has one namespace of rooms for everybody. */
+  readonly room: string
+  readonly participant: Participant | undefined
+  readonly metadata: Record<string, unknown> | undefined
+  /** Keyed hash of the request body; undefined without an Idempotency-Key. */
+  readonly fingerprint: string | undefined
+  readonly epoch: number
+  readonly podUid: string
+  readonly podName: string
+  readonly podIp: string
+  readonly leaseMs: number
+  readonly leaseExpiresAt: number
+  readonly createdAt: number
+  readonly activeAt: number | undefined
+  readonly endingAt: number | undefined
+  readonly endedAt: number | undefined
+}
+
+/** A caller renews when a third of the lease is over, so that two renewals may fail before it lapses. */
+export function renewAfterMs(leaseMs: number): number {
+  return Math.floor(leaseMs / 3)
+}

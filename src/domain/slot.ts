@@ -1,0 +1,49 @@
+import type { AgentPod } from './agent-pod.ts'
+
+/**
+ * One pod of a pool. `reserved` lives in Redis only, for a few seconds; everything else is read from the pod and its
+ * row in `pod_claims`. This table is the only gate: Lua and SQL must agree with it.
+ */
+export const slotTransitions = {
+  warming: ['ready', 'failed', 'draining', 'gone'],
+  ready: ['reserved', 'draining', 'failed', 'warming', 'gone'],
+  reserved: ['ready', 'claimed', 'draining', 'failed', 'gone'],
+  claimed: ['draining', 'failed', 'gone'],
+  draining: ['gone', 'failed'],
+  failed: ['draining', 'gone'],
+  gone: [],
+} as const satisfies Record<string, readonly string[]>
+
+export type SlotState = keyof typeof slotTransitions
+
+export function canSlotMove(from: SlotState, to: SlotState): boolean {
+  return (slotTransitions[from] as readonly SlotState[]).includes(to)
+}
+
+export const claimPurposes = ['session', 'retired'] as const
+export type ClaimPurpose = (typeof claimPurposes)[number]
+
+/** A row of `pod_claims`, joined with the state of its session. A pod UID has at most one, ever. */
+export interface PodClaim {
+  readonly podUid: string
+  readonly purpose: ClaimPurpose
+  readonly sessionId: string | undefined
+  readonly sessionStatus: string | undefined
+  readonly epoch: number | undefined
+  readonly reason: string | undefined
+  /** When the claim was made, epoch ms of PostgreSQL's clock. */
+  readonly claimedAt: number
+}
+
+/** The state of a slot as the informer and the ledger show it. Never `reserved`: that is Redis's alone. */
+export function slotStateOf(
+  pod: AgentPod,
+  claim: PodClaim | undefined,
+): Exclude<SlotState, 'reserved' | 'gone'> {
+  if (pod.deletingSince !== undefined) return 'draining'
+  if (claim?.purpose === 'retired') return 'draining'
+  if (pod.deadReason !== undefined) return 'failed'
+  if (claim)
+    return claim.sessionStatus === 'ENDING' || claim.sessionStatus === 'ENDED' ? 'draining' : 'claimed'
+  return pod.readySince !== undefined && pod.ip !== undefined ? 'ready' : 'warming'
+}
