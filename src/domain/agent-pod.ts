@@ -1,4 +1,4 @@
-import type { V1ContainerStatus, V1Pod } from '@kubernetes/client-node'
+import type { V1ContainerStatus, V1Pod, V1PodStatus } from '@kubernetes/client-node'
 import { agentContainerName, annotation, label } from './names.ts'
 
 /** What Greenroom keeps of a pod it watches: a few hundred bytes instead of the whole object. Times are epoch ms. */
@@ -27,32 +27,40 @@ export interface AgentPod {
 
 /** Reads a pod of the API; undefined for one that is not a pod of a pool. */
 export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
-  const { metadata, spec, status } = pod
-  const agentType = metadata?.labels?.[label.pool]
-  if (!metadata?.uid || !metadata.name || !agentType) return undefined
-  const agent = agentContainerStatus(status?.containerStatuses ?? [])
-  const ready = status?.conditions?.find(
-    (condition) => condition.type === 'Ready' && condition.status === 'True',
-  )
+  const { metadata = {}, spec, status = {} } = pod
+  const { uid, name, labels = {}, annotations = {} } = metadata
+  const agentType = labels[label.pool]
+  if (!uid || !name || !agentType) return undefined
   return {
-    uid: metadata.uid,
-    name: metadata.name,
+    uid,
+    name,
     agentType,
-    ip: status?.podIP,
     nodeName: spec?.nodeName,
     createdAt: epochMs(metadata.creationTimestamp) ?? 0,
     deletingSince: epochMs(metadata.deletionTimestamp),
+    templateHash: annotations[annotation.templateHash],
+    assignKeyIds: (annotations[annotation.assignKeyIds] ?? '').split(',').filter((id) => id !== ''),
+    stateLabel: labels[label.state],
+    sessionLabel: labels[label.session],
+    ...runningStateOf(status),
+  }
+}
+
+type RunningState = Pick<AgentPod, 'ip' | 'readySince' | 'deadReason' | 'waitingReason' | 'containerId'>
+
+function runningStateOf(status: V1PodStatus): RunningState {
+  const containers = status.containerStatuses ?? []
+  const agent = agentContainerStatus(containers)
+  const ready = status.conditions?.find(
+    (condition) => condition.type === 'Ready' && condition.status === 'True',
+  )
+  const waiting = containers.find((container) => container.state?.waiting)
+  return {
+    ip: status.podIP,
     readySince: ready && (epochMs(ready.lastTransitionTime) ?? 0),
-    deadReason: deadReasonOf(status?.phase, agent),
-    waitingReason: status?.containerStatuses?.find((container) => container.state?.waiting)?.state?.waiting
-      ?.reason,
+    deadReason: deadReasonOf(status.phase, agent),
+    waitingReason: waiting?.state?.waiting?.reason,
     containerId: agent?.containerID,
-    templateHash: metadata.annotations?.[annotation.templateHash],
-    assignKeyIds: (metadata.annotations?.[annotation.assignKeyIds] ?? '')
-      .split(',')
-      .filter((id) => id !== ''),
-    stateLabel: metadata.labels?.[label.state],
-    sessionLabel: metadata.labels?.[label.session],
   }
 }
 

@@ -2,24 +2,13 @@ import { type Static, Type } from 'typebox'
 
 /** What the session server says to a pod, and the pod's answer: DESIGN, the agent contract. Any language; plain HTTP. */
 
-export const assignPath = '/assign'
-export const endPath = '/end'
-
-/** Life of the bearer token of a delivery, seconds. No `nbf`: a pod's clock may be behind. */
-export const assignTokenTtlSeconds = 300
-export const assignAlgorithm = 'EdDSA'
-
-/**
- * Claims of the bearer token besides the registered ones: `aud` = pod UID, `sub` = session id, `exp`.
- * `bodyHash` is base64url(SHA-256(request body as sent)).
- */
-export interface AssignClaims {
-  readonly sub: string
-  readonly aud: string
-  readonly epoch: number
-  readonly bodyHash: string
-  readonly exp: number
-}
+export {
+  type AssignClaims,
+  assignAlgorithm,
+  assignPath,
+  assignTokenTtlSeconds,
+  endPath,
+} from './assign-contract.ts'
 
 export const LiveKitAccess = Type.Object({
   url: Type.String(),

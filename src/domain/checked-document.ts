@@ -41,6 +41,9 @@ export function checkValue<T>(raw: unknown, schema: Validator, options: CheckOpt
   return problems.length === 0 ? { ok: true, value: value as T } : { ok: false, problems }
 }
 
+/** Each comes with an error of its own that says it better. */
+const foldedKeywords = new Set(['boolean', 'anyOf', 'propertyNames'])
+
 type SchemaError = ReturnType<Validator<Record<string, TSchema>, TSchema>['Errors']>[number]
 
 /** One sentence a problem; the noise of unions and of "schema is false" is folded into the sentence that helps. */
@@ -60,7 +63,7 @@ export function describeErrors(errors: readonly SchemaError[]): Problem[] {
       choices.set(path, [...(choices.get(path) ?? []), JSON.stringify(parameters.allowedValue)])
     } else if (error.keyword === 'required') {
       for (const key of parameters.requiredProperties as string[]) add(`${path}/${key}`, 'is missing')
-    } else if (error.keyword !== 'boolean' && error.keyword !== 'anyOf') {
+    } else if (!foldedKeywords.has(error.keyword)) {
       add(path, error.message)
     }
   }

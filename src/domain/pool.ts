@@ -32,9 +32,6 @@ const LeaseSpec = Type.Object(
     defaultSeconds: Type.Integer({ minimum: 1, default: 60 }),
     minSeconds: Type.Integer({ minimum: 1, default: 10 }),
     maxSeconds: Type.Integer({ minimum: 1, default: 3600 }),
-    heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
-      default: 'both',
-    }),
   },
   { ...closed, default: {} },
 )
@@ -66,12 +63,18 @@ export const PoolSpec = Type.Object(
     refill: RefillSpec,
     frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
   },
-  closed,
+  // typebox fills in the values of a Record only if their schema has a default itself; it is never used as one.
+  { ...closed, default: {} },
 )
 export type PoolSpec = Static<typeof PoolSpec>
 
 export const PoolsDocument = Type.Object(
-  { pools: Type.Record(Type.String({ pattern: agentTypePattern }), PoolSpec) },
+  {
+    pools: Type.Record(Type.String({ pattern: agentTypePattern }), PoolSpec, {
+      // A Record alone lets keys of another form through unchecked, and typebox's Default throws on a closed one.
+      propertyNames: { pattern: agentTypePattern },
+    }),
+  },
   closed,
 )
 export type PoolsDocument = Static<typeof PoolsDocument>

@@ -40,14 +40,29 @@ export interface SlotIndex {
   size(agentType: string): Promise<number | undefined>
 }
 
+/** What keeps a pool from its goal, told by the controller to every replica's GET /v1/pools. Best effort. */
+export interface PoolNotice {
+  readonly boundBy: string | undefined
+  /** The last refusal or failure, in words; undefined while all is well. */
+  readonly message: string | undefined
+}
+export interface PoolNotices {
+  post(agentType: string, notice: PoolNotice): Promise<void>
+  read(agentType: string): Promise<PoolNotice | undefined>
+}
+
 /** Wake-ups between processes. May be lost; whoever listens also looks by itself from time to time. */
 export interface WakeBus {
   publish(wake: Wake): void
   subscribe(listener: (wake: Wake) => void): () => void
 }
 export type Wake =
-  | { readonly kind: 'pool'; readonly agentType: string }
-  | { readonly kind: 'session'; readonly sessionId: string }
+  /** A slot of this pool was claimed: refill. */
+  | { readonly kind: 'claimed'; readonly agentType: string }
+  /** Slots of this pool became free to reserve: waiters may try. */
+  | { readonly kind: 'indexed'; readonly agentType: string }
+  | { readonly kind: 'ending'; readonly sessionId: string }
+  | { readonly kind: 'ended'; readonly sessionId: string }
 
 // --- PostgreSQL: disposes --------------------------------------------------------------------------------------------
 
@@ -86,7 +101,10 @@ export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
   commitOpen(record: OpenRecord): Promise<CommitOutcome>
   /** The pod of `session.epoch` failed delivery: retires it and claims the next one, in one transaction. */
-  commitNextAttempt(session: Session, next: { pod: ClaimedPod; reason: string }): Promise<CommitOutcome>
+  commitNextAttempt(
+    session: Session,
+    next: { pod: ClaimedPod; epoch: number; reason: string },
+  ): Promise<CommitOutcome>
   /** A session that ended `failed:` starts again under its key, with a higher epoch and another pod. */
   reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
   /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
@@ -142,7 +160,7 @@ export interface PodView {
   get(podUid: string): AgentPod | undefined
   byPool(agentType: string): readonly AgentPod[]
   all(): readonly AgentPod[]
-  /** False until the first list arrived, and again while the watch has been stale for too long. */
+  /** Whether a first list has arrived. It stays true while the API server is away: warm claims go on (DESIGN §3). */
   synced(): boolean
   /** `pod` is the new state, or the last one with `gone` true. Returns the unsubscribe function. */
   onChange(listener: (change: { pod: AgentPod; gone: boolean }) => void): () => void

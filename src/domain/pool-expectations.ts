@@ -1,0 +1,90 @@
+/**
+ * Writes of ours that the informer does not show yet. Without them a reconcile that runs on a view a few milliseconds
+ * old creates the same pods again; agent-sandbox measured about ten-fold over-creation before it kept such a record.
+ */
+
+/**
+ * An expectation that nothing confirmed is dropped after this time: a lost event must not hold a place for ever. Five
+ * minutes (agent-sandbox's value) is far beyond any healthy watch's delay, and a watch that lags longer is re-listed.
+ */
+export const expectationTtlMs = 5 * 60_000
+
+/** One pool's record. Times are epoch ms; memory is bounded by the pool's max and by `expectationTtlMs`. */
+export interface PoolExpectations {
+  /** Say so before the API is asked for a pod; the ticket names this create in the calls below. */
+  createSent(now: number): CreateTicket
+  /** The API answered: from here on the create is known by its UID, until the informer shows it. */
+  createAnswered(ticket: CreateTicket, podUid: string, now: number): void
+  /** The API refused. A create whose outcome is unknown is left alone: it expires. */
+  createFailed(ticket: CreateTicket): void
+  /** Say so before the pod is retired and deleted. */
+  removalSent(podUid: string, now: number): void
+  /** The ledger or the API refused. */
+  removalFailed(podUid: string): void
+  /** The informer reported that this pod is gone. */
+  podGone(podUid: string): void
+  /** The UIDs that the informer shows now; call it before planning on that same view. */
+  settle(shown: ReadonlySet<string>, now: number): void
+  pendingCreates(): number
+  pendingRemovals(): ReadonlySet<string>
+}
+
+/** Opaque. */
+export type CreateTicket = { readonly sentAt: number }
+
+export function createPoolExpectations(): PoolExpectations {
+  const inFlight = new Set<CreateTicket>()
+  const created = new Map<string, number>()
+  const removals = new Map<string, number>()
+  /**
+   * Pods that the informer lost while a create was unanswered: the pod may have come and gone before we learnt its UID,
+   * and the informer will never show it again. Kept only while a create is in flight.
+   */
+  const goneUnasked = new Set<string>()
+
+  function land(ticket: CreateTicket): void {
+    inFlight.delete(ticket)
+    if (inFlight.size === 0) goneUnasked.clear()
+  }
+
+  return {
+    createSent(now) {
+      const ticket = { sentAt: now }
+      inFlight.add(ticket)
+      return ticket
+    },
+    createAnswered(ticket, podUid, now) {
+      const cameAndWent = goneUnasked.has(podUid)
+      land(ticket)
+      if (!cameAndWent) created.set(podUid, now)
+    },
+    createFailed(ticket) {
+      land(ticket)
+    },
+    removalSent(podUid, now) {
+      removals.set(podUid, now)
+    },
+    removalFailed(podUid) {
+      removals.delete(podUid)
+    },
+    podGone(podUid) {
+      removals.delete(podUid)
+      if (!created.delete(podUid) && inFlight.size > 0) goneUnasked.add(podUid)
+    },
+    settle(shown, now) {
+      for (const [podUid, since] of created) {
+        if (shown.has(podUid) || isOverdue(since, now)) created.delete(podUid)
+      }
+      for (const [podUid, since] of removals) {
+        if (!shown.has(podUid) || isOverdue(since, now)) removals.delete(podUid)
+      }
+      for (const ticket of inFlight) if (isOverdue(ticket.sentAt, now)) land(ticket)
+    },
+    pendingCreates: () => inFlight.size + created.size,
+    pendingRemovals: () => new Set(removals.keys()),
+  }
+}
+
+function isOverdue(since: number, now: number): boolean {
+  return now - since >= expectationTtlMs
+}

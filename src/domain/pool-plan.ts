@@ -1,0 +1,208 @@
+import { oldestFirst, type SlotView } from './pool-observation.ts'
+
+/**
+ * The pure answer to "desired, observed, limits, time → what to do" for one pool. Every number the controller acts on
+ * comes from here; the controller only carries it out.
+ */
+
+export interface DesiredPool {
+  /** Idle pods, always: ready, warming and creates in flight. Claimed pods do not use it up. */
+  readonly min: number
+  /** Ceiling of all pods of the pool; Terminating ones count until they are gone, so the nodes never hold more. */
+  readonly max: number
+  /** Most pods that may be warming at once, creates in flight included. */
+  readonly inFlight: number
+  readonly frozen: boolean
+}
+
+/** Starts that failed since the last one that succeeded. A new template starts at zero: it may be the cure. */
+export interface StartFailures {
+  readonly count: number
+  /** Epoch ms of the latest. */
+  readonly lastAt: number
+}
+
+export interface PlanInput {
+  readonly desired: DesiredPool
+  readonly slots: readonly SlotView[]
+  /** Creates that the informer does not show yet. */
+  readonly pendingCreates: number
+  /** UIDs retired or deleted by us that the informer still shows as they were. */
+  readonly pendingRemovals: ReadonlySet<string>
+  readonly failures: StartFailures
+  readonly now: number
+}
+
+export type PlanBound = 'max' | 'in-flight' | 'backoff' | 'frozen'
+
+export interface PoolPlan {
+  readonly create: number
+  /** Unclaimed pods to retire and then delete, in this order. */
+  readonly retire: readonly string[]
+  /** When to plan again although nothing changed; every other cause is an event. */
+  readonly requeueAfterMs: number | undefined
+  /** What keeps the pool from its goal at present. */
+  readonly boundBy: PlanBound | undefined
+}
+
+/** A crash at start is often cured by the next try (a node that filled up, a registry that blinked): look again soon. */
+const firstBackoffMs = 1_000
+/** The kubelet's own ceiling for image pulls and crash loops: a broken image costs 12 pods an hour, not thousands. */
+const maxBackoffMs = 5 * 60_000
+/** Share of the idle pods that a roll-out replaces at once; one pod at least. */
+const rollShare = 0.1
+/** A pod still there this long after its grace period hangs (a lost node, say) and no longer holds up a roll-out. */
+const hungAfterMs = 15_000
+
+/**
+ * Decides creates and retirements. Deterministic; the order of `slots` does not matter. Claimed, draining and pending
+ * pods are never retired, and what is created always fits below `max` together with all that exists.
+ */
+export function planPool(input: PlanInput): PoolPlan {
+  const pool = sortSlots(input)
+  const dead = pool.dead.map(({ podUid }) => podUid)
+  if (input.desired.frozen) {
+    return { create: 0, retire: dead, requeueAfterMs: undefined, boundBy: 'frozen' }
+  }
+  const surplus = surplusOf(pool, input.desired)
+  const rolled = rolledOf(without(pool, surplus), input.desired)
+  const left = without(without(pool, surplus), rolled)
+  return { ...refill(left, input), retire: [...dead, ...[...surplus, ...rolled].map(({ podUid }) => podUid)] }
+}
+
+/** How long to wait after the last of `count` failed starts, ms. */
+export function startBackoffMs(count: number): number {
+  return count <= 0 ? 0 : Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(count - 1, 30))
+}
+
+/** The slots by what may be done with them; each list oldest first. */
+interface SortedPool {
+  readonly ready: readonly SlotView[]
+  readonly warming: readonly SlotView[]
+  /** Unclaimed pods that will never serve. */
+  readonly dead: readonly SlotView[]
+  readonly claimed: number
+  /** Pods retired by us that are on their way out; one that hangs is not. */
+  readonly leaving: number
+  /** Everything that exists or is about to. */
+  readonly total: number
+  readonly pendingCreates: number
+}
+
+function sortSlots({ slots, pendingCreates, pendingRemovals, now }: PlanInput): SortedPool {
+  const staying = slots.filter(({ podUid }) => !pendingRemovals.has(podUid)).sort(oldestFirst)
+  const idle = staying.filter(({ claim }) => claim === undefined)
+  const leaving = slots.filter(
+    ({ podUid, claim, deletingSince }) =>
+      (claim?.purpose === 'retired' || pendingRemovals.has(podUid)) &&
+      // The API's deletion time already lies at the end of the grace period.
+      (deletingSince === undefined || now < deletingSince + hungAfterMs),
+  )
+  return {
+    ready: idle.filter(({ state }) => state === 'ready'),
+    warming: idle.filter(({ state }) => state === 'warming'),
+    dead: idle.filter(({ state }) => state === 'failed'),
+    claimed: staying.filter(({ state }) => state === 'claimed').length,
+    leaving: leaving.length,
+    total: slots.length + pendingCreates,
+    pendingCreates,
+  }
+}
+
+/** What is left to decide on when `gone` are retired: they leave their places among the idle, not below max. */
+function without(pool: SortedPool, gone: readonly SlotView[]): SortedPool {
+  const uids = new Set(gone.map(({ podUid }) => podUid))
+  const stays = ({ podUid }: SlotView): boolean => !uids.has(podUid)
+  return {
+    ...pool,
+    ready: pool.ready.filter(stays),
+    warming: pool.warming.filter(stays),
+    leaving: pool.leaving + uids.size,
+  }
+}
+
+function idleCount(pool: SortedPool): number {
+  return pool.ready.length + pool.warming.length + pool.pendingCreates
+}
+
+/** Idle pods that a roll-out may have beyond `min`: fresh ones warm up before drifted ones go. */
+function surge(pool: SortedPool, { min }: DesiredPool): number {
+  return Math.min(rollStep(min), [...pool.ready, ...pool.warming].filter(isDrifted).length)
+}
+
+function rollStep(min: number): number {
+  return Math.max(1, Math.floor(min * rollShare))
+}
+
+/** Idle pods that may be there besides the claimed ones. */
+function ceiling(pool: SortedPool, { max }: DesiredPool): number {
+  return Math.max(0, max - pool.claimed)
+}
+
+/**
+ * Idle pods beyond the goal. Those that are not ready go first, for they serve nobody yet: going by age alone would
+ * retire every ready pod of a pool that is lowered while it warms up. Then, as long as `min` ready ones remain, drifted
+ * before fresh and oldest before youngest.
+ *
+ * Pending creates do not count here: the informer may show such a pod before the API's answer names it, and a pod
+ * counted twice must cost a late create at worst, never a good pod.
+ */
+function surplusOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
+  const most = ceiling(pool, desired)
+  const goal = Math.min(desired.min + surge(pool, desired), most)
+  const excess = Math.max(0, pool.ready.length + pool.warming.length - goal)
+  const floor = Math.min(desired.min, most)
+  const spareReady = driftedFirst(pool.ready).slice(0, Math.max(0, pool.ready.length - floor))
+  const spareDrifted = spareReady.filter(isDrifted)
+  const spareFresh = spareReady.filter((slot) => !isDrifted(slot))
+  const [driftedWarming, freshWarming] = [
+    pool.warming.filter(isDrifted),
+    pool.warming.filter((slot) => !isDrifted(slot)),
+  ]
+  return [...driftedWarming, ...spareDrifted, ...freshWarming, ...spareFresh].slice(0, excess)
+}
+
+/**
+ * Drifted pods that may go now: at most a step of them may be leaving at a time. One that is not ready yet goes at
+ * once (a broken template must not fill the in-flight places of the one that mends it); a ready one only while more
+ * than `min` are ready, that is, when a fresh one stands in for it. A pool whose `max` leaves no room above `min` is
+ * therefore rolled only by its sessions, and says `max`.
+ */
+function rolledOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
+  const step = Math.max(0, rollStep(desired.min) - pool.leaving)
+  const spare = Math.max(0, pool.ready.length - desired.min)
+  const ready = pool.ready.filter(isDrifted).slice(0, spare)
+  return [...pool.warming.filter(isDrifted), ...ready].slice(0, step)
+}
+
+/** How many to create, and what binds when that is fewer than are missing. */
+function refill(pool: SortedPool, input: PlanInput): Omit<PoolPlan, 'retire'> {
+  const { desired, failures, now } = input
+  const missing = desired.min + surge(pool, desired) - idleCount(pool)
+  if (missing <= 0) return { create: 0, requeueAfterMs: undefined, boundBy: undefined }
+  const waitMs = failures.count > 0 ? failures.lastAt + startBackoffMs(failures.count) - now : 0
+  if (waitMs > 0) return { create: 0, requeueAfterMs: waitMs, boundBy: 'backoff' }
+
+  const starting = pool.warming.length + pool.pendingCreates
+  const limits = [
+    { bound: 'max', places: desired.max - pool.total },
+    { bound: 'in-flight', places: desired.inFlight - starting },
+    { bound: 'backoff', places: probes(desired.inFlight, failures.count) - starting },
+  ] as const
+  const tightest = limits.reduce((a, b) => (b.places < a.places ? b : a))
+  const create = Math.max(0, Math.min(missing, tightest.places))
+  return { create, requeueAfterMs: undefined, boundBy: create < missing ? tightest.bound : undefined }
+}
+
+/** Starts at a time after failures: halved by each, so that one bad node slows little and a bad image costs one pod. */
+function probes(inFlight: number, failures: number): number {
+  return Math.max(1, Math.floor(inFlight / 2 ** Math.min(failures, 30)))
+}
+
+function isDrifted({ drifted }: SlotView): boolean {
+  return drifted
+}
+
+function driftedFirst(slots: readonly SlotView[]): SlotView[] {
+  return [...slots].sort((a, b) => Number(b.drifted) - Number(a.drifted) || oldestFirst(a, b))
+}

@@ -1,0 +1,77 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import { agentContainerName, agentPort, annotation, label } from './names.ts'
+import type { PoolSpec } from './pool.ts'
+
+interface SlotPodOptions {
+  readonly namespace: string
+}
+
+/**
+ * The pod that the controller creates for one slot. It says only what the pool alone knows; resources, probes, security
+ * and secrets are `agent-policy`'s and come from the webhook. The API server picks the end of the name.
+ */
+export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPodOptions): V1Pod {
+  const { image, command, args, env, imagePullPolicy } = spec.template
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      generateName: `${agentType}-`,
+      namespace,
+      labels: {
+        [label.managed]: 'true',
+        [label.pool]: agentType,
+        [label.state]: 'idle',
+        [label.agentType]: agentType,
+      },
+      annotations: { [annotation.templateHash]: templateHash(agentType, spec) },
+    },
+    spec: {
+      // A pod serves one session, ever: a restarted process would be a pod that forgot its session.
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      containers: [
+        {
+          name: agentContainerName,
+          image,
+          ...(command && { command }),
+          ...(args && { args }),
+          ...(env && { env }),
+          ...(imagePullPolicy && { imagePullPolicy }),
+          ports: [{ name: 'http', containerPort: agentPort, protocol: 'TCP' }],
+        },
+      ],
+    },
+  }
+}
+
+/**
+ * Names what shapes the pod: 16 hex digits, the same for the same template whatever the order of its keys. Sizes and
+ * limits of the pool do not enter, so changing `min` replaces no pod. It tells versions apart; it protects nothing.
+ */
+export function templateHash(agentType: string, spec: PoolSpec): string {
+  return fnv1a64(canonicalJson({ agentType, template: spec.template }))
+}
+
+/** JSON with the keys of every object in order; absent and undefined are the same. Order of arrays is meaning. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`)
+  return `{${members.join(',')}}`
+}
+
+const fnvOffset64 = 0xcbf29ce484222325n
+const fnvPrime64 = 0x100000001b3n
+
+/** FNV-1a, 64 bit, over UTF-8: domain/ has no node:crypto, and a few dozen templates need no more. */
+function fnv1a64(text: string): string {
+  let hash = fnvOffset64
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * fnvPrime64)
+  }
+  return hash.toString(16).padStart(16, '0')
+}

@@ -1,0 +1,44 @@
+import t from 'tap'
+import {
+  canSessionMove,
+  endReason,
+  isRetryableFailure,
+  renewAfterMs,
+  sessionStatuses,
+} from '../../src/domain/session.ts'
+
+void t.test('the transitions, all of them', async (t) => {
+  const allowed = sessionStatuses.flatMap((from) =>
+    sessionStatuses.filter((to) => canSessionMove(from, to)).map((to) => `${from} → ${to}`),
+  )
+  t.strictSame(allowed, [
+    'PENDING → ACTIVE',
+    'PENDING → ENDING',
+    'PENDING → ENDED',
+    'ACTIVE → ENDING',
+    'ENDING → ENDED',
+    'ENDED → PENDING',
+  ])
+})
+
+void t.test('only an open that failed may be tried again under its key', async (t) => {
+  t.strictSame(Object.values(endReason).filter(isRetryableFailure), [
+    endReason.deliveryFailed,
+    endReason.poolEmpty,
+    endReason.abandoned,
+  ])
+  t.notOk(isRetryableFailure(undefined))
+})
+
+void t.test('end reasons are told apart', async (t) => {
+  const reasons = Object.values(endReason)
+  t.equal(new Set(reasons).size, reasons.length)
+  for (const reason of reasons) t.match(reason, /^(ended|lapsed|pod|failed):[a-z-]+$/)
+})
+
+void t.test('two renewals may fail before the lease lapses', async (t) => {
+  for (const leaseMs of [1, 2, 1_000, 10_000, 3_600_000]) {
+    const after = renewAfterMs(leaseMs)
+    t.ok(Number.isInteger(after) && after * 3 <= leaseMs, `${after} of ${leaseMs}`)
+  }
+})
