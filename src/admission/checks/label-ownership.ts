@@ -1,0 +1,51 @@
+import { label, ownedPrefix } from '../../domain/names.ts'
+import type { Metadata } from '../pod.ts'
+import type { Violation } from '../violation.ts'
+
+/** What is compared: the object before (undefined at creation) and after. */
+export interface MetadataChange {
+  readonly before: Metadata | undefined
+  readonly after: Metadata
+  /** Annotations that the mutator writes into a new pod: these exact values are nobody's forgery. */
+  readonly written: Readonly<Record<string, string>>
+}
+
+/**
+ * Labels and annotations below `greenroom.dev/` and the label `session` belong to Greenroom's own ServiceAccounts.
+ * Fields: `metadata.labels`, `metadata.annotations`, on the pod and through its subresources.
+ * Allowed: unset or, on an update, unchanged; and at creation what the mutator writes.
+ */
+export function checkLabelOwnership({ before, after, written }: MetadataChange): Violation[] {
+  return [
+    ...changedKeys(before?.labels, after.labels)
+      .filter((key) => isOwned(key) || key === label.session)
+      .map((key) => foreign(`metadata.labels[${key}]`)),
+    ...changedKeys(before?.annotations, after.annotations)
+      .filter(
+        (key) => isOwned(key) && !(Object.hasOwn(written, key) && written[key] === after.annotations?.[key]),
+      )
+      .map((key) => foreign(`metadata.annotations[${key}]`)),
+  ]
+}
+
+function isOwned(key: string): boolean {
+  return key.startsWith(ownedPrefix)
+}
+
+type Entries = Readonly<Record<string, string>> | undefined
+
+function changedKeys(before: Entries, after: Entries): string[] {
+  const keys = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
+  return [...keys].filter((key) => before?.[key] !== after?.[key])
+}
+
+function foreign(path: string): Violation {
+  return {
+    rule: 'label-ownership',
+    code: 'GRN_LABEL_OWNERSHIP',
+    path,
+    found: 'set or changed by somebody else',
+    allowed: "Greenroom's own ServiceAccounts only",
+    fix: 'Leave it as it is; Greenroom sets it itself.',
+  }
+}

@@ -1,0 +1,10 @@
+import type { Check } from '../judged-pod.ts'
+import { violationOf } from '../violation.ts'
+
+const rule = { rule: 'operating-system', allowed: 'linux or unset', fix: 'Agents run on Linux.' }
+
+/** Fields: `spec.os.name`. Allowed: linux, unset: the API refuses the hardened fields on a Windows pod. */
+export const checkOperatingSystem: Check = ({ pod }) => {
+  const name = pod.spec.os?.name ?? 'linux'
+  return name === 'linux' ? [] : [violationOf(rule, 'spec.os.name', name)]
+}

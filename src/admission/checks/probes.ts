@@ -1,0 +1,41 @@
+import { podProbe } from '../expectations.ts'
+import type { Check } from '../judged-pod.ts'
+import type { PodProbe } from '../pod.ts'
+import { sameValue } from '../same-value.ts'
+import { shown, violationOf } from '../violation.ts'
+
+/**
+ * Probes that the row names, on the agent container.
+ * Fields: `{livenessProbe,readinessProbe,startupProbe}` of the agent container. Allowed: exactly the row's.
+ */
+export const checkProbes: Check = ({ agentContainer, standing }) => {
+  if (!agentContainer || (standing.kind !== 'agent' && standing.kind !== 'plain')) return []
+  const { container, path } = agentContainer
+  return (['liveness', 'readiness', 'startup'] as const).flatMap((name) => {
+    const wanted = standing.row.probes[name]
+    if (!wanted) return []
+    const field = `${name}Probe` as const
+    const found = container[field]
+    if (sameValue(withDefaults(found), withDefaults(podProbe(wanted)))) return []
+    const rule = {
+      rule: 'probes',
+      allowed: shown(podProbe(wanted)),
+      fix: 'Leave it out; the agent type decides.',
+    }
+    return [violationOf(rule, `${path}.${field}`, found)]
+  })
+}
+
+/** Kubernetes' defaults filled in, so that a probe written by hand compares with one the API server completed. */
+function withDefaults(probe: PodProbe | undefined): PodProbe | undefined {
+  if (!probe) return undefined
+  return {
+    initialDelaySeconds: 0,
+    timeoutSeconds: 1,
+    periodSeconds: 10,
+    successThreshold: 1,
+    failureThreshold: 3,
+    ...probe,
+    ...(probe.httpGet && { httpGet: { scheme: 'HTTP', ...probe.httpGet } }),
+  }
+}

@@ -1,0 +1,32 @@
+import { containerSecurity, podSecurity } from '../expectations.ts'
+import type { Check } from '../judged-pod.ts'
+import type { SecurityContext } from '../pod.ts'
+import { sameValue } from '../same-value.ts'
+import { shown, type Violation, violationOf } from '../violation.ts'
+
+/**
+ * The table's security context, exactly: `runAsNonRoot`, `runAsUser`, `runAsGroup`, `fsGroup`, `seccompProfile` of the
+ * pod; `runAsNonRoot`, `runAsUser`, `allowPrivilegeEscalation`, `readOnlyRootFilesystem`, `seccompProfile` of every
+ * container and init container. Ephemeral containers are for debugging: restricted is enough for them.
+ */
+export const checkSecurityContext: Check = ({ pod, containers, context }) => [
+  ...differences(pod.spec.securityContext, podSecurity(context.policy), 'spec'),
+  ...containers
+    .filter(({ kind }) => kind !== 'ephemeral')
+    .flatMap(({ container, path }) =>
+      differences(container.securityContext, containerSecurity(context.policy), path),
+    ),
+]
+
+function differences(found: SecurityContext | undefined, wanted: SecurityContext, path: string): Violation[] {
+  return (Object.keys(wanted) as (keyof SecurityContext)[])
+    .filter((field) => !sameValue(found?.[field], wanted[field]))
+    .map((field) => {
+      const rule = {
+        rule: 'security-context',
+        allowed: shown(wanted[field]),
+        fix: 'Leave it out; the webhook sets it.',
+      }
+      return violationOf(rule, `${path}.securityContext.${field}`, found?.[field])
+    })
+}

@@ -1,0 +1,30 @@
+import type { Check } from '../judged-pod.ts'
+import { violationOf } from '../violation.ts'
+
+const automountRule = {
+  rule: 'service-account-token',
+  allowed: 'false',
+  fix: 'Set automountServiceAccountToken to false: agents do not talk to the API server.',
+}
+const volumeRule = {
+  rule: 'service-account-token',
+  allowed: 'no ServiceAccount token',
+  fix: 'Remove the projected token.',
+}
+
+/**
+ * No ServiceAccount token in an agent.
+ * Fields: `spec.automountServiceAccountToken`, `spec.volumes[*].projected.sources[*].serviceAccountToken`.
+ * Allowed: false; unset.
+ */
+export const checkServiceAccountToken: Check = ({ pod }) => {
+  const automount = pod.spec.automountServiceAccountToken
+  const tokens = (pod.spec.volumes ?? []).flatMap((volume, index) =>
+    (volume.projected?.sources ?? []).some((source) => source.serviceAccountToken !== undefined)
+      ? [violationOf(volumeRule, `spec.volumes[${index}].projected`, volume.name)]
+      : [],
+  )
+  return automount === false
+    ? tokens
+    : [violationOf(automountRule, 'spec.automountServiceAccountToken', automount), ...tokens]
+}

@@ -1,0 +1,104 @@
+import { agentEnv, annotation, label } from '../domain/names.ts'
+import type { AssignKeys } from './assign-keys.ts'
+import type { EnvVar, PodProbe, SecurityContext } from './pod.ts'
+import type { PolicyDocument, PolicyProbe, SecretEnv } from './policy.ts'
+import type { Standing } from './standing.ts'
+
+/** What the table asks of a pod, field by field. The mutator writes these values and the validator compares with them. */
+
+/** Everything besides the pod that decides; the caller takes it once per review. */
+export interface AdmissionContext {
+  readonly policy: PolicyDocument
+  readonly assignKeys: AssignKeys
+}
+
+const runtimeDefault = { type: 'RuntimeDefault' } as const
+
+/** Fields of the pod's securityContext. */
+export function podSecurity({ defaults }: PolicyDocument) {
+  const { runAsUser, runAsGroup, fsGroup } = defaults.security
+  return {
+    runAsNonRoot: true,
+    runAsUser,
+    runAsGroup,
+    fsGroup,
+    seccompProfile: runtimeDefault,
+  } satisfies SecurityContext
+}
+
+/** Fields of a container's securityContext; `capabilities.drop` must besides hold ALL. */
+export function containerSecurity({ defaults }: PolicyDocument) {
+  return {
+    runAsNonRoot: true,
+    runAsUser: defaults.security.runAsUser,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    seccompProfile: runtimeDefault,
+  } satisfies SecurityContext
+}
+
+/** A probe as the API server would write it back; absent fields of its default value are left out likewise. */
+export function podProbe(probe: PolicyProbe): PodProbe {
+  return {
+    httpGet: { path: probe.httpGet.path, port: probe.httpGet.port, scheme: 'HTTP' },
+    // Go leaves out a zero: writing it would be a difference at every look.
+    ...(probe.initialDelaySeconds > 0 && { initialDelaySeconds: probe.initialDelaySeconds }),
+    timeoutSeconds: probe.timeoutSeconds,
+    periodSeconds: probe.periodSeconds,
+    successThreshold: 1,
+    failureThreshold: probe.failureThreshold,
+  }
+}
+
+/** Environment of the agent container that overwrites whatever the pod says. References only, never a secret value. */
+export function forcedEnv(standing: Standing, { assignKeys }: AdmissionContext): EnvVar[] {
+  if (standing.kind === 'agent') {
+    return [
+      { name: agentEnv.assignKeys, value: assignKeys.text },
+      fieldEnv(agentEnv.podUid, 'metadata.uid'),
+      fieldEnv(agentEnv.podName, 'metadata.name'),
+      fieldEnv(agentEnv.podIp, 'status.podIP'),
+      fieldEnv(agentEnv.agentType, `metadata.labels['${label.agentType}']`),
+      ...standing.row.secrets.map(secretEnv),
+    ]
+  }
+  return standing.kind === 'plain' ? standing.row.secrets.map(secretEnv) : []
+}
+
+function fieldEnv(name: string, fieldPath: string): EnvVar {
+  return { name, valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } } }
+}
+
+function secretEnv({ env, secret, key, optional }: SecretEnv): EnvVar {
+  return {
+    name: env,
+    valueFrom: { secretKeyRef: { name: secret, key, ...(optional && { optional: true }) } },
+  }
+}
+
+/** Annotations that the mutator writes, and that nobody but Greenroom may write with another value. */
+export function writtenAnnotations(standing: Standing, context: AdmissionContext): Record<string, string> {
+  if (standing.kind !== 'agent' && standing.kind !== 'plain') return {}
+  return {
+    [annotation.policyVersion]: context.policy.version,
+    ...(standing.kind === 'agent' && { [annotation.assignKeyIds]: context.assignKeys.keyIds.join(',') }),
+  }
+}
+
+/** The volume behind the writable directory of containers that bring none. */
+export const tmpVolumeName = 'greenroom-tmp'
+
+/** Name prefix of the token volume that the ServiceAccount admission plugin adds. */
+export const tokenVolumePrefix = 'kube-api-access-'
+
+/** `/tmp/` and `/tmp` are the same place. */
+export function samePath(a: string, b: string): boolean {
+  return withoutEndingSlashes(a) === withoutEndingSlashes(b)
+}
+
+/** By hand: a pattern that ends in `/+$` takes quadratic time on a hostile path of a million slashes. */
+function withoutEndingSlashes(path: string): string {
+  let end = path.length
+  while (end > 0 && path[end - 1] === '/') end -= 1
+  return path.slice(0, end)
+}

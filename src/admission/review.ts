@@ -1,0 +1,128 @@
+import type { Operation } from 'fast-json-patch'
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type Checked, describeErrors } from '../domain/checked-document.ts'
+import { errorCatalogue } from '../errors.ts'
+import { describeViolation, type Violation } from './violation.ts'
+
+/** AdmissionReview of admission.k8s.io/v1: what the API server asks and what it accepts as an answer. */
+
+const apiVersion = 'admission.k8s.io/v1'
+const kind = 'AdmissionReview'
+
+const GroupVersionResource = Type.Object({
+  group: Type.String(),
+  version: Type.String(),
+  resource: Type.String(),
+})
+
+const Review = Type.Object({
+  apiVersion: Type.Literal(apiVersion),
+  kind: Type.Literal(kind),
+  request: Type.Object({
+    uid: Type.String({ minLength: 1 }),
+    resource: GroupVersionResource,
+    subResource: Type.Optional(Type.String()),
+    name: Type.Optional(Type.String()),
+    namespace: Type.Optional(Type.String()),
+    operation: Type.Union([
+      Type.Literal('CREATE'),
+      Type.Literal('UPDATE'),
+      Type.Literal('DELETE'),
+      Type.Literal('CONNECT'),
+    ]),
+    userInfo: Type.Object({ username: Type.Optional(Type.String()) }),
+    // Null on DELETE and CREATE respectively; what they hold is decoded by whoever judges them.
+    object: Type.Optional(Type.Unknown()),
+    oldObject: Type.Optional(Type.Unknown()),
+    dryRun: Type.Optional(Type.Boolean()),
+  }),
+})
+export type AdmissionRequest = Static<typeof Review>['request']
+
+const validator = Compile(Review)
+
+/** The request in a parsed body, or why it is not an AdmissionReview of v1. */
+export function decodeReview(body: unknown): Checked<AdmissionRequest> {
+  if (validator.Check(body)) return { ok: true, value: body.request }
+  return { ok: false, problems: describeErrors(validator.Errors(body)) }
+}
+
+export type Answer =
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'patched'; readonly patch: readonly Operation[] }
+  | { readonly kind: 'denied'; readonly violations: readonly Violation[] }
+
+export interface AdmissionResponse {
+  readonly uid: string
+  readonly allowed: boolean
+  readonly patchType?: 'JSONPatch'
+  /** Base64 of a JSON array. Never there without patchType, and never empty. */
+  readonly patch?: string
+  readonly status?: object
+  /** Keys become `<webhook name>/<key>` in the audit log. */
+  readonly auditAnnotations?: Readonly<Record<string, string>>
+}
+
+export interface ReviewAnswer {
+  readonly apiVersion: typeof apiVersion
+  readonly kind: typeof kind
+  readonly response: AdmissionResponse
+}
+
+/** The answer on the wire. The uid must be the request's, letter for letter. */
+export function encodeAnswer(uid: string, answer: Answer, policyVersion: string): ReviewAnswer {
+  const auditAnnotations = { 'policy-version': policyVersion }
+  return { apiVersion, kind, response: { uid, auditAnnotations, ...responseOf(answer) } }
+}
+
+function responseOf(answer: Answer): Pick<AdmissionResponse, 'allowed' | 'patchType' | 'patch' | 'status'> {
+  switch (answer.kind) {
+    case 'allowed':
+      return { allowed: true }
+    case 'patched':
+      // A patchType with an empty patch is a failed call.
+      if (answer.patch.length === 0) return { allowed: true }
+      return { allowed: true, patchType: 'JSONPatch', patch: base64(JSON.stringify(answer.patch)) }
+    case 'denied':
+      return { allowed: false, status: statusOf(answer.violations) }
+  }
+}
+
+/** Most violations spelt out: the whole message must stay readable, and the causes hold the rest. */
+const describedViolations = 10
+
+function statusOf(violations: readonly Violation[]): object {
+  const described = violations.slice(0, describedViolations).map(describeViolation)
+  const more = violations.length - described.length
+  if (more > 0) described.push(`and ${more} more`)
+  return {
+    status: 'Failure',
+    // Never a 5xx: the request was judged, and it is refused.
+    code: statusCodeOf(violations[0]),
+    reason: 'Forbidden',
+    message: described.join('; '),
+    details: {
+      causes: violations.map((violation) => ({
+        reason: violation.code,
+        message: describeViolation(violation),
+        field: violation.path,
+      })),
+    },
+  }
+}
+
+/** `btoa` takes Latin-1 only; in JSON every other character may stand as an escape. */
+function base64(json: string): string {
+  return btoa(
+    json.replace(
+      /[\u007f-\uffff]/g,
+      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  )
+}
+
+function statusCodeOf(violation: Violation | undefined): number {
+  const status = violation ? errorCatalogue[violation.code].status : 403
+  return status < 500 ? status : 403
+}

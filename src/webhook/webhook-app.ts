@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto'
+import { type FastifyRequest, fastify, LogController } from 'fastify'
+import type { Registry } from 'prom-client'
+import { mutateReview, validateReview } from '../admission/admit-pod.ts'
+import { assignKeysFrom, noAssignKeys } from '../admission/assign-keys.ts'
+import type { AdmissionContext } from '../admission/expectations.ts'
+import type { PolicyDocument } from '../admission/policy.ts'
+import {
+  type AdmissionRequest,
+  type Answer,
+  decodeReview,
+  encodeAnswer,
+  type ReviewAnswer,
+} from '../admission/review.ts'
+import { GreenroomError } from '../errors.ts'
+import type { Logger } from '../logging.ts'
+import { type CertificatePair, tlsOptions } from './serving-certificate.ts'
+import { createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.ts'
+import { greenroomErrorFrom, sendProblem } from './webhook-problem.ts'
+
+export interface WebhookAppOptions {
+  /** The policy in force now; called once per review, so it must not block. */
+  readonly policy: () => PolicyDocument
+  /** Text of the public assign keys, a JWK Set, newest first; empty while there are none. */
+  readonly assignKeys: () => string
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly tls: CertificatePair
+  readonly ready: () => { readonly ok: boolean; readonly details: unknown }
+}
+
+/** Two objects of at most 3 MiB (the API server's own limit) and the envelope. */
+const bodyLimitBytes = 7 * 1024 * 1024
+
+/** Longer than the 90 s for which the API server keeps an idle connection: we must never be the first to close. */
+const keepAliveTimeoutMs = 120_000
+
+/** The longest that the API server ever waits for a webhook; after it a half-sent body is given up. */
+const requestTimeoutMs = 30_000
+
+const judges = { mutate: mutateReview, validate: validateReview } as const
+type Endpoint = keyof typeof judges
+
+/**
+ * The admission webhook over HTTPS: POST /mutate and /validate, GET /livez, /readyz, /metrics. Which namespaces are
+ * judged is the webhook configuration's namespaceSelector. Every AdmissionReview is answered with 200 and a decision,
+ * also when judging it fails; anything else gets a problem+json and a 4xx.
+ */
+export function createWebhookApp(options: WebhookAppOptions) {
+  const { logger, registry, ready } = options
+  const metrics = createWebhookMetrics(registry)
+  const judge = createJudge(options, metrics)
+  const app = fastify({
+    loggerInstance: logger,
+    https: tlsOptions(options.tls),
+    bodyLimit: bodyLimitBytes,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    // Every pod that is created would be four lines; the decisions that matter are logged below.
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+  })
+  // A review is JSON; text/plain would reach us as a string.
+  app.removeContentTypeParser('text/plain')
+
+  const arrivals = new WeakMap<FastifyRequest, number>()
+  app.addHook('onRequest', async (request) => {
+    arrivals.set(request, performance.now())
+  })
+
+  for (const endpoint of Object.keys(judges) as Endpoint[]) {
+    app.post(`/${endpoint}`, async (request): Promise<ReviewAnswer> => {
+      const review = decodeReview(request.body)
+      if (!review.ok) throw new GreenroomError('GRN_BAD_REVIEW', badReviewDetail(review.problems))
+      const waitedMs = performance.now() - (arrivals.get(request) ?? performance.now())
+      return judge(endpoint, review.value, { late: waitedMs > deadlineMs(request.url) })
+    })
+  }
+  app.get('/livez', async () => ({ status: 'ok' }))
+  app.get('/readyz', async (_request, reply) => {
+    const { ok, details } = ready()
+    return reply.code(ok ? 200 : 503).send({ status: ok ? 'ready' : 'not ready', details })
+  })
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(registry.contentType).send(await registry.metrics()),
+  )
+
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, request, new GreenroomError('GRN_NOT_FOUND')))
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = greenroomErrorFrom(error)
+    metrics.refused.inc({ code: refusal.code })
+    if (refusal.status >= 500) request.log.error({ err: error }, 'request failed')
+    else request.log.info({ code: refusal.code, url: request.url }, 'request refused')
+    return sendProblem(reply, request, refusal)
+  })
+  return app
+}
+
+function badReviewDetail(problems: readonly string[]): string {
+  return `This is not an AdmissionReview of admission.k8s.io/v1: ${problems.slice(0, 3).join('; ')}.`
+}
+
+/** `?timeout=2s`, whole seconds, as the API server gives it; without it its own maximum. */
+function deadlineMs(url: string): number {
+  const seconds = /[?&]timeout=(\d{1,2})s(?:&|$)/.exec(url)?.[1]
+  return seconds === undefined ? requestTimeoutMs : Number(seconds) * 1000
+}
+
+type Judge = (endpoint: Endpoint, request: AdmissionRequest, options: { late: boolean }) => ReviewAnswer
+
+function createJudge({ policy, assignKeys, logger }: WebhookAppOptions, metrics: WebhookMetrics): Judge {
+  // Parsed once per text, not once per pod.
+  let keys = { source: '', parsed: noAssignKeys }
+  const context = (): AdmissionContext => {
+    const source = assignKeys()
+    if (source !== keys.source) keys = { source, parsed: assignKeysFrom(source) }
+    return { policy: policy(), assignKeys: keys.parsed }
+  }
+
+  return (endpoint, request, { late }) => {
+    const { uid, operation } = request
+    const end = metrics.reviewSeconds.startTimer({ endpoint })
+    const seen = { endpoint, operation, namespace: request.namespace, pod: request.name, uid }
+    let answer: Answer
+    let version = 'unknown'
+    let decision: string
+    try {
+      if (late) {
+        metrics.late.inc({ endpoint })
+        // Nobody listens any more: the pod's fate is decided, and judging it would only delay those that wait.
+        answer = notJudged('the deadline had passed before the review was read')
+      } else {
+        const current = context()
+        version = current.policy.version
+        answer = judges[endpoint](request, current)
+      }
+      decision = answer.kind === 'patched' && answer.patch.length === 0 ? 'allowed' : answer.kind
+    } catch (error) {
+      logger.error({ ...seen, err: error }, 'review failed; the pod is denied')
+      answer = notJudged('the review failed; the log of the webhook has the reason')
+      decision = 'failed'
+    }
+    if (answer.kind === 'denied') noteDenial(answer, seen)
+    metrics.reviews.inc({ endpoint, operation, decision })
+    end()
+    return encodeAnswer(uid, answer, version)
+  }
+
+  function noteDenial({ violations }: Extract<Answer, { kind: 'denied' }>, seen: object): void {
+    for (const { rule, code } of violations) metrics.violations.inc({ rule, code })
+    // Rules and fields only: a pod's values are its owner's.
+    const reasons = violations.map(({ code, rule, path }) => ({ code, rule, path }))
+    logger.info({ ...seen, reasons }, 'pod denied')
+  }
+}
+
+/** Fails safe: what could not be judged is refused, with words that give nothing away. */
+function notJudged(found: string): Answer {
+  return {
+    kind: 'denied',
+    violations: [
+      {
+        rule: 'not-judged',
+        code: 'GRN_INTERNAL',
+        path: 'object',
+        found,
+        allowed: 'a judged pod',
+        fix: 'Try again.',
+      },
+    ],
+  }
+}

@@ -1,0 +1,63 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/** A review takes a fraction of a millisecond; the top is the API server's own limit of 30 s. */
+const reviewSecondsBuckets = [
+  0.0001, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30,
+]
+
+/** Every metric of the webhook, in the registry that is passed in. No pod names, users or namespaces as labels. */
+export function createWebhookMetrics(registry: Registry) {
+  const registers = [registry]
+  return {
+    reviewSeconds: new Histogram({
+      name: 'greenroom_admission_review_seconds',
+      help: 'Time from the parsed AdmissionReview to the answer, by endpoint (mutate, validate).',
+      labelNames: ['endpoint'],
+      buckets: reviewSecondsBuckets,
+      registers,
+    }),
+    reviews: new Counter({
+      name: 'greenroom_admission_reviews_total',
+      help: 'AdmissionReviews answered, by endpoint, operation and decision (allowed, patched, denied, failed).',
+      labelNames: ['endpoint', 'operation', 'decision'],
+      registers,
+    }),
+    violations: new Counter({
+      name: 'greenroom_admission_violations_total',
+      help: 'Violations in denied pods, by rule and code.',
+      labelNames: ['rule', 'code'],
+      registers,
+    }),
+    refused: new Counter({
+      name: 'greenroom_admission_refused_requests_total',
+      help: 'Requests that were no AdmissionReview, by code.',
+      labelNames: ['code'],
+      registers,
+    }),
+    late: new Counter({
+      name: 'greenroom_admission_late_total',
+      help: 'Reviews whose body arrived after the deadline that the API server gave with ?timeout=.',
+      labelNames: ['endpoint'],
+      registers,
+    }),
+  }
+}
+
+export type WebhookMetrics = ReturnType<typeof createWebhookMetrics>
+
+export function createCertificateMetrics(registry: Registry) {
+  const registers = [registry]
+  return {
+    expiresAt: new Gauge({
+      name: 'greenroom_webhook_certificate_expiry_timestamp_seconds',
+      help: 'When the serving certificate in use expires, Unix time.',
+      registers,
+    }),
+    reloads: new Counter({
+      name: 'greenroom_webhook_certificate_reloads_total',
+      help: 'Changes of the certificate files, by outcome (taken, refused).',
+      labelNames: ['outcome'],
+      registers,
+    }),
+  }
+}

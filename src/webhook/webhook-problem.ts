@@ -1,0 +1,44 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, GreenroomError } from '../errors.ts'
+
+/** RFC 9457, with Greenroom's code. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly instance: string
+  readonly code: ErrorCode
+  readonly requestId: string
+}
+
+/** Fastify's own refusals by status; every other 4xx of its body parser means that the JSON is broken. */
+function codeOf(error: unknown): ErrorCode {
+  const statusCode = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  if (statusCode === 413) return 'GRN_BODY_TOO_LARGE'
+  if (statusCode === 415) return 'GRN_UNSUPPORTED_MEDIA_TYPE'
+  return statusCode >= 400 && statusCode < 500 ? 'GRN_BAD_JSON' : 'GRN_INTERNAL'
+}
+
+/** Any error as one of the catalogue; what we did not expect keeps its text to itself (it may hold anything). */
+export function greenroomErrorFrom(error: unknown): GreenroomError {
+  if (error instanceof GreenroomError) return error
+  return new GreenroomError(codeOf(error), undefined, { cause: error })
+}
+
+export function sendProblem(
+  reply: FastifyReply,
+  request: FastifyRequest,
+  error: GreenroomError,
+): FastifyReply {
+  const problem: Problem = {
+    type: `urn:greenroom:error:${error.code}`,
+    title: new GreenroomError(error.code).message,
+    status: error.status,
+    detail: `${error.message} ${error.remedy}`,
+    instance: request.url,
+    code: error.code,
+    requestId: request.id,
+  }
+  return reply.code(error.status).type('application/problem+json').send(problem)
+}

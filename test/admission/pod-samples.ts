@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { assignKeysFrom } from '../../src/admission/assign-keys.ts'
+import type { AdmissionContext } from '../../src/admission/expectations.ts'
+import type { Container, Pod, Volume } from '../../src/admission/pod.ts'
+import { checkPolicy } from '../../src/admission/policy.ts'
+import type { AdmissionRequest } from '../../src/admission/review.ts'
+
+/** Pods and reviews as the API server sends them, for the tests of admission. */
+
+const configMap = parse(
+  readFileSync(join(import.meta.dirname, '../../manifests/base/agent-policy.yaml'), 'utf8'),
+) as { data: Record<string, string> }
+const checked = checkPolicy(configMap.data['policy.yaml'] ?? '')
+if (!checked.ok) throw new Error(checked.problems.join('\n'))
+
+export const policy = checked.value
+export const keySet = '{"keys":[{"kid":"k2","kty":"OKP","x":"AA"},{"kid":"k1","kty":"OKP","x":"BB"}]}'
+export const context: AdmissionContext = { policy, assignKeys: assignKeysFrom(keySet) }
+
+export const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
+
+/** What the ServiceAccount plugin adds to every pod before a webhook sees it. */
+export const tokenVolume: Volume & object = {
+  name: 'kube-api-access-x7k2p',
+  projected: {
+    sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 3607 } }],
+  },
+}
+const tokenMount = {
+  name: 'kube-api-access-x7k2p',
+  mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+  readOnly: true,
+}
+
+interface SampleOptions {
+  readonly labels?: Record<string, string>
+  readonly annotations?: Record<string, string>
+  readonly container?: Partial<Container> & object
+  readonly spec?: Partial<Pod['spec']> & object
+}
+
+/** An unhardened agent pod as it comes out of the API server's defaulting and its built-in plugins. */
+export function samplePod({ labels, annotations, container, spec }: SampleOptions = {}): Pod {
+  return {
+    metadata: { labels: labels ?? { 'agent-type': 'stella-agent' }, ...(annotations && { annotations }) },
+    spec: {
+      containers: [
+        {
+          name: 'agent',
+          image: 'stella:1',
+          resources: {},
+          volumeMounts: [tokenMount],
+          ...container,
+        },
+      ],
+      volumes: [tokenVolume],
+      serviceAccountName: 'default',
+      securityContext: {},
+      terminationGracePeriodSeconds: 30,
+      ...spec,
+    },
+  }
+}
+
+export function reviewOf(object: unknown, overrides: Partial<AdmissionRequest> = {}): AdmissionRequest {
+  return {
+    uid: 'u-1',
+    resource: { group: '', version: 'v1', resource: 'pods' },
+    namespace: 'ai-agents',
+    operation: 'CREATE',
+    userInfo: { username: 'alice' },
+    object,
+    oldObject: null,
+    ...overrides,
+  }
+}

@@ -1,0 +1,153 @@
+import { readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:tls'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import type { PolicyDocument } from '../../src/admission/policy.ts'
+import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
+import { makeCerts } from '../../webhook-certs/make-certs.ts'
+import { keySet, policy, reviewOf, samplePod } from '../admission/pod-samples.ts'
+import { call, type Reply } from './webhook-client.ts'
+
+const made = await makeCerts(t.testdir(), ['agent-webhook.greenroom-system.svc'])
+const ca = await readFile(made.caPath, 'utf8')
+const tls = { key: await readFile(made.keyPath, 'utf8'), cert: await readFile(made.certPath, 'utf8') }
+
+const lines: string[] = []
+const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) })
+const registry = new Registry()
+let inForce: () => PolicyDocument = () => policy
+let isReady = true
+const app = createWebhookApp({
+  policy: () => inForce(),
+  assignKeys: () => keySet,
+  logger,
+  registry,
+  tls,
+  ready: () => ({ ok: isReady, details: { policy: 'seen' } }),
+})
+await app.listen({ host: '127.0.0.1', port: 0 })
+t.teardown(() => app.close())
+const { port } = app.server.address() as AddressInfo
+const server = { host: '127.0.0.1', port, ca, servername: 'agent-webhook.greenroom-system.svc' }
+
+const post = (path: string, body: string | Buffer, contentType = 'application/json'): Promise<Reply> =>
+  call({ ...server, path, method: 'POST', headers: { 'content-type': contentType } }, body)
+const review = (object: unknown, overrides: object = {}): string =>
+  JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: { ...reviewOf(object), ...overrides },
+  })
+
+void t.test('a review is answered, whatever the query', async (t) => {
+  for (const path of ['/mutate', '/mutate?timeout=2s', '/mutate?timeout=bogus&x=1']) {
+    const { status, json, headers } = await post(path, review(samplePod()))
+    t.equal(status, 200)
+    t.match(headers['content-type'], /^application\/json/)
+    t.match(json, { response: { uid: 'u-1', allowed: true, patchType: 'JSONPatch' } })
+  }
+  const denied = await post('/validate?timeout=2s', review(samplePod()))
+  t.equal(denied.status, 200)
+  t.match(denied.json, { response: { uid: 'u-1', allowed: false, status: { code: 403 } } })
+  t.notMatch(denied.json, { response: { patchType: String } })
+})
+
+void t.test('whatever is no review gets a problem and never a 5xx', async (t) => {
+  const refused: readonly (readonly [Promise<Reply>, number, string])[] = [
+    [post('/mutate', '{"kind":"Pod"}'), 400, 'GRN_BAD_REVIEW'],
+    [post('/mutate', review(samplePod()).replace('k8s.io/v1', 'k8s.io/v1beta1')), 400, 'GRN_BAD_REVIEW'],
+    [post('/validate', 'null'), 400, 'GRN_BAD_REVIEW'],
+    [post('/validate', '[]'), 400, 'GRN_BAD_REVIEW'],
+    [post('/mutate', '{'), 400, 'GRN_BAD_JSON'],
+    [post('/mutate', ''), 400, 'GRN_BAD_JSON'],
+    [post('/mutate', '{"__proto__":{"x":1}}'), 400, 'GRN_BAD_JSON'],
+    [post('/mutate', review(samplePod()), 'text/plain'), 415, 'GRN_UNSUPPORTED_MEDIA_TYPE'],
+    [post('/mutate', review(samplePod()), 'application/yaml'), 415, 'GRN_UNSUPPORTED_MEDIA_TYPE'],
+    [call({ ...server, path: '/mutate', method: 'GET' }), 404, 'GRN_NOT_FOUND'],
+    [post('/elsewhere', '{}'), 404, 'GRN_NOT_FOUND'],
+  ]
+  for (const [reply, status, code] of refused) {
+    const { headers, json, status: found } = await reply
+    t.equal(found, status, code)
+    t.match(headers['content-type'], /^application\/problem\+json/)
+    t.match(json, {
+      type: String,
+      title: String,
+      status,
+      detail: String,
+      instance: /^\//,
+      code,
+      requestId: /^[0-9a-f-]{36}$/,
+    })
+  }
+})
+
+void t.test('two objects of 3 MiB fit, more than 7 MiB does not', async (t) => {
+  const pod = samplePod({ annotations: { big: 'x'.repeat(3 * 1024 * 1024 - 4096) } })
+  const large = await post('/validate', review(pod, { operation: 'UPDATE', oldObject: pod }))
+  t.match(large.json, { response: { allowed: true } })
+  const tooLarge = await post('/validate', Buffer.alloc(7 * 1024 * 1024 + 1, 32))
+  t.equal(tooLarge.status, 413)
+  t.match(tooLarge.json, { code: 'GRN_BODY_TOO_LARGE' })
+})
+
+void t.test('a crash while judging denies the pod and tells nothing', async (t) => {
+  inForce = () => {
+    throw new Error('innermost secret at /some/path.ts:7')
+  }
+  t.teardown(() => {
+    inForce = () => policy
+  })
+  const { status, json, text } = await post('/mutate', review(samplePod()))
+  t.equal(status, 200)
+  t.match(json, { response: { uid: 'u-1', allowed: false, status: { code: 403, message: /GRN_INTERNAL/ } } })
+  t.notMatch(text, /innermost|path\.ts/)
+  t.match(lines.join(''), /innermost/, 'the log has it')
+})
+
+void t.test('a review whose deadline has passed is not judged any more', async (t) => {
+  t.match((await post('/mutate?timeout=0s', review(samplePod()))).json, {
+    response: { allowed: false, status: { message: /deadline/ } },
+  })
+})
+
+void t.test('health, readiness and metrics', async (t) => {
+  const get = (path: string): Promise<Reply> => call({ ...server, path, method: 'GET' })
+  t.equal((await get('/livez')).status, 200)
+  t.match(await get('/readyz'), { status: 200, json: { status: 'ready', details: { policy: 'seen' } } })
+  isReady = false
+  t.match(await get('/readyz?verbose'), { status: 503, json: { status: 'not ready' } })
+  const { text } = await get('/metrics')
+  t.match(text, /greenroom_admission_review_seconds_bucket\{le="0\.0001",endpoint="mutate"\}/)
+  t.match(
+    text,
+    /greenroom_admission_reviews_total\{endpoint="mutate",operation="CREATE",decision="patched"\} 3/,
+  )
+  t.match(text, /greenroom_admission_violations_total\{rule="[a-z-]+",code="GRN_POLICY_VIOLATION"\}/)
+  t.match(text, /greenroom_admission_refused_requests_total\{code="GRN_BAD_REVIEW"\} 4/)
+})
+
+void t.test('the log names rules and fields of a denial and no value of the pod', async (t) => {
+  lines.length = 0
+  const env = [{ name: 'PASSWORD', value: 'hunter2' }]
+  await post('/validate', review(samplePod({ container: { env } })))
+  t.match(lines.join(''), /"msg":"pod denied"/)
+  t.match(lines.join(''), /"rule":"capabilities-drop"/)
+  t.notMatch(lines.join(''), /hunter2/)
+})
+
+void t.test('TLS 1.3 and nothing older', async (t) => {
+  const handshake = (maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<string> => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const socket = connect({ ...server, maxVersion }, () => {
+      resolve(socket.getProtocol() ?? '')
+      socket.end()
+    })
+    socket.on('error', (error) => resolve(error.message))
+    return promise
+  }
+  t.equal(await handshake('TLSv1.3'), 'TLSv1.3')
+  t.match(await handshake('TLSv1.2'), /alert|protocol|version/)
+})
