@@ -1,0 +1,115 @@
+import {
+  type Configuration,
+  CoordinationV1Api,
+  CoreV1Api,
+  createConfiguration,
+  EventsV1Api,
+  KubeConfig,
+  ResponseContext,
+  ServerConfiguration,
+  wrapHttpLibrary,
+} from '@kubernetes/client-node'
+import { GreenroomError } from '../errors.ts'
+import { kubeApiErrorFrom } from './kube-api-error.ts'
+import { createKubeTransport, type KubeTransport } from './kube-transport.ts'
+
+/**
+ * A renewal that hangs must leave time for another before the renew deadline (10 s), and must not wait behind others'
+ * requests: Leases have connections of their own.
+ */
+const leaseTimeoutMs = 3_000
+
+/** The API clients of one process, made once; every failure they throw is a KubeApiError. */
+export interface KubeClients {
+  readonly core: CoreV1Api
+  readonly coordination: CoordinationV1Api
+  readonly events: EventsV1Api
+  /** Lists and watches, which the generated clients do badly. */
+  readonly transport: KubeTransport
+  close(): void
+}
+
+interface KubeClientsOptions {
+  readonly kubeConfig: KubeConfig
+  /** Longest wait for one answer. */
+  readonly requestTimeoutMs?: number
+}
+
+export function createKubeClients({ kubeConfig, requestTimeoutMs }: KubeClientsOptions): KubeClients {
+  const transport = createKubeTransport(
+    kubeConfig,
+    requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs },
+  )
+  const leaseTransport = createKubeTransport(kubeConfig, { timeoutMs: leaseTimeoutMs })
+  return {
+    core: new CoreV1Api(configurationOver(transport)),
+    coordination: new CoordinationV1Api(configurationOver(leaseTransport)),
+    events: new EventsV1Api(configurationOver(transport)),
+    transport,
+    close() {
+      transport.close()
+      leaseTransport.close()
+    },
+  }
+}
+
+function configurationOver(transport: KubeTransport): Configuration {
+  return createConfiguration({
+    // The transport knows the server; the generated clients only need something absolute in front of the path.
+    baseServer: new ServerConfiguration('http://api-server', {}),
+    httpApi: wrapHttpLibrary({ send: (request) => sendGenerated(transport, request) }),
+  })
+}
+
+/**
+ * `path` of a kubeconfig file, or undefined for the ServiceAccount of the pod we run in.
+ * Throws GRN_INVALID_CONFIG when neither can be read.
+ */
+export function loadKubeConfig(path: string | undefined): KubeConfig {
+  const kubeConfig = new KubeConfig()
+  try {
+    if (path === undefined) kubeConfig.loadFromCluster()
+    else kubeConfig.loadFromFile(path)
+  } catch (error) {
+    throw new GreenroomError(
+      'GRN_INVALID_CONFIG',
+      `the kubeconfig ${path ?? '(in-cluster)'} cannot be read`,
+      {
+        cause: error,
+      },
+    )
+  }
+  const server = kubeConfig.getCurrentCluster()?.server
+  // Outside a pod the library builds this address out of two missing variables.
+  if (path === undefined && server === 'https://undefined:undefined') {
+    throw new GreenroomError(
+      'GRN_INVALID_CONFIG',
+      'no kubeconfig was given and this process does not run in a pod; set KUBECONFIG',
+    )
+  }
+  if (!server) {
+    throw new GreenroomError('GRN_INVALID_CONFIG', `the kubeconfig ${path} has no current context`)
+  }
+  return kubeConfig
+}
+
+type GeneratedRequest = Parameters<Parameters<typeof wrapHttpLibrary>[0]['send']>[0]
+
+async function sendGenerated(transport: KubeTransport, request: GeneratedRequest): Promise<ResponseContext> {
+  const url = new URL(request.getUrl())
+  const body = request.getBody()
+  const response = await transport.send({
+    method: request.getHttpMethod(),
+    path: url.pathname + url.search,
+    headers: request.getHeaders(),
+    body: typeof body === 'string' ? body : undefined,
+    signal: request.getSignal(),
+  })
+  if (response.status >= 300)
+    throw kubeApiErrorFrom(response.status, response.body, response.headers['retry-after'])
+  return new ResponseContext(response.status, response.headers, {
+    text: () => Promise.resolve(response.body),
+    binary: () => Promise.resolve(Buffer.from(response.body)),
+    stream: () => null,
+  })
+}

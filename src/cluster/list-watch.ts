@@ -1,0 +1,280 @@
+import type { Logger } from 'pino'
+import { createBackoff } from './backoff.ts'
+import { hasStatus, KubeApiError } from './kube-api-error.ts'
+import type { KubeTransport } from './kube-transport.ts'
+import { type KubeObject, readWatchStream, WatchBrokenError, type WatchEvent } from './watch-stream.ts'
+
+/**
+ * A supervised list + watch. Not the library's informer: that one stops for good on any error but 410 and on a failed
+ * re-list, its `start()` resolves although the list failed, it asks for no bookmarks and keeps whole objects. One loop
+ * does everything here, so list and watch never overlap:
+ *
+ *   list (pages) → watch from its version for 30 s → watch on from the last version … → list again every 10 minutes
+ *
+ * A cut, refused or silent connection resumes from the last version; an ERROR event (410 included), an unreadable line
+ * or a refusal of the version lists again. While nothing works, what was kept stays and `staleSince()` says since when.
+ */
+export interface ListWatch<T> {
+  start(): void
+  /** Resolves when no timer, socket or handler of this list + watch is left. */
+  stop(): Promise<void>
+  /** True once the first list is complete; never false again. */
+  synced(): boolean
+  /** Last contact, if there is none at present; undefined while the watch is healthy. */
+  staleSince(): number | undefined
+  get(uid: string): T | undefined
+  counters(): ListWatchCounters
+}
+
+export interface ListWatchCounters {
+  readonly lists: number
+  readonly watches: number
+  readonly failures: number
+  readonly handlerErrors: number
+}
+
+export interface ListWatchOptions<Raw extends KubeObject, T> {
+  readonly transport: KubeTransport
+  /** Collection, such as `/api/v1/namespaces/ai-agents/pods`. */
+  readonly path: string
+  readonly labelSelector?: string
+  readonly fieldSelector?: string
+  /** What to keep of an object; undefined: nothing, as if it were not there. Runs page by page. */
+  readonly keep: (raw: Raw) => T | undefined
+  /** The new state, or the last one with `gone` true. Per object in order; each object goes exactly once. */
+  readonly onChange: (object: T, gone: boolean) => void
+  /** After every complete list, the first included. */
+  readonly onListed?: () => void
+  /** Once per outage, with the sentence of its first failure. */
+  readonly onStale?: (reason: string) => void
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly now?: () => number
+  readonly timing?: Partial<ListWatchTiming>
+}
+
+export interface ListWatchTiming {
+  /** Events that were missed for whatever reason are reconciled after this time at the latest, and a tenth more. */
+  readonly relistMs: number
+  /** The server ends each watch in order after this time; it sends a bookmark two seconds before. */
+  readonly watchSeconds: number
+  /** Added to watchSeconds: silence beyond it means a half-open connection (noticed within 35 s). */
+  readonly silenceGraceMs: number
+  readonly backoffMinMs: number
+  readonly backoffMaxMs: number
+}
+
+const defaultTiming: ListWatchTiming = {
+  relistMs: 600_000,
+  watchSeconds: 30,
+  silenceGraceMs: 5_000,
+  backoffMinMs: 250,
+  backoffMaxMs: 10_000,
+}
+
+/** Pods are some KiB each: a page stays below a few MiB, and 5,000 pods are ten requests. */
+const pageSize = 500
+
+/** A watch that ends sooner than this without an event did not work, even if nobody called it an error. */
+const shortWatchMs = 1_000
+
+export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOptions<Raw, T>): ListWatch<T> {
+  const { transport, path, logger, now = Date.now } = options
+  const timing = { ...defaultTiming, ...options.timing }
+  const kept = new Map<string, Kept<T>>()
+  const counters = { lists: 0, watches: 0, failures: 0, handlerErrors: 0 }
+  const stopping = new AbortController()
+  let running: Promise<void> | undefined
+  let version: string | undefined
+  let nextListAt = 0
+  let synced = false
+  let lastContact = 0
+  let stale = false
+  const backoff = createBackoff({ minMs: timing.backoffMinMs, maxMs: timing.backoffMaxMs })
+
+  const guard = (what: string, call: () => void): void => {
+    try {
+      call()
+    } catch (error) {
+      counters.handlerErrors += 1
+      logger.error({ err: error, path }, `the ${what} handler of a watch failed`)
+    }
+  }
+
+  const put = (uid: string, next: Kept<T> | undefined): void => {
+    const before = kept.get(uid)
+    if (next !== undefined) {
+      if (before?.version === next.version) return
+      kept.set(uid, next)
+      guard('change', () => options.onChange(next.object, false))
+    } else if (before !== undefined) {
+      kept.delete(uid)
+      guard('change', () => options.onChange(before.object, true))
+    }
+  }
+
+  const keepRaw = (raw: Raw): Kept<T> | undefined => {
+    let object: T | undefined
+    guard('keep', () => {
+      object = options.keep(raw)
+    })
+    const objectVersion = raw.metadata?.resourceVersion
+    return object === undefined || objectVersion === undefined
+      ? undefined
+      : { object, version: objectVersion }
+  }
+
+  const contact = (): void => {
+    lastContact = now()
+    if (stale) logger.info({ path }, 'the watch is healthy again')
+    stale = false
+  }
+
+  const list = async (): Promise<void> => {
+    counters.lists += 1
+    const { objects, resourceVersion } = await listPages()
+    contact()
+    for (const uid of kept.keys()) if (!objects.has(uid)) put(uid, undefined)
+    for (const [uid, object] of objects) put(uid, object)
+    version = resourceVersion
+    nextListAt = now() + timing.relistMs * (1 + Math.random() / 10)
+    synced = true
+    guard('listed', () => options.onListed?.())
+  }
+
+  const listPages = async (): Promise<{ objects: Map<string, Kept<T>>; resourceVersion: string }> => {
+    const objects = new Map<string, Kept<T>>()
+    let continuation: string | undefined
+    do {
+      const query = new URLSearchParams({ limit: String(pageSize), ...selectors(options) })
+      if (continuation) query.set('continue', continuation)
+      const page: ListPage<Raw> = await transport.getJson(`${path}?${query.toString()}`, stopping.signal)
+      for (const raw of page.items ?? []) {
+        const object = keepRaw(raw)
+        if (object !== undefined && raw.metadata?.uid) objects.set(raw.metadata.uid, object)
+      }
+      continuation = page.metadata?.continue
+      if (!continuation) {
+        const resourceVersion = page.metadata?.resourceVersion
+        if (!resourceVersion) throw new KubeApiError('the list has no resourceVersion')
+        return { objects, resourceVersion }
+      }
+    } while (!stopping.signal.aborted)
+    throw new KubeApiError('stopped')
+  }
+
+  const apply = (event: WatchEvent<Raw>): void => {
+    contact()
+    if (event.type === 'BOOKMARK') {
+      version = event.resourceVersion
+      return
+    }
+    const { uid, resourceVersion } = event.object.metadata ?? {}
+    if (uid === undefined || resourceVersion === undefined) return
+    // A watch is ordered by version; a duplicate or late event would bring back what is gone.
+    if (version !== undefined && !isNewer(resourceVersion, version)) return
+    put(uid, event.type === 'DELETED' ? undefined : keepRaw(event.object))
+    version = resourceVersion
+  }
+
+  /** False if the watch ended so soon that it cannot have worked. */
+  const watch = async (from: string): Promise<boolean> => {
+    counters.watches += 1
+    const query = new URLSearchParams({
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: from,
+      timeoutSeconds: String(timing.watchSeconds),
+      ...selectors(options),
+    })
+    const openedAt = now()
+    let events = 0
+    await readWatchStream<Raw>({
+      transport,
+      path: `${path}?${query.toString()}`,
+      signal: stopping.signal,
+      silenceMs: timing.watchSeconds * 1000 + timing.silenceGraceMs,
+      onOpen: contact,
+      onEvent: (event) => {
+        events += 1
+        backoff.reset()
+        apply(event)
+      },
+    })
+    contact()
+    return events > 0 || now() - openedAt >= Math.min(shortWatchMs, timing.watchSeconds * 1000)
+  }
+
+  /** One list or one watch. Throws what went wrong. */
+  const step = async (): Promise<void> => {
+    if (version === undefined || now() >= nextListAt) {
+      await list()
+    } else if (await watch(version)) {
+      backoff.reset()
+    } else {
+      throw new KubeApiError('the watch ended at once')
+    }
+  }
+
+  const fail = async (error: unknown): Promise<void> => {
+    counters.failures += 1
+    const reason = error instanceof Error ? error.message : String(error)
+    const expired = hasStatus(error, 410) || (error instanceof WatchBrokenError && error.expired)
+    // Refused with a status or broken: the version may be what is wrong. Cut or unreachable: resume where we were.
+    if (error instanceof WatchBrokenError || (error instanceof KubeApiError && error.status !== undefined))
+      version = undefined
+    if (!stale && !expired) {
+      stale = true
+      logger.warn({ path, reason }, 'the watch lost contact; what is known stays')
+      guard('stale', () => options.onStale?.(reason))
+    }
+    await backoff.pause(stopping.signal)
+  }
+
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        await step()
+      } catch (error) {
+        if (!stopping.signal.aborted) await fail(error)
+      }
+    }
+  }
+
+  return {
+    start() {
+      running ??= run()
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+    synced: () => synced,
+    staleSince: () => (stale ? lastContact : undefined),
+    get: (uid) => kept.get(uid)?.object,
+    counters: () => ({ ...counters }),
+  }
+}
+
+interface Kept<T> {
+  readonly object: T
+  readonly version: string
+}
+
+interface ListPage<Raw> {
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string }
+  readonly items?: readonly Raw[]
+}
+
+function selectors(options: { labelSelector?: string; fieldSelector?: string }): Record<string, string> {
+  return {
+    ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
+    ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
+  }
+}
+
+/** Versions are decimal numbers without bound (comparable by KEP-5504); anything else is taken as newer. */
+function isNewer(candidate: string, than: string): boolean {
+  const numeric = /^\d+$/
+  if (!numeric.test(candidate) || !numeric.test(than)) return true
+  return candidate.length === than.length ? candidate > than : candidate.length > than.length
+}

@@ -1,0 +1,93 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import type { Logger } from 'pino'
+import { type AgentPod, agentPodFrom } from '../domain/agent-pod.ts'
+import { label } from '../domain/names.ts'
+import type { PodView } from '../domain/ports.ts'
+import type { KubeClients } from './kube-clients.ts'
+import { createListWatch, type ListWatchCounters, type ListWatchTiming } from './list-watch.ts'
+import type { KubeObject } from './watch-stream.ts'
+
+/**
+ * The pods of all pools, kept as AgentPod only. While the Kubernetes API is down, what is known stays in use: warm
+ * claims go on in a replica that has synced once, and `staleSince()` says how old its knowledge is.
+ */
+export interface PodInformer extends PodView {
+  start(): void
+  stop(): Promise<void>
+  /** Epoch ms of the last contact with the API server, if there is none at present. */
+  staleSince(): number | undefined
+  counters(): ListWatchCounters
+}
+
+interface PodInformerOptions {
+  readonly clients: Pick<KubeClients, 'transport'>
+  readonly namespace: string
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly now?: () => number
+  readonly timing?: Partial<ListWatchTiming>
+}
+
+type ChangeListener = Parameters<PodView['onChange']>[0]
+
+export function createPodInformer({ clients, namespace, logger, ...rest }: PodInformerOptions): PodInformer {
+  const byUid = new Map<string, AgentPod>()
+  const byPool = new Map<string, Map<string, AgentPod>>()
+  const listeners = new Set<ChangeListener>()
+
+  const store = (pod: AgentPod): void => {
+    const before = byUid.get(pod.uid)
+    if (before !== undefined && before.agentType !== pod.agentType) forget(before)
+    byUid.set(pod.uid, pod)
+    const pool = byPool.get(pod.agentType)
+    if (pool) pool.set(pod.uid, pod)
+    else byPool.set(pod.agentType, new Map([[pod.uid, pod]]))
+  }
+
+  const forget = (pod: AgentPod): void => {
+    byUid.delete(pod.uid)
+    const pool = byPool.get(pod.agentType)
+    pool?.delete(pod.uid)
+    if (pool?.size === 0) byPool.delete(pod.agentType)
+  }
+
+  const announce = (pod: AgentPod, gone: boolean): void => {
+    for (const listener of listeners) {
+      try {
+        listener({ pod, gone })
+      } catch (error) {
+        logger.error({ err: error, pod: pod.name }, 'a listener of the pod informer failed')
+      }
+    }
+  }
+
+  const listWatch = createListWatch<V1Pod & KubeObject, AgentPod>({
+    ...rest,
+    transport: clients.transport,
+    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`,
+    labelSelector: `${label.managed}=true`,
+    keep: agentPodFrom,
+    onChange: (pod, gone) => {
+      if (gone) forget(pod)
+      else store(pod)
+      announce(pod, gone)
+    },
+    logger,
+  })
+
+  return {
+    start: () => listWatch.start(),
+    stop: () => listWatch.stop(),
+    get: (podUid) => byUid.get(podUid),
+    byPool: (agentType) => [...(byPool.get(agentType)?.values() ?? [])],
+    all: () => [...byUid.values()],
+    synced: () => listWatch.synced(),
+    staleSince: () => listWatch.staleSince(),
+    counters: () => listWatch.counters(),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+  }
+}

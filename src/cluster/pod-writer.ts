@@ -1,0 +1,93 @@
+import { label } from '../domain/names.ts'
+import { PodWriteError } from '../domain/pod-write-error.ts'
+import type { PodWriter } from '../domain/ports.ts'
+import { slotPod } from '../domain/slot-pod.ts'
+import { hasStatus } from './kube-api-error.ts'
+import type { KubeClients } from './kube-clients.ts'
+import { podWriteErrorFrom } from './pod-write-error.ts'
+
+interface PodWriterOptions {
+  readonly clients: Pick<KubeClients, 'core'>
+  readonly namespace: string
+}
+
+type PodRef = Parameters<PodWriter['exists']>[0]
+
+/**
+ * The only writer of pods. Every write but create names the UID, so that a namesake is never touched; what cannot be
+ * written throws PodWriteError. A create without an answer may have made a pod: the informer will show it.
+ */
+export function createPodWriter({ clients: { core }, namespace }: PodWriterOptions): PodWriter {
+  const exists = async ({ name, uid }: PodRef): Promise<boolean> => {
+    try {
+      const pod = await core.readNamespacedPod({ name, namespace })
+      return pod.metadata?.uid === uid
+    } catch (error) {
+      if (hasStatus(error, 404, 410)) return false
+      throw podWriteErrorFrom(error)
+    }
+  }
+
+  return {
+    exists,
+
+    async create(agentType, spec) {
+      try {
+        const pod = await core.createNamespacedPod({
+          namespace,
+          body: slotPod(agentType, spec, { namespace }),
+        })
+        const { uid, name } = pod.metadata ?? {}
+        if (!uid || !name) {
+          throw new PodWriteError('unavailable', 'the API server answered without a pod', { answered: false })
+        }
+        return { uid, name }
+      } catch (error) {
+        throw error instanceof PodWriteError ? error : podWriteErrorFrom(error)
+      }
+    },
+
+    async labelClaimed(pod, sessionId) {
+      try {
+        await core.patchNamespacedPod({
+          name: pod.name,
+          namespace,
+          body: [
+            { op: 'test', path: '/metadata/uid', value: pod.uid },
+            { op: 'add', path: labelPath(label.state), value: 'claimed' },
+            { op: 'add', path: labelPath(label.session), value: sessionId },
+          ],
+        })
+        return true
+      } catch (error) {
+        if (hasStatus(error, 404, 410)) return false
+        // 422 is a failed `test`, but also an invalid label: only a fresh read tells which.
+        if (hasStatus(error, 409, 422) && !(await exists(pod))) return false
+        throw podWriteErrorFrom(error)
+      }
+    },
+
+    async delete(pod, graceSeconds) {
+      try {
+        await core.deleteNamespacedPod({
+          name: pod.name,
+          namespace,
+          body: {
+            preconditions: { uid: pod.uid },
+            ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
+          },
+        })
+        return true
+      } catch (error) {
+        if (hasStatus(error, 404, 410)) return false
+        if (hasStatus(error, 409) && !(await exists(pod))) return false
+        throw podWriteErrorFrom(error)
+      }
+    },
+  }
+}
+
+/** JSON Pointer: `~` and `/` of a label's name are escaped. */
+function labelPath(name: string): string {
+  return `/metadata/labels/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+}

@@ -1,0 +1,435 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { V1Pod } from '@kubernetes/client-node'
+import t from 'tap'
+import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
+import { createEventRecorder } from '../../src/cluster/events.ts'
+import { createKubeClients, type KubeClients, loadKubeConfig } from '../../src/cluster/kube-clients.ts'
+import { createLeaseElector } from '../../src/cluster/lease-elector.ts'
+import { createPodInformer } from '../../src/cluster/pod-informer.ts'
+import { createPodWriter } from '../../src/cluster/pod-writer.ts'
+import { label } from '../../src/domain/names.ts'
+import { PodWriteError } from '../../src/domain/pod-write-error.ts'
+import { checkPools, type PoolSpec, type PoolsDocument } from '../../src/domain/pool.ts'
+import { createLogLines } from '../cluster/log-lines.ts'
+import { waitUntil } from '../cluster/wait-until.ts'
+import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+const folder = await temporaryFolder('cluster')
+const plane: ControlPlane = await startControlPlane({ folder: folder.path })
+const clients: KubeClients = createKubeClients({ kubeConfig: loadKubeConfig(plane.kubeconfigPath) })
+const namespace = 'agents'
+await plane.createNamespace(namespace)
+t.teardown(async () => {
+  clients.close()
+  await plane.stop()
+  await folder.remove()
+})
+
+const pools = checkPools(`
+pools:
+  echo-agent:
+    template: { image: echo, command: [node, echo.js] }
+    min: 1
+    max: 2
+`)
+if (!pools.ok) throw new Error(pools.problems.join())
+const spec = pools.value.pools['echo-agent'] as PoolSpec
+const { core } = clients
+const writer = createPodWriter({ clients, namespace })
+
+async function setPodStatus(name: string, status: NonNullable<V1Pod['status']>): Promise<void> {
+  await core.patchNamespacedPodStatus({
+    name,
+    namespace,
+    body: Object.entries(status).map(([key, value]) => ({ op: 'add', path: `/status/${key}`, value })),
+  })
+}
+
+async function writeConfigMap(at: string, name: string, data: Record<string, string>): Promise<string> {
+  const body = { metadata: { name, namespace: at }, data }
+  try {
+    const written = await core.replaceNamespacedConfigMap({ name, namespace: at, body })
+    return written.metadata?.resourceVersion ?? ''
+  } catch {
+    const written = await core.createNamespacedConfigMap({ namespace: at, body })
+    return written.metadata?.resourceVersion ?? ''
+  }
+}
+
+async function configMapText(at: string, name: string, key: string): Promise<string | undefined> {
+  const { items } = await core.listNamespacedConfigMap({
+    namespace: at,
+    fieldSelector: `metadata.name=${name}`,
+  })
+  return items[0]?.data?.[key]
+}
+
+void t.test('informer and writer: the life of a slot', async (t) => {
+  const { logger, lines } = createLogLines()
+  const informer = createPodInformer({ clients, namespace, logger, timing: { watchSeconds: 2 } })
+  const changes: string[] = []
+  informer.onChange(() => {
+    throw new Error('this listener is broken')
+  })
+  const unsubscribe = informer.onChange(({ pod, gone }) =>
+    changes.push(`${gone ? 'gone' : 'now'} ${pod.uid}`),
+  )
+  const early = await writer.create('echo-agent', spec)
+  informer.start()
+  t.teardown(() => informer.stop())
+  t.equal(informer.synced(), false)
+  await waitUntil('synced', () => informer.synced())
+  t.match(informer.get(early.uid), { name: early.name, agentType: 'echo-agent', stateLabel: 'idle' })
+
+  const later = await writer.create('echo-agent', spec)
+  await waitUntil('the second pod', () => informer.byPool('echo-agent').length === 2)
+  t.match(later.name, /^echo-agent-.{5}$/)
+  await core.createNamespacedPod({
+    namespace,
+    body: { metadata: { name: 'stranger' }, spec: { containers: [{ name: 'c', image: 'x' }] } },
+  })
+  await setPodStatus(later.name, {
+    phase: 'Running',
+    podIP: '127.9.9.9',
+    conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: new Date(1_700_000_000_000) }],
+  })
+  await waitUntil('ready', () => informer.get(later.uid)?.readySince !== undefined)
+  t.match(informer.get(later.uid), { ip: '127.9.9.9', readySince: 1_700_000_000_000 })
+  t.same(
+    informer
+      .all()
+      .map((pod) => pod.uid)
+      .sort(),
+    [early.uid, later.uid].sort(),
+    'strangers are not seen',
+  )
+  t.equal(informer.byPool('stella-agent').length, 0)
+
+  t.equal(await writer.labelClaimed(later, 'session-1'), true)
+  t.equal(await writer.labelClaimed(later, 'session-1'), true, 'may be repeated')
+  await waitUntil('labelled', () => informer.get(later.uid)?.sessionLabel === 'session-1')
+  t.equal(informer.get(later.uid)?.stateLabel, 'claimed')
+
+  t.equal(await writer.exists(later), true)
+  t.equal(await writer.delete(later, 0), true)
+  await waitUntil('gone', () => informer.get(later.uid) === undefined)
+  t.equal(informer.byPool('echo-agent').length, 1)
+  t.equal(changes.filter((change) => change === `gone ${later.uid}`).length, 1)
+  t.equal(await writer.exists(later), false)
+  t.equal(await writer.labelClaimed(later, 'session-1'), false)
+  t.equal(await writer.delete(later), false)
+  unsubscribe()
+  await waitUntil('the server ended two watches', () => informer.counters().watches >= 3)
+  t.match(informer.counters(), { lists: 1, failures: 0 }, 'each went on from the last version')
+  t.ok(lines.some((line) => line.msg === 'a listener of the pod informer failed'))
+})
+
+void t.test('a namesake is never touched', async (t) => {
+  const { uid, name } = await writer.create('echo-agent', spec)
+  const impostor = { uid: '00000000-0000-4000-8000-000000000000', name }
+  t.equal(await writer.exists(impostor), false)
+  t.equal(await writer.labelClaimed(impostor, 'session-2'), false)
+  t.equal(await writer.delete(impostor, 0), false)
+  const pod = await core.readNamespacedPod({ name, namespace })
+  t.equal(pod.metadata?.uid, uid)
+  t.equal(pod.metadata?.labels?.[label.state], 'idle')
+  t.equal(pod.metadata?.labels?.session, undefined)
+  await t.rejects(writer.labelClaimed({ uid, name }, 'not a label value!'), /labels: Invalid value/)
+})
+
+void t.test('a pod with grace is Terminating first', async (t) => {
+  const { uid, name } = await writer.create('echo-agent', spec)
+  await core.createNamespacedPodBinding({
+    name,
+    namespace,
+    body: { metadata: { name }, target: { apiVersion: 'v1', kind: 'Node', name: 'nowhere' } },
+  })
+  t.equal(await writer.delete({ uid, name }, 7), true)
+  const pod = await core.readNamespacedPod({ name, namespace })
+  t.equal(pod.metadata?.deletionGracePeriodSeconds, 7)
+  t.equal(await writer.delete({ uid, name }, 0), true)
+})
+
+void t.test('what cannot be written comes with the reason', async (t) => {
+  const failure = async (at: string, by = clients, poolSpec = spec): Promise<PodWriteError> => {
+    try {
+      await createPodWriter({ clients: by, namespace: at }).create('echo-agent', poolSpec)
+    } catch (error) {
+      if (error instanceof PodWriteError) return error
+      throw error
+    }
+    throw new Error('the pod was created')
+  }
+  t.match(await failure('no-such-namespace'), {
+    reason: 'unavailable',
+    retryable: true,
+    message: /not found/,
+  })
+
+  await plane.createNamespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' })
+  t.match(await failure('restricted'), {
+    reason: 'denied',
+    retryable: false,
+    message: /violates PodSecurity/,
+  })
+
+  await plane.createNamespace('full')
+  await core.createNamespacedResourceQuota({
+    namespace: 'full',
+    body: {
+      metadata: { name: 'none' },
+      spec: { hard: { pods: '0' } },
+      status: { hard: { pods: '0' }, used: { pods: '0' } },
+    },
+  })
+  await core.replaceNamespacedResourceQuotaStatus({
+    name: 'none',
+    namespace: 'full',
+    body: {
+      metadata: { name: 'none' },
+      spec: { hard: { pods: '0' } },
+      status: { hard: { pods: '0' }, used: { pods: '0' } },
+    },
+  })
+  t.match(await failure('full'), { reason: 'quota', retryable: true, message: /exceeded quota: none/ })
+
+  const template = { ...spec.template, env: [{ name: 'not a name=', value: '' }] }
+  t.match(await failure(namespace, clients, { ...spec, template }), { reason: 'invalid', retryable: false })
+
+  const stranger = createKubeClients({ kubeConfig: loadKubeConfig(await plane.kubeconfigFor('nobody')) })
+  t.match(await failure(namespace, stranger), { reason: 'forbidden', retryable: false, message: /nobody/ })
+  stranger.close()
+})
+
+void t.test('a document: accepted, refused, restored', async (t) => {
+  const at = 'documents'
+  await plane.createNamespace(at)
+  const { logger, lines } = createLogLines()
+  const rejected: { resourceVersion: string; problems: readonly string[] }[] = []
+  const open = (write: boolean) =>
+    createDocumentWatch<PoolsDocument>({
+      clients,
+      namespace: at,
+      name: 'agent-pools',
+      key: 'pools.yaml',
+      check: checkPools,
+      accepted: { name: 'agent-pools-accepted', write },
+      logger,
+      onRejected: (refusal) => rejected.push(refusal),
+    })
+  const text = (min: number) => `pools: { echo-agent: { template: { image: e }, min: ${min}, max: 5 } }`
+  const min = (document: PoolsDocument | undefined) => document?.pools['echo-agent']?.min
+
+  const watch = open(true)
+  const applied: (number | undefined)[] = []
+  watch.onChange(() => {
+    throw new Error('this listener is broken')
+  })
+  watch.onChange((document) => applied.push(min(document)))
+  watch.start()
+  await waitUntil('synced', () => watch.synced() && watch.status().problems !== undefined)
+  t.match(watch.status(), { seen: undefined, applied: undefined, problems: [/does not exist/] })
+  t.equal(watch.current(), undefined)
+
+  const first = await writeConfigMap(at, 'agent-pools', { 'pools.yaml': text(1) })
+  let startedAt = performance.now()
+  await waitUntil('in force', () => min(watch.current()) === 1)
+  t.ok(performance.now() - startedAt < 2_000, `in force after ${performance.now() - startedAt} ms`)
+  t.same(watch.status(), { seen: first, applied: first, problems: undefined })
+  await waitUntil(
+    'kept',
+    async () => (await configMapText(at, 'agent-pools-accepted', 'pools.yaml')) === text(1),
+  )
+
+  const second = await writeConfigMap(at, 'agent-pools', { 'pools.yaml': text(9) })
+  startedAt = performance.now()
+  await waitUntil('refused', () => watch.status().seen === second)
+  t.ok(performance.now() - startedAt < 2_000)
+  t.equal(min(watch.current()), 1)
+  t.same(watch.status().applied, first)
+  t.match(watch.status().problems, ['/pools/echo-agent/min: 9 is more than max (5)'])
+  t.match(rejected, [{ resourceVersion: second, problems: [/more than max/] }])
+  t.equal(lines.filter((line) => line.resourceVersion === second).length, 1, 'logged once')
+  await watch.stop()
+
+  const reader = open(false)
+  reader.start()
+  await waitUntil('restored', () => min(reader.current()) === 1)
+  t.same(reader.status(), { seen: second, applied: first, problems: rejected[0]?.problems })
+  t.equal(reader.synced(), true)
+
+  await core.deleteNamespacedConfigMap({ name: 'agent-pools', namespace: at })
+  await waitUntil('deleted', () => reader.status().problems?.[0]?.includes('was deleted') ?? false)
+  t.equal(min(reader.current()), 1)
+
+  await writeConfigMap(at, 'agent-pools', { 'other.yaml': '' })
+  await waitUntil('no key', () => reader.status().problems?.[0]?.includes('no key') ?? false)
+  const third = await writeConfigMap(at, 'agent-pools', { 'pools.yaml': text(3) })
+  await waitUntil('in force again', () => min(reader.current()) === 3)
+  t.same(reader.status(), { seen: third, applied: third, problems: undefined })
+  await reader.stop()
+  t.equal(await configMapText(at, 'agent-pools-accepted', 'pools.yaml'), text(1), 'a reader writes nothing')
+
+  const again = open(true)
+  again.start()
+  await waitUntil(
+    'kept',
+    async () => (await configMapText(at, 'agent-pools-accepted', 'pools.yaml')) === text(3),
+  )
+  await again.stop()
+  t.same(applied, [1])
+})
+
+void t.test('election: release hands over at once, a crash after the lease', async (t) => {
+  const timing = { leaseMs: 2_000, renewDeadlineMs: 1_200, retryMs: 150 }
+  const { logger } = createLogLines()
+  const leaders = new Set<string>()
+  let both = false
+  const elector = (identity: string, by = clients) =>
+    createLeaseElector({
+      clients: by,
+      namespace,
+      name: 'controller',
+      identity,
+      timing,
+      logger,
+      onLeading: (signal) => {
+        leaders.add(identity)
+        both ||= leaders.size > 1
+        signal.addEventListener('abort', () => leaders.delete(identity))
+      },
+    })
+  // `a` talks to the API server through a cable that can be pulled.
+  const proxy = await startTcpProxy({ port: Number(new URL(plane.server).port) })
+  const kubeConfig = loadKubeConfig(plane.kubeconfigPath)
+  for (const cluster of kubeConfig.clusters)
+    Object.assign(cluster, { server: `https://${proxy.host}:${proxy.port}` })
+  const behindProxy = createKubeClients({ kubeConfig })
+  const a = elector('a', behindProxy)
+  const b = elector('b')
+  t.teardown(async () => {
+    await Promise.all([a.stop(), b.stop()])
+    behindProxy.close()
+    await proxy.stop()
+  })
+
+  a.start()
+  await waitUntil('a leads', () => a.leading())
+  b.start()
+  await waitUntil('b knows', () => b.holder() === 'a')
+  t.same([...leaders], ['a'])
+
+  proxy.set('half-open')
+  const pulledAt = performance.now()
+  await waitUntil('a gave up', () => !leaders.has('a'))
+  t.ok(performance.now() - pulledAt <= timing.renewDeadlineMs + 100, 'although its renewal hangs')
+  t.equal(a.leading(), false)
+  await waitUntil('b leads', () => b.leading())
+  const takenOverAfter = performance.now() - pulledAt
+  t.ok(takenOverAfter > timing.leaseMs - timing.retryMs - 50, `b waited for the lease: ${takenOverAfter} ms`)
+  t.ok(takenOverAfter < timing.leaseMs + 1_500)
+
+  proxy.set('pass')
+  proxy.cut()
+  await waitUntil('a is back and follows', () => a.holder() === 'b')
+  t.equal(a.leading(), false)
+  const releasedAt = performance.now()
+  await b.stop()
+  t.equal(b.leading(), false)
+  await waitUntil('a leads again', () => a.leading())
+  const handedOverAfter = performance.now() - releasedAt
+  t.ok(handedOverAfter < timing.retryMs * 2.2 + 300, `handed over after ${handedOverAfter} ms`)
+  t.equal(both, false, 'never two leaders')
+
+  const lease = await clients.coordination.readNamespacedLease({ name: 'controller', namespace })
+  t.match(lease.spec, { holderIdentity: 'a', leaseDurationSeconds: 2, leaseTransitions: 2 })
+  await a.stop()
+  const freed = await clients.coordination.readNamespacedLease({ name: 'controller', namespace })
+  t.notOk(freed.spec?.holderIdentity)
+})
+
+void t.test('election: a leader that was stopped does not believe in itself when it goes on', async (t) => {
+  const timing = { leaseMs: 2_000, renewDeadlineMs: 1_200, retryMs: 150 }
+  const paused = spawn(
+    process.execPath,
+    ['test/cluster/paused-elector.ts', plane.kubeconfigPath, namespace, 'paused', JSON.stringify(timing)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.teardown(() => paused.kill('SIGKILL'))
+  const reports: { at: number; leading: boolean }[] = []
+  createInterface(paused.stdout).on('line', (line) => reports.push(JSON.parse(line)))
+  await waitUntil('it leads', () => reports.at(-1)?.leading === true)
+  const { logger } = createLogLines()
+  let leadingSince = Number.POSITIVE_INFINITY
+  const other = createLeaseElector({
+    clients,
+    namespace,
+    name: 'paused',
+    identity: 'other',
+    timing,
+    logger,
+    onLeading: () => {
+      leadingSince = Date.now()
+    },
+  })
+  other.start()
+  t.teardown(() => other.stop())
+  await waitUntil('the other knows', () => other.holder() === 'paused')
+  paused.kill('SIGSTOP')
+  await waitUntil('the other leads', () => other.leading())
+  const before = reports.length
+  paused.kill('SIGCONT')
+  await waitUntil('it reports again', () => reports.length > before + 20)
+  t.same(
+    reports.filter(({ at, leading }) => leading && at > leadingSince),
+    [],
+    'never two leaders',
+  )
+})
+
+void t.test('events are written, and counted once a minute', async (t) => {
+  const { logger, lines } = createLogLines()
+  const recorder = createEventRecorder({
+    clients,
+    namespace,
+    component: 'greenroom.dev/controller',
+    instance: 'controller-0',
+    logger,
+    everyMs: 300,
+  })
+  const event = {
+    regarding: { kind: 'ConfigMap', name: 'agent-pools' },
+    type: 'Warning',
+    reason: 'Rejected',
+    action: 'Accept',
+    note: `${'ä'.repeat(2_000)}`,
+  } as const
+  const written = async () => (await clients.events.listNamespacedEvent({ namespace })).items
+  for (let round = 0; round < 5; round += 1) recorder.record(event)
+  recorder.record({ ...event, note: 'another' })
+  await waitUntil('both are there', async () => (await written()).length === 2)
+  t.same(
+    (await written()).map(({ series }) => series?.count),
+    [undefined, undefined],
+    'not counted yet',
+  )
+  await waitUntil('the series', async () => (await written()).some(({ series }) => series?.count === 5))
+  await recorder.stop()
+  t.same(lines, [])
+  t.match(
+    (await written()).find((item) => item.note === 'another'),
+    {
+      type: 'Warning',
+      reason: 'Rejected',
+      action: 'Accept',
+      reportingController: 'greenroom.dev/controller',
+      reportingInstance: 'controller-0',
+      regarding: { kind: 'ConfigMap', name: 'agent-pools', namespace, apiVersion: 'v1' },
+    },
+  )
+  recorder.record(event)
+  t.equal((await written()).length, 2, 'stopped')
+})
