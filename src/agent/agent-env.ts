@@ -1,0 +1,31 @@
+import { hostname } from 'node:os'
+import { agentEnv } from '../domain/names.ts'
+
+/** What the webhook and the downward API tell an agent about itself. */
+export interface AgentEnv {
+  readonly podUid: string
+  readonly podName: string
+  readonly agentType: string
+  /** JWK Set of public keys, as text. */
+  readonly assignKeys: string
+  readonly listenAddress: string
+}
+
+/** All addresses of the pod; beds that run agents as plain processes give each an address of its own. */
+const defaultListenAddress = '0.0.0.0'
+
+/** @throws Error naming every variable that is missing. */
+export function readAgentEnv(env: Readonly<Record<string, string | undefined>>): AgentEnv {
+  const required = [agentEnv.podUid, agentEnv.assignKeys]
+  const missing = required.filter((name) => !env[name])
+  if (missing.length > 0) {
+    throw new Error(`missing environment: ${missing.join(', ')}; Greenroom's webhook sets them on agent pods`)
+  }
+  return {
+    podUid: env[agentEnv.podUid] ?? '',
+    assignKeys: env[agentEnv.assignKeys] ?? '',
+    podName: env[agentEnv.podName] || hostname(),
+    agentType: env[agentEnv.agentType] || 'unknown',
+    listenAddress: env.GREENROOM_LISTEN_ADDRESS || defaultListenAddress,
+  }
+}

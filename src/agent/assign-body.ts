@@ -1,0 +1,69 @@
+import type { Assignment, EndOrder, LiveKitAccess } from '../domain/assignment.ts'
+import { AgentError } from './agent-error.ts'
+
+/**
+ * Reads the bodies of /assign and /end. The schemas stand in `domain/assignment.ts`; their library is too slow to
+ * load here (see `domain/assign-contract.ts`), so a property test holds these checks and the schemas together.
+ */
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** @throws AgentError AGENT_BAD_JSON, AGENT_BAD_REQUEST */
+export function readAssignment(rawBody: Buffer): Assignment {
+  const body = parse(rawBody)
+  if (!isAssignment(body)) throw new AgentError('AGENT_BAD_REQUEST', 'not an assignment')
+  return body
+}
+
+/** @throws AgentError AGENT_BAD_JSON, AGENT_BAD_REQUEST */
+export function readEndOrder(rawBody: Buffer): EndOrder {
+  const body = parse(rawBody)
+  if (!isEndOrder(body)) throw new AgentError('AGENT_BAD_REQUEST', 'not an end order')
+  return body
+}
+
+export function isAssignment(value: unknown): value is Assignment {
+  return (
+    isObject(value) &&
+    ['sessionId', 'podUid', 'agentType', 'room', 'sessionToken'].every((key) => isString(value[key])) &&
+    isEpoch(value.epoch) &&
+    Number.isInteger(value.leaseMs) &&
+    optional(value, 'livekit', isLiveKitAccess) &&
+    optional(value, 'metadata', isObject) &&
+    optional(value, 'secrets', (secrets) => isObject(secrets) && Object.values(secrets).every(isString)) &&
+    optional(value, 'apiUrl', isString)
+  )
+}
+
+export function isEndOrder(value: unknown): value is EndOrder {
+  return isObject(value) && isString(value.sessionId) && isEpoch(value.epoch) && isString(value.reason)
+}
+
+function isLiveKitAccess(value: unknown): value is LiveKitAccess {
+  return isObject(value) && ['url', 'room', 'token', 'expiresAt'].every((key) => isString(value[key]))
+}
+
+function parse(rawBody: Buffer): unknown {
+  try {
+    return JSON.parse(rawBody.toString())
+  } catch {
+    // The parser's message quotes the body, and the body holds secrets.
+    throw new AgentError('AGENT_BAD_JSON')
+  }
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isEpoch(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 1
+}
+
+function optional(value: Fields, key: string, check: (value: unknown) => boolean): boolean {
+  return !(key in value) || check(value[key])
+}

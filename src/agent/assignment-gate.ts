@@ -1,0 +1,66 @@
+import type { Assignment } from '../domain/assignment.ts'
+import { AgentError } from './agent-error.ts'
+
+/** What a pod is doing. It serves at most one session, ever: nothing leads back to `idle`. */
+export type AgentState = 'starting' | 'idle' | 'assigning' | 'serving' | 'failed' | 'leaving'
+
+/** The one place that decides whether this pod takes an assignment. */
+export interface AssignmentGate {
+  state(): AgentState
+  /** Set-up is complete. */
+  open(): void
+  /** No assignment from now on; the one that is there stays known. */
+  leave(): void
+  /**
+   * Takes the first assignment and runs it once; the same session and epoch again waits for that run and shares its
+   * outcome. @throws AgentError AGENT_OTHER_SESSION, AGENT_ENDING, AGENT_NOT_READY, AGENT_HANDLER_FAILED
+   */
+  accept(assignment: Assignment): Promise<void>
+  /** True if this pod serves (or begins to serve) this session in this epoch. */
+  holds(sessionId: string, epoch: number): boolean
+  /** The session being served; undefined before the assignment is complete and after a failed one. */
+  serving(): Assignment | undefined
+}
+
+export function createAssignmentGate(run: (assignment: Assignment) => Promise<void>): AssignmentGate {
+  let state: AgentState = 'starting'
+  let held: { readonly assignment: Assignment; readonly done: Promise<void> } | undefined
+  let served: Assignment | undefined
+  // A function, because the state changes across an await and the compiler would not believe it.
+  const isLeaving = (): boolean => state === 'leaving'
+  const holds = (sessionId: string, epoch: number): boolean =>
+    held?.assignment.sessionId === sessionId && held.assignment.epoch === epoch
+
+  async function runOnce(assignment: Assignment): Promise<void> {
+    state = 'assigning'
+    try {
+      await run(assignment)
+    } catch {
+      if (!isLeaving()) state = 'failed'
+      throw new AgentError('AGENT_HANDLER_FAILED')
+    }
+    // The pod was told to go meanwhile: the session is better off with another one.
+    if (isLeaving()) throw new AgentError('AGENT_NOT_READY', 'the pod is shutting down')
+    served = assignment
+    state = 'serving'
+  }
+
+  return {
+    state: () => state,
+    open() {
+      if (state === 'starting') state = 'idle'
+    },
+    leave() {
+      state = 'leaving'
+    },
+    async accept(assignment) {
+      if (held && !holds(assignment.sessionId, assignment.epoch)) throw new AgentError('AGENT_OTHER_SESSION')
+      if (state === 'leaving') throw new AgentError(held ? 'AGENT_ENDING' : 'AGENT_NOT_READY')
+      if (state === 'starting') throw new AgentError('AGENT_NOT_READY')
+      held ??= { assignment, done: runOnce(assignment) }
+      await held.done
+    },
+    holds,
+    serving: () => served,
+  }
+}

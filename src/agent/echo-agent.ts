@@ -1,0 +1,64 @@
+import { hash } from 'node:crypto'
+import { AgentError } from './agent-error.ts'
+import type { AgentRequest } from './agent-http.ts'
+import { createAgentLog } from './agent-log.ts'
+import { createAgentServer } from './agent-server.ts'
+import type { AgentReply } from './http-exchange.ts'
+
+/**
+ * The smallest agent: `POST /sessions/:sessionId/echo` gives back what was sent, with proof of which pod serves which
+ * session and which secrets arrived. Used by the demo and the tests, and a pattern for an agent of one's own.
+ */
+
+const { GREENROOM_POD_NAME: podName = 'unknown', OPENAI_API_KEY } = process.env
+let messages = 0
+
+function echo({ params, headers, body, assignment, metrics }: AgentRequest): AgentReply {
+  const startedAt = performance.now()
+  if (!assignment) throw new AgentError('AGENT_NOT_READY', 'no session is assigned')
+  if (params.sessionId !== assignment.sessionId)
+    throw new AgentError('AGENT_NOT_FOUND', 'not the session of this pod')
+  const content = readContent(headers['content-type'], body)
+  messages += 1
+  metrics.messageProcessed((performance.now() - startedAt) / 1000)
+  const { sessionId, podUid, epoch, metadata = {}, secrets = {} } = assignment
+  return {
+    status: 200,
+    json: {
+      sessionId,
+      podUid,
+      podName,
+      epoch,
+      metadata,
+      counters: { messages },
+      // Digests prove that these very secrets arrived without showing them.
+      secretDigests: Object.fromEntries(
+        Object.entries(secrets).map(([name, value]) => [name, hash('sha256', value, 'hex')]),
+      ),
+      envSecret: Boolean(OPENAI_API_KEY),
+      echo: content,
+    },
+  }
+}
+
+function readContent(contentType: string | undefined, body: Buffer): unknown {
+  const text = body.toString()
+  if (!contentType?.startsWith('application/json')) return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new AgentError('AGENT_BAD_JSON')
+  }
+}
+
+try {
+  const agent = createAgentServer({
+    env: process.env,
+    onAssign: () => {},
+    routes: { 'POST /sessions/:sessionId/echo': echo },
+  })
+  await agent.listen()
+} catch (error) {
+  createAgentLog({ podName })('error', 'cannot start', { reason: String(error) })
+  process.exitCode = 1
+}

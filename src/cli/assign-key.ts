@@ -1,0 +1,90 @@
+import { text } from 'node:stream/consumers'
+import { parseArgs } from 'node:util'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
+import { stringify } from 'yaml'
+import { type PrivateAssignJwk, parseAssignKeySet } from '../delivery/assign-keys.ts'
+import { assignAlgorithm } from '../domain/assign-contract.ts'
+import { configMapKey, configMapName } from '../domain/names.ts'
+import { GreenroomError } from '../errors.ts'
+
+const privateKeySecret = 'greenroom-assign-key'
+
+const usage = `usage: assign-key [--namespace NAME] [--rotate]
+Prints the Secret ${privateKeySecret} and the ConfigMap ${configMapName.assignKeys} for kubectl apply -f -.
+--rotate reads the present private set (keys.json of the Secret) from stdin and puts a new key before it.`
+
+interface AssignKeyOptions {
+  readonly namespace: string
+  /** The present private JWK Set, as text; a new key goes before it. */
+  readonly previous?: string
+}
+
+/**
+ * YAML of the Secret with the private keys and of the ConfigMap with the public ones, newest first. Old keys stay as
+ * long as pods know no newer one.
+ *
+ * @throws GreenroomError GRN_INVALID_CONFIG if `previous` is not a private JWK Set; never quotes it.
+ */
+export async function assignKeyManifests({ namespace, previous }: AssignKeyOptions): Promise<string> {
+  const kept = previous === undefined ? [] : parseAssignKeySet(previous)
+  const keys = [await newAssignKey(), ...kept]
+  const metadata = (name: string): object => ({
+    name,
+    namespace,
+    labels: { 'app.kubernetes.io/part-of': 'greenroom' },
+  })
+  const manifests = [
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: metadata(privateKeySecret),
+      type: 'Opaque',
+      stringData: { [configMapKey.assignKeys]: JSON.stringify({ keys }) },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: metadata(configMapName.assignKeys),
+      data: { [configMapKey.assignKeys]: JSON.stringify({ keys: keys.map(publicPart) }) },
+    },
+  ]
+  // No folding: a key is one line, so that people can compare and copy it.
+  return manifests.map((manifest) => stringify(manifest, { lineWidth: 0 })).join('---\n')
+}
+
+/** The command: prints the manifests on stdout. @throws GreenroomError GRN_INVALID_CONFIG with the usage */
+export async function runAssignKey(argv: readonly string[]): Promise<void> {
+  const { namespace, rotate } = readArguments(argv)
+  const manifests = rotate
+    ? await assignKeyManifests({ namespace, previous: await text(process.stdin) })
+    : await assignKeyManifests({ namespace })
+  process.stdout.write(manifests)
+}
+
+function readArguments(argv: readonly string[]): { namespace: string; rotate: boolean } {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        namespace: { type: 'string', default: 'ai-agents' },
+        rotate: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}`)
+  }
+}
+
+async function newAssignKey(): Promise<PrivateAssignJwk> {
+  const { privateKey } = await generateKeyPair(assignAlgorithm, { extractable: true })
+  const { x, d } = await exportJWK(privateKey)
+  if (!x || !d) throw new GreenroomError('GRN_INTERNAL', 'the generated key has no private part')
+  const bare = { kty: 'OKP', crv: 'Ed25519', x } as const
+  // RFC 7638: the id follows from the key, so two keys never share one.
+  return { ...bare, kid: await calculateJwkThumbprint(bare), d }
+}
+
+function publicPart({ kty, crv, kid, x }: PrivateAssignJwk): object {
+  return { kty, crv, kid, x, alg: assignAlgorithm, use: 'sig' }
+}

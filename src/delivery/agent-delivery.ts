@@ -1,0 +1,104 @@
+import { Agent } from 'node:http'
+import { isIP } from 'node:net'
+import { Compile } from 'typebox/compile'
+import { assignPath, endPath } from '../domain/assign-contract.ts'
+import { type Assignment, AssignmentEcho, type EndOrder } from '../domain/assignment.ts'
+import { agentPort } from '../domain/names.ts'
+import type { AgentDelivery, DeliveryOutcome } from '../domain/ports.ts'
+import type { AssignKeys } from './assign-keys.ts'
+import { signDelivery } from './assign-token.ts'
+import { type PostResult, postOnce } from './post-once.ts'
+
+interface AgentDeliveryOptions {
+  readonly keys: AssignKeys
+  /** A SYN answered within one node or zone takes below 5 ms; 250 ms leaves room for one lost packet (RTO 200 ms). */
+  readonly connectTimeoutMs?: number
+  /** From the connection to the complete answer. */
+  readonly acknowledgeTimeoutMs?: number
+  readonly port?: number
+  readonly agent?: Agent
+}
+
+type Recipient = Parameters<AgentDelivery['assign']>[0]
+type Refused = Extract<DeliveryOutcome, { kind: 'refused' }>
+
+const echoValidator = Compile(AssignmentEcho)
+
+/** Speaks to agent pods: signed `POST /assign` and `POST /end`. Bodies hold secrets and are never logged. */
+export function createAgentDelivery({
+  keys,
+  connectTimeoutMs = 250,
+  acknowledgeTimeoutMs = 1_500,
+  port = agentPort,
+  // A pod hears from us twice in its life, minutes apart: a kept connection would only be a descriptor per pod.
+  agent = new Agent({ keepAlive: false }),
+}: AgentDeliveryOptions): AgentDelivery {
+  async function deliver(
+    pod: Recipient,
+    path: string,
+    content: Assignment | EndOrder,
+    deadlineMs: number,
+  ): Promise<DeliveryOutcome> {
+    const deadline = performance.now() + deadlineMs
+    // An empty host would mean this very machine, and a name would be looked up.
+    if (isIP(pod.ip) === 0) return { kind: 'unreachable', reason: 'the pod has no IP address' }
+    const key = keys.choose(pod.assignKeyIds)
+    if (!key) return refused('the pod lists none of the signing keys of this server')
+    const { sessionId, epoch } = content
+    const body = JSON.stringify(content)
+    const token = await signDelivery(key, { podUid: pod.uid, sessionId, epoch, body, now: Date.now() })
+    const result = await postOnce({
+      host: pod.ip,
+      port,
+      path,
+      authorization: `Bearer ${token}`,
+      body,
+      agent,
+      connectTimeoutMs,
+      answerTimeoutMs: acknowledgeTimeoutMs,
+      deadline,
+    })
+    return outcomeOf(result, { podUid: pod.uid, sessionId, epoch })
+  }
+
+  return {
+    assign: (pod, assignment, deadlineMs) => deliver(pod, assignPath, assignment, deadlineMs),
+    end: (pod, order) => deliver(pod, endPath, order, connectTimeoutMs + acknowledgeTimeoutMs),
+  }
+}
+
+function outcomeOf(result: PostResult, expected: AssignmentEcho): DeliveryOutcome {
+  if (result.kind === 'failed') return { kind: 'unreachable', reason: result.reason }
+  if (result.kind === 'malformed') return refused(result.reason)
+  if (result.status !== 200) return refused(`status ${result.status}${errorCodeIn(result.body)}`)
+  const echo = parseJson(result.body)
+  if (!echoValidator.Check(echo)) return refused('status 200 without a valid echo')
+  const { podUid, sessionId, epoch } = echo
+  if (podUid !== expected.podUid) return refused('the echo names another pod')
+  if (sessionId !== expected.sessionId || epoch !== expected.epoch) {
+    return refused('the echo names another session or epoch')
+  }
+  return { kind: 'accepted', echo: { podUid, sessionId, epoch } }
+}
+
+/**
+ * The `code` of a problem, if it is one. Nothing else of the answer is kept: it comes from a process that has just
+ * read the session's secrets and may repeat them, and the reason goes to logs, rows and GET /v1/pools.
+ */
+function errorCodeIn(body: string): string {
+  const code = (parseJson(body) as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? ` ${code}` : ''
+}
+
+/** undefined for what is not JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function refused(reason: string): Refused {
+  return { kind: 'refused', reason }
+}

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { calculateJwkThumbprint, type JSONWebKeySet, type JWK } from 'jose'
+import t from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { createAssignVerifier } from '../../src/agent/assign-verifier.ts'
+import { assignKeyManifests, runAssignKey } from '../../src/cli/assign-key.ts'
+import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
+import { signDelivery } from '../../src/delivery/assign-token.ts'
+
+function read(manifests: string) {
+  const [secret, configMap, ...more] = parseAllDocuments(manifests).map((document) => document.toJS())
+  const privateText = secret.stringData['keys.json'] as string
+  const publicText = configMap.data['keys.json'] as string
+  const kids = (set: string) => (JSON.parse(set) as JSONWebKeySet).keys.map((key) => key.kid)
+  return { secret, configMap, more, privateText, publicText, kids }
+}
+
+void t.test('a Secret with the private key and a ConfigMap with its public half', async (t) => {
+  const { secret, configMap, more, privateText, publicText } = read(
+    await assignKeyManifests({ namespace: 'ns-1' }),
+  )
+  t.match(secret, { kind: 'Secret', metadata: { name: 'greenroom-assign-key', namespace: 'ns-1' } })
+  t.match(configMap, { kind: 'ConfigMap', metadata: { name: 'greenroom-assign-keys', namespace: 'ns-1' } })
+  t.same(more, [])
+  const [publicKey] = (JSON.parse(publicText) as { keys: JWK[] }).keys
+  t.same(Object.keys(publicKey ?? {}).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x'], 'no private part')
+  t.equal(publicKey?.kid, await calculateJwkThumbprint(publicKey as JWK))
+  // The two halves belong together: what one signs, the other verifies.
+  const key = (await loadAssignKeys(privateText)).choose([publicKey?.kid ?? ''])
+  if (!key) throw new Error('the kids differ')
+  const token = await signDelivery(key, {
+    podUid: 'p',
+    sessionId: 's',
+    epoch: 1,
+    body: '{}',
+    now: Date.now(),
+  })
+  const verify = await createAssignVerifier(publicText, 'p')
+  t.match(await verify(`Bearer ${token}`, Buffer.from('{}')), { sub: 's' })
+})
+
+void t.test('a rotation puts the new key first and keeps the old ones', async (t) => {
+  const first = read(await assignKeyManifests({ namespace: 'ns-1' }))
+  const second = read(await assignKeyManifests({ namespace: 'ns-1', previous: first.privateText }))
+  t.equal(second.kids(second.privateText).length, 2)
+  t.equal(second.kids(second.privateText)[1], first.kids(first.privateText)[0])
+  t.same(second.kids(second.publicText), second.kids(second.privateText))
+  t.notMatch(second.publicText, /"d"/)
+})
+
+void t.test('a previous set that is none is refused', async (t) => {
+  for (const previous of ['', '{}', '{"keys":[{"kty":"RSA"}]}']) {
+    await t.rejects(
+      assignKeyManifests({ namespace: 'ns-1', previous }),
+      { code: 'GRN_INVALID_CONFIG' },
+      previous,
+    )
+  }
+})
+
+void t.test('the command', async (t) => {
+  const module = new URL('../../src/cli/assign-key.ts', import.meta.url).href
+  const run = async (args: readonly string[], input = '') => {
+    const script = `const { runAssignKey } = await import('${module}'); await runAssignKey(process.argv.slice(1))`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    child.stdin.end(input)
+    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+    t.equal(code, 0)
+    return read(output)
+  }
+  const first = await run([])
+  t.equal(first.secret.metadata.namespace, 'ai-agents')
+  const second = await run(['--rotate', '--namespace', 'other'], first.privateText)
+  t.equal(second.secret.metadata.namespace, 'other')
+  t.equal(second.kids(second.privateText)[1], first.kids(first.privateText)[0])
+  await t.rejects(runAssignKey(['--wrong']), { code: 'GRN_INVALID_CONFIG', message: /usage: assign-key/ })
+})

@@ -1,0 +1,39 @@
+import { TokenVerifier } from 'livekit-server-sdk'
+import t from 'tap'
+import { createRoomAccess } from '../../src/livekit/room-access.ts'
+
+const url = 'wss://livekit.example'
+const apiKey = 'devkey'
+const apiSecret = 'secret-of-at-least-thirty-two-bytes'
+const access = createRoomAccess({ url, apiKey, apiSecret })
+const verifier = new TokenVerifier(apiKey, apiSecret)
+const room = 'room-1'
+const grant = { roomJoin: true, room, canPublish: true, canSubscribe: true, canPublishData: true }
+
+void t.test('a participant may join this room, and nothing else', async (t) => {
+  const before = Date.now()
+  const { token, ...rest } = await access.forParticipant(room, { identity: 'user-1', name: 'Ü' })
+  const claims = await verifier.verify(token)
+  t.same(claims.video, grant)
+  t.match(claims, { sub: 'user-1', name: 'Ü', iss: apiKey })
+  t.equal(claims.kind, undefined)
+  t.same(rest, { url, room, expiresAt: new Date((claims.exp ?? 0) * 1000).toISOString() })
+  const ttlMs = (claims.exp ?? 0) * 1000 - before
+  t.ok(ttlMs > 595_000 && ttlMs <= 601_000, `ten minutes: ${ttlMs} ms`)
+})
+
+void t.test('the agent gets the same room as kind agent, under an identity of this session', async (t) => {
+  const { token } = await access.forAgent(room, 's-1')
+  const claims = await verifier.verify(token)
+  t.same(
+    claims.video,
+    grant,
+    'no roomAdmin, roomCreate, roomList; no agent, which would let it register as a worker',
+  )
+  t.match(claims, { sub: 'agent-s-1', kind: 'agent' })
+})
+
+void t.test('a participant without a name', async (t) => {
+  const { token } = await access.forParticipant(room, { identity: 'user-2' })
+  t.equal((await verifier.verify(token)).name, undefined)
+})
