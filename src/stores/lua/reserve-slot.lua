@@ -1,0 +1,48 @@
+-- Reserves the first ready slot of a pool for one attempt of one session. Idempotent per (session, attempt).
+-- KEYS  1 ready         zset  pod uid -> rank (lower is handed out first)
+--       2 reservations  hash  session id -> "attempt rank uid"
+--       3 expiries      zset  session id -> end of its reservation, ms of Redis' clock
+--       4 built         string, present once the index was built from Kubernetes and PostgreSQL
+-- ARGV  1 session id   2 attempt (integer)   3 reservation, ms
+-- Returns {1, uid} reserved | {0} empty | {-1} index unknown | {-2} a later attempt has reserved already
+-- States: ready -> reserved; reserved -> ready for reservations that lapsed
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function parse(record)
+  local attempt, rank, uid = string.match(record, '^(%d+) (%S+) (%S+)$')
+  return tonumber(attempt), rank, uid
+end
+
+-- At most 16 at a time: each call pays for a few lapsed reservations, none pays for a thousand.
+for _, session in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 16)) do
+  local record = redis.call('HGET', KEYS[2], session)
+  if record and session ~= ARGV[1] then
+    local _, rank, uid = parse(record)
+    redis.call('ZADD', KEYS[1], rank, uid)
+    redis.call('HDEL', KEYS[2], session)
+    redis.call('ZREM', KEYS[3], session)
+  elseif not record then
+    redis.call('ZREM', KEYS[3], session)
+  end
+end
+
+local own = redis.call('HGET', KEYS[2], ARGV[1])
+if own then
+  local attempt, _, uid = parse(own)
+  if attempt > tonumber(ARGV[2]) then return {-2} end
+  if attempt == tonumber(ARGV[2]) then
+    redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+    return {1, uid}
+  end
+  -- The older attempt's slot failed: it does not come back by this road.
+  redis.call('HDEL', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[3], ARGV[1])
+end
+
+if redis.call('EXISTS', KEYS[4]) == 0 then return {-1} end
+local first = redis.call('ZPOPMIN', KEYS[1])
+if #first == 0 then return {0} end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. first[2] .. ' ' .. first[1])
+redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+return {1, first[1]}

@@ -1,0 +1,93 @@
+import { DatabaseError, Pool, type PoolConfig, type QueryConfig, type QueryResultRow } from 'pg'
+import { GreenroomError } from '../errors.ts'
+import type { Logger } from '../logging.ts'
+
+/** Two seconds are the promise: an open that PostgreSQL does not answer is refused by then. */
+const connectTimeoutMs = 800
+const statementTimeoutMs = 900
+/** From the begin of a statement; what is left after a failure may be used to learn how it ended. */
+export const answerWithinMs = 1_900
+const retryAfterMs = 1_000
+
+/**
+ * Durable statements (a claim must survive a crash), and relaxed ones (`synchronous_commit=off`: visible at once, on
+ * disk within half a second). What is lost with a relaxed one heals by itself: an activation is repeated, a renewal
+ * comes again.
+ */
+export interface Postgres {
+  readonly durable: Pool
+  readonly relaxed: Pool
+  close(): Promise<void>
+}
+
+export function createPostgres(databaseUrl: string, logger: Logger, max = 10): Postgres {
+  const config: PoolConfig = {
+    connectionString: databaseUrl,
+    max,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+    // The server cancels at statement_timeout; this one is for a server that does not answer at all.
+    query_timeout: statementTimeoutMs + 100,
+    keepAlive: true,
+    application_name: 'greenroom',
+  }
+  const durable = new Pool(config)
+  const relaxed = new Pool({ ...config, options: '-c synchronous_commit=off' })
+  for (const pool of [durable, relaxed]) {
+    // An idle connection that PostgreSQL closed; the pool replaces it.
+    pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
+  }
+  return {
+    durable,
+    relaxed,
+    async close() {
+      await Promise.all([durable.end(), relaxed.end()])
+    },
+  }
+}
+
+/**
+ * SQLSTATE classes that say "not now" rather than "wrong": connection, read-only standby, access, catalogue, rollback
+ * (deadlock), resources, operator intervention, system.
+ */
+const unavailableClasses = ['08', '25', '28', '3D', '40', '53', '57', '58']
+
+/** The violated constraint, if that is what the error is. */
+export function violatedConstraint(error: unknown): string | undefined {
+  if (!(error instanceof DatabaseError) || error.code !== '23505') return undefined
+  return error.constraint ?? 'unknown'
+}
+
+/** Anything that is not our own mistake in SQL becomes GRN_DATABASE_UNAVAILABLE. */
+export function databaseError(error: unknown): Error {
+  // By class, not by the look of the code: EPIPE has five capitals as well.
+  if (error instanceof DatabaseError && !unavailableClasses.includes(error.code?.slice(0, 2) ?? ''))
+    return error
+  if (error instanceof TypeError) return error
+  return new GreenroomError('GRN_DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterMs })
+}
+
+/**
+ * Runs one statement; rejects with what pg says. pg's own `pool.query` throws the connection away with every error, but
+ * a violated constraint is an answer like any other: a storm of claims must not become a storm of connections.
+ */
+export async function runStatement<T extends QueryResultRow>(
+  pool: Pool,
+  statement: QueryConfig,
+): Promise<T[]> {
+  const client = await pool.connect()
+  // The statement rejects as well; without a listener the event would end the process.
+  const ignore = () => {}
+  client.on('error', ignore)
+  let reusable = true
+  try {
+    return (await client.query<T>(statement)).rows
+  } catch (error) {
+    reusable = violatedConstraint(error) !== undefined
+    throw error
+  } finally {
+    client.removeListener('error', ignore)
+    client.release(!reusable)
+  }
+}

@@ -1,0 +1,43 @@
+import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { runner } from 'node-pg-migrate'
+import type { Pool } from 'pg'
+import { GreenroomError } from '../errors.ts'
+import type { Logger } from '../logging.ts'
+
+const folder = fileURLToPath(new URL('./migrations', import.meta.url))
+const table = 'greenroom_migrations'
+
+/** Applies what is missing, forward only. Concurrent runs are safe: one applies, the others wait and find it done. */
+export async function migrate(databaseUrl: string, logger: Logger): Promise<readonly string[]> {
+  const applied = await runner({
+    databaseUrl,
+    dir: folder,
+    direction: 'up',
+    migrationsTable: table,
+    advisoryLockMode: 'wait',
+    logger: {
+      debug: () => {},
+      info: (message) => logger.debug({ migration: message }, 'migrating'),
+      warn: (message) => logger.warn({ migration: message }, 'migrating'),
+      error: (message) => logger.error({ migration: message }, 'migration failed'),
+    },
+  })
+  return applied.map((migration) => migration.name)
+}
+
+/** Refuses a database whose schema is older than this version; throws GRN_SCHEMA_OUTDATED. */
+export async function assertMigrated(pool: Pool): Promise<void> {
+  const wanted = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .map((name) => name.replace(/\.sql$/, ''))
+  const exists = await pool.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table])
+  const done = exists.rows[0]?.found
+    ? await pool.query<{ name: string }>(`SELECT name FROM ${table}`)
+    : { rows: [] }
+  const names = new Set(done.rows.map((row) => row.name))
+  const missing = wanted.filter((name) => !names.has(name))
+  if (missing.length > 0) {
+    throw new GreenroomError('GRN_SCHEMA_OUTDATED', `The database lacks the migration ${missing.join(', ')}.`)
+  }
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs'
+import { Redis, type RedisOptions } from 'ioredis'
+import type { Logger } from '../logging.ts'
+
+/** A script answers in well under 1 ms; at a quarter of a second Redis is as good as gone for an open of 5 s. */
+const commandTimeoutMs = 250
+
+function lua(name: string): string {
+  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
+}
+
+const scripts = {
+  reserveSlot: { lua: lua('reserve-slot'), numberOfKeys: 4 },
+  settleSlot: { lua: lua('settle-slot'), numberOfKeys: 2 },
+  giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
+  addSlots: { lua: lua('add-slots'), numberOfKeys: 2 },
+  rebuildIndex: { lua: lua('rebuild-index'), numberOfKeys: 3 },
+} as const
+
+/** A list is flattened by ioredis; spread into a call, the slots of a large pool would be more arguments than a call may have. */
+type KeyOrArguments = string | number | (string | number)[]
+
+/** The scripts as ioredis offers them once declared: keys first, then arguments. */
+export interface SlotRedis extends Redis {
+  reserveSlot(...keysAndArguments: (string | number)[]): Promise<[number, string?]>
+  settleSlot(...keysAndArguments: (string | number)[]): Promise<number>
+  giveBackSlot(...keysAndArguments: (string | number)[]): Promise<number>
+  addSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
+  rebuildIndex(...keysAndArguments: KeyOrArguments[]): Promise<number>
+}
+
+const options: RedisOptions = {
+  scripts,
+  commandTimeout: commandTimeoutMs,
+  // A request must not wait in a queue for a connection that may never come: it goes on without Redis.
+  enableOfflineQueue: false,
+  // ioredis resends what a cut connection left unanswered. The scripts are idempotent, and one resend is enough.
+  maxRetriesPerRequest: 1,
+  connectTimeout: 1_000,
+  // A half-open connection is replaced; TCP alone would wait a quarter of an hour for the pulled cable.
+  socketTimeout: 1_000,
+  retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
+  // After a failover the old primary answers READONLY for ever: reconnect (1), but do not resend (2).
+  reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
+}
+
+/** Connects in the background; commands fail at once while there is no connection. */
+export function createRedis(url: string, logger: Logger): SlotRedis {
+  return connect(url, logger, options)
+}
+
+/** A connection that only listens: it has no requests to fail, so it queues its one subscription. */
+export function createSubscriber(url: string, logger: Logger): Redis {
+  const { scripts: _scripts, commandTimeout: _timeout, ...rest } = options
+  return connect(url, logger, { ...rest, enableOfflineQueue: true, maxRetriesPerRequest: null })
+}
+
+function connect(url: string, logger: Logger, redisOptions: RedisOptions): SlotRedis {
+  const redis = new Redis(url, { ...redisOptions, replyMapping: 'legacy' }) as SlotRedis
+  // Without a listener ioredis prints each failed reconnect; one line a change of state is enough.
+  let down = false
+  redis.on('error', (error: Error) => {
+    if (!down) logger.warn({ err: error }, 'redis connection lost')
+    down = true
+  })
+  redis.on('ready', () => {
+    if (down) logger.info('redis connection is back')
+    down = false
+  })
+  return redis
+}

@@ -1,0 +1,13 @@
+/** Every Redis key of a pool, with the pool as hash tag, so that one script's keys share a cluster slot. */
+export function poolKeys(agentType: string) {
+  const prefix = `greenroom:{${agentType}}`
+  return {
+    ready: `${prefix}:ready`,
+    reservations: `${prefix}:reservations`,
+    expiries: `${prefix}:expiries`,
+    built: `${prefix}:built`,
+    notice: `${prefix}:notice`,
+  }
+}
+
+export const wakeChannel = 'greenroom:wake'

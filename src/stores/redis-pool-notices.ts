@@ -1,0 +1,29 @@
+import type { PoolNotice, PoolNotices } from '../domain/ports.ts'
+import type { Logger } from '../logging.ts'
+import type { SlotRedis } from './redis-client.ts'
+import { poolKeys } from './redis-keys.ts'
+
+/** The controller posts with each reconcile and at least every few seconds; an older notice says nothing any more. */
+const noticeTtlSeconds = 30
+
+/** What the controller has to say about its pools, kept in Redis for the API replicas to show. */
+export function createRedisPoolNotices(redis: SlotRedis, logger: Logger): PoolNotices {
+  return {
+    async post(agentType, notice) {
+      try {
+        await redis.set(poolKeys(agentType).notice, JSON.stringify(notice), 'EX', noticeTtlSeconds)
+      } catch (error) {
+        logger.debug({ err: error }, 'pool notice not posted')
+      }
+    },
+    async read(agentType) {
+      try {
+        const text = await redis.get(poolKeys(agentType).notice)
+        return text === null ? undefined : (JSON.parse(text) as PoolNotice)
+      } catch (error) {
+        logger.debug({ err: error }, 'pool notice not read')
+        return undefined
+      }
+    },
+  }
+}

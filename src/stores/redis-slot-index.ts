@@ -1,0 +1,95 @@
+import type { IndexedSlot, Reservation, SlotIndex } from '../domain/ports.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+import type { SlotRedis } from './redis-client.ts'
+import { poolKeys } from './redis-keys.ts'
+
+/** As long as an open may take at most: a slot reserved by a dead replica is free again after it. */
+export const reservationMs = 5_000
+
+/** After a failure Redis is left alone for this long: one time-out costs one request, not each of them. */
+const breakerMs = 1_000
+
+interface SlotIndexDeps {
+  readonly redis: SlotRedis
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** The index of ready slots in Redis. Reading trouble answers `unknown`; losing a write costs an attempt, no more. */
+export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexDeps): SlotIndex {
+  let closedUntil = 0
+
+  /** Runs one command unless the breaker is open; undefined when Redis did not answer. */
+  async function ask<T>(what: string, command: () => Promise<T>): Promise<T | undefined> {
+    if (now() < closedUntil) return undefined
+    try {
+      const answer = await command()
+      metrics.indexUnknown.set(0)
+      return answer
+    } catch (error) {
+      closedUntil = now() + breakerMs
+      metrics.indexUnknown.set(1)
+      logger.warn({ err: error, what }, 'redis did not answer; claims go on without the index')
+      return undefined
+    }
+  }
+
+  const flat = (slots: readonly IndexedSlot[]) => slots.flatMap((slot) => [slot.podUid, slot.rank])
+
+  return {
+    async reserve({ agentType, sessionId, attempt }): Promise<Reservation> {
+      const { ready, reservations, expiries, built } = poolKeys(agentType)
+      const answer = await ask('reserve', () =>
+        redis.reserveSlot(ready, reservations, expiries, built, sessionId, attempt, reservationMs),
+      )
+      const reservation = answer ? reservationOf(answer) : unknown
+      if (reservation.kind === 'unknown') metrics.indexUnknown.set(1)
+      return reservation
+    },
+
+    async settle(agentType, sessionId) {
+      const { reservations, expiries } = poolKeys(agentType)
+      await ask('settle', () => redis.settleSlot(reservations, expiries, sessionId))
+    },
+
+    async giveBack(agentType, sessionId) {
+      const { ready, reservations, expiries } = poolKeys(agentType)
+      await ask('give back', () => redis.giveBackSlot(ready, reservations, expiries, sessionId))
+    },
+
+    async drop(agentType, podUids) {
+      if (podUids.length === 0) return
+      await ask('drop', () => redis.zrem(poolKeys(agentType).ready, [...podUids]))
+    },
+
+    async add(agentType, slots) {
+      if (slots.length === 0) return
+      const { ready, reservations } = poolKeys(agentType)
+      await ask('add', () => redis.addSlots(ready, reservations, flat(slots)))
+    },
+
+    async rebuild(agentType, slots) {
+      const { ready, reservations, built } = poolKeys(agentType)
+      await ask('rebuild', () => redis.rebuildIndex(ready, reservations, built, flat(slots)))
+    },
+
+    async size(agentType) {
+      const { ready, built } = poolKeys(agentType)
+      const answer = await ask('size', () => redis.multi().exists(built).zcard(ready).exec())
+      if (!answer || answer[0]?.[1] !== 1) return undefined
+      return Number(answer[1]?.[1])
+    },
+  }
+}
+
+const unknown: Reservation = { kind: 'unknown' }
+
+/** The only place that knows the result codes of reserve-slot.lua. */
+function reservationOf([code, podUid]: [number, string?]): Reservation {
+  if (code === 1 && podUid !== undefined) return { kind: 'reserved', podUid }
+  if (code === 0) return { kind: 'empty' }
+  if (code === -2) return { kind: 'stale' }
+  return unknown
+}

@@ -1,0 +1,61 @@
+import type { Redis } from 'ioredis'
+import type { Wake, WakeBus } from '../domain/ports.ts'
+import type { Logger } from '../logging.ts'
+import { wakeChannel } from './redis-keys.ts'
+
+interface WakeBusDeps {
+  readonly publisher: Redis
+  readonly subscriber: Redis
+  readonly logger: Logger
+}
+
+const kinds: readonly string[] = ['claimed', 'indexed', 'ending', 'ended'] satisfies Wake['kind'][]
+
+/** Wake-ups over Redis pub/sub. They may be lost at any time; every listener also looks by itself (ADR 0005). */
+export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDeps) {
+  const listeners = new Set<(wake: Wake) => void>()
+
+  function deliver(wake: Wake): void {
+    for (const listener of listeners) {
+      try {
+        listener(wake)
+      } catch (error) {
+        logger.error({ err: error, wake: wake.kind }, 'wake listener failed')
+      }
+    }
+  }
+
+  subscriber.on('message', (_channel: string, message: string) => {
+    const wake = parseWake(message)
+    if (wake) deliver(wake)
+  })
+
+  return {
+    async start(): Promise<void> {
+      // Resolves once Redis is there; without it the bus is silent, which every listener must bear anyway.
+      subscriber.subscribe(wakeChannel).catch((error: unknown) => {
+        logger.warn({ err: error }, 'could not subscribe to wake-ups; polling goes on')
+      })
+    },
+    publish(wake: Wake): void {
+      publisher.publish(wakeChannel, JSON.stringify(wake)).catch(() => {
+        // Nobody can be woken while Redis is away, and the connection's own listener has said so: deliver here only.
+        deliver(wake)
+      })
+    },
+    subscribe(listener: (wake: Wake) => void): () => void {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  } satisfies WakeBus & { start(): Promise<void> }
+}
+
+function parseWake(message: string): Wake | undefined {
+  try {
+    const wake = JSON.parse(message) as Wake
+    return kinds.includes(wake.kind) ? wake : undefined
+  } catch {
+    // Another program on the same Redis; not ours to judge.
+    return undefined
+  }
+}

@@ -1,0 +1,63 @@
+import type { Participant, Session, SessionStatus } from '../domain/session.ts'
+
+/** A row of `sessions` as pg returns {@link sessionColumns}. Times are epoch ms as double precision. */
+export interface SessionRow {
+  id: string
+  status: SessionStatus
+  end_reason: string | null
+  agent_type: string
+  project_id: string | null
+  room_name: string
+  room: string
+  participant: Participant | null
+  metadata: Record<string, unknown> | null
+  fingerprint: string | null
+  epoch: number
+  pod_uid: string
+  pod_name: string
+  pod_ip: string
+  lease_ms: number
+  lease_expires_ms: number
+  created_ms: number
+  active_ms: number | null
+  ending_ms: number | null
+  ended_ms: number | null
+}
+
+const ms = (column: string, alias: string) => `(extract(epoch FROM s.${column}) * 1000)::float8 AS ${alias}`
+
+/** For a table or CTE named `s`. */
+export const sessionColumns = [
+  's.id, s.status, s.end_reason, s.agent_type, s.project_id, s.room_name, s.room, s.participant, s.metadata',
+  's.fingerprint, s.epoch, s.pod_uid, s.pod_name, s.pod_ip, s.lease_ms',
+  ms('lease_expires_at', 'lease_expires_ms'),
+  ms('created_at', 'created_ms'),
+  ms('active_at', 'active_ms'),
+  ms('ending_at', 'ending_ms'),
+  ms('ended_at', 'ended_ms'),
+].join(', ')
+
+export function sessionFrom(row: SessionRow): Session {
+  return {
+    id: row.id,
+    status: row.status,
+    endReason: row.end_reason ?? undefined,
+    agentType: row.agent_type,
+    projectId: row.project_id ?? undefined,
+    roomName: row.room_name,
+    room: row.room,
+    participant: row.participant ?? undefined,
+    metadata: row.metadata ?? undefined,
+    fingerprint: row.fingerprint ?? undefined,
+    epoch: row.epoch,
+    podUid: row.pod_uid,
+    podName: row.pod_name,
+    podIp: row.pod_ip,
+    leaseMs: row.lease_ms,
+    leaseExpiresAt: row.lease_expires_ms,
+    createdAt: row.created_ms,
+    activeAt: row.active_ms ?? undefined,
+    endingAt: row.ending_ms ?? undefined,
+    endedAt: row.ended_ms ?? undefined,
+  }
+}
