@@ -1,0 +1,260 @@
+import { PodWriteError } from '../domain/pod-write-error.ts'
+import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
+import { createPoolExpectations, type PoolExpectations } from '../domain/pool-expectations.ts'
+import { type ObservedPool, observePool, type SlotView } from '../domain/pool-observation.ts'
+import { type PoolPlan, planPool, type StartFailures } from '../domain/pool-plan.ts'
+import type {
+  ClaimLedger,
+  DocumentView,
+  PodView,
+  PodWriter,
+  PoolNotice,
+  PoolNotices,
+} from '../domain/ports.ts'
+import { endReason } from '../domain/session.ts'
+import { templateHash } from '../domain/slot-pod.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+import type { IndexSync } from './index-sync.ts'
+
+export interface PoolReconcilerDeps {
+  readonly pools: DocumentView<PoolsDocument>
+  readonly pods: PodView
+  readonly ledger: ClaimLedger
+  readonly writer: PodWriter
+  readonly indexSync: IndexSync
+  readonly notices: PoolNotices
+  /** Sessions that entered ENDING here: whoever takes their pods away should know at once. */
+  readonly onEnding: (sessionIds: readonly string[]) => void
+  /** A refusal of the API server that people should see: becomes an Event. */
+  readonly report: (agentType: string, reason: string, message: string) => void
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Epoch ms. */
+  readonly now: () => number
+}
+
+/** What is remembered of a pool between reconciles; everything else is read anew. */
+interface PoolMemory {
+  readonly expectations: PoolExpectations
+  /** Pods that died before they served; many at one look are one failure. */
+  deaths: StartFailures
+  /** Creates that the API server refused; one of a batch counts. */
+  refusals: StartFailures
+  /** Dead pods already counted. */
+  readonly countedDead: Set<string>
+  template: string | undefined
+  refusal: PodWriteError | undefined
+}
+
+/** A pod that was Ready this long after the last failure shows that pods start again. */
+const healthyAfterMs = 5_000
+
+const none: StartFailures = { count: 0, lastAt: 0 }
+
+/** A pool that is not wanted any more: idle pods drain, claimed ones stay. */
+const unwanted = { min: 0, max: 0, inFlight: 1, frozen: false }
+
+/** One pool, level-triggered: read everything, plan, carry it out. Holds no rule; every number comes from the plan. */
+export function createPoolReconciler(deps: PoolReconcilerDeps) {
+  const { pools, pods, ledger, writer, indexSync, metrics, logger, now } = deps
+  const memories = new Map<string, PoolMemory>()
+
+  function memoryOf(agentType: string): PoolMemory {
+    const known = memories.get(agentType)
+    if (known) return known
+    const memory: PoolMemory = {
+      expectations: createPoolExpectations(),
+      deaths: none,
+      refusals: none,
+      countedDead: new Set(),
+      template: undefined,
+      refusal: undefined,
+    }
+    memories.set(agentType, memory)
+    return memory
+  }
+
+  /** Resolves with the time after which to look again although nothing changed, ms. */
+  async function reconcile(agentType: string): Promise<number | undefined> {
+    const spec = pools.current()?.pools[agentType]
+    const seen = pods.byPool(agentType)
+    if (!spec && seen.length === 0) {
+      memories.delete(agentType)
+      indexSync.forget(agentType)
+      return undefined
+    }
+    const memory = memoryOf(agentType)
+    const podUids = seen.map((pod) => pod.uid)
+    const claims = await ledger.claimsOf(podUids)
+    const hash = spec && templateHash(agentType, spec)
+    const observed = observePool({ agentType, pods: seen, claims, templateHash: hash })
+    memory.expectations.settle(new Set(podUids), now())
+    noteFailures(memory, observed, hash)
+    const plan = planPool({
+      desired: spec ? { ...spec, inFlight: spec.refill.inFlight } : unwanted,
+      slots: observed.slots,
+      pendingCreates: memory.expectations.pendingCreates(),
+      pendingRemovals: memory.expectations.pendingRemovals(),
+      failures: memory.deaths.count >= memory.refusals.count ? memory.deaths : memory.refusals,
+      now: now(),
+    })
+    showCounts(agentType, observed)
+    await indexSync.sync(agentType, observed.slots)
+    await Promise.all([
+      spec && createPods(agentType, spec, plan.create),
+      retire(agentType, plan.retire),
+      tidy(agentType, observed),
+    ])
+    await deps.notices.post(agentType, noticeOf(memory, plan))
+    return plan.requeueAfterMs
+  }
+
+  function noteFailures(memory: PoolMemory, observed: ObservedPool, template: string | undefined): void {
+    if (memory.template !== template) memory.deaths = none
+    memory.template = template
+    const dead = observed.slots.filter(
+      (slot) => slot.state === 'failed' && !slot.claim && !memory.countedDead.has(slot.podUid),
+    )
+    for (const slot of dead) {
+      memory.countedDead.add(slot.podUid)
+      logger.warn({ pod: slot.name, reason: slot.deadReason }, 'idle pod died')
+    }
+    if (dead.length > 0) memory.deaths = { count: memory.deaths.count + 1, lastAt: now() }
+    const present = new Set(observed.slots.map((slot) => slot.podUid))
+    for (const podUid of memory.countedDead) if (!present.has(podUid)) memory.countedDead.delete(podUid)
+    const healthy = observed.slots.some(
+      ({ state, readySince = 0 }) =>
+        state === 'ready' && readySince > memory.deaths.lastAt && now() - readySince >= healthyAfterMs,
+    )
+    if (healthy) memory.deaths = none
+  }
+
+  async function createPods(agentType: string, spec: PoolSpec, count: number): Promise<void> {
+    if (count === 0) return
+    const memory = memoryOf(agentType)
+    const results = await Promise.all(Array.from({ length: count }, () => createPod(agentType, spec, memory)))
+    const refused = results.find((result) => result !== undefined)
+    if (!refused) {
+      memory.refusals = none
+      memory.refusal = undefined
+      return
+    }
+    memory.refusals = { count: memory.refusals.count + 1, lastAt: now() }
+    if (memory.refusal?.message !== refused.message) {
+      logger.error({ agentType, err: refused }, 'pod could not be created')
+      deps.report(agentType, 'PodCreateFailed', refused.message)
+    }
+    memory.refusal = refused
+  }
+
+  async function createPod(
+    agentType: string,
+    spec: PoolSpec,
+    memory: PoolMemory,
+  ): Promise<PodWriteError | undefined> {
+    const ticket = memory.expectations.createSent(now())
+    try {
+      const { uid } = await writer.create(agentType, spec)
+      memory.expectations.createAnswered(ticket, uid, now())
+      metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
+      return undefined
+    } catch (error) {
+      if (!(error instanceof PodWriteError)) throw error
+      metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
+      // Without an answer a pod may exist all the same: that create stays expected until it shows or expires.
+      if (error.answered) memory.expectations.createFailed(ticket)
+      return error
+    }
+  }
+
+  /** Retiring is a claim: what a session took meanwhile is left alone. */
+  async function retire(agentType: string, podUids: readonly string[]): Promise<void> {
+    if (podUids.length === 0) return
+    const { expectations } = memoryOf(agentType)
+    for (const podUid of podUids) expectations.removalSent(podUid, now())
+    const retired = new Set(
+      await ledger.retire(podUids, 'surplus or dead').catch((error: unknown) => {
+        for (const podUid of podUids) expectations.removalFailed(podUid)
+        throw error
+      }),
+    )
+    for (const podUid of podUids) if (!retired.has(podUid)) expectations.removalFailed(podUid)
+    await indexSync.drop(agentType, [...retired])
+    metrics.podsRetired.inc({ agent_type: agentType, cause: 'plan' }, retired.size)
+    await Promise.all([...retired].map((podUid) => remove(podUid)))
+  }
+
+  async function remove(podUid: string): Promise<void> {
+    const pod = pods.get(podUid)
+    if (pod) await writer.delete(pod)
+  }
+
+  /** Labels for people, deaths for sessions, and pods that nobody will use again. */
+  async function tidy(agentType: string, observed: ObservedPool): Promise<void> {
+    const live = observed.slots.filter(holdsLiveSession)
+    const deaths = live.filter((slot) => slot.state !== 'claimed')
+    await Promise.all([
+      endDead(agentType, deaths),
+      ...live.filter((slot) => slot.state === 'claimed').map((slot) => labelClaimed(slot)),
+      ...observed.slots.filter(isLeftOver).map((slot) => remove(slot.podUid)),
+    ])
+  }
+
+  async function endDead(agentType: string, deaths: readonly SlotView[]): Promise<void> {
+    if (deaths.length === 0) return
+    const ended = await ledger.endOnPods(
+      deaths.map(({ podUid, deadReason }) => ({
+        podUid,
+        reason: deadReason === undefined ? endReason.podDeleted : endReason.podDied,
+      })),
+    )
+    for (const session of ended)
+      logger.warn({ agentType, sessionId: session.id, reason: session.endReason }, 'pod died')
+    deps.onEnding(ended.map((session) => session.id))
+  }
+
+  async function labelClaimed(slot: SlotView): Promise<void> {
+    const pod = pods.get(slot.podUid)
+    const sessionId = slot.claim?.sessionId
+    if (!pod || sessionId === undefined || pod.sessionLabel === sessionId) return
+    await writer.labelClaimed(pod, sessionId)
+  }
+
+  function showCounts(agentType: string, observed: ObservedPool): void {
+    for (const [state, count] of Object.entries(observed.counts)) {
+      metrics.poolSlots.set({ agent_type: agentType, state }, count)
+    }
+  }
+
+  return {
+    reconcile,
+    /** The informer lost this pod: a removal or a create that waited for it is over. */
+    podGone(agentType: string, podUid: string): void {
+      memories.get(agentType)?.expectations.podGone(podUid)
+    },
+    /** Pools that are wanted or have pods. */
+    poolsToWatch(): readonly string[] {
+      const types = new Set(pods.all().map((pod) => pod.agentType))
+      for (const agentType of Object.keys(pools.current()?.pools ?? {})) types.add(agentType)
+      for (const agentType of memories.keys()) types.add(agentType)
+      return [...types]
+    },
+  }
+}
+
+export type PoolReconciler = ReturnType<typeof createPoolReconciler>
+
+function noticeOf({ refusal }: PoolMemory, plan: PoolPlan): PoolNotice {
+  return { boundBy: refusal?.reason === 'quota' ? 'quota' : plan.boundBy, message: refusal?.message }
+}
+
+function holdsLiveSession({ claim }: SlotView): boolean {
+  return claim?.sessionStatus === 'PENDING' || claim?.sessionStatus === 'ACTIVE'
+}
+
+/** Claimed or retired, not used any more, and not on its way out. ENDING is the session reconciler's. */
+function isLeftOver(slot: SlotView): boolean {
+  if (!slot.claim || slot.deletingSince !== undefined) return false
+  return !holdsLiveSession(slot) && slot.claim.sessionStatus !== 'ENDING'
+}

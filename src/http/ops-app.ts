@@ -1,0 +1,25 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Logger } from '../logging.ts'
+import type { TypedApp } from './api-app.ts'
+import { addServiceRoutes, type ReadinessChecks } from './ops-routes.ts'
+import { installProblems } from './problem.ts'
+
+interface OpsAppDeps {
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly checks: ReadinessChecks
+}
+
+/** Probes and metrics of a role that serves nothing else. */
+export async function createOpsApp({ logger, registry, checks }: OpsAppDeps): Promise<TypedApp> {
+  const app = fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  installProblems(app)
+  addServiceRoutes(app, registry, checks)
+  await app.ready()
+  return app
+}

@@ -1,0 +1,74 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, errorCatalogue, GreenroomError } from '../errors.ts'
+
+/** RFC 9457 problem+json, with our stable code and the id that finds the request in the log. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly instance: string
+  readonly code: ErrorCode
+  readonly requestId: string
+  readonly retryAfterMs?: number
+}
+
+const codeOfFastify: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'GRN_UNSUPPORTED_MEDIA_TYPE',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'GRN_BODY_TOO_LARGE',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'GRN_BAD_JSON',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'GRN_BAD_JSON',
+}
+
+/** Whatever was thrown, as one of ours. What we did not foresee keeps its cause for the log and shows none of it. */
+export function greenroomErrorOf(error: unknown): GreenroomError {
+  if (error instanceof GreenroomError) return error
+  const { code, statusCode, message } = error as Partial<FastifyError>
+  const known = codeOfFastify[code ?? '']
+  if (known) return new GreenroomError(known, undefined, { cause: error })
+  if (error instanceof SyntaxError && statusCode === 400)
+    return new GreenroomError('GRN_BAD_JSON', undefined, { cause: error })
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new GreenroomError('GRN_INVALID_REQUEST', message, { cause: error })
+  }
+  return new GreenroomError('GRN_INTERNAL', undefined, { cause: error })
+}
+
+export function installProblems(app: FastifyInstance): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = greenroomErrorOf(thrown)
+    const details = { code: error.code, err: error.status >= 500 ? thrown : undefined, detail: error.message }
+    if (error.status >= 500 && error.retryAfterMs === undefined) request.log.error(details, 'request failed')
+    else request.log.info(details, 'request refused')
+    return sendProblem(request, reply, error)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      request,
+      reply,
+      new GreenroomError('GRN_NOT_FOUND', `${request.method} ${pathOf(request)} does not exist.`),
+    ),
+  )
+}
+
+function sendProblem(request: FastifyRequest, reply: FastifyReply, error: GreenroomError): FastifyReply {
+  const { retryAfterMs, status, code } = error
+  if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000))
+  if (code === 'GRN_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="greenroom"')
+  const problem: Problem = {
+    type: `urn:greenroom:error:${code}`,
+    title: errorCatalogue[code].title,
+    status,
+    detail: `${error.message.replace(/\.$/, '')}. ${error.remedy}`,
+    instance: pathOf(request),
+    code,
+    requestId: request.id,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  }
+  return reply.code(status).header('content-type', 'application/problem+json').send(JSON.stringify(problem))
+}
+
+/** Without the query: it may hold what a client should not have put there. */
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? ''
+}

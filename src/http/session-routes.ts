@@ -1,0 +1,205 @@
+import type { FastifyReply } from 'fastify'
+import type { RoomAccess, SessionQuery, SessionStore } from '../domain/ports.ts'
+import type { Session } from '../domain/session.ts'
+import { GreenroomError } from '../errors.ts'
+import type { AwaitSession } from '../sessions/await-session.ts'
+import { type OpenSession, participantOf } from '../sessions/open-session.ts'
+import type { TypedApp } from './api-app.ts'
+import {
+  EndQuery,
+  ListQuery,
+  OpenBody,
+  OpenHeaders,
+  ProblemView,
+  ReadQuery,
+  RenewBody,
+  SessionList,
+  SessionParams,
+  SessionView,
+} from './api-schemas.ts'
+import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
+import { unstorableReason } from './storable-json.ts'
+
+export interface SessionRouteDeps {
+  readonly openSession: OpenSession
+  readonly renewSession: (id: string, epoch: number) => Promise<Session>
+  readonly closeSession: (id: string, by: 'caller' | 'agent', epoch?: number) => Promise<Session>
+  readonly awaitSession: AwaitSession
+  readonly sessions: Pick<SessionStore, 'get' | 'list'>
+  readonly roomAccess: RoomAccess | undefined
+  /** Aborted when this replica drains. */
+  readonly draining: AbortSignal
+}
+
+/** A graceful end takes the agent's grace period and a little more. */
+const endWaitMs = 60_000
+const defaultReadWaitMs = 10_000
+const refusals = { '4xx': ProblemView, '5xx': ProblemView }
+
+export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
+  const { openSession, renewSession, closeSession, awaitSession, sessions, roomAccess } = deps
+
+  app.post(
+    '/v1/sessions',
+    {
+      schema: {
+        operationId: 'openSession',
+        summary: 'Open a session on a warm pod',
+        tags: ['sessions'],
+        headers: OpenHeaders,
+        body: OpenBody,
+        response: { 200: SessionView, 201: SessionView, ...refusals },
+      },
+    },
+    async (request, reply) => {
+      const problem = unstorableReason(request.body)
+      if (problem) throw new GreenroomError('GRN_INVALID_REQUEST', `The body ${problem}.`)
+      const answer = await openSession(request.body, {
+        idempotencyKey: request.headers['idempotency-key'],
+        signal: signalOf(reply, deps.draining),
+        logger: request.log as never,
+      })
+      const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
+      return reply
+        .code(answer.replayed ? 200 : 201)
+        .header('location', `/v1/sessions/${answer.session.id}`)
+        .header('server-timing', timings.join(', '))
+        .send(sessionView(answer.session, answer.livekit))
+    },
+  )
+
+  app.get(
+    '/v1/sessions',
+    {
+      schema: {
+        operationId: 'listSessions',
+        summary: 'List sessions, newest first',
+        tags: ['sessions'],
+        querystring: ListQuery,
+        response: { 200: SessionList, ...refusals },
+      },
+    },
+    async ({ query: { cursor, limit, ...filters } }) => {
+      const page: SessionQuery = {
+        ...filters,
+        limit: limit + 1,
+        ...(cursor && { before: parseCursor(cursor) }),
+      }
+      const found = await sessions.list(page)
+      const shown = found.slice(0, limit)
+      const last = shown.at(-1)
+      return {
+        sessions: shown.map((session) => sessionView(session)),
+        ...(found.length > limit && last && { nextCursor: cursorAfter(last) }),
+      }
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id',
+    {
+      schema: {
+        operationId: 'readSession',
+        summary: 'Read a session, or wait until it has a status',
+        tags: ['sessions'],
+        params: SessionParams,
+        querystring: ReadQuery,
+        response: { 200: SessionView, ...refusals },
+      },
+    },
+    async (request, reply) => {
+      const { waitFor, waitMs = waitFor ? defaultReadWaitMs : 0 } = request.query
+      const session = await awaitSession(knownId(request.params.id), {
+        until: ({ status }) => waitFor === undefined || status === waitFor || status === 'ENDED',
+        waitMs,
+        signal: signalOf(reply, deps.draining),
+      })
+      return sessionView(session ?? unknownSession(request.params.id))
+    },
+  )
+
+  app.post(
+    '/v1/sessions/:id/renew',
+    {
+      config: { sessionToken: true },
+      schema: {
+        operationId: 'renewSession',
+        summary: 'Renew the lease',
+        tags: ['sessions'],
+        params: SessionParams,
+        body: RenewBody,
+        response: { 200: SessionView, ...refusals },
+      },
+    },
+    // An agent's right is for one epoch, whatever the body says.
+    async ({ params, body, sessionRight }) =>
+      sessionView(await renewSession(knownId(params.id), sessionRight?.epoch ?? body.epoch)),
+  )
+
+  app.post(
+    '/v1/sessions/:id/token',
+    {
+      schema: {
+        operationId: 'mintToken',
+        summary: 'Mint a fresh LiveKit token for the participant',
+        tags: ['sessions'],
+        params: SessionParams,
+        response: { 200: SessionView, ...refusals },
+      },
+    },
+    async ({ params }) => {
+      const session = (await sessions.get(knownId(params.id))) ?? unknownSession(params.id)
+      if (session.status !== 'ACTIVE') {
+        throw new GreenroomError(
+          'GRN_SESSION_OVER',
+          `Session ${session.id} is ${session.status}, not ACTIVE.`,
+        )
+      }
+      return sessionView(session, await roomAccess?.forParticipant(session.room, participantOf(session)))
+    },
+  )
+
+  app.delete(
+    '/v1/sessions/:id',
+    {
+      config: { sessionToken: true },
+      schema: {
+        operationId: 'endSession',
+        summary: 'End a session and give its pod back',
+        tags: ['sessions'],
+        params: SessionParams,
+        querystring: EndQuery,
+        response: { 200: SessionView, 202: SessionView, ...refusals },
+      },
+    },
+    async (request, reply) => {
+      const { epoch, wait } = request.query
+      const by = request.sessionRight ? 'agent' : 'caller'
+      let session = await closeSession(knownId(request.params.id), by, request.sessionRight?.epoch ?? epoch)
+      if (wait) {
+        const signal = signalOf(reply, deps.draining)
+        const until = ({ status }: Session) => status === 'ENDED'
+        session = (await awaitSession(session.id, { until, waitMs: endWaitMs, signal })) ?? session
+      }
+      return reply.code(wait && session.status === 'ENDED' ? 200 : 202).send(sessionView(session))
+    },
+  )
+}
+
+/** An id of another form cannot be one of ours, and PostgreSQL would call it an error. */
+function knownId(id: string): string {
+  return isSessionId(id) ? id : (unknownSession(id) as never)
+}
+
+function unknownSession(id: string): never {
+  throw new GreenroomError('GRN_SESSION_NOT_FOUND', `There is no session ${id.slice(0, 64)}.`)
+}
+
+/** Aborts when the caller has hung up, or when this replica drains: a wait must end then. */
+function signalOf(reply: FastifyReply, draining: AbortSignal): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort()
+  })
+  return AbortSignal.any([gone.signal, draining])
+}

@@ -1,0 +1,48 @@
+import type { LiveKitAccess } from '../domain/assignment.ts'
+import { renewAfterMs, type Session } from '../domain/session.ts'
+import { GreenroomError } from '../errors.ts'
+import type { SessionView } from './api-schemas.ts'
+
+/** A session as callers see it. The LiveKit token is in answers to open and token requests only. */
+export function sessionView(session: Session, livekit?: LiveKitAccess): SessionView {
+  return {
+    id: session.id,
+    status: session.status,
+    agentType: session.agentType,
+    roomName: session.roomName,
+    epoch: session.epoch,
+    pod: { name: session.podName, uid: session.podUid, ip: session.podIp },
+    lease: { expiresAt: rfc3339(session.leaseExpiresAt), renewAfterMs: renewAfterMs(session.leaseMs) },
+    createdAt: rfc3339(session.createdAt),
+    ...(session.endReason !== undefined && { endReason: session.endReason }),
+    ...(session.projectId !== undefined && { projectId: session.projectId }),
+    ...(session.metadata !== undefined && { metadata: session.metadata }),
+    ...(session.activeAt !== undefined && { activeAt: rfc3339(session.activeAt) }),
+    ...(session.endedAt !== undefined && { endedAt: rfc3339(session.endedAt) }),
+    ...(livekit && { livekit }),
+  }
+}
+
+function rfc3339(epochMs: number): string {
+  return new Date(epochMs).toISOString()
+}
+
+/** Opaque to callers: the place after the last session of a page. */
+export function cursorAfter(session: Session): string {
+  return Buffer.from(JSON.stringify([session.createdAt, session.id])).toString('base64url')
+}
+
+export function parseCursor(cursor: string): { createdAt: number; id: string } {
+  try {
+    const [createdAt, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [unknown, unknown]
+    if (typeof createdAt === 'number' && Number.isFinite(createdAt) && isSessionId(id))
+      return { createdAt, id }
+  } catch {
+    // Not one of ours; answered below like any other wrong cursor.
+  }
+  throw new GreenroomError('GRN_INVALID_REQUEST', '/cursor: is not one that this API gave out.')
+}
+
+export function isSessionId(id: unknown): id is string {
+  return typeof id === 'string' && /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(id)
+}

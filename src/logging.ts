@@ -1,0 +1,28 @@
+import { type Logger, pino, stdTimeFunctions } from 'pino'
+
+export type { Logger } from 'pino'
+
+/**
+ * One logger a process: JSON lines, constant messages with keys. Whatever may hold a credential or a session's
+ * secrets is removed here as well, in case somebody logs a whole request one day.
+ */
+export function createLogger(options: { level: string; role: string; instance: string }): Logger {
+  return pino({
+    level: options.level,
+    base: { role: options.role, instance: options.instance },
+    timestamp: stdTimeFunctions.isoTime,
+    redact: {
+      paths: [
+        'headers.authorization',
+        'req.headers.authorization',
+        'secrets',
+        '*.secrets',
+        'sessionToken',
+        '*.sessionToken',
+        'token',
+        '*.token',
+      ],
+      remove: true,
+    },
+  })
+}

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto'
+import { runAssignKey } from './cli/assign-key.ts'
+import { type Config, loadConfig, type Role, roles } from './config.ts'
+import { GreenroomError } from './errors.ts'
+import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { createLogger, type Logger } from './logging.ts'
+import { createMetrics } from './metrics.ts'
+import { startApi } from './roles/api-role.ts'
+import { startController } from './roles/controller-role.ts'
+import type { RoleContext } from './roles/role.ts'
+import { startWebhook } from './roles/webhook-role.ts'
+import { migrate } from './stores/postgres-migrate.ts'
+
+/**
+ * `node src/main.ts ROLE…`: the entry point of every process. Several roles may share one process; each reads its own
+ * part of the environment. `migrate` and `assign-key` do their work and end.
+ */
+
+type ServerRole = Exclude<Role, 'migrate'>
+
+const servers: { readonly [R in ServerRole]: (config: Config<R>, context: RoleContext) => Promise<void> } = {
+  api: startApi,
+  controller: startController,
+  webhook: startWebhook,
+}
+
+async function serve(
+  role: ServerRole,
+  lifecycle: Lifecycle,
+  logger: Logger,
+  instance: string,
+): Promise<void> {
+  const context = { lifecycle, logger, metrics: createMetrics(), instance }
+  // Each role gets the configuration of its own schema; the compiler cannot follow that through the union.
+  const start = servers[role] as (config: unknown, context: RoleContext) => Promise<void>
+  await start(loadConfig(role), context)
+}
+
+async function runServers(wanted: readonly ServerRole[]): Promise<void> {
+  const { HOSTNAME, GREENROOM_LOG_LEVEL } = loadConfig(wanted[0] as ServerRole)
+  const instance = `${HOSTNAME}-${randomBytes(4).toString('hex')}`
+  const logger = createLogger({ level: GREENROOM_LOG_LEVEL, role: wanted.join('+'), instance })
+  const lifecycle = createLifecycle(logger)
+  const stop = (why: string) => {
+    logger.info({ why }, 'stopping')
+    void lifecycle.stop().then(() => {
+      logger.info('stopped')
+      process.exit(process.exitCode ?? 0)
+    })
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal))
+  process.on('unhandledRejection', (error) => {
+    // A mistake of ours that left something half-done: a fresh process is the safe state.
+    logger.fatal({ err: error }, 'unhandled rejection')
+    process.exitCode = 1
+    stop('unhandled rejection')
+  })
+  for (const role of wanted) await serve(role, lifecycle, logger, instance)
+  logger.info({ roles: wanted }, 'started')
+}
+
+async function runMigrate(): Promise<void> {
+  const config = loadConfig('migrate')
+  const logger = createLogger({
+    level: config.GREENROOM_LOG_LEVEL,
+    role: 'migrate',
+    instance: config.HOSTNAME,
+  })
+  const applied = await migrate(config.DATABASE_URL, logger)
+  logger.info({ applied }, applied.length === 0 ? 'the schema is up to date' : 'migrations applied')
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const [command] = argv
+  if (command === 'assign-key') return runAssignKey(argv.slice(1))
+  if (command === 'migrate') return runMigrate()
+  const wanted = argv.filter((word): word is ServerRole => word in servers)
+  if (wanted.length === 0 || wanted.length !== argv.length) {
+    throw new GreenroomError(
+      'GRN_INVALID_CONFIG',
+      `Usage: node src/main.ts ${[...roles, 'assign-key'].join('|')} (api, controller and webhook may be combined).`,
+    )
+  }
+  return runServers(wanted)
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  const message =
+    error instanceof GreenroomError
+      ? `${error.code}: ${error.message} ${error.remedy}`
+      : `GRN_INTERNAL: ${error instanceof Error ? error.stack : String(error)}`
+  process.stderr.write(`${message}\n`)
+  process.exit(1)
+}

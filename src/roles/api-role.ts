@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises'
+import { createDocumentWatch } from '../cluster/document-watch.ts'
+import { createKubeClients, loadKubeConfig } from '../cluster/kube-clients.ts'
+import { createPodInformer } from '../cluster/pod-informer.ts'
+import type { Config } from '../config.ts'
+import { every } from '../controllers/every.ts'
+import { createAgentDelivery } from '../delivery/agent-delivery.ts'
+import { loadAssignKeys } from '../delivery/assign-keys.ts'
+import { configMapKey, configMapName } from '../domain/names.ts'
+import { checkPools } from '../domain/pool.ts'
+import type { RoomAccess } from '../domain/ports.ts'
+import { createApiApp } from '../http/api-app.ts'
+import { createApiKeys } from '../http/api-keys.ts'
+import type { CheckState, ReadinessChecks } from '../http/ops-routes.ts'
+import { createRoomAccess } from '../livekit/room-access.ts'
+import { createAwaitSession } from '../sessions/await-session.ts'
+import { createCommitSlot } from '../sessions/commit-slot.ts'
+import { createDeliverSession } from '../sessions/deliver-session.ts'
+import { createCloseSession, createRenewSession } from '../sessions/keep-session.ts'
+import { createOpenSession } from '../sessions/open-session.ts'
+import { createPoolWaiters } from '../sessions/pool-waiters.ts'
+import { createReadPools } from '../sessions/read-pools.ts'
+import { createRetirementCap } from '../sessions/retirement-cap.ts'
+import { createSessionIdentity } from '../sessions/session-identity.ts'
+import { createSessionTokens } from '../sessions/session-token.ts'
+import { createSlotCandidates, isServable } from '../sessions/slot-candidates.ts'
+import { createSlotTaker } from '../sessions/slot-taker.ts'
+import type { RoleContext } from './role.ts'
+import { connectStores } from './stores.ts'
+
+/** How often PostgreSQL is asked whether it is there; readiness shows the last answer. */
+const databaseCheckMs = 1_000
+
+/** The session API: claims, keeps and ends sessions. Writes nothing to Kubernetes. */
+export async function startApi(config: Config<'api'>, context: RoleContext): Promise<void> {
+  const { lifecycle, logger, metrics, instance } = context
+  const now = () => performance.now()
+  const roomAccess = roomAccessOf(config)
+  if (!roomAccess)
+    logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
+
+  const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
+  const stores = await connectStores(config, context)
+  const clients = createKubeClients({ kubeConfig: loadKubeConfig(config.KUBECONFIG) })
+  const namespace = config.GREENROOM_NAMESPACE
+  const pods = createPodInformer({ clients, namespace, logger })
+  const pools = createDocumentWatch({
+    clients,
+    namespace,
+    name: configMapName.pools,
+    key: configMapKey.pools,
+    check: checkPools,
+    accepted: { name: configMapName.poolsAccepted, write: false },
+    logger,
+  })
+  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
+  await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
+  await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
+
+  const { index, wakes, sessions, ledger, notices } = stores
+  const waiters = createPoolWaiters()
+  pods.onChange(({ pod, gone }) => {
+    if (!gone && isServable(pod)) waiters.wake(pod.agentType)
+  })
+  wakes.subscribe((wake) => {
+    if (wake.kind === 'indexed') waiters.wake(wake.agentType)
+  })
+  const candidates = createSlotCandidates(pods, instance)
+  const sessionTokens = createSessionTokens(config.GREENROOM_HMAC_SECRET)
+  const openSession = createOpenSession({
+    pools,
+    sessions,
+    commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
+    takeSlot: createSlotTaker({ index, pods, candidates, waiters, now }),
+    deliver: createDeliverSession({
+      delivery: createAgentDelivery({ keys }),
+      pods,
+      roomAccess,
+      sessionToken: sessionTokens.mint,
+      apiUrl: config.GREENROOM_API_URL,
+    }),
+    identify: createSessionIdentity(config.GREENROOM_HMAC_SECRET),
+    retirementCap: createRetirementCap(now),
+    poolSize: (agentType) => pods.byPool(agentType).length,
+    roomAccess,
+    wakes,
+    metrics,
+    now,
+  })
+
+  const draining = new AbortController()
+  let databaseIsThere = true
+  const readinessChecks: ReadinessChecks = () => ({
+    draining: state(!draining.signal.aborted),
+    postgresql: state(databaseIsThere),
+    kubernetes: state(pods.synced(), pods.staleSince() === undefined),
+    pools: state(pools.current() !== undefined, pools.status().problems === undefined),
+    redis: state(true, stores.redisIsReady()),
+  })
+  const app = await createApiApp({
+    openSession,
+    renewSession: createRenewSession({ sessions }),
+    closeSession: createCloseSession({ sessions, wakes }),
+    awaitSession: createAwaitSession({ sessions, wakes, now }),
+    sessions,
+    roomAccess,
+    draining: draining.signal,
+    isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
+    sessionTokens,
+    readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters }),
+    readinessChecks,
+    registry: metrics.registry,
+    logger,
+  })
+  const checking = new AbortController()
+  let checks: Promise<void> | undefined
+  await lifecycle.start({
+    name: 'database check',
+    start() {
+      const options = {
+        name: 'database-check',
+        everyMs: databaseCheckMs,
+        signal: checking.signal,
+        logger,
+        metrics,
+      }
+      checks = every(options, async () => {
+        databaseIsThere = false
+        await stores.ping()
+        databaseIsThere = true
+      })
+    },
+    async stop() {
+      checking.abort()
+      await checks
+    },
+  })
+  await lifecycle.start({
+    name: 'session api',
+    async start() {
+      const url = await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_PORT })
+      logger.info({ url }, 'session API is listening')
+    },
+    async stop() {
+      draining.abort()
+      await new Promise((resolve) => setTimeout(resolve, config.GREENROOM_DRAIN_MS))
+      await app.close()
+    },
+  })
+}
+
+function state(fine: boolean, wholly = true): CheckState {
+  return fine ? (wholly ? 'ok' : 'degraded') : 'failed'
+}
+
+function roomAccessOf(config: Config<'api'>): RoomAccess | undefined {
+  const { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret } = config
+  return url && apiKey && apiSecret ? createRoomAccess({ url, apiKey, apiSecret }) : undefined
+}

@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises'
+import { checkPolicy } from '../admission/policy.ts'
+import { createDocumentWatch } from '../cluster/document-watch.ts'
+import { createEventRecorder } from '../cluster/events.ts'
+import { createKubeClients, loadKubeConfig } from '../cluster/kube-clients.ts'
+import { createLeaseElector } from '../cluster/lease-elector.ts'
+import { createPodInformer } from '../cluster/pod-informer.ts'
+import { createPodWriter } from '../cluster/pod-writer.ts'
+import type { Config } from '../config.ts'
+import { announceEndings, createController } from '../controllers/controller.ts'
+import { createIndexSync } from '../controllers/index-sync.ts'
+import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
+import { createSessionReconciler } from '../controllers/session-reconciler.ts'
+import { createAgentDelivery } from '../delivery/agent-delivery.ts'
+import { loadAssignKeys } from '../delivery/assign-keys.ts'
+import { configMapKey, configMapName } from '../domain/names.ts'
+import { checkPools } from '../domain/pool.ts'
+import { createOpsApp } from '../http/ops-app.ts'
+import type { RoleContext } from './role.ts'
+import { connectStores } from './stores.ts'
+
+/** The manifests' Role allows this one Lease. */
+const leaseName = 'greenroom-controller'
+
+/** The pool controller: the only writer of pods. Every process of this role watches; the elected one acts. */
+export async function startController(config: Config<'controller'>, context: RoleContext): Promise<void> {
+  const { lifecycle, logger, metrics, instance } = context
+  const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
+  const stores = await connectStores(config, context)
+  const { ledger, wakes, index, notices } = stores
+  const clients = createKubeClients({ kubeConfig: loadKubeConfig(config.KUBECONFIG) })
+  const namespace = config.GREENROOM_NAMESPACE
+  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
+  const events = createEventRecorder({
+    clients,
+    namespace,
+    component: 'greenroom.dev/controller',
+    instance,
+    logger,
+  })
+  await lifecycle.start({ name: 'events', stop: () => events.stop() })
+
+  /** A document watch that keeps the accepted text in the cluster and makes an Event of a refused one. */
+  const watchDocument = <T>(document: {
+    name: string
+    accepted: string
+    key: string
+    check: DocumentCheck<T>
+  }) =>
+    createDocumentWatch<T>({
+      clients,
+      namespace,
+      name: document.name,
+      key: document.key,
+      check: document.check,
+      accepted: { name: document.accepted, write: true },
+      logger,
+      onRejected: ({ problems }) =>
+        events.record({
+          regarding: { kind: 'ConfigMap', name: document.name },
+          type: 'Warning',
+          reason: 'DocumentRejected',
+          action: 'Accept',
+          note: `what was in force stays: ${problems.join('; ')}`,
+        }),
+    })
+  const pools = watchDocument({
+    name: configMapName.pools,
+    accepted: configMapName.poolsAccepted,
+    key: configMapKey.pools,
+    check: checkPools,
+  })
+  const policy = watchDocument({
+    name: configMapName.policy,
+    accepted: configMapName.policyAccepted,
+    key: configMapKey.policy,
+    check: checkPolicy,
+  })
+  const pods = createPodInformer({ clients, namespace, logger })
+  const writer = createPodWriter({ clients, namespace })
+  const now = () => Date.now()
+  const controller = createController({
+    pools,
+    pods,
+    ledger,
+    wakes,
+    metrics,
+    logger,
+    poolReconciler: createPoolReconciler({
+      pools,
+      pods,
+      ledger,
+      writer,
+      notices,
+      metrics,
+      logger,
+      now,
+      indexSync: createIndexSync({ index, wakes, now }),
+      onEnding: announceEndings(wakes),
+      report: (agentType, reason, message) =>
+        events.record({
+          regarding: { kind: 'ConfigMap', name: configMapName.pools },
+          type: 'Warning',
+          reason,
+          action: 'Create',
+          note: `${agentType}: ${message}`,
+        }),
+    }),
+    sessionReconciler: createSessionReconciler({
+      ledger,
+      pods,
+      writer,
+      delivery: createAgentDelivery({ keys }),
+      wakes,
+      metrics,
+      logger,
+      now,
+    }),
+  })
+  for (const part of [
+    { name: 'pod informer', watch: pods },
+    { name: configMapName.pools, watch: pools },
+    { name: configMapName.policy, watch: policy },
+  ]) {
+    await lifecycle.start({ name: part.name, start: () => part.watch.start(), stop: () => part.watch.stop() })
+  }
+  const elector = createLeaseElector({
+    clients,
+    namespace,
+    name: leaseName,
+    identity: instance,
+    logger,
+    async onLeading(signal) {
+      await untilSynced(() => pods.synced() && pools.current() !== undefined, signal)
+      if (!signal.aborted) await controller(signal)
+    },
+  })
+  await lifecycle.start({ name: 'election', start: () => elector.start(), stop: () => elector.stop() })
+
+  const app = await createOpsApp({
+    logger,
+    registry: metrics.registry,
+    checks: () => ({
+      kubernetes: pods.synced() ? 'ok' : 'failed',
+      pools: pools.current() ? (pools.status().problems ? 'degraded' : 'ok') : 'degraded',
+      redis: stores.redisIsReady() ? 'ok' : 'degraded',
+    }),
+  })
+  await lifecycle.start({
+    name: 'controller http',
+    async start() {
+      await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_CONTROLLER_PORT })
+    },
+    stop: () => app.close(),
+  })
+}
+
+type DocumentCheck<T> = Parameters<typeof createDocumentWatch<T>>[0]['check']
+
+/** A leader that has not seen the pods yet would create them all again. */
+async function untilSynced(synced: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!synced() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
+}

@@ -1,0 +1,12 @@
+import type { Lifecycle } from '../lifecycle.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+
+/** What every role gets from the process it runs in. */
+export interface RoleContext {
+  readonly lifecycle: Lifecycle
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Name of this process, also in leases: unique among replicas and restarts. */
+  readonly instance: string
+}

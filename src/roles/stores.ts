@@ -1,0 +1,58 @@
+import type { Config } from '../config.ts'
+import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
+import { createPostgres } from '../stores/postgres-client.ts'
+import { assertMigrated } from '../stores/postgres-migrate.ts'
+import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
+import { createRedis, createSubscriber } from '../stores/redis-client.ts'
+import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
+import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
+import { createRedisWakeBus } from '../stores/redis-wake-bus.ts'
+import type { RoleContext } from './role.ts'
+
+type StoreConfig = Pick<Config<'api'>, 'DATABASE_URL' | 'REDIS_URL'>
+
+/** Connections opened before the first request, so that none pays for them. */
+const warmConnections = 4
+
+/** PostgreSQL and Redis for one process. Refuses to start on an old schema; starts without Redis. */
+export async function connectStores(config: StoreConfig, { lifecycle, logger, metrics }: RoleContext) {
+  const postgres = createPostgres(config.DATABASE_URL, logger)
+  await lifecycle.start({
+    name: 'postgresql',
+    async start() {
+      try {
+        await assertMigrated(postgres.durable)
+        const pools = [postgres.durable, postgres.relaxed]
+        await Promise.all(
+          pools.flatMap((pool) => Array.from({ length: warmConnections }, () => pool.query('SELECT 1'))),
+        )
+      } catch (error) {
+        await postgres.close()
+        throw error
+      }
+    },
+    stop: () => postgres.close(),
+  })
+  const redis = createRedis(config.REDIS_URL, logger)
+  const subscriber = createSubscriber(config.REDIS_URL, logger)
+  const wakes = createRedisWakeBus({ publisher: redis, subscriber, logger })
+  await lifecycle.start({
+    name: 'redis',
+    start: () => wakes.start(),
+    stop() {
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  })
+  return {
+    sessions: createPostgresSessionStore(postgres),
+    ledger: createPostgresClaimLedger(postgres),
+    index: createRedisSlotIndex({ redis, logger, metrics, now: () => performance.now() }),
+    notices: createRedisPoolNotices(redis, logger),
+    wakes,
+    redisIsReady: () => redis.status === 'ready',
+    async ping(): Promise<void> {
+      await postgres.durable.query('SELECT 1')
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import type { LiveKitAccess } from '../domain/assignment.ts'
+import type { Participant, Session } from '../domain/session.ts'
+import type { Logger } from '../logging.ts'
+import type { OpenStage } from '../metrics.ts'
+
+/** What a caller asks for; see DESIGN, public surface. */
+export interface OpenRequest {
+  readonly agentType: string
+  readonly projectId?: string
+  readonly roomName?: string
+  readonly participant?: Participant
+  readonly metadata?: Record<string, unknown>
+  /** Just-in-time secrets: they go to the pod in this request and are kept nowhere. */
+  readonly secrets?: Record<string, string>
+  readonly leaseSeconds?: number
+  readonly onEmpty?: 'wait' | 'fail'
+  readonly waitMs?: number
+}
+
+export interface OpenContext {
+  readonly idempotencyKey: string | undefined
+  /** Aborted when the caller has gone: an open that still waits is given up. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+}
+
+export interface OpenAnswer {
+  readonly session: Session
+  readonly livekit: LiveKitAccess | undefined
+  /** True when the session had been opened by an earlier request with the same key. */
+  readonly replayed: boolean
+  /** Milliseconds spent in each step. */
+  readonly stagesMs: Partial<Record<OpenStage, number>>
+}

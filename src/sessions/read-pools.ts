@@ -1,0 +1,86 @@
+import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
+import { observePool } from '../domain/pool-observation.ts'
+import type {
+  ClaimLedger,
+  DocumentStatus,
+  DocumentView,
+  PodView,
+  PoolNotices,
+  SessionStore,
+} from '../domain/ports.ts'
+import { templateHash } from '../domain/slot-pod.ts'
+import type { PoolWaiters } from './pool-waiters.ts'
+
+/** One pool as GET /v1/pools shows it. Counts are pods, except `waiting`: opens waiting in this replica. */
+export interface PoolReport {
+  readonly agentType: string
+  readonly desired: { readonly min: number; readonly max: number }
+  readonly ready: number
+  readonly warming: number
+  readonly claimed: number
+  readonly draining: number
+  readonly failed: number
+  readonly waiting: number
+  /** Share of the last 1,000 sessions that got their pod without waiting; undefined before the first. */
+  readonly hitRate: number | undefined
+  readonly boundBy: string | undefined
+  readonly message: string | undefined
+  readonly configuration: DocumentStatus
+}
+
+interface ReadPoolsDeps {
+  readonly pools: DocumentView<PoolsDocument>
+  readonly pods: PodView
+  readonly ledger: Pick<ClaimLedger, 'claimsOf'>
+  readonly sessions: Pick<SessionStore, 'poolHistory'>
+  readonly notices: PoolNotices
+  readonly waiters: PoolWaiters
+}
+
+/** The pools in force, and those that are not but still have pods. */
+export function createReadPools({ pools, pods, ledger, sessions, notices, waiters }: ReadPoolsDeps) {
+  async function report(agentType: string, spec: PoolSpec | undefined): Promise<PoolReport> {
+    const seen = pods.byPool(agentType)
+    const [claims, history, notice] = await Promise.all([
+      ledger.claimsOf(seen.map((pod) => pod.uid)),
+      sessions.poolHistory(agentType),
+      notices.read(agentType),
+    ])
+    const { counts } = observePool({
+      agentType,
+      pods: seen,
+      claims,
+      templateHash: spec && templateHash(agentType, spec),
+    })
+    return {
+      agentType,
+      desired: { min: spec?.min ?? 0, max: spec?.max ?? 0 },
+      ...counts,
+      waiting: waiters.waiting(agentType),
+      hitRate: history.opened === 0 ? undefined : history.warm / history.opened,
+      boundBy: notice?.boundBy,
+      message: notice?.message,
+      configuration: pools.status(),
+    }
+  }
+
+  function known(): Map<string, PoolSpec | undefined> {
+    const present = new Map<string, PoolSpec | undefined>(pods.all().map((pod) => [pod.agentType, undefined]))
+    for (const [agentType, spec] of Object.entries(pools.current()?.pools ?? {})) present.set(agentType, spec)
+    return present
+  }
+
+  return {
+    async all(): Promise<readonly PoolReport[]> {
+      return Promise.all(
+        [...known()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([type, spec]) => report(type, spec)),
+      )
+    },
+    async one(agentType: string): Promise<PoolReport | undefined> {
+      const types = known()
+      return types.has(agentType) ? report(agentType, types.get(agentType)) : undefined
+    },
+  }
+}
+
+export type ReadPools = ReturnType<typeof createReadPools>

@@ -1,0 +1,44 @@
+import { createHmac, randomUUIDv7 } from 'node:crypto'
+
+/** What names a session: see DESIGN, Identity. */
+export interface SessionIdentity {
+  readonly id: string
+  /** Keyed hash of the request; undefined without an Idempotency-Key. */
+  readonly fingerprint: string | undefined
+}
+
+/**
+ * With a key the id is a UUID (version 8: custom) derived from project and key, so that every replica that sees the
+ * retry means the same session. The fingerprint is keyed as well: the body may hold secrets, and a plain hash of a
+ * short secret is as good as the secret.
+ */
+export function createSessionIdentity(hmacSecret: string) {
+  const hmac = (purpose: string, text: string) =>
+    createHmac('sha256', hmacSecret).update(`${purpose}\0${text}`).digest()
+
+  return (request: { projectId?: string }, idempotencyKey: string | undefined): SessionIdentity => {
+    // Version 7 begins with the time: new rows land side by side in the primary key's index.
+    if (idempotencyKey === undefined) return { id: randomUUIDv7(), fingerprint: undefined }
+    return {
+      id: uuidFrom(hmac('session-id', `${request.projectId ?? ''}\0${idempotencyKey}`)),
+      fingerprint: hmac('fingerprint', canonicalJson(request)).toString('base64url'),
+    }
+  }
+}
+
+export type IdentifySession = ReturnType<typeof createSessionIdentity>
+
+function uuidFrom(bytes: Buffer): string {
+  const uuid = Buffer.from(bytes.subarray(0, 16))
+  uuid.writeUInt8(((uuid[6] ?? 0) & 0x0f) | 0x80, 6)
+  uuid.writeUInt8(((uuid[8] ?? 0) & 0x3f) | 0x80, 8)
+  return uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+/** The same text for the same value, whatever the order in which a client writes its keys. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, nested: unknown) => {
+    if (typeof nested !== 'object' || nested === null || Array.isArray(nested)) return nested
+    return Object.fromEntries(Object.entries(nested).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+  })
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import type { AgentPod } from '../domain/agent-pod.ts'
+import type { PodView } from '../domain/ports.ts'
+
+/**
+ * Which pod to try when Redis says nothing: the ready pods of the informer, in rendezvous-hash order of this replica,
+ * so that replicas without a common index rarely reach for the same pod; less those in flight here.
+ */
+export function createSlotCandidates(pods: PodView, replica: string) {
+  const inFlight = new Set<string>()
+  /** Known to be claimed or retired: a UID is so once, ever. The informer's labels learn of it much later. */
+  const spent = new Set<string>()
+  pods.onChange(({ pod, gone }) => {
+    if (gone) spent.delete(pod.uid)
+  })
+
+  return {
+    /** Takes the first candidate not tried yet; `release` it when its claim is settled. */
+    take(agentType: string, tried: ReadonlySet<string>): (AgentPod & { ip: string }) | undefined {
+      let best: (AgentPod & { ip: string }) | undefined
+      let bestWeight = ''
+      for (const pod of pods.byPool(agentType)) {
+        if (!isServable(pod) || pod.stateLabel !== 'idle' || tried.has(pod.uid)) continue
+        if (inFlight.has(pod.uid) || spent.has(pod.uid)) continue
+        const weight = createHash('sha1').update(`${replica}\0${pod.uid}`).digest('hex')
+        if (weight > bestWeight) {
+          best = pod
+          bestWeight = weight
+        }
+      }
+      if (best) inFlight.add(best.uid)
+      return best
+    },
+    /** `isSpent`: a session has it now, or it was taken already; it is no candidate again. */
+    release(podUid: string, isSpent: boolean): void {
+      inFlight.delete(podUid)
+      if (isSpent && pods.get(podUid)) spent.add(podUid)
+    },
+  }
+}
+
+export type SlotCandidates = ReturnType<typeof createSlotCandidates>
+
+/** Whether a pod, as this replica sees it, can take a session now. */
+export function isServable(pod: AgentPod): pod is AgentPod & { ip: string } {
+  return (
+    pod.readySince !== undefined &&
+    pod.ip !== undefined &&
+    pod.deletingSince === undefined &&
+    pod.deadReason === undefined
+  )
+}

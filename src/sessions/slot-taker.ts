@@ -1,0 +1,122 @@
+import type { AgentPod } from '../domain/agent-pod.ts'
+import type { PodView, SlotIndex } from '../domain/ports.ts'
+import { GreenroomError } from '../errors.ts'
+import type { PoolWaiters, WaitTicket } from './pool-waiters.ts'
+import { isServable, type SlotCandidates } from './slot-candidates.ts'
+
+/** A freshly indexed pod may reach this replica's informer a moment later than the controller's. */
+const informerLagMs = 250
+const informerLookMs = 5
+/** Slots in a row that turn out to be unusable; a replica whose view is wrong must not empty the index for all. */
+const mostUnusableSlots = 8
+
+export interface SlotRequest {
+  readonly agentType: string
+  readonly sessionId: string
+  readonly onEmpty: 'wait' | 'fail'
+  /** When waiting ends, on the clock of `now`. */
+  readonly waitUntil: number
+  readonly signal: AbortSignal
+}
+
+export interface TakenSlot {
+  readonly pod: AgentPod & { ip: string }
+  /** The number of this attempt; it becomes the fencing epoch. */
+  readonly attempt: number
+  /** Whether the caller had to wait for it. */
+  readonly waited: boolean
+  readonly waitedMs: number
+}
+
+interface SlotTakerDeps {
+  readonly index: SlotIndex
+  readonly pods: PodView
+  readonly candidates: SlotCandidates
+  readonly waiters: PoolWaiters
+  readonly now: () => number
+}
+
+type Try = { readonly pod: AgentPod & { ip: string } } | 'empty' | 'again'
+
+/** Finds the next pod to try: from the index, without it from the informer, and in its turn while there is none. */
+export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotTakerDeps) {
+  async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
+    const { agentType, sessionId } = request
+    const answer = await index.reserve({ agentType, sessionId, attempt })
+    if (answer.kind === 'stale') return 'again'
+    if (answer.kind === 'empty') return 'empty'
+    if (answer.kind === 'unknown') {
+      const pod = candidates.take(agentType, tried)
+      return pod ? { pod } : 'empty'
+    }
+    const pod = await whenSeen(answer.podUid)
+    if (pod && !tried.has(pod.uid)) return { pod }
+    if (!pod && !pods.synced()) {
+      // It is this replica that does not see.
+      await index.giveBack(agentType, sessionId)
+      return 'empty'
+    }
+    // Gone, dying or refused before: the controller puts it back should it be wrong about that.
+    await index.drop(agentType, [answer.podUid])
+    return 'again'
+  }
+
+  async function whenSeen(podUid: string): Promise<(AgentPod & { ip: string }) | undefined> {
+    const until = now() + informerLagMs
+    for (;;) {
+      const pod = pods.get(podUid)
+      if (pod && isServable(pod)) return pod
+      // Not Ready yet is the informer's lag as well: the controller has indexed it because it saw it Ready.
+      if (pod?.deletingSince !== undefined || pod?.deadReason !== undefined || now() >= until)
+        return undefined
+      await new Promise((resolve) => setTimeout(resolve, informerLookMs))
+    }
+  }
+
+  /**
+   * Takes a slot for the first attempt after `lastAttempt`; `tried` holds pods that this open has used up.
+   * Throws GRN_POOL_EMPTY when there is none in time, or when the caller has gone.
+   */
+  return async function takeSlot(
+    request: SlotRequest,
+    lastAttempt: number,
+    tried: Set<string>,
+  ): Promise<TakenSlot> {
+    let attempt = lastAttempt + 1
+    let unusable = 0
+    let waitedMs = 0
+    let ticket: WaitTicket | undefined
+    try {
+      for (;;) {
+        if (ticket && request.signal.aborted) throw poolEmpty(request.agentType)
+        const myTurn = ticket ? ticket.isHead() : waiters.waiting(request.agentType) === 0
+        const outcome = myTurn ? await tryOnce(request, attempt, tried) : 'empty'
+        if (typeof outcome === 'object')
+          return { pod: outcome.pod, attempt, waited: ticket !== undefined, waitedMs }
+        if (outcome === 'again') {
+          attempt += 1
+          unusable += 1
+          if (unusable < mostUnusableSlots) continue
+          unusable = 0
+        }
+        const remaining = request.waitUntil - now()
+        if (request.onEmpty === 'fail' || remaining <= 0 || request.signal.aborted)
+          throw poolEmpty(request.agentType)
+        ticket ??= waiters.join(request.agentType)
+        const begun = now()
+        await ticket.next(request.signal, remaining)
+        waitedMs += now() - begun
+      }
+    } finally {
+      ticket?.leave()
+    }
+  }
+
+  function poolEmpty(agentType: string): GreenroomError {
+    // A pod of the fastest agents starts in about a second; with others before us it takes as many turns.
+    const retryAfterMs = 1_000 * (1 + Math.ceil(waiters.waiting(agentType) / 10))
+    return new GreenroomError('GRN_POOL_EMPTY', `No pod of ${agentType} was free in time.`, { retryAfterMs })
+  }
+}
+
+export type TakeSlot = ReturnType<typeof createSlotTaker>

@@ -1,0 +1,183 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+/**
+ * A rule that catches nothing looks just like one that finds nothing. So: plant every violation that our lint rules are
+ * there for, and one file in order for each, and look at what the linter says.
+ */
+
+const repository = fileURLToPath(new URL('..', import.meta.url))
+const config = JSON.parse(readFileSync(join(repository, '.oxlintrc.json'), 'utf8'))
+const adapters = ['http', 'webhook', 'controllers', 'stores', 'cluster', 'livekit', 'delivery']
+
+interface Plant {
+  /** Path below the planted project. */
+  readonly file: string
+  readonly source: string
+  /** Rule that must report it; undefined for a file that is in order. */
+  readonly rule: string | undefined
+}
+
+function importing(from: string, into: string): Plant {
+  const depth = '../'.repeat(into.split('/').length - 2)
+  return {
+    file: into,
+    source: `import { thing } from '${depth}${from}'\nexport const made = thing\n`,
+    rule: 'no-restricted-imports',
+  }
+}
+
+const plants: Plant[] = [
+  ...adapters.flatMap((adapter) =>
+    adapters
+      .filter((other) => other !== adapter)
+      .map((other) => importing(`${other}/there.ts`, `src/${adapter}/uses-${other}.ts`)),
+  ),
+  ...adapters.map((adapter) => importing('main.ts', `src/${adapter}/uses-main.ts`)),
+  ...[...adapters, 'sessions', 'admission'].map((folder) =>
+    importing(`${folder}/there.ts`, `src/domain/uses-${folder}.ts`),
+  ),
+  ...[...adapters, 'sessions'].map((folder) =>
+    importing(`${folder}/there.ts`, `src/admission/uses-${folder}.ts`),
+  ),
+  ...adapters.map((adapter) => importing(`${adapter}/there.ts`, `src/sessions/uses-${adapter}.ts`)),
+  importing('sessions/there.ts', 'src/agent/uses-sessions.ts'),
+  importing('stores/there.ts', 'src/client/uses-stores.ts'),
+  ...['domain', 'admission'].flatMap((folder): Plant[] => [
+    ...['node:fs', 'node:crypto', 'fs', 'ioredis', 'pg', 'pino'].map((name) => ({
+      file: `src/${folder}/imports-${name.replace(':', '-')}.ts`,
+      source: `import * as thing from '${name}'\nexport const made = thing\n`,
+      rule: 'no-restricted-imports',
+    })),
+    {
+      file: `src/${folder}/reads-the-clock.ts`,
+      source: 'export const now = () => Date.now()\n',
+      rule: 'no-restricted-properties',
+    },
+    {
+      file: `src/${folder}/rolls-dice.ts`,
+      source: 'export const roll = () => Math.random()\n',
+      rule: 'no-restricted-properties',
+    },
+    {
+      file: `src/${folder}/waits.ts`,
+      source: 'export const wait = (run: () => void) => setTimeout(run, 1)\n',
+      rule: 'no-restricted-globals',
+    },
+  ]),
+  {
+    file: 'src/sessions/reads-env.ts',
+    source: 'export const level = process.env.LEVEL\n',
+    rule: 'no-process-env',
+  },
+  {
+    file: 'src/http/default-export.ts',
+    source: 'export default function app(): void {}\n',
+    rule: 'no-default-export',
+  },
+  { file: 'src/http/prints.ts', source: "console.log('here')\n", rule: 'no-console' },
+  { file: 'src/http/badName.ts', source: 'export const one = 1\n', rule: 'filename-case' },
+  { file: 'src/http/any.ts', source: 'export const loose: any = 1\n', rule: 'no-explicit-any' },
+  {
+    file: 'src/sessions/cycle-a.ts',
+    source: "import { b } from './cycle-b.ts'\nexport const a = (): unknown => b\n",
+    rule: 'no-cycle',
+  },
+  {
+    file: 'src/sessions/cycle-b.ts',
+    source: "import { a } from './cycle-a.ts'\nexport const b = (): unknown => a\n",
+    rule: 'no-cycle',
+  },
+  {
+    file: 'src/controllers/forgets-to-wait.ts',
+    source: 'export function run(go: () => Promise<void>): void {\n  go()\n}\n',
+    rule: 'no-floating-promises',
+  },
+  // In order: what the rules must not forbid.
+  { file: 'src/config.ts', source: 'export const level = process.env.LEVEL\n', rule: undefined },
+  {
+    file: 'src/cli/prints.ts',
+    source: "import { there } from '../stores/there.ts'\nconsole.log(there)\n",
+    rule: undefined,
+  },
+  ...adapters.map((adapter) => ({
+    file: `src/${adapter}/uses-domain.ts`,
+    source: "import { there } from '../domain/there.ts'\nexport const made = there\n",
+    rule: undefined,
+  })),
+  ...[...adapters, 'domain', 'sessions', 'admission'].map((folder) => ({
+    file: `src/${folder}/there.ts`,
+    source: 'export const there = 1\nexport const thing = 2\n',
+    rule: undefined,
+  })),
+]
+
+interface Diagnostic {
+  readonly code: string
+  readonly filename: string
+}
+
+async function lint(folder: string): Promise<Diagnostic[]> {
+  const oxlint = join(repository, 'node_modules/oxlint/bin/oxlint')
+  // tap puts hooks for coverage into the NODE_OPTIONS of every child, and oxlint's launcher does not load with them.
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, oxlint, '--type-aware', '--format=json', 'src']
+  const child = spawn('env', command, { cwd: folder })
+  const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  if (!output.startsWith('{')) throw new Error(`oxlint said: ${output}${problems}`)
+  return JSON.parse(output).diagnostics
+}
+
+void t.test('the linter reports every planted violation and nothing else', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'greenroom-lint-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  for (const name of ['.oxlintrc.json', 'tsconfig.json', 'package.json']) {
+    copyFileSync(join(repository, name), join(folder, name))
+  }
+  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
+  for (const { file, source } of plants) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeFileSync(join(folder, file), source)
+  }
+
+  const found = await lint(folder)
+  for (const { file, rule } of plants) {
+    const rules = found.filter(({ filename }) => filename === file).map(({ code }) => code)
+    if (rule === undefined) t.strictSame(rules, [], `${file} is in order`)
+    else
+      t.ok(
+        rules.some((code) => code.includes(`(${rule})`)),
+        `${file}: ${rule} (found: ${rules.join(', ') || 'nothing'})`,
+      )
+  }
+})
+
+void t.test(
+  'every adapter forbids every other: a new folder is not forgotten in the others’ lists',
+  async (t) => {
+    for (const adapter of [...adapters, 'domain', 'admission', 'sessions']) {
+      const override = config.overrides.find(({ files }: { files: string[] }) =>
+        files.includes(`src/${adapter}/**/*.ts`),
+      )
+      const forbidden: string[] = override.rules['no-restricted-imports'][1].patterns.flatMap(
+        ({ group }: { group: string[] }) => group,
+      )
+      for (const other of adapters.filter((name) => name !== adapter)) {
+        t.ok(forbidden.includes(`**/${other}/**`), `${adapter} may not import ${other}`)
+      }
+    }
+  },
+)

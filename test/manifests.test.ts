@@ -1,0 +1,312 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type {
+  V1Deployment,
+  V1Job,
+  V1LimitRange,
+  V1NetworkPolicy,
+  V1PodTemplateSpec,
+  V1ResourceQuota,
+  V1Role,
+  V1Service,
+} from '@kubernetes/client-node'
+import t, { type Test } from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { agentPort, configMapKey, configMapName, label } from '../src/domain/names.ts'
+import { checkPools } from '../src/domain/pool.ts'
+import { findControlPlane } from './support/binaries.ts'
+import { type ControlPlane, startControlPlane } from './support/control-plane.ts'
+import { createKubectl } from './support/kubectl.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
+
+const manifests = fileURLToPath(new URL('../manifests', import.meta.url))
+const base = join(manifests, 'base')
+const serverAccount = 'system:serviceaccount:ai-agents:session-management-sa'
+
+interface Manifest {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string; labels?: Record<string, string> }
+}
+interface ConfigMap extends Manifest {
+  readonly data: Record<string, string>
+}
+
+async function build(folder: string): Promise<Manifest[]> {
+  const kubectl = findControlPlane()?.kubectl
+  if (!kubectl) throw new Error('kubectl is missing: run "npm run setup" first')
+  await using scratch = await temporaryFolder('kustomize')
+  const { code, stdout, stderr } = await createKubectl(
+    scratch.path,
+    kubectl,
+    '/dev/null',
+  )(['kustomize', folder])
+  if (code !== 0) throw new Error(stderr)
+  return parseAllDocuments(stdout).map((document) => document.toJS() as Manifest)
+}
+
+const objects = await build(base)
+
+/** The types are the API's; that the documents match them is what the API server checks below. */
+function all<T>(kind: string): (T & Manifest)[] {
+  return objects.filter((object) => object.kind === kind) as (T & Manifest)[]
+}
+
+function one<T>(kind: string, name: string): T & Manifest {
+  const found = all<T>(kind).find(({ metadata }) => metadata.name === name)
+  if (!found) throw new Error(`no ${kind} ${name}`)
+  return found
+}
+
+function podTemplates(): { owner: string; namespace: string | undefined; template: V1PodTemplateSpec }[] {
+  return [...all<V1Deployment>('Deployment'), ...all<V1Job>('Job')].map(({ kind, metadata, spec }) => ({
+    owner: `${kind} ${metadata.name}`,
+    namespace: metadata.namespace,
+    template: spec?.template as V1PodTemplateSpec,
+  }))
+}
+
+void t.test('every object says where it belongs, and no two are the same', async (t) => {
+  const clusterWide = /^(Namespace|Cluster.*|.*WebhookConfiguration)$/
+  const ids = objects.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`)
+  t.equal(new Set(ids).size, ids.length)
+  for (const { kind, metadata } of objects) {
+    if (!clusterWide.test(kind))
+      t.match(metadata.namespace, /^(ai-agents|greenroom-system)$/, `${kind} ${metadata.name}`)
+  }
+})
+
+void t.test('the pools of base and dev are in order', async (t) => {
+  const dev = (await build(join(manifests, 'overlays/dev'))) as ConfigMap[]
+  for (const [name, configMap] of [
+    ['base', one<ConfigMap>('ConfigMap', configMapName.pools)],
+    ['dev', dev.find(({ metadata }) => metadata.name === configMapName.pools)],
+  ] as const) {
+    const checked = checkPools(configMap?.data[configMapKey.pools] ?? '')
+    t.strictSame(checked.ok ? [] : checked.problems, [], name)
+    if (name === 'base' && checked.ok) {
+      const sizes = Object.entries(checked.value.pools).map(([type, { min, max }]) => [type, min, max])
+      t.strictSame(sizes, [
+        ['stella-agent', 2, 16],
+        ['stella-light', 1, 8],
+        ['echo-agent', 2, 10],
+      ])
+    }
+  }
+})
+
+void t.test('every image has a version', async (t) => {
+  const pools = checkPools(one<ConfigMap>('ConfigMap', configMapName.pools).data[configMapKey.pools] ?? '')
+  const images = [
+    ...podTemplates().flatMap(({ template }) => template.spec?.containers.map(({ image }) => image) ?? []),
+    ...Object.values(pools.ok ? pools.value.pools : {}).map(({ template }) => template.image),
+  ]
+  t.ok(images.length >= 5)
+  for (const image of images) t.match(image, /(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$/)
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  for (const image of images.filter((image) => image?.startsWith('greenroom:'))) {
+    t.equal(image, `greenroom:${version}`, 'our own image is this version')
+  }
+})
+
+void t.test('no wildcard in any rule, and no right to read Secrets', async (t) => {
+  const roles = [...all<V1Role>('Role'), ...all<V1Role>('ClusterRole')]
+  t.ok(roles.length > 0)
+  for (const { metadata, rules = [] } of roles) {
+    for (const { apiGroups = [], resources = [], verbs } of rules ?? []) {
+      t.notOk([...apiGroups, ...resources, ...verbs].includes('*'), metadata.name)
+      t.notOk(resources.includes('secrets'), metadata.name)
+    }
+  }
+})
+
+void t.test('selectors find what they are meant to find', async (t) => {
+  const templates = podTemplates()
+  for (const { metadata, spec } of all<V1Deployment>('Deployment')) {
+    t.match(spec?.template.metadata?.labels, spec?.selector.matchLabels ?? {}, metadata.name)
+  }
+  const selecting = [
+    ...all<V1Service>('Service').map(({ kind, metadata, spec }) => ({
+      kind,
+      metadata,
+      labels: spec?.selector,
+    })),
+    ...all<V1Deployment>('PodDisruptionBudget').map(({ kind, metadata, spec }) => ({
+      kind,
+      metadata,
+      labels: spec?.selector.matchLabels,
+    })),
+  ]
+  for (const { kind, metadata, labels } of selecting) {
+    const found = templates.filter(
+      ({ namespace, template }) =>
+        namespace === metadata.namespace &&
+        Object.entries(labels ?? { none: '' }).every(
+          ([key, value]) => template.metadata?.labels?.[key] === value,
+        ),
+    )
+    t.equal(found.length, 1, `${kind} ${metadata.name}`)
+  }
+})
+
+void t.test('port names exist', async (t) => {
+  for (const { metadata, spec } of all<V1Service>('Service')) {
+    const pods = podTemplates().filter(({ template }) =>
+      Object.entries(spec?.selector ?? {}).every(
+        ([key, value]) => template.metadata?.labels?.[key] === value,
+      ),
+    )
+    const names = pods.flatMap(({ template }) =>
+      (template.spec?.containers ?? []).flatMap(({ ports = [] }) =>
+        ports.flatMap((port) => [port.name, port.containerPort]),
+      ),
+    )
+    for (const { targetPort } of spec?.ports ?? []) {
+      t.ok(names.includes(targetPort), `Service ${metadata.name}: ${targetPort}`)
+    }
+  }
+  for (const { owner, template } of podTemplates()) {
+    for (const container of template.spec?.containers ?? []) {
+      const names = (container.ports ?? []).flatMap(({ name, containerPort }) => [name, containerPort])
+      for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe]) {
+        if (probe?.httpGet) t.ok(names.includes(probe.httpGet.port), `${owner}: ${probe.httpGet.port}`)
+      }
+    }
+  }
+})
+
+void t.test('the environment of the server is complete, and secrets come by reference', async (t) => {
+  const [container] =
+    one<V1Deployment>('Deployment', 'session-management-server').spec?.template.spec?.containers ?? []
+  const env = new Map((container?.env ?? []).map((variable) => [variable.name, variable]))
+  const example = readFileSync(join(base, 'session-server/secret.example.env'), 'utf8')
+  const fromSecret = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => {
+    t.equal(value, '', `${name}: the example holds no value`)
+    return name ?? ''
+  })
+  for (const name of fromSecret) t.equal(env.get(name)?.valueFrom?.secretKeyRef?.key, name)
+  for (const name of [
+    'GREENROOM_NAMESPACE',
+    'GREENROOM_PORT',
+    'GREENROOM_API_URL',
+    'GREENROOM_ASSIGN_KEY_FILE',
+  ]) {
+    t.ok(env.has(name), name)
+  }
+  const keyMount = container?.volumeMounts?.find(({ readOnly }) => readOnly)
+  t.ok(
+    env.get('GREENROOM_ASSIGN_KEY_FILE')?.value?.startsWith(`${keyMount?.mountPath}/`),
+    'the key is mounted there',
+  )
+})
+
+void t.test(
+  'the network policy of agents: in from the session server alone, out to no store and no agent',
+  async (t) => {
+    const { spec } = one<V1NetworkPolicy>('NetworkPolicy', 'agent-network-policy')
+    t.strictSame(spec?.podSelector, { matchExpressions: [{ key: label.agentType, operator: 'Exists' }] })
+    t.strictSame(spec?.ingress as unknown, [
+      {
+        from: [{ podSelector: { matchLabels: { app: 'session-management-server' } } }],
+        ports: [{ protocol: 'TCP', port: agentPort }],
+      },
+    ])
+    const ports = (spec?.egress ?? []).flatMap(({ ports = [] }) =>
+      ports.map(({ port, protocol }) => `${port}/${protocol}`),
+    )
+    t.strictSame([...new Set(ports)].sort(), [
+      '3000/TCP',
+      '443/TCP',
+      '443/UDP',
+      '53/TCP',
+      '53/UDP',
+      '7880/TCP',
+      '7881/TCP',
+      '7882/UDP',
+    ])
+    for (const rule of spec?.egress ?? []) {
+      t.ok(rule.to && rule.ports, 'no rule is open in targets or ports')
+      for (const { ipBlock, podSelector } of rule.to ?? []) {
+        if (ipBlock?.cidr === '0.0.0.0/0')
+          t.match(ipBlock.except, ['10.0.0.0/8', '100.64.0.0/10', '169.254.0.0/16'])
+        else if (!ipBlock) t.ok(podSelector?.matchLabels, 'pods are named')
+      }
+    }
+    t.strictSame(one<V1NetworkPolicy>('NetworkPolicy', 'default-deny').spec?.podSelector, {})
+  },
+)
+
+void t.test('quota and limit range are the ones specified', async (t) => {
+  t.strictSame(one<V1ResourceQuota>('ResourceQuota', 'ai-agents-quota').spec?.hard, {
+    'requests.cpu': '10',
+    'requests.memory': '20Gi',
+    'limits.cpu': '20',
+    'limits.memory': '40Gi',
+    pods: '50',
+  })
+  t.strictSame(one<V1LimitRange>('LimitRange', 'ai-agents-limits').spec?.limits, [
+    {
+      type: 'Container',
+      default: { cpu: '500m', memory: '1Gi' },
+      defaultRequest: { cpu: '100m', memory: '256Mi' },
+    },
+  ])
+})
+
+void t.test('a real API server takes them', async (t) => {
+  await using folder = await temporaryFolder('manifests')
+  const cluster = await startControlPlane({ folder: folder.path })
+  try {
+    await cluster.apply([join(base, 'namespace.yaml'), join(base, 'session-server/rbac.yaml')])
+    for (const target of [base, join(manifests, 'overlays/dev')]) {
+      const { code, stderr } = await cluster.kubectl([
+        'apply',
+        '--server-side',
+        '--dry-run=server',
+        '-k',
+        target,
+      ])
+      t.equal(code, 0, stderr)
+      // The namespaces warn about pods that Pod Security "restricted" would refuse.
+      t.notMatch(stderr, 'Warning')
+    }
+    await checkRights(t, cluster)
+  } finally {
+    await cluster.stop()
+  }
+})
+
+async function checkRights(t: Test, cluster: ControlPlane): Promise<void> {
+  const kubeconfig = await cluster.kubeconfigFor(serverAccount)
+  const may = async (request: string): Promise<boolean> =>
+    (await cluster.kubectl(['auth', 'can-i', '--quiet', ...request.split(' ')], { kubeconfig })).code === 0
+  const allowed = [
+    ...['get', 'list', 'watch', 'create', 'patch', 'delete'].map((verb) => `${verb} pods -n ai-agents`),
+    'create configmaps -n ai-agents',
+    'watch configmaps/agent-pools -n ai-agents',
+    'update configmaps/agent-pools-accepted -n ai-agents',
+    'update leases/greenroom-controller -n ai-agents',
+    'create events.events.k8s.io -n ai-agents',
+  ]
+  const forbidden = [
+    'get secrets -n ai-agents',
+    'list configmaps -n ai-agents',
+    'update configmaps/agent-pools -n ai-agents',
+    'update configmaps/agent-policy -n ai-agents',
+    'create pods --subresource=exec -n ai-agents',
+    'update pods --subresource=status -n ai-agents',
+    'deletecollection pods -n ai-agents',
+    'get pods -n kube-system',
+    'get pods -n greenroom-system',
+    'list namespaces',
+  ]
+  await Promise.all([
+    ...allowed.map(async (request) => t.ok(await may(request), `may ${request}`)),
+    ...forbidden.map(async (request) => t.notOk(await may(request), `may not ${request}`)),
+  ])
+  const watched = await cluster.kubectl(
+    ['get', 'configmaps', '-n', 'ai-agents', '--field-selector', 'metadata.name=agent-pools'],
+    { kubeconfig },
+  )
+  t.equal(watched.code, 0, `a list by name is allowed: ${watched.stderr}`)
+}

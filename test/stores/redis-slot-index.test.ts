@@ -1,0 +1,369 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { canSlotMove, type SlotState } from '../../src/domain/slot.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createRedis, type SlotRedis } from '../../src/stores/redis-client.ts'
+import { poolKeys } from '../../src/stores/redis-keys.ts'
+import { createRedisSlotIndex, reservationMs } from '../../src/stores/redis-slot-index.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
+import { indexOn, redisFor, silent, startIndexServer } from './store-servers.ts'
+
+const server = await startIndexServer(t)
+const redis = await redisFor(t, server.url)
+const index = indexOn(redis)
+t.beforeEach(async () => {
+  await redis.flushall()
+})
+
+const agentType = 'echo-agent'
+const keys = poolKeys(agentType)
+const slots = (...uids: string[]) => uids.map((podUid, position) => ({ podUid, rank: position }))
+const reserve = (sessionId: string, attempt = 1) => index.reserve({ agentType, sessionId, attempt })
+const reserved = (podUid: string) => ({ kind: 'reserved', podUid })
+/** Lets the reservation of a session lapse, without waiting for it. */
+const lapse = (sessionId: string) => redis.zadd(keys.expiries, 1, sessionId)
+
+void t.test('a slot is reserved in rank order, once per attempt', async (t) => {
+  await index.rebuild(agentType, [
+    { podUid: 'b', rank: 1_763_692_800_123.5 },
+    { podUid: 'a', rank: 1_763_692_800_124 },
+    { podUid: 'c', rank: -1 },
+  ])
+  t.same(await reserve('s1'), reserved('c'))
+  t.same(await reserve('s1'), reserved('c'), 'the same attempt gets the same slot')
+  t.same(await reserve('s2'), reserved('b'))
+  t.equal(await index.size(agentType), 1)
+  t.same(await reserve('s3'), reserved('a'))
+  t.same(await reserve('s4'), { kind: 'empty' })
+})
+
+void t.test(
+  'a higher attempt drops the older record and takes another slot; a lower one is stale',
+  async (t) => {
+    await index.rebuild(agentType, slots('a', 'b', 'c'))
+    await reserve('s1', 1)
+    t.same(await reserve('s1', 3), reserved('b'))
+    t.same(await reserve('s1', 2), { kind: 'stale' })
+    t.same(await reserve('s1', 3), reserved('b'), 'stale changed nothing')
+    await lapse('s1')
+    t.same(await reserve('s2'), reserved('b'), 'the newer slot came back')
+    t.same(await reserve('s3'), reserved('c'), 'the failed one did not')
+  },
+)
+
+void t.test('an index that was not built says unknown, whatever stands in it', async (t) => {
+  t.same(await reserve('s1'), { kind: 'unknown' })
+  await index.add(agentType, slots('a'))
+  t.same(await reserve('s1'), { kind: 'unknown' })
+  t.equal(await index.size(agentType), undefined)
+  await index.rebuild(agentType, [])
+  t.same(await reserve('s1'), { kind: 'empty' })
+  t.equal(await index.size(agentType), 0)
+})
+
+void t.test('the metric tells an unbuilt index from a built one', async (t) => {
+  const metrics = createMetrics()
+  const measured = createRedisSlotIndex({ redis, logger: silent, metrics, now: () => 0 })
+  const value = async () => (await metrics.indexUnknown.get()).values[0]?.value
+  await measured.reserve({ agentType, sessionId: 's1', attempt: 1 })
+  t.equal(await value(), 1)
+  await measured.rebuild(agentType, [])
+  await measured.reserve({ agentType, sessionId: 's1', attempt: 1 })
+  t.equal(await value(), 0)
+})
+
+void t.test('a reservation lapses after 5 s, by the clock of Redis', async (t) => {
+  await index.rebuild(agentType, slots('a', 'b'))
+  await reserve('s1')
+  const [seconds = 0, micros = 0] = (await redis.time()).map(Number)
+  const until = Number(await redis.zscore(keys.expiries, 's1'))
+  t.match(
+    until - (seconds * 1_000 + micros / 1_000),
+    (left: number) => left > reservationMs - 500 && left <= reservationMs,
+  )
+  await lapse('s1')
+  t.same(await reserve('s1'), reserved('a'), 'the owner may still renew it')
+  await lapse('s1')
+  t.same(await reserve('s2'), reserved('a'), 'at its old rank, before b')
+  await index.settle(agentType, 's2')
+  t.same(await reserve('s1'), reserved('b'), 'what had lapsed is forgotten')
+})
+
+void t.test('a thousand lapsed reservations come back a few at a time', async (t) => {
+  const many = slots(...Array.from({ length: 1_000 }, (_, n) => `p${n}`))
+  await index.rebuild(agentType, many)
+  for (let n = 0; n < 1_000; n += 1) await reserve(`s${n}`)
+  for (let n = 0; n < 1_000; n += 1) await lapse(`s${n}`)
+  t.match(await reserve('new'), { kind: 'reserved' })
+  t.equal(await redis.hlen(keys.reservations), 1_000 - 16 + 1)
+})
+
+void t.test('settling keeps the slot away, giving back returns it at its rank', async (t) => {
+  await index.rebuild(agentType, slots('a', 'b'))
+  await reserve('s1')
+  await index.giveBack(agentType, 's1')
+  await index.giveBack(agentType, 's1')
+  t.same(await reserve('s2'), reserved('a'))
+  await index.settle(agentType, 's2')
+  await index.giveBack(agentType, 's2')
+  t.equal(await index.size(agentType), 1)
+  t.same(await redis.hgetall(keys.reservations), {})
+  t.equal(await redis.zcard(keys.expiries), 0)
+})
+
+void t.test('adding and rebuilding pass over reserved slots; dropping takes slots out', async (t) => {
+  await index.rebuild(agentType, slots('a', 'b'))
+  await reserve('s1')
+  await index.add(agentType, slots('a', 'c'))
+  t.equal(await index.size(agentType), 2)
+  await index.rebuild(agentType, slots('a', 'd', 'e'))
+  t.same(await redis.zrange(keys.ready, '0', '-1'), ['d', 'e'])
+  await index.drop(agentType, ['d', 'not there'])
+  t.same(await redis.zrange(keys.ready, '0', '-1'), ['e'])
+  await index.drop(agentType, [])
+  await index.add(agentType, [])
+})
+
+void t.test('a pool of 100,000 is indexed and dropped in one call', async (t) => {
+  const patient = createRedis(server.url, silent)
+  t.teardown(() => patient.disconnect())
+  await until('connection', () => patient.status === 'ready')
+  // The script itself takes longer than a request may wait; the controller is the one that calls it.
+  patient.options.commandTimeout = 10_000
+  const large = Array.from({ length: 100_000 }, (_, n) => ({ podUid: `pod-${n}`, rank: n }))
+  const begun = performance.now()
+  await indexOn(patient).rebuild(agentType, large)
+  t.comment(`rebuild of 100,000: ${Math.round(performance.now() - begun)} ms`)
+  t.equal(await redis.zcard(keys.ready), 100_000)
+  await indexOn(patient).drop(
+    agentType,
+    large.map((slot) => slot.podUid),
+  )
+  t.equal(await redis.zcard(keys.ready), 0)
+})
+
+void t.test('20,000 slots are rebuilt within the time of a command', async (t) => {
+  const large = Array.from({ length: 20_000 }, (_, n) => ({ podUid: `pod-${n}`, rank: n }))
+  await index.rebuild(agentType, large)
+  t.equal(await index.size(agentType), 20_000)
+  await index.add(agentType, large)
+  t.equal(await index.size(agentType), 20_000)
+})
+
+void t.test('200 reservers of 100 slots over five connections never share one', async (t) => {
+  const replicas = await Promise.all(Array.from({ length: 5 }, () => redisFor(t, server.url)))
+  const indexes = replicas.map((replica) => indexOn(replica))
+  await index.rebuild(agentType, slots(...Array.from({ length: 100 }, (_, n) => `pod-${n}`)))
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, n) =>
+      indexes[n % 5]?.reserve({ agentType, sessionId: `s${n}`, attempt: 1 }),
+    ),
+  )
+  const uids = answers.flatMap((answer) => (answer?.kind === 'reserved' ? [answer.podUid] : []))
+  t.equal(uids.length, 100)
+  t.equal(new Set(uids).size, 100)
+  t.equal(answers.filter((answer) => answer?.kind === 'empty').length, 100)
+})
+
+void t.test('a reply that gets lost takes one slot only', async (t) => {
+  const proxy = await startTcpProxy({ port: Number(new URL(server.url).port) })
+  t.teardown(() => proxy.stop())
+  const cutOff = await redisFor(t, `redis://${proxy.host}:${proxy.port}`)
+  const distant = indexOn(cutOff)
+  await index.rebuild(agentType, slots('a', 'b', 'c'))
+  // So that the script itself, not its loading, is what the connection is cut after.
+  await distant.reserve({ agentType, sessionId: 'warm-up', attempt: 1 })
+  await distant.giveBack(agentType, 'warm-up')
+  proxy.set('drop-replies')
+  const answer = distant.reserve({ agentType, sessionId: 's1', attempt: 1 })
+  await until('the script ran', async () => (await redis.hlen(keys.reservations)) === 1)
+  proxy.set('pass')
+  proxy.cut()
+  t.same(await answer, reserved('a'), 'ioredis sent it again, and it got its own slot')
+  t.equal(await index.size(agentType), 2)
+})
+
+void t.test(
+  'Redis that hangs costs one time-out, then nothing; when it is back it is used again',
+  async (t) => {
+    const proxy = await startTcpProxy({ port: Number(new URL(server.url).port) })
+    t.teardown(() => proxy.stop())
+    const distant = indexOn(await redisFor(t, `redis://${proxy.host}:${proxy.port}`))
+    await index.rebuild(agentType, slots('a', 'b', 'c'))
+    const ask = async (sessionId: string) => {
+      const begun = performance.now()
+      const { kind } = await distant.reserve({ agentType, sessionId, attempt: 1 })
+      return { kind, ms: performance.now() - begun }
+    }
+    t.match(await ask('s1'), { kind: 'reserved' })
+    proxy.set('half-open')
+    t.match(await ask('s2'), { kind: 'unknown', ms: (ms: number) => ms > 200 && ms < 400 })
+    t.match(await ask('s3'), { kind: 'unknown', ms: (ms: number) => ms < 20 }, 'the breaker is open')
+    // No cut here: the client itself must find out that this connection is dead.
+    proxy.set('pass')
+    await until('the index answers again', async () => (await ask('s4')).kind === 'reserved', 5_000)
+  },
+)
+
+void t.test('without a connection the answer is unknown at once', async (t) => {
+  const nowhere = createRedis('redis://127.0.0.1:1', silent)
+  t.teardown(() => nowhere.disconnect())
+  const begun = performance.now()
+  t.same(await indexOn(nowhere).reserve({ agentType, sessionId: 's', attempt: 1 }), { kind: 'unknown' })
+  t.ok(performance.now() - begun < 200)
+})
+
+// --- the scripts and the table of domain/slot.ts ---------------------------------------------------------------------
+
+type Step =
+  | { op: 'reserve'; session: string; attempt: number }
+  | { op: 'lapse' | 'settle' | 'giveBack'; session: string }
+  | { op: 'add' | 'drop'; pod: string }
+  | { op: 'rebuild'; pods: string[] }
+
+const session = fc.constantFrom('s1', 's2', 's3')
+const pod = fc.constantFrom('a', 'b', 'c', 'd')
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('reserve' as const),
+      session,
+      attempt: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constantFrom('lapse' as const, 'settle' as const, 'giveBack' as const),
+      session,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ op: fc.constantFrom('add' as const, 'drop' as const), pod }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('rebuild' as const), pods: fc.uniqueArray(pod) }) },
+)
+
+/** Ranks follow the names, so the order of the model is the alphabet. */
+const rankOf = (uid: string) => uid.charCodeAt(0)
+const indexed = (uids: readonly string[]) => uids.map((podUid) => ({ podUid, rank: rankOf(podUid) }))
+
+interface Held {
+  readonly attempt: number
+  readonly pod: string
+  lapsed: boolean
+}
+
+/** Where each slot is. Every move asks the table of domain/slot.ts; what is not indexed is `claimed`, `warming`, …. */
+function createModel() {
+  const ready = new Set<string>()
+  const held = new Map<string, Held>()
+  const move = (from: SlotState, to: SlotState) => {
+    if (!canSlotMove(from, to)) throw new Error(`the scripts move a slot from ${from} to ${to}`)
+  }
+  const isHeld = (uid: string) => [...held.values()].some((record) => record.pod === uid)
+  const putBack = (name: string) => {
+    const record = held.get(name)
+    if (!record) return
+    move('reserved', 'ready')
+    ready.add(record.pod)
+    held.delete(name)
+  }
+  return {
+    ready,
+    held,
+    isHeld,
+    putBack,
+    settle: (name: string) => {
+      if (held.delete(name)) move('reserved', 'claimed')
+    },
+    reserve(name: string, attempt: number) {
+      for (const [other, record] of held) if (record.lapsed && other !== name) putBack(other)
+      const own = held.get(name)
+      if (own && own.attempt > attempt) return { kind: 'stale' }
+      if (own?.attempt === attempt) {
+        own.lapsed = false
+        return { kind: 'reserved', podUid: own.pod }
+      }
+      if (own) {
+        move('reserved', 'failed')
+        held.delete(name)
+      }
+      const first = [...ready].sort()[0]
+      if (first === undefined) return { kind: 'empty' }
+      move('ready', 'reserved')
+      ready.delete(first)
+      held.set(name, { attempt, pod: first, lapsed: false })
+      return { kind: 'reserved', podUid: first }
+    },
+  }
+}
+
+/**
+ * True if the step can happen: the controller adds only slots that are ready, and a slot that is held is in nobody
+ * else's hand.
+ */
+async function play(model: ReturnType<typeof createModel>, next: Step): Promise<[unknown, unknown]> {
+  switch (next.op) {
+    case 'reserve':
+      return [await reserve(next.session, next.attempt), model.reserve(next.session, next.attempt)]
+    case 'lapse': {
+      const record = model.held.get(next.session)
+      if (record) {
+        record.lapsed = true
+        await lapse(next.session)
+      }
+      return [0, 0]
+    }
+    case 'settle':
+      model.settle(next.session)
+      return [await index.settle(agentType, next.session), undefined]
+    case 'giveBack':
+      model.putBack(next.session)
+      return [await index.giveBack(agentType, next.session), undefined]
+    case 'add':
+      if (!model.isHeld(next.pod)) model.ready.add(next.pod)
+      return [await index.add(agentType, indexed([next.pod])), undefined]
+    case 'drop':
+      model.ready.delete(next.pod)
+      return [await index.drop(agentType, [next.pod]), undefined]
+    case 'rebuild':
+      model.ready.clear()
+      for (const uid of next.pods) if (!model.isHeld(uid)) model.ready.add(uid)
+      return [await index.rebuild(agentType, indexed(next.pods)), undefined]
+  }
+}
+
+void t.test('random operations agree with a model that follows the table of slots', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      await redis.flushall()
+      await index.rebuild(agentType, indexed(['a', 'b']))
+      const model = createModel()
+      model.ready.add('a').add('b')
+      for (const next of steps) {
+        const [real, expected] = await play(model, next)
+        t.strictSame(real, expected)
+        await assertSame(redis, model)
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
+
+async function assertSame(client: SlotRedis, model: ReturnType<typeof createModel>): Promise<void> {
+  const ready = await client.zrange(keys.ready, '0', '-1')
+  const records = await client.hgetall(keys.reservations)
+  const expected = Object.fromEntries(
+    [...model.held].map(([name, { attempt, pod: uid }]) => [name, `${attempt} ${rankOf(uid)} ${uid}`]),
+  )
+  const [wanted, found] = [[...model.ready].sort(), expected]
+  if (JSON.stringify(ready) !== JSON.stringify(wanted) || !sameRecord(records, found)) {
+    throw new Error(`index ${JSON.stringify([ready, records])}, model ${JSON.stringify([wanted, found])}`)
+  }
+}
+
+function sameRecord(a: Record<string, string>, b: Record<string, string>): boolean {
+  const sorted = (value: Record<string, string>) => JSON.stringify(Object.entries(value).sort())
+  return sorted(a) === sorted(b)
+}
