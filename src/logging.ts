@@ -2,6 +2,9 @@ import { type Logger, pino, stdTimeFunctions } from 'pino'
 
 export type { Logger } from 'pino'
 
+/** pino needs each depth spelled out: the value itself, inside an object (`err`, `req`), and one deeper. */
+const secretKeys = ['authorization', 'secrets', 'sessionToken', 'token']
+
 /**
  * One logger a process: JSON lines, constant messages with keys. Whatever may hold a credential or a session's
  * secrets is removed here as well, in case somebody logs a whole request one day.
@@ -12,16 +15,7 @@ export function createLogger(options: { level: string; role: string; instance: s
     base: { role: options.role, instance: options.instance },
     timestamp: stdTimeFunctions.isoTime,
     redact: {
-      paths: [
-        'headers.authorization',
-        'req.headers.authorization',
-        'secrets',
-        '*.secrets',
-        'sessionToken',
-        '*.sessionToken',
-        'token',
-        '*.token',
-      ],
+      paths: secretKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
       remove: true,
     },
   })

@@ -1,15 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { runAssignKey } from './cli/assign-key.ts'
 import { type Config, loadConfig, type Role, roles } from './config.ts'
 import { GreenroomError } from './errors.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createLogger, type Logger } from './logging.ts'
 import { createMetrics } from './metrics.ts'
-import { startApi } from './roles/api-role.ts'
-import { startController } from './roles/controller-role.ts'
 import type { RoleContext } from './roles/role.ts'
-import { startWebhook } from './roles/webhook-role.ts'
-import { migrate } from './stores/postgres-migrate.ts'
 
 /**
  * `node src/main.ts ROLE…`: the entry point of every process. Several roles may share one process; each reads its own
@@ -18,10 +13,13 @@ import { migrate } from './stores/postgres-migrate.ts'
 
 type ServerRole = Exclude<Role, 'migrate'>
 
-const servers: { readonly [R in ServerRole]: (config: Config<R>, context: RoleContext) => Promise<void> } = {
-  api: startApi,
-  controller: startController,
-  webhook: startWebhook,
+/** Each role loads only what it needs: the webhook neither the database client nor LiveKit's SDK. */
+const servers: {
+  readonly [R in ServerRole]: () => Promise<(config: Config<R>, context: RoleContext) => Promise<void>>
+} = {
+  api: async () => (await import('./roles/api-role.ts')).startApi,
+  controller: async () => (await import('./roles/controller-role.ts')).startController,
+  webhook: async () => (await import('./roles/webhook-role.ts')).startWebhook,
 }
 
 async function serve(
@@ -32,7 +30,7 @@ async function serve(
 ): Promise<void> {
   const context = { lifecycle, logger, metrics: createMetrics(), instance }
   // Each role gets the configuration of its own schema; the compiler cannot follow that through the union.
-  const start = servers[role] as (config: unknown, context: RoleContext) => Promise<void>
+  const start = (await servers[role]()) as (config: unknown, context: RoleContext) => Promise<void>
   await start(loadConfig(role), context)
 }
 
@@ -60,6 +58,7 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
 }
 
 async function runMigrate(): Promise<void> {
+  const { migrate } = await import('./stores/postgres-migrate.ts')
   const config = loadConfig('migrate')
   const logger = createLogger({
     level: config.GREENROOM_LOG_LEVEL,
@@ -72,7 +71,7 @@ async function runMigrate(): Promise<void> {
 
 async function main(argv: readonly string[]): Promise<void> {
   const [command] = argv
-  if (command === 'assign-key') return runAssignKey(argv.slice(1))
+  if (command === 'assign-key') return (await import('./cli/assign-key.ts')).runAssignKey(argv.slice(1))
   if (command === 'migrate') return runMigrate()
   const wanted = argv.filter((word): word is ServerRole => word in servers)
   if (wanted.length === 0 || wanted.length !== argv.length) {

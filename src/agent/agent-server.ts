@@ -8,6 +8,7 @@ import { createAgentMetrics } from './agent-metrics.ts'
 import { type AgentSession, createHeldSession, type HeldSession } from './agent-session.ts'
 import { type AssignVerifier, createAssignVerifier } from './assign-verifier.ts'
 import { createAssignmentGate } from './assignment-gate.ts'
+import { rehearseAssignment } from './rehearsal.ts'
 
 /** Pods get 30 s between SIGTERM and SIGKILL; the rest is for closing connections and writing logs. */
 const defaultGraceMs = 25_000
@@ -93,6 +94,7 @@ export function createAgentServer(options: AgentServerOptions): AgentServer {
       process.on('SIGTERM', onSigterm)
       verifier = await createAssignVerifier(env.assignKeys, env.podUid)
       const bound = await http.listen(env.listenAddress, options.port ?? agentPort)
+      await rehearseAssignment({ ...bound, podUid: env.podUid })
       gate.open()
       log('info', 'listening', { ...bound, startMs: Math.round(performance.now()) })
       return bound

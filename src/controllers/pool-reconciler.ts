@@ -16,6 +16,7 @@ import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { IndexSync } from './index-sync.ts'
+import type { RecentWrites } from './recent-writes.ts'
 
 export interface PoolReconcilerDeps {
   readonly pools: DocumentView<PoolsDocument>
@@ -23,6 +24,7 @@ export interface PoolReconcilerDeps {
   readonly ledger: ClaimLedger
   readonly writer: PodWriter
   readonly indexSync: IndexSync
+  readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
   /** Sessions that entered ENDING here: whoever takes their pods away should know at once. */
   readonly onEnding: (sessionIds: readonly string[]) => void
@@ -57,7 +59,7 @@ const unwanted = { min: 0, max: 0, inFlight: 1, frozen: false }
 
 /** One pool, level-triggered: read everything, plan, carry it out. Holds no rule; every number comes from the plan. */
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
-  const { pools, pods, ledger, writer, indexSync, metrics, logger, now } = deps
+  const { pools, pods, ledger, writer, indexSync, recentWrites, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
 
   function memoryOf(agentType: string): PoolMemory {
@@ -187,7 +189,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 
   async function remove(podUid: string): Promise<void> {
     const pod = pods.get(podUid)
-    if (pod) await writer.delete(pod)
+    if (pod) await recentWrites.once(`delete ${podUid}`, () => writer.delete(pod))
   }
 
   /** Labels for people, deaths for sessions, and pods that nobody will use again. */
@@ -218,7 +220,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const pod = pods.get(slot.podUid)
     const sessionId = slot.claim?.sessionId
     if (!pod || sessionId === undefined || pod.sessionLabel === sessionId) return
-    await writer.labelClaimed(pod, sessionId)
+    await recentWrites.once(`label ${pod.uid}`, () => writer.labelClaimed(pod, sessionId))
   }
 
   function showCounts(agentType: string, observed: ObservedPool): void {

@@ -2,6 +2,7 @@ import type { AgentDelivery, ClaimLedger, PodView, PodWriter, WakeBus } from '..
 import { endReason, type Session } from '../domain/session.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import type { RecentWrites } from './recent-writes.ts'
 
 export interface SessionReconcilerDeps {
   readonly ledger: ClaimLedger
@@ -9,6 +10,7 @@ export interface SessionReconcilerDeps {
   readonly writer: PodWriter
   readonly delivery: AgentDelivery
   readonly wakes: WakeBus
+  readonly recentWrites: RecentWrites
   readonly metrics: Metrics
   readonly logger: Logger
   /** Epoch ms. */
@@ -20,7 +22,7 @@ export const endDeadlineMs = 45_000
 
 /** ENDING → /end to the agent → graceful deletion → ENDED when the pod is gone. Every step may be repeated. */
 export function createSessionReconciler(deps: SessionReconcilerDeps) {
-  const { ledger, pods, writer, delivery, wakes, metrics, logger, now } = deps
+  const { ledger, pods, writer, delivery, wakes, recentWrites, metrics, logger, now } = deps
   /** Sessions on their way out by pod, so that a pod's end is told to its session at once. */
   const endingByPod = new Map<string, string>()
   /** Agents that have been told; once is enough, and the deletion's SIGTERM says it again. */
@@ -43,7 +45,7 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     }
     if (pod?.deletingSince === undefined) {
       if (pod && pod.deadReason === undefined) await tell(session, pod.assignKeyIds)
-      await writer.delete(ref)
+      await recentWrites.once(`delete ${ref.uid}`, () => writer.delete(ref))
     }
     return Math.max(100, (session.endingAt ?? now()) + endDeadlineMs - now())
   }

@@ -76,7 +76,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
       delivery: createAgentDelivery({ keys }),
       pods,
       roomAccess,
-      sessionToken: sessionTokens.mint,
+      sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
       apiUrl: config.GREENROOM_API_URL,
     }),
     identify: createSessionIdentity(config.GREENROOM_HMAC_SECRET),

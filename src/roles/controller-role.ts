@@ -10,6 +10,7 @@ import type { Config } from '../config.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
 import { createIndexSync } from '../controllers/index-sync.ts'
 import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
+import { createRecentWrites } from '../controllers/recent-writes.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadAssignKeys } from '../delivery/assign-keys.ts'
@@ -79,6 +80,7 @@ export async function startController(config: Config<'controller'>, context: Rol
   const pods = createPodInformer({ clients, namespace, logger })
   const writer = createPodWriter({ clients, namespace })
   const now = () => Date.now()
+  const recentWrites = createRecentWrites(now)
   const controller = createController({
     pools,
     pods,
@@ -95,6 +97,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       metrics,
       logger,
       now,
+      recentWrites,
       indexSync: createIndexSync({ index, wakes, now }),
       onEnding: announceEndings(wakes),
       report: (agentType, reason, message) =>
@@ -111,6 +114,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       pods,
       writer,
       delivery: createAgentDelivery({ keys }),
+      recentWrites,
       wakes,
       metrics,
       logger,

@@ -69,7 +69,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
       logger.info({ url }, 'webhook is listening')
     },
     async stop() {
-      await certificate.stop()
+      certificate.stop()
       await app.close()
     },
   })

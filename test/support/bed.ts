@@ -11,10 +11,9 @@ import { createBedClient } from './bed-client.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { freePort, isFree } from './free-port.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
-import type { KubeletEvent } from './process-kubelet/kubelet-event.ts'
-import { type ProcessKubelet, startProcessKubelet } from './process-kubelet/process-kubelet.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
+import { type Program, startProgram } from './start-program.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { until } from './until.ts'
 
@@ -28,7 +27,8 @@ export interface Bed {
   readonly redis: RedisServer
   readonly postgres: PostgresServer
   readonly databaseUrl: string
-  readonly kubelet: ProcessKubelet
+  /** The process kubelet, a process of its own. */
+  readonly kubelet: Program
   /** `api-1`, `api-2`, …, `controller`, `webhook`. */
   readonly roles: ReadonlyMap<string, RoleProcess>
   /** Logs of every part. */
@@ -47,7 +47,6 @@ export interface BedOptions {
   /** Value of OPENAI_API_KEY in Secret agent-secrets; no Secret without it. */
   readonly openAiKey?: string
   readonly logLevel?: string
-  readonly onKubeletEvent?: (event: KubeletEvent) => void
   /** A role was started (again). */
   readonly onRole?: (name: string, pid: number) => void
   readonly say?: (line: string) => void
@@ -73,7 +72,7 @@ export async function startBed(options: BedOptions): Promise<Bed> {
   const { say = () => undefined } = options
   const temporary = await temporaryFolder('bed')
   const folder = temporary.path
-  const undo: (() => Promise<void>)[] = [temporary.remove]
+  const undo: (() => Promise<void>)[] = [() => temporary.remove()]
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step()
   }
@@ -86,12 +85,7 @@ export async function startBed(options: BedOptions): Promise<Bed> {
     await migrate(databaseUrl, createLogger({ level: 'silent', role: 'migrate', instance: 'bed' }))
     const secrets = await provideSecrets(plane, folder, options)
     const processes = await startGreenroom({ ...options, plane, redis, databaseUrl, folder, secrets }, undo)
-    const kubelet = await startProcessKubelet({
-      kubeconfigPath: await plane.kubeconfigFor('process-kubelet', ['system:masters']),
-      images: { [image]: { workingDir: root, user: 1000 } },
-      folder: join(folder, 'kubelet'),
-      ...(options.onKubeletEvent && { onEvent: options.onKubeletEvent }),
-    })
+    const kubelet = await startKubelet(plane, folder)
     undo.push(() => kubelet.stop())
     await untilReady(processes, secrets.apiKey)
     say(`Greenroom is ready after ${seconds(began)}`)
@@ -233,6 +227,19 @@ async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<vo
   }
   const opsUrls = [...apiUrls, `http://127.0.0.1:${controllerPort}`]
   return { roles, apiUrls, opsUrls, webhookUrl: `https://${webhook.host}:${webhook.port}` }
+}
+
+async function startKubelet(plane: ControlPlane, folder: string): Promise<Program> {
+  const options = {
+    kubeconfigPath: await plane.kubeconfigFor('process-kubelet', ['system:masters']),
+    images: { [image]: { workingDir: root, user: 1000 } },
+    folder: join(folder, 'kubelet'),
+  }
+  return startProgram({
+    command: process.execPath,
+    args: [join(root, 'test/support/process-kubelet/kubelet-program.ts'), JSON.stringify(options)],
+    logPath: join(folder, 'kubelet.log'),
+  })
 }
 
 async function untilReady({ opsUrls, roles }: Greenroom, apiKey: string): Promise<void> {

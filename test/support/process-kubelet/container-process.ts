@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
+import { closeSync, openSync } from 'node:fs'
+import { constants } from 'node:os'
 import { endedAlready, endWithMe } from '../death-watch.ts'
 import type { SystemUser } from '../other-user.ts'
+import { type Pace, setPace } from './process-pace.ts'
 
 export interface ContainerProcess {
   readonly pid: number
@@ -10,7 +11,10 @@ export interface ContainerProcess {
   readonly exited: Promise<ContainerExit>
   /** To the whole process group; nothing happens if it has ended. */
   signal(name: NodeJS.Signals): void
+  /** `starting` from the beginning. */
+  pace(pace: Pace): void
 }
+
 export interface ContainerExit {
   readonly exitCode: number
   readonly reason: 'Completed' | 'Error' | 'StartError'
@@ -24,9 +28,6 @@ export interface ContainerProcessOptions {
   readonly user: SystemUser | undefined
   readonly logPath: string
 }
-
-/** What cpu.shares of a 50m request do on a busy node: whoever has work to do comes before an idle agent. */
-const niceness = 10
 
 export function startContainerProcess(options: ContainerProcessOptions): ContainerProcess {
   const [program = '', ...args] = options.command
@@ -43,9 +44,9 @@ export function startContainerProcess(options: ContainerProcessOptions): Contain
   // It may also fail after the start, when a signal cannot be sent; then there is an exit as well.
   child.on('error', ({ message }) => resolve({ exitCode: 128, reason: 'StartError', message }))
   const { pid } = child
-  if (pid === undefined) return { pid: 0, exited, signal: () => undefined }
+  if (pid === undefined) return { pid: 0, exited, signal: () => undefined, pace: () => undefined }
   endWithMe(pid)
-  lowerPriority(pid)
+  setPace(pid, 'starting')
   let running = true
   child.once('exit', (code, signal) => {
     running = false
@@ -58,6 +59,9 @@ export function startContainerProcess(options: ContainerProcessOptions): Contain
   return {
     pid,
     exited,
+    pace: (pace) => {
+      if (running) setPace(pid, pace)
+    },
     signal: (name) => {
       if (running) signalGroup(pid, name)
     },
@@ -69,18 +73,5 @@ function signalGroup(pid: number, name: NodeJS.Signals): void {
     process.kill(-pid, name)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
-}
-
-function lowerPriority(pid: number): void {
-  try {
-    setPriority(pid, niceness)
-    // With autogroups (desktops, some servers) each session is scheduled as one, and only this counts between them.
-    writeFileSync(`/proc/${pid}/autogroup`, String(niceness))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException & { info?: { code?: string } }
-    // No such process any more, no autogroups, no Linux, or the process already belongs to another user.
-    if (!['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'EINVAL', 'ERR_SYSTEM_ERROR'].includes(code ?? ''))
-      throw error
   }
 }

@@ -123,6 +123,7 @@ export class ContainerRunner {
     const { startupProbe, readinessProbe } = container
     // What needs no probe is true at once, and told in the same write.
     this.#change({ state, started: !startupProbe, ready: !startupProbe && !readinessProbe })
+    if (!startupProbe && !readinessProbe) running.pace('serving')
     this.#host.started(container.name, running.pid)
     const health = new AbortController()
     const probing = watchHealth(
@@ -149,7 +150,10 @@ export class ContainerRunner {
   #listener(running: ContainerProcess, stopping: AbortSignal): Parameters<typeof watchHealth>[1] {
     return {
       onStarted: () => this.#change({ started: true }),
-      onReady: (ready) => this.#change({ ready }),
+      onReady: (ready) => {
+        if (ready) running.pace('serving')
+        this.#change({ ready })
+      },
       onUnhealthy: (message) => {
         // A pod that is being deleted is ended by that alone.
         if (stopping.aborted) return

@@ -22,7 +22,7 @@ import { createStartSlots } from './start-slots.ts'
  *
  * Not as in a cluster: processes share network, file system and process table of the machine. So each gets
  * `GREENROOM_LISTEN_ADDRESS` (its pod's address) to listen on instead of all addresses; of volumes only one mounted at
- * `/tmp` is emulated, by TMPDIR; limits are not enforced (all containers run at nice 10); capabilities, seccomp and a
+ * `/tmp` is emulated, by TMPDIR; limits are not enforced (a starting container yields to all others); capabilities, seccomp and a
  * read-only root are the API server's business here, not the process's. No preStop hooks, no restartable init
  * containers, no activeDeadlineSeconds, no node heartbeats, no affinity, no logs through the API (they are files).
  */

@@ -1,0 +1,106 @@
+import t from 'tap'
+import { loadConfig, roles } from '../src/config.ts'
+import { GreenroomError } from '../src/errors.ts'
+
+const api = {
+  DATABASE_URL: 'postgresql://u@h/d',
+  REDIS_URL: 'redis://h:6379',
+  GREENROOM_ASSIGN_KEY_FILE: '/keys.json',
+  GREENROOM_HMAC_SECRET: 'x'.repeat(32),
+  GREENROOM_API_KEYS: 'a-key-of-sixteen-characters,another-key-of-sixteen',
+}
+
+function messageOf(load: () => unknown): string {
+  try {
+    load()
+  } catch (error) {
+    if (error instanceof GreenroomError && error.code === 'GRN_INVALID_CONFIG') return error.message
+    throw error
+  }
+  throw new Error('the configuration was accepted')
+}
+
+t.test('defaults stand for what is not set; numbers are numbers', async (t) => {
+  t.match(loadConfig('api', api), {
+    GREENROOM_NAMESPACE: 'ai-agents',
+    GREENROOM_LOG_LEVEL: 'info',
+    GREENROOM_HOST: '0.0.0.0',
+    GREENROOM_PORT: 3000,
+    DATABASE_URL: 'postgresql://u@h/d',
+  })
+  t.equal(loadConfig('api', { ...api, GREENROOM_PORT: '0' }).GREENROOM_PORT, 0)
+  t.equal(loadConfig('controller', api).GREENROOM_CONTROLLER_PORT, 3001)
+  t.equal(
+    loadConfig('api', { ...api, GREENROOM_NAMESPACE: '' }).GREENROOM_NAMESPACE,
+    'ai-agents',
+    'empty is not set',
+  )
+  t.notOk('PATH' in loadConfig('api', { ...api, PATH: '/bin' }), 'only what the role knows')
+})
+
+t.test('a secret made of digits stays text', async (t) => {
+  const digits = '1'.repeat(40)
+  t.equal(loadConfig('api', { ...api, GREENROOM_HMAC_SECRET: digits }).GREENROOM_HMAC_SECRET, digits)
+})
+
+t.test('every problem is named at once', async (t) => {
+  const message = messageOf(() => loadConfig('api', {}))
+  for (const name of Object.keys(api)) t.match(message, `${name}: is missing`)
+  t.match(message, 'role api')
+  const wrong = messageOf(() =>
+    loadConfig('api', {
+      ...api,
+      GREENROOM_PORT: 'many',
+      GREENROOM_LOG_LEVEL: 'loud',
+      DATABASE_URL: 'mysql://h',
+    }),
+  )
+  for (const name of ['GREENROOM_PORT', 'GREENROOM_LOG_LEVEL', 'DATABASE_URL']) t.match(wrong, name)
+  t.notMatch(wrong, 'REDIS_URL')
+})
+
+t.test('values are never repeated: they may be credentials', async (t) => {
+  const secret = 'hunter2'
+  const environment = Object.fromEntries(Object.keys(api).map((name) => [name, secret]))
+  const message = messageOf(() =>
+    loadConfig('api', { ...environment, GREENROOM_PORT: secret, LIVEKIT_URL: secret }),
+  )
+  t.notMatch(message, secret)
+  t.match(message, 'GREENROOM_HMAC_SECRET')
+})
+
+t.test('LiveKit is configured whole or not at all', async (t) => {
+  const all = { LIVEKIT_URL: 'wss://h', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 's' }
+  t.match(loadConfig('api', { ...api, ...all }), all)
+  const message = messageOf(() => loadConfig('api', { ...api, LIVEKIT_URL: 'wss://h' }))
+  t.match(message, 'LIVEKIT_API_KEY: is missing')
+  t.match(message, 'LIVEKIT_API_SECRET: is missing')
+  t.notMatch(message, 'LIVEKIT_URL')
+})
+
+t.test('ports and keys out of bounds are refused', async (t) => {
+  for (const GREENROOM_PORT of ['-1', '65536', '1e9', 'x']) {
+    t.match(
+      messageOf(() => loadConfig('api', { ...api, GREENROOM_PORT })),
+      'GREENROOM_PORT',
+      GREENROOM_PORT,
+    )
+  }
+  for (const GREENROOM_API_KEYS of [
+    'short',
+    'a-key-of-sixteen-characters,',
+    'a key with blanks in between',
+  ]) {
+    t.match(
+      messageOf(() => loadConfig('api', { ...api, GREENROOM_API_KEYS })),
+      'GREENROOM_API_KEYS',
+    )
+  }
+})
+
+t.test('each role asks only for what it needs', async (t) => {
+  t.same([...roles].sort(), ['api', 'controller', 'migrate', 'webhook'])
+  t.match(loadConfig('migrate', { DATABASE_URL: 'postgres://h/d' }), { DATABASE_URL: 'postgres://h/d' })
+  const files = { GREENROOM_WEBHOOK_CERT_FILE: '/c', GREENROOM_WEBHOOK_KEY_FILE: '/k' }
+  t.match(loadConfig('webhook', files), { ...files, GREENROOM_WEBHOOK_PORT: 8443 })
+})

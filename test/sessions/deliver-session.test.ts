@@ -1,0 +1,109 @@
+import t from 'tap'
+import type { Assignment } from '../../src/domain/assignment.ts'
+import type { AgentDelivery } from '../../src/domain/ports.ts'
+import type { Session } from '../../src/domain/session.ts'
+import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
+import { createPodMap, newPod } from './open-bed.ts'
+
+const session: Session = {
+  ...newSession(),
+  id: 's1',
+  epoch: 2,
+  room: 'echo-agent-s1',
+  metadata: { a: 1 },
+  podUid: 'a',
+  podName: 'name-a',
+  podIp: '127.0.0.9',
+}
+
+function newSession(): Session {
+  const nothing = {
+    endReason: undefined,
+    projectId: undefined,
+    participant: undefined,
+    fingerprint: undefined,
+  }
+  const times = {
+    leaseExpiresAt: 60_000,
+    createdAt: 0,
+    activeAt: undefined,
+    endingAt: undefined,
+    endedAt: undefined,
+  }
+  const pod = { podUid: '', podName: '', podIp: '' }
+  const room = { roomName: 'lobby', room: '', metadata: undefined }
+  return {
+    id: '',
+    status: 'PENDING',
+    agentType: 'echo-agent',
+    epoch: 1,
+    leaseMs: 60_000,
+    ...nothing,
+    ...times,
+    ...pod,
+    ...room,
+  }
+}
+
+function start(options: { apiUrl?: string; livekit?: boolean } = {}) {
+  const pods = createPodMap()
+  const sent: { pod: unknown; assignment: Assignment; deadlineMs: number }[] = []
+  const delivery: AgentDelivery = {
+    async assign(pod, assignment, deadlineMs) {
+      sent.push({ pod, assignment, deadlineMs })
+      return {
+        kind: 'accepted',
+        echo: { podUid: pod.uid, sessionId: assignment.sessionId, epoch: assignment.epoch },
+      }
+    },
+    end: async () => ({ kind: 'unreachable', reason: 'not asked' }),
+  }
+  const access = (room: string) => Promise.resolve({ url: 'wss://h', room, token: 't', expiresAt: 'e' })
+  const deliver = createDeliverSession({
+    delivery,
+    pods: pods.view,
+    roomAccess: options.livekit ? { forAgent: access, forParticipant: access } : undefined,
+    sessionToken: (id, epoch) => `token of ${id} in ${epoch}`,
+    apiUrl: options.apiUrl,
+  })
+  return { pods, sent, deliver }
+}
+
+t.test('the pod of the row gets the session with everything it needs', async (t) => {
+  const { pods, sent, deliver } = start({ apiUrl: 'http://api', livekit: true })
+  pods.set(newPod({ uid: 'a', assignKeyIds: ['k2', 'k1'] }))
+  t.match(await deliver(session, { secrets: { KEY: 's' } }, 700), { kind: 'accepted' })
+  t.same(sent, [
+    {
+      pod: { uid: 'a', name: 'name-a', ip: '127.0.0.9', assignKeyIds: ['k2', 'k1'] },
+      deadlineMs: 700,
+      assignment: {
+        sessionId: 's1',
+        epoch: 2,
+        podUid: 'a',
+        agentType: 'echo-agent',
+        room: 'echo-agent-s1',
+        livekit: { url: 'wss://h', room: 'echo-agent-s1', token: 't', expiresAt: 'e' },
+        metadata: { a: 1 },
+        secrets: { KEY: 's' },
+        sessionToken: 'token of s1 in 2',
+        apiUrl: 'http://api',
+        leaseMs: 60_000,
+      },
+    },
+  ])
+})
+
+t.test('what there is none of is left out', async (t) => {
+  const { pods, sent, deliver } = start()
+  pods.set(newPod({ uid: 'a' }))
+  await deliver({ ...session, metadata: undefined }, {}, 700)
+  for (const absent of ['livekit', 'metadata', 'secrets', 'apiUrl'])
+    t.notOk(absent in (sent[0]?.assignment ?? {}), absent)
+})
+
+t.test('a pod that this replica does not see is unreachable', async (t) => {
+  const { sent, deliver } = start()
+  t.same(await deliver(session, {}, 700), { kind: 'unreachable', reason: 'the pod is gone' })
+  t.same(sent, [])
+})

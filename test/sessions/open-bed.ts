@@ -1,0 +1,222 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { Test } from 'tap'
+import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
+import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
+import type { AgentPod } from '../../src/domain/agent-pod.ts'
+import type { Assignment } from '../../src/domain/assignment.ts'
+import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
+import type { AgentDelivery, PodView, SessionStore, SlotIndex, Wake } from '../../src/domain/ports.ts'
+import type { Logger } from '../../src/logging.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createCommitSlot } from '../../src/sessions/commit-slot.ts'
+import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
+import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
+import { createOpenSession } from '../../src/sessions/open-session.ts'
+import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
+import { createRetirementCap } from '../../src/sessions/retirement-cap.ts'
+import { createSessionIdentity } from '../../src/sessions/session-identity.ts'
+import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
+import { createSlotTaker } from '../../src/sessions/slot-taker.ts'
+import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
+import { silent } from '../stores/store-servers.ts'
+import { freePort } from '../support/free-port.ts'
+
+/** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
+
+export const agentType = 'echo-agent'
+const keyPair = newKeyPair('k1')
+
+export function newPod(overrides: Partial<AgentPod> & { uid: string }): AgentPod {
+  return {
+    name: `name-${overrides.uid}`,
+    agentType,
+    ip: '127.0.0.1',
+    nodeName: 'local',
+    createdAt: 0,
+    deletingSince: undefined,
+    readySince: 1,
+    deadReason: undefined,
+    waitingReason: undefined,
+    containerId: 'c1',
+    templateHash: 'h1',
+    assignKeyIds: ['k1'],
+    stateLabel: 'idle',
+    sessionLabel: undefined,
+    ...overrides,
+  }
+}
+
+export function createPodMap() {
+  const pods = new Map<string, AgentPod>()
+  const listeners = new Set<(change: { pod: AgentPod; gone: boolean }) => void>()
+  let synced = true
+  const view: PodView = {
+    get: (uid) => pods.get(uid),
+    byPool: (type) => [...pods.values()].filter((pod) => pod.agentType === type),
+    all: () => [...pods.values()],
+    synced: () => synced,
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+  return {
+    view,
+    set: (pod: AgentPod) => void pods.set(pod.uid, pod),
+    setSynced: (value: boolean) => {
+      synced = value
+    },
+    remove(uid: string) {
+      const pod = pods.get(uid)
+      pods.delete(uid)
+      if (pod) for (const listener of listeners) listener({ pod, gone: true })
+    },
+  }
+}
+
+/** `refuse-first`: refuses once and accepts then, as after a network fault. */
+export type AgentMood = 'accept' | 'refuse' | 'refuse-first'
+
+export interface FakeAgent {
+  readonly uid: string
+  readonly ip: string
+  mood: AgentMood
+  readonly assignments: Assignment[]
+  /** The assignment it took. */
+  serving: Assignment | undefined
+}
+
+/** Pods `prefix-0`, `prefix-1`, …; each answers POST /assign at an address of its own. */
+export async function startAgents(t: Test, count: number, prefix = 'pod') {
+  const ports = await freePort()
+  const agents = new Map<string, FakeAgent>()
+  const pods = createPodMap()
+  const servers: Server[] = []
+  for (let n = 0; n < count; n += 1) {
+    const ip = `127.77.${1 + Math.floor(n / 250)}.${1 + (n % 250)}`
+    const agent: FakeAgent = {
+      uid: `${prefix}-${n}`,
+      ip,
+      mood: 'accept',
+      assignments: [],
+      serving: undefined,
+    }
+    agents.set(agent.uid, agent)
+    pods.set(newPod({ uid: agent.uid, ip }))
+    servers.push(serve(agent).listen(ports, ip))
+  }
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  t.teardown(() => {
+    for (const server of servers) {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+  return {
+    pods,
+    agents,
+    port: ports,
+    all: () => [...agents.values()],
+    agent(uid: string): FakeAgent {
+      const agent = agents.get(uid)
+      if (!agent) throw new Error(`no agent ${uid}`)
+      return agent
+    },
+    slots: () => [...agents.keys()].map((podUid, rank) => ({ podUid, rank })),
+  }
+}
+
+export type Agents = Awaited<ReturnType<typeof startAgents>>
+
+function serve(agent: FakeAgent): Server {
+  return createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const assignment = JSON.parse(Buffer.concat(chunks).toString()) as Assignment
+      agent.assignments.push(assignment)
+      const { sessionId, epoch, podUid } = assignment
+      const isOther =
+        agent.serving && (agent.serving.sessionId !== sessionId || agent.serving.epoch !== epoch)
+      const refuses = agent.mood === 'refuse' || isOther || podUid !== agent.uid
+      if (agent.mood === 'refuse-first' || refuses) {
+        if (agent.mood === 'refuse-first') agent.mood = 'accept'
+        response.statusCode = 409
+        return response.end(JSON.stringify({ code: 'AGENT_BUSY' }))
+      }
+      agent.serving = assignment
+      return response.end(JSON.stringify({ podUid, sessionId, epoch }))
+    })
+  })
+}
+
+export function poolsOf(yaml: string): PoolsDocument {
+  const checked = checkPools(yaml)
+  if (!checked.ok) throw new Error(checked.problems.join('; '))
+  return checked.value
+}
+
+const defaultPools = poolsOf(
+  `pools: {${agentType}: {template: {image: echo}, min: 1, max: 1000, waitMs: 2000}}`,
+)
+
+interface ReplicaOptions {
+  readonly name?: string
+  readonly agents: Agents
+  readonly sessions: SessionStore
+  readonly index: SlotIndex
+  readonly pools?: PoolsDocument
+  readonly delivery?: AgentDelivery
+  readonly poolSize?: number
+  readonly logger?: Logger
+  /** Of the retirement cap alone. */
+  readonly capNow?: () => number
+}
+
+/** One API replica's way to open sessions. */
+export async function startReplica(options: ReplicaOptions) {
+  const { agents, sessions, index, pools = defaultPools, logger = silent } = options
+  const now = () => performance.now()
+  const keys = await loadAssignKeys(privateSet(keyPair))
+  const delivery = options.delivery ?? createAgentDelivery({ keys, port: agents.port })
+  const candidates = createSlotCandidates(agents.pods.view, options.name ?? 'api-1')
+  const waiters = createPoolWaiters()
+  const published: Wake[] = []
+  const wakes = { publish: (wake: Wake) => void published.push(wake), subscribe: () => () => {} }
+  const metrics = createMetrics()
+  const openSession = createOpenSession({
+    pools: {
+      current: () => pools,
+      status: () => ({ seen: '1', applied: '1', problems: undefined }),
+      onChange: () => () => {},
+    },
+    sessions,
+    takeSlot: createSlotTaker({ index, pods: agents.pods.view, candidates, waiters, now }),
+    commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
+    deliver: createDeliverSession({
+      delivery,
+      pods: agents.pods.view,
+      roomAccess: undefined,
+      sessionToken: (id, epoch) => `grs_${id}_${epoch}`,
+      apiUrl: undefined,
+    }),
+    identify: createSessionIdentity('a secret of at least thirty-two bytes'),
+    retirementCap: createRetirementCap(options.capNow ?? now),
+    poolSize: () => options.poolSize ?? agents.all().length,
+    roomAccess: undefined,
+    wakes,
+    metrics,
+    now,
+  })
+  return {
+    waiters,
+    published,
+    metrics,
+    open: (request: Partial<OpenRequest> = {}, context: Partial<OpenContext> = {}) =>
+      openSession(
+        { agentType, onEmpty: 'fail', ...request },
+        { idempotencyKey: undefined, signal: new AbortController().signal, logger, ...context },
+      ),
+  }
+}

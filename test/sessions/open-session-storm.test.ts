@@ -1,0 +1,127 @@
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { GreenroomError } from '../../src/errors.ts'
+import type { OpenAnswer } from '../../src/sessions/open-request.ts'
+import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { type Agents, agentType, startAgents, startReplica } from './open-bed.ts'
+
+/** Many opens over three replicas: whatever happens, no pod serves two sessions, and every answer is true. */
+
+const database = await startDatabase(t)
+const redisServer = await startIndexServer(t)
+
+async function startReplicas(t: Test, pods: number, poolSize = pods) {
+  const agents = await startAgents(t, pods)
+  const url = await database.fresh()
+  const own = await redisFor(t, redisServer.url)
+  await own.flushall()
+  await indexOn(own).rebuild(agentType, agents.slots())
+  const postgres = await postgresFor(t, database, { url })
+  const replicas = await Promise.all(
+    ['api-1', 'api-2', 'api-3'].map(async (name) => {
+      const sessions = createPostgresSessionStore(await postgresFor(t, database, { url }))
+      const index = indexOn(await redisFor(t, redisServer.url))
+      return startReplica({ name, agents, sessions, index, poolSize })
+    }),
+  )
+  return { agents, postgres, replicas, index: indexOn(own) }
+}
+
+/** Compares what callers heard with what agents serve and PostgreSQL says. */
+async function assertTrue(
+  t: Test,
+  outcomes: readonly PromiseSettledResult<OpenAnswer>[],
+  { agents, postgres }: { agents: Agents; postgres: Awaited<ReturnType<typeof postgresFor>> },
+) {
+  const answers = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  const sessions = new Map(answers.map(({ session }) => [session.id, session]))
+  t.equal(
+    new Set([...sessions.values()].map((session) => session.podUid)).size,
+    sessions.size,
+    'no pod twice',
+  )
+  for (const session of sessions.values()) {
+    const { serving } = agents.agent(session.podUid)
+    if (serving?.sessionId !== session.id || serving.epoch !== session.epoch)
+      t.fail(`${session.podUid} serves another`)
+  }
+  for (const agent of agents.all()) {
+    const taken = new Set(agent.assignments.map((assignment) => assignment.sessionId))
+    if (taken.size > 1) t.fail(`${agent.uid} was offered to ${taken.size} sessions`)
+  }
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected' && !(outcome.reason instanceof GreenroomError)) throw outcome.reason
+  }
+  const { rows } = await postgres.durable.query(`SELECT id, status, end_reason, pod_uid FROM sessions`)
+  const active = rows.filter((row) => row.status === 'ACTIVE')
+  t.same(active.map((row) => row.id).sort(), [...sessions.keys()].sort(), 'ACTIVE is what callers were told')
+  t.ok(
+    rows.every((row) => row.status === 'ACTIVE' || row.end_reason?.startsWith('failed:')),
+    'nothing is left PENDING',
+  )
+  return {
+    answers,
+    codes: outcomes.flatMap((o) => (o.status === 'rejected' ? [(o.reason as GreenroomError).code] : [])),
+  }
+}
+
+t.test(
+  '300 opens of 100 pods over three replicas: each pod once, the rest told that it is empty',
+  async (t) => {
+    const bed = await startReplicas(t, 100)
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 300 }, (_, n) => bed.replicas[n % 3]?.open() as Promise<OpenAnswer>),
+    )
+    const { answers, codes } = await assertTrue(t, outcomes, bed)
+    t.equal(answers.length, 100)
+    t.same([...new Set(codes)], ['GRN_POOL_EMPTY'])
+  },
+)
+
+t.test('with Redis gone 60 opens find the 60 pods by the informer', async (t) => {
+  const bed = await startReplicas(t, 60)
+  await redisServer.kill()
+  const begun = performance.now()
+  const outcomes = await Promise.allSettled(
+    Array.from(
+      { length: 60 },
+      (_, n) => bed.replicas[n % 3]?.open({ onEmpty: 'wait' }) as Promise<OpenAnswer>,
+    ),
+  )
+  t.comment(`60 opens without Redis: ${Math.round(performance.now() - begun)} ms`)
+  const { answers } = await assertTrue(t, outcomes, bed)
+  t.equal(answers.length, 60, 'none lost although the informer still calls them all idle')
+  await t.rejects(bed.replicas[0]?.open() as Promise<OpenAnswer>, { code: 'GRN_POOL_EMPTY' })
+  await redisServer.restart({ flush: true })
+})
+
+t.test('random opens, keys and moods over three replicas', async (t) => {
+  const plan = fc.record({
+    replica: fc.integer({ min: 0, max: 2 }),
+    key: fc.option(fc.constantFrom('k1', 'k2', 'k3'), { nil: undefined }),
+  })
+  const mood = fc.constantFrom('accept', 'accept', 'accept', 'refuse', 'refuse-first')
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(plan, { minLength: 1, maxLength: 30 }),
+      fc.array(mood, { minLength: 15, maxLength: 15 }),
+      async (plans, moods) => {
+        await t.test('one storm', async (t) => {
+          const bed = await startReplicas(t, 15, 1_000)
+          for (const [n, agent] of bed.agents.all().entries())
+            agent.mood = (moods[n] ?? 'accept') as typeof agent.mood
+          const outcomes = await Promise.allSettled(
+            plans.map(
+              ({ replica, key }) =>
+                bed.replicas[replica]?.open({}, { idempotencyKey: key }) as Promise<OpenAnswer>,
+            ),
+          )
+          await assertTrue(t, outcomes, bed)
+          if (!t.passing()) throw new Error('see above')
+        })
+      },
+    ),
+    { numRuns: 12, endOnFailure: true },
+  )
+})

@@ -1,0 +1,379 @@
+import assert from 'node:assert/strict'
+import t, { type Test } from 'tap'
+import type { AgentDelivery, DeliveryOutcome } from '../../src/domain/ports.ts'
+import { endReason } from '../../src/domain/session.ts'
+import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import {
+  indexOn,
+  keptLog,
+  newRecord,
+  postgresFor,
+  redisFor,
+  startDatabase,
+  startIndexServer,
+} from '../stores/store-servers.ts'
+import { until } from '../support/until.ts'
+import { type AgentMood, agentType, newPod, startAgents, startReplica } from './open-bed.ts'
+
+const database = await startDatabase(t)
+const redisServer = await startIndexServer(t)
+
+type ReplicaOptions = Partial<Parameters<typeof startReplica>[0]>
+
+async function startBed(t: Test, count: number, options: ReplicaOptions = {}) {
+  const agents = await startAgents(t, count)
+  const postgres = await postgresFor(t, database)
+  const sessions = createPostgresSessionStore(postgres)
+  const redis = await redisFor(t, redisServer.url)
+  await redis.flushall()
+  const index = indexOn(redis)
+  await index.rebuild(agentType, agents.slots())
+  const replica = (more: ReplicaOptions = {}) =>
+    startReplica({ agents, sessions, index, ...options, ...more })
+  return {
+    agents,
+    postgres,
+    redis,
+    index,
+    sessions,
+    ledger: createPostgresClaimLedger(postgres),
+    replica,
+    api: await replica(),
+    moods: (...moods: AgentMood[]) => {
+      for (const [n, mood] of moods.entries()) agents.agent(`pod-${n}`).mood = mood
+    },
+    claims: async (): Promise<{ pod_uid: string; purpose: string; reason: string | null }[]> =>
+      (await postgres.durable.query('SELECT pod_uid, purpose, reason FROM pod_claims ORDER BY 1')).rows,
+  }
+}
+
+t.test('an open claims the first slot, tells its pod and is ACTIVE', async (t) => {
+  const { api, agents, index, claims, sessions } = await startBed(t, 3)
+  const answer = await api.open({
+    projectId: 'p1',
+    participant: { identity: 'ann' },
+    metadata: { topic: 'tea' },
+    secrets: { KEY: 'just in time' },
+    leaseSeconds: 1,
+  })
+  t.match(answer, { replayed: false, livekit: undefined })
+  t.match(answer.session, {
+    status: 'ACTIVE',
+    epoch: 1,
+    podUid: 'pod-0',
+    podIp: '127.77.1.1',
+    leaseMs: 10_000,
+    metadata: { topic: 'tea' },
+  })
+  t.equal(answer.session.room, `echo-agent-${answer.session.id}`)
+  t.equal(answer.session.roomName, answer.session.room)
+  t.same(Object.keys(answer.stagesMs).sort(), ['activate', 'commit', 'deliver', 'reserve'])
+  t.match(agents.agent('pod-0').serving, {
+    sessionId: answer.session.id,
+    epoch: 1,
+    secrets: { KEY: 'just in time' },
+    metadata: { topic: 'tea' },
+  })
+  t.same(await claims(), [{ pod_uid: 'pod-0', purpose: 'session', reason: null }])
+  t.equal(await index.size(agentType), 2)
+  t.same(api.published, [{ kind: 'claimed', agentType }])
+  t.same(await sessions.get(answer.session.id), answer.session)
+})
+
+t.test('an unknown type is refused', async (t) => {
+  const { api } = await startBed(t, 1)
+  await t.rejects(api.open({ agentType: 'nobody' }), { code: 'GRN_UNKNOWN_AGENT_TYPE', message: /"nobody"/ })
+})
+
+t.test('a pod that is taken already costs an attempt and leaves the index for good', async (t) => {
+  const { api, ledger, index, redis } = await startBed(t, 3)
+  await ledger.retire(['pod-0', 'pod-1'], 'surplus')
+  t.match((await api.open()).session, { podUid: 'pod-2', epoch: 3 })
+  t.equal(await index.size(agentType), 0)
+  t.equal(await redis.hlen('greenroom:{echo-agent}:reservations'), 0, 'nor does it come back by lapsing')
+})
+
+t.test('a pod that refuses is retired; the next attempt has the next epoch', async (t) => {
+  const { api, moods, agents, claims } = await startBed(t, 3)
+  moods('refuse')
+  const { session } = await api.open()
+  t.match(session, { status: 'ACTIVE', podUid: 'pod-1', epoch: 2 })
+  t.match(await claims(), [
+    { pod_uid: 'pod-0', purpose: 'retired', reason: 'refused: status 409 AGENT_BUSY' },
+    { pod_uid: 'pod-1', purpose: 'session' },
+  ])
+  t.equal(agents.agent('pod-1').serving?.sessionToken, `grs_${session.id}_2`)
+})
+
+t.test('when every pod refuses the open fails, and its key may be tried again', async (t) => {
+  const { api, moods, sessions, claims } = await startBed(t, 5, { poolSize: 1_000 })
+  moods('refuse', 'refuse', 'refuse')
+  const key = { idempotencyKey: 'k' }
+  await t.rejects(api.open({}, key), { code: 'GRN_DELIVERY_FAILED', status: 503, retryAfterMs: 1_000 })
+  const [failed] = await sessions.list({ limit: 1 })
+  t.match(failed, { status: 'ENDED', endReason: 'failed:delivery', epoch: 3 })
+  t.same(
+    (await claims()).map((claim) => claim.purpose),
+    ['retired', 'retired', 'retired'],
+  )
+  const again = await api.open({}, key)
+  t.match(again, {
+    replayed: false,
+    session: { id: failed?.id, status: 'ACTIVE', epoch: 4, podUid: 'pod-3' },
+  })
+})
+
+t.test('the pool runs out while pods refuse: the session ends as such', async (t) => {
+  const { api, moods, sessions } = await startBed(t, 1)
+  moods('refuse')
+  await t.rejects(api.open(), { code: 'GRN_POOL_EMPTY' })
+  t.match((await sessions.list({ limit: 1 }))[0], { status: 'ENDED', endReason: 'failed:pool-empty' })
+})
+
+t.test('failed deliveries degrade the pool for ten seconds instead of eating it', async (t) => {
+  let time = 0
+  const { api, moods, agents, claims } = await startBed(t, 30, { capNow: () => time })
+  moods(...agents.all().map(() => 'refuse' as const))
+  const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => api.open()))
+  const codes = outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
+  t.ok(
+    codes.every((code) => code === 'GRN_POOL_DEGRADED' || code === 'GRN_DELIVERY_FAILED'),
+    String(codes),
+  )
+  const used = (await claims()).length
+  t.ok(used <= 10 + 2 * 2, `${used} pods: those in flight, and what the two that may go on took`)
+  await t.rejects(api.open(), { code: 'GRN_POOL_DEGRADED', retryAfterMs: 10_000 })
+  t.equal((await claims()).length, used)
+  for (const agent of agents.all()) agent.mood = 'accept'
+  time = 10_001
+  t.match(await api.open(), { session: { status: 'ACTIVE' } })
+})
+
+t.test(
+  'one key and one body are one session on one pod, at once and later, here and elsewhere',
+  async (t) => {
+    const { api, replica, claims, agents } = await startBed(t, 20)
+    const other = await replica({ name: 'api-2' })
+    const request = { metadata: { a: 1, b: 2 }, secrets: { KEY: 's' } }
+    const context = { idempotencyKey: 'k' }
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => (n % 2 === 0 ? api : other).open(request, context)),
+    )
+    const later = await other.open({ secrets: { KEY: 's' }, metadata: { b: 2, a: 1 } }, context)
+    const all = [...answers, later]
+    t.equal(new Set(all.map((answer) => answer.session.id)).size, 1)
+    t.ok(all.every((answer) => answer.session.status === 'ACTIVE'))
+    t.equal(answers.filter((answer) => !answer.replayed).length, 1, 'one made it, the others followed')
+    t.equal(later.replayed, true)
+    t.equal((await claims()).length, 1)
+    t.equal(agents.all().filter((agent) => agent.serving).length, 1)
+  },
+)
+
+t.test('one key and another body is a mismatch, at once and later', async (t) => {
+  const { api, claims } = await startBed(t, 3)
+  const context = { idempotencyKey: 'k' }
+  const mismatch = { code: 'GRN_IDEMPOTENCY_MISMATCH' }
+  const first = api.open({ metadata: { a: 1 } }, context)
+  await t.rejects(api.open({ metadata: { a: 2 } }, context), mismatch)
+  await first
+  await t.rejects(api.open({ metadata: { a: 1 }, secrets: { KEY: 'new' } }, context), mismatch)
+  t.equal((await claims()).length, 1)
+  const project = await api.open({ metadata: { a: 2 }, projectId: 'p2' }, context)
+  t.equal(project.replayed, false, 'keys belong to their project')
+})
+
+t.test('a session that ended is told to who asks again with its key', async (t) => {
+  const { api, sessions } = await startBed(t, 2)
+  const context = { idempotencyKey: 'k' }
+  const { session } = await api.open({}, context)
+  await sessions.beginEnding(session.id, endReason.caller)
+  t.match(await api.open({}, context), { replayed: true, session: { id: session.id, status: 'ENDING' } })
+})
+
+t.test('a PENDING row of a replica that died is delivered by who asks again', async (t) => {
+  const { replica, agents, claims } = await startBed(t, 2)
+  const hanging = Promise.withResolvers<DeliveryOutcome>()
+  const dead = await replica({ delivery: { assign: () => hanging.promise, end: () => hanging.promise } })
+  const request = { secrets: { KEY: 's' } }
+  const context = { idempotencyKey: 'k' }
+  const lost = dead.open(request, context)
+  await until('committed', async () => (await claims()).length === 1)
+  const alive = await replica({ name: 'api-2' })
+  t.match(await alive.open(request, context), {
+    replayed: true,
+    session: { status: 'ACTIVE', podUid: 'pod-0' },
+  })
+  t.match(agents.agent('pod-0').serving, { epoch: 1, secrets: { KEY: 's' } })
+  t.equal((await claims()).length, 1)
+  hanging.resolve({ kind: 'accepted', echo: { podUid: 'pod-0', sessionId: 'x', epoch: 1 } })
+  t.match(await lost, { replayed: false, session: { status: 'ACTIVE' } }, 'the first one was only slow')
+})
+
+t.test('a pod that dies under a PENDING session is not answered as a session', async (t) => {
+  const bed = await startBed(t, 3)
+  const delivery: AgentDelivery = {
+    async assign(pod) {
+      await bed.ledger.endOnPods([{ podUid: pod.uid, reason: endReason.podDied }])
+      return { kind: 'unreachable', reason: 'no connection in time' }
+    },
+    end: async () => ({ kind: 'unreachable', reason: 'gone' }),
+  }
+  const api = await bed.replica({ delivery })
+  await t.rejects(api.open(), { code: 'GRN_DELIVERY_FAILED' })
+})
+
+t.test('a session ended while it was opened is over', async (t) => {
+  const bed = await startBed(t, 3)
+  const delivery: AgentDelivery = {
+    async assign({ uid }, { sessionId, epoch }) {
+      await bed.sessions.beginEnding(sessionId, endReason.caller)
+      return { kind: 'accepted', echo: { podUid: uid, sessionId, epoch } }
+    },
+    end: async () => ({ kind: 'unreachable', reason: 'gone' }),
+  }
+  const api = await bed.replica({ delivery })
+  await t.rejects(api.open(), { code: 'GRN_SESSION_OVER' })
+})
+
+// --- an empty pool ---------------------------------------------------------------------------------------------------
+
+t.test('an empty pool fails at once when asked to', async (t) => {
+  const { api, sessions } = await startBed(t, 0)
+  const begun = performance.now()
+  await t.rejects(api.open(), { code: 'GRN_POOL_EMPTY', status: 503 })
+  t.ok(performance.now() - begun < 500)
+  t.same(await sessions.list({ limit: 1 }), [])
+})
+
+t.test('waiters are served first come, first served, when slots appear', async (t) => {
+  const { api, agents, index } = await startBed(t, 3)
+  await index.rebuild(agentType, [])
+  const order: string[] = []
+  const opens = ['a', 'b', 'c'].map(async (name) => {
+    const answer = await api.open({ onEmpty: 'wait', metadata: { name } })
+    order.push(name)
+    return answer
+  })
+  await until('all wait', () => api.waiters.waiting(agentType) === 3)
+  await t.rejects(api.open(), { code: 'GRN_POOL_EMPTY' }, 'a newcomer does not pass them')
+  await index.add(agentType, agents.slots())
+  api.waiters.wake(agentType)
+  const answers = await Promise.all(opens)
+  t.same(
+    answers.map((answer) => answer.session.podUid),
+    ['pod-0', 'pod-1', 'pod-2'],
+  )
+  t.equal(order.length, 3)
+  t.ok((answers[0]?.stagesMs.wait ?? 0) > 0, 'waiting is a stage of its own')
+  t.equal(api.waiters.waiting(agentType), 0)
+})
+
+t.test('waiting ends at its deadline', async (t) => {
+  const { api } = await startBed(t, 0)
+  const begun = performance.now()
+  await t.rejects(api.open({ onEmpty: 'wait', waitMs: 300 }), { code: 'GRN_POOL_EMPTY' })
+  const ms = performance.now() - begun
+  t.ok(ms >= 290 && ms < 1_000, `${Math.round(ms)} ms`)
+})
+
+t.test('who goes away stops waiting and takes nothing', async (t) => {
+  const { api, agents, index, claims } = await startBed(t, 1)
+  await index.rebuild(agentType, [])
+  const gone = new AbortController()
+  const open = api.open({ onEmpty: 'wait', waitMs: 60_000 }, { signal: gone.signal })
+  await until('waits', () => api.waiters.waiting(agentType) === 1)
+  // In this order: what woke it must not make it take the slot.
+  await index.add(agentType, agents.slots())
+  gone.abort()
+  await t.rejects(open, { code: 'GRN_POOL_EMPTY' })
+  t.same(await claims(), [])
+  t.equal(api.waiters.waiting(agentType), 0)
+})
+
+t.test('a client that hangs up and asks again with its key is not told that it hung up', async (t) => {
+  const { api, agents, index } = await startBed(t, 1)
+  await index.rebuild(agentType, [])
+  const gone = new AbortController()
+  const request = { onEmpty: 'wait', waitMs: 60_000 } as const
+  const first = api.open(request, { idempotencyKey: 'k', signal: gone.signal })
+  await until('waits', () => api.waiters.waiting(agentType) === 1)
+  const second = api.open(request, { idempotencyKey: 'k' })
+  gone.abort()
+  await t.rejects(first, { code: 'GRN_POOL_EMPTY' })
+  await index.add(agentType, agents.slots())
+  t.match(await second, { session: { status: 'ACTIVE' } })
+})
+
+// --- faults ----------------------------------------------------------------------------------------------------------
+
+t.test('PostgreSQL down: refused in under 2 s, and the slot is free again', async (t) => {
+  const { api, index } = await startBed(t, 2)
+  await api.open()
+  await database.server.stop()
+  const begun = performance.now()
+  await t.rejects(api.open(), { code: 'GRN_DATABASE_UNAVAILABLE', retryAfterMs: 1_000 })
+  t.ok(performance.now() - begun < 2_000)
+  t.equal(await index.size(agentType), 1)
+  await database.server.restart()
+  await until('open again', () =>
+    api.open().then(
+      () => true,
+      () => false,
+    ),
+  )
+})
+
+t.test('secrets are in the pod and nowhere else', async (t) => {
+  const secret = 'sk-no-store-may-hold-me'
+  const { logger, lines } = keptLog('trace')
+  const { api, moods, postgres, redis, agents } = await startBed(t, 4, { logger })
+  moods('refuse')
+  const request = { secrets: { KEY: secret }, metadata: { seen: 'metadata-is-kept' } }
+  await api.open(request, { idempotencyKey: 'k' })
+  t.equal(agents.agent('pod-1').serving?.secrets?.KEY, secret)
+  const tables = await postgres.durable.query(
+    `SELECT (SELECT json_agg(s) FROM sessions s)::text || (SELECT json_agg(c) FROM pod_claims c)::text AS text`,
+  )
+  const keys = await redis.keys('*')
+  const dumps = await Promise.all(keys.map((key) => redis.dumpBuffer(key)))
+  const metrics = await api.metrics.registry.metrics()
+  t.match(tables.rows[0].text, /metadata-is-kept/, 'the search finds what is there')
+  for (const [where, text] of Object.entries({
+    PostgreSQL: tables.rows[0].text,
+    Redis: dumps.map((dump) => dump?.toString('latin1')).join() + keys.join(),
+    logs: lines.join(),
+    metrics,
+    wakes: JSON.stringify(api.published),
+  })) {
+    t.notMatch(text, secret, where)
+    t.notMatch(text, 'grs_', `${where}: no session token either`)
+  }
+  t.match(lines.join(), /pod did not take the session/)
+})
+
+t.test('a row that a lost reply left is followed, not doubled', async (t) => {
+  const { api, sessions, claims } = await startBed(t, 2)
+  const context = { idempotencyKey: 'k' }
+  const first = await api.open({}, context)
+  // As a replica would that has not seen the row and reserves for the same session.
+  t.match(
+    await sessions.commitOpen(
+      newRecord({ id: first.session.id, pod: { uid: 'pod-1', name: 'n', ip: '127.0.0.1' } }),
+    ),
+    {
+      kind: 'session-exists',
+    },
+  )
+  assert.equal((await claims()).length, 1)
+})
+
+t.test('a pod whose Ready has not reached this replica yet is waited for, not thrown out', async (t) => {
+  const { api, agents, index } = await startBed(t, 1)
+  agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1', readySince: undefined }))
+  const open = api.open()
+  await until('reserved', async () => (await index.size(agentType)) === 0)
+  agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1' }))
+  t.match((await open).session, { podUid: 'pod-0', epoch: 1 })
+})

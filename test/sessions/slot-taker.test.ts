@@ -1,0 +1,122 @@
+import t from 'tap'
+import type { Reservation, SlotIndex } from '../../src/domain/ports.ts'
+import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
+import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
+import { createSlotTaker, type SlotRequest } from '../../src/sessions/slot-taker.ts'
+import { agentType, createPodMap, newPod } from './open-bed.ts'
+
+/** The index is played here, so that it can be wrong; with the real one it is in open-session.test.ts. */
+function startTaker(answers: Reservation[] | ((attempt: number) => Reservation)) {
+  const pods = createPodMap()
+  const calls: string[] = []
+  const index: SlotIndex = {
+    reserve: async ({ attempt }) => {
+      calls.push(`reserve ${attempt}`)
+      if (typeof answers === 'function') return answers(attempt)
+      return answers.shift() ?? { kind: 'empty' }
+    },
+    settle: async () => void calls.push('settle'),
+    giveBack: async () => void calls.push('give back'),
+    drop: async (_type, uids) => void calls.push(`drop ${uids.join()}`),
+    add: async () => {},
+    rebuild: async () => {},
+    size: async () => 0,
+  }
+  const waiters = createPoolWaiters()
+  const candidates = createSlotCandidates(pods.view, 'api-1')
+  const now = () => performance.now()
+  const takeSlot = createSlotTaker({ index, pods: pods.view, candidates, waiters, now })
+  const request = (overrides: Partial<SlotRequest> = {}): SlotRequest => ({
+    agentType,
+    sessionId: 's1',
+    onEmpty: 'fail',
+    waitUntil: now() + 1_000,
+    signal: new AbortController().signal,
+    ...overrides,
+  })
+  const take = (tried: string[] = [], lastAttempt = 0, overrides: Partial<SlotRequest> = {}) =>
+    takeSlot(request(overrides), lastAttempt, new Set(tried))
+  return { pods, calls, take, waiters, candidates }
+}
+
+const reserved = (podUid: string): Reservation => ({ kind: 'reserved', podUid })
+
+t.test('the reserved pod is taken with the number of its attempt', async (t) => {
+  const { pods, take } = startTaker([reserved('a')])
+  pods.set(newPod({ uid: 'a' }))
+  t.match(await take([], 4), { pod: { uid: 'a' }, attempt: 5, waited: false, waitedMs: 0 })
+})
+
+t.test('pods that are dying, dead, or used up by this open are dropped from the index', async (t) => {
+  const { pods, take, calls } = startTaker([
+    reserved('dying'),
+    reserved('dead'),
+    reserved('used'),
+    reserved('ok'),
+  ])
+  pods.set(newPod({ uid: 'dying', deletingSince: 1 }))
+  pods.set(newPod({ uid: 'dead', deadReason: 'exit code 1' }))
+  for (const uid of ['used', 'ok']) pods.set(newPod({ uid }))
+  t.match(await take(['used']), { pod: { uid: 'ok' }, attempt: 4 })
+  t.same(
+    calls.filter((call) => call.startsWith('drop')),
+    ['drop dying', 'drop dead', 'drop used'],
+  )
+})
+
+t.test('a replica that does not see gives slots back instead of emptying the index', async (t) => {
+  const { pods, take, calls } = startTaker((attempt) => reserved(`unseen-${attempt}`))
+  pods.setSynced(false)
+  await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
+  t.same(calls, ['reserve 1', 'give back'])
+})
+
+t.test('eight unusable slots in a row are enough', async (t) => {
+  const { pods, take, calls } = startTaker((attempt) => reserved(`dying-${attempt}`))
+  for (let n = 1; n < 20; n += 1) pods.set(newPod({ uid: `dying-${n}`, deletingSince: 1 }))
+  await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
+  t.equal(calls.filter((call) => call.startsWith('drop')).length, 8)
+})
+
+t.test('a later attempt elsewhere makes this one go on from there', async (t) => {
+  const { pods, take } = startTaker((attempt) => (attempt < 3 ? { kind: 'stale' } : reserved('a')))
+  pods.set(newPod({ uid: 'a' }))
+  t.match(await take(), { attempt: 3 })
+})
+
+t.test('without an index the informer gives candidates, none twice while in flight or spent', async (t) => {
+  const { pods, take, candidates } = startTaker(() => ({ kind: 'unknown' }))
+  for (const uid of ['a', 'b', 'c']) pods.set(newPod({ uid }))
+  pods.set(newPod({ uid: 'claimed', stateLabel: 'claimed' }))
+  pods.set(newPod({ uid: 'warming', readySince: undefined }))
+  const uids = [(await take()).pod.uid, (await take()).pod.uid, (await take()).pod.uid]
+  t.same([...uids].sort(), ['a', 'b', 'c'])
+  await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
+  const [first = '', second = ''] = uids
+  candidates.release(first, true)
+  candidates.release(second, false)
+  await t.rejects(take([second]), { code: 'GRN_POOL_EMPTY' }, 'tried by this open')
+  t.equal((await take()).pod.uid, second, 'the spent one is none any more')
+})
+
+t.test('replicas prefer different candidates', async (t) => {
+  const pods = createPodMap()
+  for (let n = 0; n < 200; n += 1) pods.set(newPod({ uid: `pod-${n}` }))
+  const firsts = ['api-1', 'api-2', 'api-3'].map((name) => {
+    const candidates = createSlotCandidates(pods.view, name)
+    return Array.from({ length: 10 }, () => candidates.take(agentType, new Set())?.uid)
+  })
+  t.ok(new Set(firsts.flat()).size >= 25, 'ten each, hardly any in common')
+})
+
+t.test('waiting ends with the caller, without one more try', async (t) => {
+  const { take, calls, waiters } = startTaker([])
+  const gone = new AbortController()
+  const taken = take([], 0, { onEmpty: 'wait', signal: gone.signal, waitUntil: performance.now() + 60_000 })
+  while (waiters.waiting(agentType) === 0) await new Promise((resolve) => setImmediate(resolve))
+  const tries = calls.length
+  gone.abort()
+  await t.rejects(taken, { code: 'GRN_POOL_EMPTY' })
+  t.equal(calls.length, tries)
+  t.equal(waiters.waiting(agentType), 0)
+})

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import t, { type Test } from 'tap'
+import { endReason, type Session } from '../../src/domain/session.ts'
+import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
+
+const database = await startDatabase(t)
+
+async function fresh(t: Test) {
+  const postgres = await postgresFor(t, database)
+  const store = createPostgresSessionStore(postgres)
+  return {
+    postgres,
+    store,
+    ledger: createPostgresClaimLedger(postgres),
+    open: async (overrides = {}): Promise<Session> => {
+      const outcome = await store.commitOpen(newRecord(overrides))
+      assert.equal(outcome.kind, 'committed')
+      return (outcome as { session: Session }).session
+    },
+    /** Moves a time of a session into the past. */
+    expire: (id: string, column: 'lease_expires_at' | 'max_ends_at') =>
+      postgres.durable.query(`UPDATE sessions SET ${column} = now() - interval '1 s' WHERE id = $1`, [id]),
+  }
+}
+
+t.test('retiring is a claim: what a session holds is left alone', async (t) => {
+  const { ledger, store, open } = await fresh(t)
+  const session = await open({ pod: podNamed('held') })
+  t.same([...(await ledger.retire(['b', 'held', 'a', 'b'], 'surplus'))].sort(), ['a', 'b'])
+  t.same([...(await ledger.retire(['a', 'c'], 'drift'))].sort(), ['a', 'c'], 'already retired is retired')
+  const claims = await ledger.claimsOf(['a', 'b', 'c', 'held', 'unknown'])
+  t.equal(claims.size, 4)
+  t.match(claims.get('a'), { purpose: 'retired', sessionId: undefined, reason: 'surplus' })
+  t.match(claims.get('held'), {
+    purpose: 'session',
+    sessionId: session.id,
+    sessionStatus: 'PENDING',
+    epoch: 1,
+  })
+  t.ok(Math.abs((claims.get('a')?.claimedAt ?? 0) - session.createdAt) < 5_000, 'epoch ms')
+  t.same(await ledger.retire([], 'nothing'), [])
+  t.same(await ledger.claimsOf([]), new Map())
+  await store.beginEnding(session.id, endReason.caller)
+  t.match((await ledger.claimsOf(['held'])).get('held'), { sessionStatus: 'ENDING' })
+})
+
+t.test('retiring and opening the same pods at once: each pod goes to one of them', async (t) => {
+  const { ledger, store } = await fresh(t)
+  const uids = Array.from({ length: 20 }, (_, n) => `pod-${n}`)
+  const [retired, again, ...opens] = await Promise.all([
+    ledger.retire(uids, 'surplus'),
+    ledger.retire([...uids].reverse(), 'drift'),
+    ...uids.map((uid) => store.commitOpen(newRecord({ pod: podNamed(uid) }))),
+  ])
+  const held = opens.flatMap((outcome) => (outcome.kind === 'committed' ? [outcome.session.podUid] : []))
+  t.same([...retired].sort(), [...again].sort())
+  t.same([...retired, ...held].sort(), [...uids].sort())
+})
+
+t.test('a session that went on to another pod has ended for the first one', async (t) => {
+  const { ledger, store, open, expire } = await fresh(t)
+  const { id } = await open({ pod: podNamed('first') })
+  await expire(id, 'lease_expires_at')
+  await ledger.lapse(10)
+  await ledger.finishEnding([id])
+  const ended = await store.get(id)
+  assert.ok(ended)
+  t.match(await store.reopen(ended, newRecord({ id, pod: podNamed('second'), epoch: 2 })), {
+    kind: 'committed',
+  })
+  const claims = await ledger.claimsOf(['first', 'second'])
+  t.equal(claims.get('first')?.sessionStatus, 'ENDED', 'or its pod would count as claimed for ever')
+  t.equal(claims.get('second')?.sessionStatus, 'PENDING')
+})
+
+t.test('leases lapse with their reason, oldest first, as many as asked', async (t) => {
+  const { ledger, store, open, expire } = await fresh(t)
+  const [pending, late, long, live] = [await open(), await open(), await open(), await open()]
+  for (const { id } of [late, long, live]) await store.activate(id, 1)
+  t.same(await ledger.lapse(10), [])
+  await expire(long.id, 'max_ends_at')
+  for (const { id } of [pending, late, long]) await expire(id, 'lease_expires_at')
+  const reasons = new Map<string, string | undefined>()
+  for (const limit of [2, 10]) {
+    const lapsed = await ledger.lapse(limit)
+    t.ok(lapsed.length <= limit)
+    for (const session of lapsed) {
+      t.equal(session.status, 'ENDING')
+      reasons.set(session.id, session.endReason)
+    }
+  }
+  t.same(
+    reasons,
+    new Map([
+      [pending.id, 'failed:abandoned'],
+      [late.id, 'lapsed:lease'],
+      [long.id, 'lapsed:max-duration'],
+    ]),
+  )
+  t.match(await store.get(live.id), { status: 'ACTIVE' })
+  t.same(await ledger.lapse(10), [])
+})
+
+t.test('two reapers at once end each session once', async (t) => {
+  const { ledger, open, expire } = await fresh(t)
+  for (let n = 0; n < 20; n += 1) await expire((await open()).id, 'lease_expires_at')
+  const lapsed = (await Promise.all([ledger.lapse(100), ledger.lapse(100), ledger.lapse(100)])).flat()
+  t.equal(lapsed.length, 20)
+  t.equal(new Set(lapsed.map((session) => session.id)).size, 20)
+})
+
+t.test('dead pods end their sessions; one that was never ACTIVE has failed', async (t) => {
+  const { ledger, store, open } = await fresh(t)
+  const [active, pending, over, other] = [await open(), await open(), await open(), await open()]
+  await store.activate(active.id, 1)
+  await store.beginEnding(over.id, endReason.caller)
+  const ended = await ledger.endOnPods([
+    { podUid: active.podUid, reason: endReason.podDied },
+    { podUid: pending.podUid, reason: endReason.podDeleted },
+    { podUid: over.podUid, reason: endReason.podDied },
+    { podUid: 'nobody', reason: endReason.podDied },
+  ])
+  t.same(
+    new Map(ended.map((session) => [session.id, session.endReason])),
+    new Map([
+      [active.id, 'pod:died'],
+      [pending.id, 'failed:delivery'],
+    ]),
+  )
+  t.match(await store.get(over.id), { endReason: 'ended:caller' })
+  t.same(
+    (await ledger.liveSessions()).map((session) => session.id),
+    [other.id],
+  )
+  t.same(await ledger.endOnPods([]), [])
+})
+
+t.test('ending sessions are found oldest first and finished once', async (t) => {
+  const { ledger, store, open } = await fresh(t)
+  const [first, second, live] = [await open(), await open(), await open()]
+  await store.beginEnding(second.id, endReason.caller)
+  await store.beginEnding(first.id, endReason.agent)
+  t.same(
+    (await ledger.ending(10)).map((session) => session.id),
+    [second.id, first.id],
+  )
+  t.equal((await ledger.ending(1)).length, 1)
+  await ledger.finishEnding([first.id, live.id, newId()])
+  t.match(await ledger.get(first.id), { status: 'ENDED', endReason: 'ended:agent' })
+  t.match(await ledger.get(live.id), { status: 'PENDING' })
+  const at = (await ledger.get(first.id))?.endedAt
+  await ledger.finishEnding([first.id])
+  t.equal((await ledger.get(first.id))?.endedAt, at)
+  await ledger.finishEnding([])
+  t.equal(await ledger.get(newId()), undefined)
+})

@@ -1,0 +1,370 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { canSessionMove, endReason, type Session } from '../../src/domain/session.ts'
+import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
+
+const database = await startDatabase(t)
+
+async function freshStore(t: Test, options: { max?: number } = {}) {
+  const postgres = await postgresFor(t, database, options)
+  return {
+    postgres,
+    store: createPostgresSessionStore(postgres),
+    ledger: createPostgresClaimLedger(postgres),
+    claims: async () =>
+      (
+        await postgres.durable.query(
+          'SELECT pod_uid, purpose, session_id, epoch, reason FROM pod_claims ORDER BY 1',
+        )
+      ).rows,
+    sessionCount: async () => (await postgres.durable.query('SELECT FROM sessions')).rowCount,
+  }
+}
+
+/** Opens and hands back the row; a test that cannot do so has nothing to test. */
+async function opened(
+  store: ReturnType<typeof createPostgresSessionStore>,
+  overrides = {},
+): Promise<Session> {
+  const outcome = await store.commitOpen(newRecord(overrides))
+  assert.equal(outcome.kind, 'committed')
+  return (outcome as { session: Session }).session
+}
+
+t.test('an open claims its pod and writes the session', async (t) => {
+  const { store, claims } = await freshStore(t)
+  const record = newRecord({ fingerprint: 'f' })
+  const outcome = await store.commitOpen(record)
+  t.match(outcome, {
+    kind: 'committed',
+    session: {
+      id: record.id,
+      status: 'PENDING',
+      endReason: undefined,
+      participant: { identity: 'ann' },
+      metadata: { topic: 'tea' },
+      fingerprint: 'f',
+      epoch: 1,
+      podUid: record.pod.uid,
+      leaseMs: 60_000,
+      activeAt: undefined,
+    },
+  })
+  const session = await store.get(record.id)
+  t.same(session, outcome.kind === 'committed' && outcome.session)
+  t.equal((session?.leaseExpiresAt ?? 0) - (session?.createdAt ?? 0) > 59_990, true)
+  t.match(await claims(), [{ pod_uid: record.pod.uid, purpose: 'session', session_id: record.id, epoch: 1 }])
+  t.equal(await store.get(newId()), undefined)
+})
+
+t.test('what a caller left out comes back as undefined', async (t) => {
+  const { store } = await freshStore(t)
+  const nothing = { projectId: undefined, participant: undefined, metadata: undefined }
+  t.match(await opened(store, nothing), nothing)
+})
+
+t.test('a taken pod and an existing session are told apart', async (t) => {
+  const { store, claims, sessionCount, ledger } = await freshStore(t)
+  const first = await opened(store)
+  t.same(await store.commitOpen(newRecord({ pod: podNamed(first.podUid) })), { kind: 'pod-taken' })
+  await ledger.retire(['retired'], 'surplus')
+  t.same(await store.commitOpen(newRecord({ pod: podNamed('retired') })), { kind: 'pod-taken' })
+  const again = { kind: 'session-exists', session: first }
+  t.same(await store.commitOpen(newRecord({ id: first.id, pod: podNamed('free') })), again)
+  t.same(await store.commitOpen(newRecord({ id: first.id })), again, 'both at once: the session decides')
+  t.equal((await claims()).length, 2, 'neither left a claim')
+  t.equal(await sessionCount(), 1)
+})
+
+t.test('a refused claim keeps its connection', async (t) => {
+  const { store, postgres } = await freshStore(t, { max: 1 })
+  const first = await opened(store)
+  const backend = async () => (await postgres.durable.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+  const before = await backend()
+  await store.commitOpen(newRecord({ pod: podNamed(first.podUid) }))
+  t.equal(await backend(), before)
+})
+
+t.test('50 sessions that want 10 pods at once: each pod goes to one', async (t) => {
+  const { store, claims, sessionCount } = await freshStore(t)
+  const outcomes = await Promise.all(
+    Array.from({ length: 50 }, (_, n) => store.commitOpen(newRecord({ pod: podNamed(`pod-${n % 10}`) }))),
+  )
+  const committed = outcomes.flatMap((outcome) =>
+    outcome.kind === 'committed' ? [outcome.session.podUid] : [],
+  )
+  t.equal(committed.length, 10)
+  t.equal(new Set(committed).size, 10)
+  t.equal(outcomes.filter((outcome) => outcome.kind === 'pod-taken').length, 40)
+  t.equal((await claims()).length, 10)
+  t.equal(await sessionCount(), 10)
+})
+
+t.test('one session that 20 replicas open at once takes one pod', async (t) => {
+  const { store, claims } = await freshStore(t)
+  const id = newId()
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => store.commitOpen(newRecord({ id, pod: podNamed(`pod-${n}`) }))),
+  )
+  t.equal(outcomes.filter((outcome) => outcome.kind === 'committed').length, 1)
+  t.equal(outcomes.filter((outcome) => outcome.kind === 'session-exists').length, 19)
+  t.equal((await claims()).length, 1)
+})
+
+t.test('the next attempt retires the pod that failed, in the same transaction', async (t) => {
+  const { store, claims } = await freshStore(t)
+  const pending = await opened(store, { pod: podNamed('bad') })
+  const other = await opened(store, { pod: podNamed('taken') })
+  const next = (uid: string, epoch: number) => ({ pod: podNamed(uid), epoch, reason: 'refused: status 409' })
+  t.same(await store.commitNextAttempt(pending, next('taken', 2)), { kind: 'pod-taken' })
+  t.match(await claims(), [{ pod_uid: 'bad', purpose: 'session' }, { pod_uid: 'taken' }], 'neither or both')
+  t.match(await store.commitNextAttempt(pending, next('good', 3)), {
+    kind: 'committed',
+    session: { id: pending.id, status: 'PENDING', epoch: 3, podUid: 'good', podName: 'name-good' },
+  })
+  t.match(await claims(), [
+    { pod_uid: 'bad', purpose: 'retired', session_id: pending.id, reason: 'refused: status 409' },
+    { pod_uid: 'good', purpose: 'session', session_id: pending.id, epoch: 3 },
+    { pod_uid: 'taken', purpose: 'session', session_id: other.id },
+  ])
+  t.match(await store.commitNextAttempt(pending, next('late', 4)), {
+    kind: 'session-exists',
+    session: { epoch: 3 },
+  })
+  t.equal((await claims()).length, 3, 'the late one claimed nothing')
+})
+
+t.test('activation happens once, in its epoch, and starts the lease', async (t) => {
+  const { store } = await freshStore(t)
+  const pending = await opened(store, { leaseMs: 60_000, maxSessionMs: 30_000 })
+  t.equal(await store.activate(pending.id, 2), undefined)
+  const active = await store.activate(pending.id, 1)
+  t.match(active, { status: 'ACTIVE', epoch: 1 })
+  t.ok((active?.activeAt ?? 0) >= pending.createdAt)
+  t.equal(
+    Math.round((active?.leaseExpiresAt ?? 0) - pending.createdAt),
+    30_000,
+    'the longest session caps the lease',
+  )
+  t.equal(await store.activate(pending.id, 1), undefined)
+})
+
+t.test('a failed open ends, its pod is retired, and the record may start again', async (t) => {
+  const { store, claims } = await freshStore(t)
+  const pending = await opened(store, { pod: podNamed('bad'), fingerprint: 'f' })
+  t.equal(await store.failOpen({ ...pending, epoch: 2 }, endReason.deliveryFailed, 'x'), undefined)
+  const failed = await store.failOpen(pending, endReason.deliveryFailed, 'unreachable')
+  assert.ok(failed)
+  t.match(failed, { status: 'ENDED', endReason: 'failed:delivery' })
+  t.match(await claims(), [{ pod_uid: 'bad', purpose: 'retired', reason: 'unreachable' }])
+  const record = (uid: string, epoch: number) =>
+    newRecord({ id: failed.id, pod: podNamed(uid), epoch, fingerprint: 'f2', metadata: { again: true } })
+  t.same(await store.reopen(failed, record('bad', 2)), { kind: 'pod-taken' })
+  t.match(await store.reopen(failed, record('same-epoch', 1)), { kind: 'pod-taken' }, 'epochs only go up')
+  t.match(await store.reopen(failed, record('good', 2)), {
+    kind: 'committed',
+    session: {
+      status: 'PENDING',
+      endReason: undefined,
+      endedAt: undefined,
+      epoch: 2,
+      podUid: 'good',
+      metadata: { again: true },
+    },
+  })
+  t.match(await store.reopen(failed, record('later', 3)), { kind: 'session-exists', session: { epoch: 2 } })
+  t.equal((await claims()).length, 2)
+})
+
+t.test('only what failed is opened again', async (t) => {
+  const { store, ledger } = await freshStore(t)
+  const session = await opened(store)
+  await store.beginEnding(session.id, endReason.caller)
+  await ledger.finishEnding([session.id])
+  const ended = await store.get(session.id)
+  assert.ok(ended)
+  await store.reopen(ended, newRecord({ id: session.id, epoch: 2, pod: podNamed('other') }))
+  t.match(await store.get(session.id), { status: 'ENDED', endReason: 'ended:caller', epoch: 1 })
+})
+
+t.test('renewing extends the lease of a live session in its epoch', async (t) => {
+  const { store, postgres } = await freshStore(t)
+  const session = await opened(store, { maxSessionMs: 90_000 })
+  await store.activate(session.id, 1)
+  const shorten = (ms: number) =>
+    postgres.durable.query(
+      `UPDATE sessions SET lease_expires_at = now() + $2 * interval '1 ms' WHERE id = $1`,
+      [session.id, ms],
+    )
+  await shorten(1_000)
+  const renewed = await store.renew(session.id, 1)
+  t.equal(renewed.kind, 'done')
+  t.ok(renewed.kind === 'done' && renewed.session.leaseExpiresAt - session.createdAt > 59_000)
+  await shorten(80_000)
+  const long = await store.renew(session.id, 1)
+  t.ok(
+    long.kind === 'done' && long.session.leaseExpiresAt - session.createdAt > 79_000,
+    'it is never shortened',
+  )
+  await postgres.durable.query(`UPDATE sessions SET max_ends_at = now() + interval '5 s'`)
+  const capped = await store.renew(session.id, 1)
+  t.ok(
+    capped.kind === 'done' && capped.session.leaseExpiresAt - session.createdAt < 10_000,
+    'no longer than the session may last',
+  )
+  t.match(await store.renew(session.id, 2), { kind: 'stale-epoch', session: { epoch: 1 } })
+  t.same(await store.renew(newId(), 1), { kind: 'not-found' })
+  await store.beginEnding(session.id, endReason.caller)
+  t.match(await store.renew(session.id, 1), { kind: 'over', session: { status: 'ENDING' } })
+})
+
+t.test('ending begins once; asked again it is done', async (t) => {
+  const { store, ledger } = await freshStore(t)
+  const session = await opened(store)
+  t.match(await store.beginEnding(session.id, endReason.caller, 2), { kind: 'stale-epoch' })
+  t.match(await store.beginEnding(session.id, endReason.agent, 1), {
+    kind: 'done',
+    session: { status: 'ENDING', endReason: 'ended:agent' },
+  })
+  t.match(await store.beginEnding(session.id, endReason.caller), {
+    kind: 'done',
+    session: { endReason: 'ended:agent' },
+  })
+  await ledger.finishEnding([session.id])
+  t.match(await store.beginEnding(session.id, endReason.caller), {
+    kind: 'done',
+    session: { status: 'ENDED' },
+  })
+  t.same(await store.beginEnding(newId(), endReason.caller), { kind: 'not-found' })
+})
+
+t.test('history counts the newest thousand of a type', async (t) => {
+  const { store } = await freshStore(t)
+  for (const warm of [true, true, false]) await opened(store, { warm })
+  await opened(store, { agentType: 'other', warm: false })
+  t.same(await store.poolHistory('echo-agent'), { opened: 3, warm: 2 })
+  t.same(await store.poolHistory('nothing'), { opened: 0, warm: 0 })
+})
+
+t.test('lists filter', async (t) => {
+  const { store } = await freshStore(t)
+  const a = await opened(store, { projectId: 'p1' })
+  const b = await opened(store, { projectId: 'p2', agentType: 'other' })
+  await store.activate(b.id, 1)
+  const ids = async (query: Parameters<typeof store.list>[0]) =>
+    (await store.list(query)).map((session) => session.id)
+  t.same(await ids({ limit: 10 }), [b.id, a.id], 'newest first')
+  t.same(await ids({ limit: 10, projectId: 'p1' }), [a.id])
+  t.same(await ids({ limit: 10, agentType: 'other' }), [b.id])
+  t.same(await ids({ limit: 10, status: 'PENDING' }), [a.id])
+  t.same(await ids({ limit: 1, status: 'PENDING', projectId: 'p2' }), [])
+})
+
+t.test('pages skip and repeat nothing, to the microsecond and among equals', async (t) => {
+  const { store, postgres } = await freshStore(t)
+  // 400 rows over 40 µs, so that ties and neighbours of one microsecond are the rule.
+  await postgres.durable.query(`
+    INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, pod_uid, pod_name, pod_ip, warm, lease_ms,
+      lease_expires_at, max_ends_at, created_at)
+    SELECT gen_random_uuid(), 'PENDING', 'echo-agent', 'r', 'r', 1, 'p' || n, 'p', '127.0.0.1', true, 1000, now(), now(),
+      '2026-11-20 10:00:00.123456+00'::timestamptz + (n % 40) * interval '1 microsecond'
+    FROM generate_series(1, 400) AS n`)
+  const { rows } = await postgres.durable.query('SELECT id FROM sessions ORDER BY created_at DESC, id DESC')
+  const seen: string[] = []
+  let before: { createdAt: number; id: string } | undefined
+  for (;;) {
+    const page: readonly Session[] = await store.list({ limit: 7, ...(before && { before }) })
+    const last = page.at(-1)
+    if (!last) break
+    seen.push(...page.map((session) => session.id))
+    // As a cursor of the API travels.
+    before = JSON.parse(JSON.stringify({ createdAt: last.createdAt, id: last.id }))
+  }
+  t.same(
+    seen,
+    rows.map((row) => row.id),
+  )
+  for (const createdAt of [1e300, -1e300]) {
+    await t.resolves(
+      store.list({ limit: 1, before: { createdAt, id: newId() } }),
+      'a forged cursor is no error',
+    )
+  }
+})
+
+// --- the statements and the table of domain/session.ts ---------------------------------------------------------------
+
+const operations = [
+  'activate',
+  'fail',
+  'next',
+  'renew',
+  'end',
+  'finish',
+  'reopen',
+  'lapse',
+  'pod-died',
+] as const
+
+t.test('whatever is called in whatever order, a session only moves as its table says', async (t) => {
+  const { store, ledger, postgres } = await freshStore(t)
+  let pods = 0
+  const freshPod = () => podNamed(`random-${(pods += 1)}`)
+  const step = fc.record({ operation: fc.constantFrom(...operations), stale: fc.boolean() })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      let session = await opened(store, { pod: freshPod() })
+      let held = session
+      for (const { operation, stale } of steps) {
+        // A stale caller holds the row as it was when it last looked.
+        const known = stale ? held : session
+        held = session
+        const { id, epoch } = known
+        const next = { pod: freshPod(), epoch: epoch + 1, reason: 'refused' }
+        const calls: Record<(typeof operations)[number], () => Promise<unknown>> = {
+          activate: () => store.activate(id, epoch),
+          fail: () => store.failOpen(known, endReason.deliveryFailed, 'x'),
+          next: () => store.commitNextAttempt(known, next),
+          renew: () => store.renew(id, epoch),
+          end: () => store.beginEnding(id, endReason.caller, stale ? epoch : undefined),
+          finish: () => ledger.finishEnding([id]),
+          reopen: () => store.reopen(known, newRecord({ id, pod: freshPod(), epoch: epoch + 1 })),
+          lapse: async () => {
+            await postgres.durable.query(
+              `UPDATE sessions SET lease_expires_at = now() - interval '1 s' WHERE id = $1`,
+              [id],
+            )
+            await ledger.lapse(100)
+          },
+          'pod-died': () => ledger.endOnPods([{ podUid: known.podUid, reason: endReason.podDied }]),
+        }
+        await calls[operation]()
+        const after = await store.get(id)
+        assert.ok(after)
+        assertMove(session, after, operation)
+        session = after
+      }
+    }),
+    { numRuns: 60 },
+  )
+  const { rows } = await postgres.durable.query(
+    `SELECT s.id FROM sessions s LEFT JOIN pod_claims c ON c.pod_uid = s.pod_uid WHERE c.session_id IS DISTINCT FROM s.id`,
+  )
+  t.same(rows, [], 'every session stands in the claim of its pod')
+})
+
+function assertMove(before: Session, after: Session, operation: string): void {
+  if (before.status !== after.status) {
+    assert.ok(canSessionMove(before.status, after.status), `${operation}: ${before.status} → ${after.status}`)
+  }
+  assert.ok(after.epoch >= before.epoch, `${operation}: epochs never go back`)
+  if (after.podUid !== before.podUid) {
+    assert.ok(after.epoch > before.epoch, `${operation}: another pod is another epoch`)
+    assert.equal(after.status, 'PENDING', `${operation}: a session never changes its pod once it is ACTIVE`)
+  }
+  if (after.endReason?.startsWith('failed:'))
+    assert.equal(after.activeAt, undefined, `${operation}: failed after ACTIVE`)
+}

@@ -1,0 +1,35 @@
+import { readdirSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
+import { isRoot } from '../other-user.ts'
+
+/**
+ * In a cluster pods start on other cores than those that serve; here all share one small machine. So a container that
+ * is starting comes after everything that works, and one that is ready comes with the rest.
+ */
+export type Pace = 'starting' | 'serving'
+const niceness = { starting: 19, serving: 0 } as const satisfies Record<Pace, number>
+
+export function setPace(pid: number, pace: Pace): void {
+  // Where the kernel schedules each session as one (autogroups), only that counts between containers, and anybody may
+  // change it for his own processes.
+  if (tolerant(() => writeFileSync(`/proc/${pid}/autogroup`, String(niceness[pace])))) return
+  // Elsewhere it is a matter of threads, and only root may take niceness back.
+  if (pace === 'starting' && !isRoot) return
+  tolerant(() => {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), niceness[pace])
+  })
+}
+
+/** No such process any more, no autogroups, no Linux, another's process, or (EAGAIN) too many changes in a moment. */
+const expected = ['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'EINVAL', 'EAGAIN', 'ERR_SYSTEM_ERROR']
+
+/** Whether it was done. A pod at another pace is slower or faster, nothing more. */
+function tolerant(change: () => void): boolean {
+  try {
+    change()
+    return true
+  } catch (error) {
+    if (expected.includes((error as NodeJS.ErrnoException).code ?? '')) return false
+    throw error
+  }
+}
