@@ -20,7 +20,7 @@ function messageOf(load: () => unknown): string {
   throw new Error('the configuration was accepted')
 }
 
-t.test('defaults stand for what is not set; numbers are numbers', async (t) => {
+void t.test('defaults stand for what is not set; numbers are numbers', async (t) => {
   t.match(loadConfig('api', api), {
     GREENROOM_NAMESPACE: 'ai-agents',
     GREENROOM_LOG_LEVEL: 'info',
@@ -38,12 +38,12 @@ t.test('defaults stand for what is not set; numbers are numbers', async (t) => {
   t.notOk('PATH' in loadConfig('api', { ...api, PATH: '/bin' }), 'only what the role knows')
 })
 
-t.test('a secret made of digits stays text', async (t) => {
+void t.test('a secret made of digits stays text', async (t) => {
   const digits = '1'.repeat(40)
   t.equal(loadConfig('api', { ...api, GREENROOM_HMAC_SECRET: digits }).GREENROOM_HMAC_SECRET, digits)
 })
 
-t.test('every problem is named at once', async (t) => {
+void t.test('every problem is named at once', async (t) => {
   const message = messageOf(() => loadConfig('api', {}))
   for (const name of Object.keys(api)) t.match(message, `${name}: is missing`)
   t.match(message, 'role api')
@@ -59,7 +59,7 @@ t.test('every problem is named at once', async (t) => {
   t.notMatch(wrong, 'REDIS_URL')
 })
 
-t.test('values are never repeated: they may be credentials', async (t) => {
+void t.test('values are never repeated: they may be credentials', async (t) => {
   const secret = 'hunter2'
   const environment = Object.fromEntries(Object.keys(api).map((name) => [name, secret]))
   const message = messageOf(() =>
@@ -69,7 +69,7 @@ t.test('values are never repeated: they may be credentials', async (t) => {
   t.match(message, 'GREENROOM_HMAC_SECRET')
 })
 
-t.test('LiveKit is configured whole or not at all', async (t) => {
+void t.test('LiveKit is configured whole or not at all', async (t) => {
   const all = { LIVEKIT_URL: 'wss://h', LIVEKIT_API_KEY: 'k', LIVEKIT_API_SECRET: 's' }
   t.match(loadConfig('api', { ...api, ...all }), all)
   const message = messageOf(() => loadConfig('api', { ...api, LIVEKIT_URL: 'wss://h' }))
@@ -78,7 +78,7 @@ t.test('LiveKit is configured whole or not at all', async (t) => {
   t.notMatch(message, 'LIVEKIT_URL')
 })
 
-t.test('ports and keys out of bounds are refused', async (t) => {
+void t.test('ports and keys out of bounds are refused', async (t) => {
   for (const GREENROOM_PORT of ['-1', '65536', '1e9', 'x']) {
     t.match(
       messageOf(() => loadConfig('api', { ...api, GREENROOM_PORT })),
@@ -98,7 +98,7 @@ t.test('ports and keys out of bounds are refused', async (t) => {
   }
 })
 
-t.test('each role asks only for what it needs', async (t) => {
+void t.test('each role asks only for what it needs', async (t) => {
   t.same([...roles].sort(), ['api', 'controller', 'migrate', 'webhook'])
   t.match(loadConfig('migrate', { DATABASE_URL: 'postgres://h/d' }), { DATABASE_URL: 'postgres://h/d' })
   const files = { GREENROOM_WEBHOOK_CERT_FILE: '/c', GREENROOM_WEBHOOK_KEY_FILE: '/k' }

@@ -15,7 +15,7 @@ function newLifecycle() {
   return { lifecycle: createLifecycle(logger), steps, part, lines }
 }
 
-t.test('parts stop in reverse, once', async (t) => {
+void t.test('parts stop in reverse, once', async (t) => {
   const { lifecycle, steps, part } = newLifecycle()
   for (const name of ['a', 'b', 'c']) await lifecycle.start(part(name))
   await lifecycle.start({ name: 'nothing to do' })
@@ -24,7 +24,7 @@ t.test('parts stop in reverse, once', async (t) => {
   t.same(steps, ['start a', 'start b', 'start c', 'stop c', 'stop b', 'stop a'])
 })
 
-t.test('a part that fails to start stops what runs and is heard', async (t) => {
+void t.test('a part that fails to start stops what runs and is heard', async (t) => {
   const { lifecycle, steps, part } = newLifecycle()
   await lifecycle.start(part('a'))
   const broken = part('b', {
@@ -36,7 +36,7 @@ t.test('a part that fails to start stops what runs and is heard', async (t) => {
   t.same(steps, ['start a', 'stop a'])
 })
 
-t.test('a part that fails to stop does not keep the others', async (t) => {
+void t.test('a part that fails to stop does not keep the others', async (t) => {
   const { lifecycle, steps, part, lines } = newLifecycle()
   await lifecycle.start(part('a'))
   await lifecycle.start(
@@ -51,7 +51,7 @@ t.test('a part that fails to stop does not keep the others', async (t) => {
   t.match(lines.join(), /part failed to stop/)
 })
 
-t.test('a part that hangs in its stop is given up after ten seconds', async (t) => {
+void t.test('a part that hangs in its stop is given up after ten seconds', async (t) => {
   const { lifecycle, steps, part, lines } = newLifecycle()
   await lifecycle.start(part('a'))
   await lifecycle.start(part('b', { stop: () => new Promise(() => {}) }))
@@ -67,7 +67,7 @@ t.test('a part that hangs in its stop is given up after ten seconds', async (t) 
   t.match(lines.join(), /did not stop in time/)
 })
 
-t.test('a stop while a part starts stops that part too; nothing starts after it', async (t) => {
+void t.test('a stop while a part starts stops that part too; nothing starts after it', async (t) => {
   const { lifecycle, steps, part } = newLifecycle()
   const slow = Promise.withResolvers<void>()
   const starting = lifecycle.start(part('slow', { start: () => slow.promise }))

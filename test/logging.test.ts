@@ -17,7 +17,7 @@ function linesOf(code: string, level = 'info'): Record<string, unknown>[] {
     .map((line) => JSON.parse(line))
 }
 
-t.test('lines are JSON with role, instance and time', async (t) => {
+void t.test('lines are JSON with role, instance and time', async (t) => {
   const [line, ...more] = linesOf(`logger.info({ port: 3000 }, 'listening'); logger.debug('not shown')`)
   t.match(line, {
     role: 'api',
@@ -29,7 +29,7 @@ t.test('lines are JSON with role, instance and time', async (t) => {
   t.same(more, [])
 })
 
-t.test('credentials and secrets are removed wherever somebody logs them', async (t) => {
+void t.test('credentials and secrets are removed wherever somebody logs them', async (t) => {
   const lines = linesOf(`
     const secret = 'sk-secret'
     logger.info({ secrets: { K: secret }, sessionToken: secret, token: secret, authorization: secret, kept: 1 }, 'a')

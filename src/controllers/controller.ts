@@ -53,17 +53,14 @@ export function createController(deps: ControllerDeps) {
     }
     const poolQueue = queueOf('pools', 4, poolReconciler.reconcile)
     const sessionQueue = queueOf('sessions', 16, sessionReconciler.reconcile)
-    const vanished = new Map<string, string>()
-    const podQueue = queueOf('pods', 4, async (podUid) => {
-      const ids = await sessionReconciler.podVanished({ uid: podUid, name: vanished.get(podUid) ?? '' })
-      vanished.delete(podUid)
+    // The key holds all there is to know: a pod read by a name that was forgotten would seem to be gone.
+    const podQueue = queueOf('pods', 4, async (key) => {
+      const [name = '', uid = ''] = key.split('/')
+      const ids = await sessionReconciler.podVanished({ uid, name })
       for (const id of ids) sessionQueue.add(id)
       return undefined
     })
-    const addVanished = (pod: { uid: string; name: string }) => {
-      vanished.set(pod.uid, pod.name)
-      podQueue.add(pod.uid)
-    }
+    const addVanished = ({ name, uid }: { uid: string; name: string }) => podQueue.add(`${name}/${uid}`)
 
     const unsubscribe = [
       pods.onChange(({ pod, gone }) => {

@@ -1,7 +1,12 @@
 import { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { createPoolExpectations, type PoolExpectations } from '../domain/pool-expectations.ts'
-import { type ObservedPool, observePool, type SlotView } from '../domain/pool-observation.ts'
+import {
+  type ObservedPool,
+  type ObservedState,
+  observePool,
+  type SlotView,
+} from '../domain/pool-observation.ts'
 import { type PoolPlan, planPool, type StartFailures } from '../domain/pool-plan.ts'
 import type {
   ClaimLedger,
@@ -15,6 +20,7 @@ import { endReason } from '../domain/session.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import { allDone } from './all-done.ts'
 import type { IndexSync } from './index-sync.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
@@ -52,6 +58,8 @@ interface PoolMemory {
 /** A pod that was Ready this long after the last failure shows that pods start again. */
 const healthyAfterMs = 5_000
 
+const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 'draining', 'failed']
+
 const none: StartFailures = { count: 0, lastAt: 0 }
 
 /** A pool that is not wanted any more: idle pods drain, claimed ones stay. */
@@ -79,10 +87,14 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 
   /** Resolves with the time after which to look again although nothing changed, ms. */
   async function reconcile(agentType: string): Promise<number | undefined> {
-    const spec = pools.current()?.pools[agentType]
+    const document = pools.current()
+    // No document was ever accepted: that says nothing about what is wanted, and the pools are left untouched.
+    if (!document) return undefined
+    const spec = Object.hasOwn(document.pools, agentType) ? document.pools[agentType] : undefined
     const seen = pods.byPool(agentType)
     if (!spec && seen.length === 0) {
       memories.delete(agentType)
+      for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
       indexSync.forget(agentType)
       return undefined
     }
@@ -103,17 +115,23 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     })
     showCounts(agentType, observed)
     await indexSync.sync(agentType, observed.slots)
-    await Promise.all([
+    forgetRefusal(memory, plan)
+    const written = allDone([
       spec && createPods(agentType, spec, plan.create),
       retire(agentType, plan.retire),
       tidy(agentType, observed),
     ])
-    await deps.notices.post(agentType, noticeOf(memory, plan))
+    // What keeps the pool from its goal is told also when one of the writes failed.
+    await allDone([
+      written,
+      written.catch(() => {}).then(() => deps.notices.post(agentType, noticeOf(memory, plan))),
+    ])
     return plan.requeueAfterMs
   }
 
   function noteFailures(memory: PoolMemory, observed: ObservedPool, template: string | undefined): void {
-    if (memory.template !== template) memory.deaths = none
+    // Another template may be the cure of both.
+    if (memory.template !== template) memory.deaths = memory.refusals = none
     memory.template = template
     const dead = observed.slots.filter(
       (slot) => slot.state === 'failed' && !slot.claim && !memory.countedDead.has(slot.podUid),
@@ -184,7 +202,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     for (const podUid of podUids) if (!retired.has(podUid)) expectations.removalFailed(podUid)
     await indexSync.drop(agentType, [...retired])
     metrics.podsRetired.inc({ agent_type: agentType, cause: 'plan' }, retired.size)
-    await Promise.all([...retired].map((podUid) => remove(podUid)))
+    await allDone([...retired].map((podUid) => remove(podUid)))
   }
 
   async function remove(podUid: string): Promise<void> {
@@ -196,7 +214,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
   async function tidy(agentType: string, observed: ObservedPool): Promise<void> {
     const live = observed.slots.filter(holdsLiveSession)
     const deaths = live.filter((slot) => slot.state !== 'claimed')
-    await Promise.all([
+    await allDone([
       endDead(agentType, deaths),
       ...live.filter((slot) => slot.state === 'claimed').map((slot) => labelClaimed(slot)),
       ...observed.slots.filter(isLeftOver).map((slot) => remove(slot.podUid)),
@@ -246,6 +264,13 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 }
 
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
+
+/** A pool that lacks nothing and waits for nothing is no longer refused anything. */
+function forgetRefusal(memory: PoolMemory, plan: PoolPlan): void {
+  if (plan.create > 0 || plan.boundBy !== undefined || memory.expectations.pendingCreates() > 0) return
+  memory.refusals = none
+  memory.refusal = undefined
+}
 
 function noticeOf({ refusal }: PoolMemory, plan: PoolPlan): PoolNotice {
   return { boundBy: refusal?.reason === 'quota' ? 'quota' : plan.boundBy, message: refusal?.message }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -21,8 +20,9 @@ import type { Logger } from '../logging.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { SessionRight, SessionTokens } from '../sessions/session-token.ts'
 import { addPoolRoutes, addServiceRoutes, type ReadinessChecks } from './ops-routes.ts'
-import { installProblems } from './problem.ts'
+import { installProblems, problemOptions } from './problem.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
+import { unstorableReason } from './storable-json.ts'
 
 export type TypedApp = FastifyInstance<
   RawServerDefault,
@@ -54,21 +54,25 @@ export interface ApiAppDeps extends SessionRouteDeps {
 
 /** Metadata and secrets of a session; files belong elsewhere. */
 const bodyLimitBytes = 256 * 1024
+/** A refusal names this many problems, each cut to this length: the caller chose the keys, and their number. */
+const shownProblems = 5
+const shownProblemLength = 200
 /** Above the 60 s that common load balancers keep idle connections: they must be the first to close. */
 const keepAliveTimeoutMs = 75_000
 
 /** The session API (DESIGN §9). Listens to nothing yet. */
 export async function createApiApp(deps: ApiAppDeps): Promise<TypedApp> {
   const app = fastify({
+    ...problemOptions,
     loggerInstance: deps.logger as FastifyBaseLogger,
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     // A line for each of thousands of opens a second says nothing that the metrics do not say better.
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => randomUUID(),
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(({ schema, httpPart }) => validatorOf(schema as TSchema, httpPart))
   installProblems(app)
+  parseJsonOnly(app)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -95,20 +99,46 @@ export async function createApiApp(deps: ApiAppDeps): Promise<TypedApp> {
 /** The same validator as for ConfigMaps, so that every refusal reads alike. Only text parts are converted. */
 function validatorOf(schema: TSchema, httpPart: string | undefined) {
   const validator = Compile(schema)
+  const part = httpPart ?? 'request'
   return (given: unknown) => {
+    // First, for what comes after it walks the value by recursion. Headers cannot hold any of this.
+    const unstorable = httpPart === 'headers' ? undefined : unstorableReason(given)
+    if (unstorable) return { error: new GreenroomError('GRN_INVALID_REQUEST', `The ${part} ${unstorable}.`) }
     const value = validator.Default(httpPart === 'body' ? given : validator.Convert(given))
     if (validator.Check(value)) return { value }
-    const problems = describeErrors(validator.Errors(value)).join('; ')
-    return { error: new GreenroomError('GRN_INVALID_REQUEST', `${httpPart ?? 'request'} ${problems}.`) }
+    const problems = shortened(describeErrors(validator.Errors(value)))
+    return { error: new GreenroomError('GRN_INVALID_REQUEST', `${part} ${problems}.`) }
   }
+}
+
+function shortened(problems: readonly string[]): string {
+  const shown = problems
+    .slice(0, shownProblems)
+    .map((problem) =>
+      problem.length > shownProblemLength ? `${problem.slice(0, shownProblemLength)}…` : problem,
+    )
+  const more = problems.length - shown.length
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')
+}
+
+/** No other media type than JSON. An empty body under its name is no body: many clients send it with every DELETE. */
+function parseJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '' && request.routeOptions.schema?.body === undefined) done(null, undefined)
+    else void parse(request, body as string, done)
+  })
 }
 
 /** /v1 needs an API key; renewing and ending a session may be done with that session's own token as well. */
 async function authenticate(request: FastifyRequest, deps: ApiAppDeps): Promise<void> {
-  if (!request.url.startsWith('/v1/')) return
+  // By the route, not by the address: `/%761/sessions` and `http://host/v1/sessions` lead to the same route.
+  const { url = request.url, config } = request.routeOptions
+  if (!url.startsWith('/v1/')) return
   const bearer = /^Bearer (\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) {
-    const right = request.routeOptions.config.sessionToken ? deps.sessionTokens.verify(bearer) : undefined
+    const right = config.sessionToken ? deps.sessionTokens.verify(bearer) : undefined
     if (right && right.sessionId === (request.params as { id?: string }).id) {
       request.sessionRight = right
       return

@@ -1,13 +1,18 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
 import { LiveKitAccess } from '../domain/assignment.ts'
 import { type SessionStatus, sessionStatuses } from '../domain/session.ts'
 
 /** The wire: one schema a thing gives validation, static type and OpenAPI. */
 
 const closed = { additionalProperties: false } as const
+/** `sessions.epoch` is a PostgreSQL integer: beyond it no epoch exists, and PostgreSQL would call it an error. */
+const Epoch = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
 const Name = (maxLength: number) => Type.String({ minLength: 1, maxLength })
 const Status = Type.Unsafe<SessionStatus>(Type.Union(sessionStatuses.map((status) => Type.Literal(status))))
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
+
+/** A Record's own pattern is `^.*$`, which passes over keys with a line break: their values went unchecked. */
+const anyKey = <T extends TSchema>(value: T) => ({ additionalProperties: value })
 
 export const OpenBody = Type.Object(
   {
@@ -18,10 +23,14 @@ export const OpenBody = Type.Object(
     ),
     participant: Type.Optional(Type.Object({ identity: Name(200), name: Type.Optional(Name(200)) }, closed)),
     metadata: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), { description: 'Handed to the agent and kept.' }),
+      Type.Record(Type.String(), Type.Unknown(), {
+        ...anyKey(Type.Unknown()),
+        description: 'Handed to the agent and kept.',
+      }),
     ),
     secrets: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
+        ...anyKey(Type.String()),
         description: 'Handed to the agent in this request, kept nowhere.',
       }),
     ),
@@ -37,7 +46,7 @@ export const OpenHeaders = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$' })),
 })
 
-export const RenewBody = Type.Object({ epoch: Type.Integer({ minimum: 1 }) }, closed)
+export const RenewBody = Type.Object({ epoch: Epoch }, closed)
 
 export const SessionParams = Type.Object({ id: Type.String() })
 export const PoolParams = Type.Object({ agentType: Type.String() })
@@ -52,7 +61,7 @@ export const ReadQuery = Type.Object(
 
 export const EndQuery = Type.Object(
   {
-    epoch: Type.Optional(Type.Integer({ minimum: 1 })),
+    epoch: Type.Optional(Epoch),
     wait: Type.Optional(Type.Boolean({ description: 'Answer when the session is ENDED, within 60 s.' })),
   },
   closed,
@@ -80,7 +89,7 @@ export const SessionView = Type.Object({
   pod: Type.Object({ name: Type.String(), uid: Type.String(), ip: Type.String() }),
   lease: Type.Object({ expiresAt: Time, renewAfterMs: Type.Integer() }),
   livekit: Type.Optional(LiveKitAccess),
-  metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), anyKey(Type.Unknown()))),
   createdAt: Time,
   activeAt: Type.Optional(Time),
   endedAt: Type.Optional(Time),

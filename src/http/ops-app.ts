@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client'
 import type { Logger } from '../logging.ts'
 import type { TypedApp } from './api-app.ts'
 import { addServiceRoutes, type ReadinessChecks } from './ops-routes.ts'
-import { installProblems } from './problem.ts'
+import { installProblems, problemOptions } from './problem.ts'
 
 interface OpsAppDeps {
   readonly logger: Logger
@@ -15,6 +15,7 @@ interface OpsAppDeps {
 /** Probes and metrics of a role that serves nothing else. */
 export async function createOpsApp({ logger, registry, checks }: OpsAppDeps): Promise<TypedApp> {
   const app = fastify({
+    ...problemOptions,
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
   }).withTypeProvider<TypeBoxTypeProvider>()

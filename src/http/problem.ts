@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, errorCatalogue, GreenroomError } from '../errors.ts'
 
@@ -23,7 +26,7 @@ const codeOfFastify: Readonly<Record<string, ErrorCode>> = {
 /** Whatever was thrown, as one of ours. What we did not foresee keeps its cause for the log and shows none of it. */
 export function greenroomErrorOf(error: unknown): GreenroomError {
   if (error instanceof GreenroomError) return error
-  const { code, statusCode, message } = error as Partial<FastifyError>
+  const { code, statusCode, message } = (error ?? {}) as Partial<FastifyError>
   const known = codeOfFastify[code ?? '']
   if (known) return new GreenroomError(known, undefined, { cause: error })
   if (error instanceof SyntaxError && statusCode === 400)
@@ -33,6 +36,41 @@ export function greenroomErrorOf(error: unknown): GreenroomError {
   }
   return new GreenroomError('GRN_INTERNAL', undefined, { cause: error })
 }
+
+/** For `fastify()`: what is refused before a route is found reads like every other refusal. */
+export const problemOptions = {
+  genReqId: () => randomUUID(),
+  /** While the server closes, requests on open connections are served like those before; fastify's own 503 is not. */
+  return503OnClosing: false,
+  /** An address that cannot be decoded or has an endless part. */
+  frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+    void sendProblem(request, reply, greenroomErrorOf(error))
+  },
+  clientErrorHandler: answerUnreadable,
+}
+
+/** What Node's parser refused: there is no request, only a socket. */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const detail = unreadable[error.code ?? ''] ?? 'This is not an HTTP request'
+  const body = JSON.stringify(
+    problemOf(new GreenroomError('GRN_INVALID_REQUEST', detail, { cause: error }), '', randomUUID()),
+  )
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 400 ${STATUS_CODES[400]}\r\nConnection: close\r\nContent-Type: ${mediaType}\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    )
+  }
+  socket.destroy(error)
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: 'The address and the headers together are longer than 16 KiB',
+  ERR_HTTP_REQUEST_TIMEOUT: 'The request did not arrive in time',
+}
+
+const mediaType = 'application/problem+json'
 
 export function installProblems(app: FastifyInstance): void {
   app.setErrorHandler((thrown, request, reply) => {
@@ -55,17 +93,22 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, error: Greenr
   const { retryAfterMs, status, code } = error
   if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000))
   if (code === 'GRN_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="greenroom"')
-  const problem: Problem = {
+  const problem = problemOf(error, pathOf(request), request.id)
+  return reply.code(status).header('content-type', mediaType).send(JSON.stringify(problem))
+}
+
+function problemOf(error: GreenroomError, instance: string, requestId: string): Problem {
+  const { retryAfterMs, status, code } = error
+  return {
     type: `urn:greenroom:error:${code}`,
     title: errorCatalogue[code].title,
     status,
     detail: `${error.message.replace(/\.$/, '')}. ${error.remedy}`,
-    instance: pathOf(request),
+    instance,
     code,
-    requestId: request.id,
+    requestId,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   }
-  return reply.code(status).header('content-type', 'application/problem+json').send(JSON.stringify(problem))
 }
 
 /** Without the query: it may hold what a client should not have put there. */

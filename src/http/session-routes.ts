@@ -18,7 +18,6 @@ import {
   SessionView,
 } from './api-schemas.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
-import { unstorableReason } from './storable-json.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
@@ -52,8 +51,6 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
       },
     },
     async (request, reply) => {
-      const problem = unstorableReason(request.body)
-      if (problem) throw new GreenroomError('GRN_INVALID_REQUEST', `The body ${problem}.`)
       const answer = await openSession(request.body, {
         idempotencyKey: request.headers['idempotency-key'],
         signal: signalOf(reply, deps.draining),

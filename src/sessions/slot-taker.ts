@@ -96,7 +96,7 @@ export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotT
         if (outcome === 'again') {
           attempt += 1
           unusable += 1
-          continue
+          if (unusable < mostUnusableSlots) continue
           unusable = 0
         }
         const remaining = request.waitUntil - now()

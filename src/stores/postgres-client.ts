@@ -6,8 +6,10 @@ import type { Logger } from '../logging.ts'
 const connectTimeoutMs = 800
 const statementTimeoutMs = 900
 /** From the begin of a statement; what is left after a failure may be used to learn how it ended. */
-export const answerWithinMs = 1_900
+export const answerWithinMs = 1_800
 const retryAfterMs = 1_000
+/** Used after failures only; a server that comes back must not be met by a crowd. */
+const mostFresh = 4
 
 /**
  * Durable statements (a claim must survive a crash), and relaxed ones (`synchronous_commit=off`: visible at once, on
@@ -17,6 +19,8 @@ const retryAfterMs = 1_000
 export interface Postgres {
   readonly durable: Pool
   readonly relaxed: Pool
+  /** A connection of its own for each statement: what cut one connection has cut the idle ones as well. */
+  readonly fresh: Pool
   close(): Promise<void>
 }
 
@@ -34,15 +38,17 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
   }
   const durable = new Pool(config)
   const relaxed = new Pool({ ...config, options: '-c synchronous_commit=off' })
-  for (const pool of [durable, relaxed]) {
+  const fresh = new Pool({ ...config, max: mostFresh, maxUses: 1 })
+  for (const pool of [durable, relaxed, fresh]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
     pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
   }
   return {
     durable,
     relaxed,
+    fresh,
     async close() {
-      await Promise.all([durable.end(), relaxed.end()])
+      await Promise.all([durable.end(), relaxed.end(), fresh.end()])
     },
   }
 }

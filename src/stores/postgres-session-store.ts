@@ -117,9 +117,9 @@ interface History {
 }
 
 /** `sessions` and `pod_claims` for the use cases. One statement each: no network call, no transaction left open. */
-export function createPostgresSessionStore({ durable, relaxed }: Postgres): SessionStore {
-  async function get(id: string): Promise<Session | undefined> {
-    return one(durable, 'session-get', `SELECT ${sessionColumns} FROM sessions s WHERE id = $1`, [id])
+export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres): SessionStore {
+  async function get(id: string, pool = durable): Promise<Session | undefined> {
+    return one(pool, 'session-get', `SELECT ${sessionColumns} FROM sessions s WHERE id = $1`, [id])
   }
 
   /** Runs a statement that claims a pod; what stands in its way is read from the row that is there. */
@@ -146,7 +146,7 @@ export function createPostgresSessionStore({ durable, relaxed }: Postgres): Sess
     const leftMs = Math.max(leastLookMs, begun + answerWithinMs - performance.now())
     const late = new AbortController()
     const session = await Promise.race([
-      get(statement.id).catch(() => undefined),
+      get(statement.id, fresh).catch(() => undefined),
       setTimeout(leftMs, undefined, { signal: late.signal }),
     ])
     late.abort()
@@ -168,7 +168,7 @@ export function createPostgresSessionStore({ durable, relaxed }: Postgres): Sess
   }
 
   return {
-    get,
+    get: (id) => get(id),
     commitOpen: (record) =>
       claim({ ...openStatement(record), name: 'session-open', sql: commitOpenSql, isOurTurn: () => false }),
     reopen: (ended, record) =>

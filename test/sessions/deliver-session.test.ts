@@ -69,7 +69,7 @@ function start(options: { apiUrl?: string; livekit?: boolean } = {}) {
   return { pods, sent, deliver }
 }
 
-t.test('the pod of the row gets the session with everything it needs', async (t) => {
+void t.test('the pod of the row gets the session with everything it needs', async (t) => {
   const { pods, sent, deliver } = start({ apiUrl: 'http://api', livekit: true })
   pods.set(newPod({ uid: 'a', assignKeyIds: ['k2', 'k1'] }))
   t.match(await deliver(session, { secrets: { KEY: 's' } }, 700), { kind: 'accepted' })
@@ -94,7 +94,7 @@ t.test('the pod of the row gets the session with everything it needs', async (t)
   ])
 })
 
-t.test('what there is none of is left out', async (t) => {
+void t.test('what there is none of is left out', async (t) => {
   const { pods, sent, deliver } = start()
   pods.set(newPod({ uid: 'a' }))
   await deliver({ ...session, metadata: undefined }, {}, 700)
@@ -102,7 +102,7 @@ t.test('what there is none of is left out', async (t) => {
     t.notOk(absent in (sent[0]?.assignment ?? {}), absent)
 })
 
-t.test('a pod that this replica does not see is unreachable', async (t) => {
+void t.test('a pod that this replica does not see is unreachable', async (t) => {
   const { sent, deliver } = start()
   t.same(await deliver(session, {}, 700), { kind: 'unreachable', reason: 'the pod is gone' })
   t.same(sent, [])

@@ -48,7 +48,7 @@ async function startBed(t: Test, count: number, options: ReplicaOptions = {}) {
   }
 }
 
-t.test('an open claims the first slot, tells its pod and is ACTIVE', async (t) => {
+void t.test('an open claims the first slot, tells its pod and is ACTIVE', async (t) => {
   const { api, agents, index, claims, sessions } = await startBed(t, 3)
   const answer = await api.open({
     projectId: 'p1',
@@ -81,12 +81,12 @@ t.test('an open claims the first slot, tells its pod and is ACTIVE', async (t) =
   t.same(await sessions.get(answer.session.id), answer.session)
 })
 
-t.test('an unknown type is refused', async (t) => {
+void t.test('an unknown type is refused', async (t) => {
   const { api } = await startBed(t, 1)
   await t.rejects(api.open({ agentType: 'nobody' }), { code: 'GRN_UNKNOWN_AGENT_TYPE', message: /"nobody"/ })
 })
 
-t.test('a pod that is taken already costs an attempt and leaves the index for good', async (t) => {
+void t.test('a pod that is taken already costs an attempt and leaves the index for good', async (t) => {
   const { api, ledger, index, redis } = await startBed(t, 3)
   await ledger.retire(['pod-0', 'pod-1'], 'surplus')
   t.match((await api.open()).session, { podUid: 'pod-2', epoch: 3 })
@@ -94,7 +94,7 @@ t.test('a pod that is taken already costs an attempt and leaves the index for go
   t.equal(await redis.hlen('greenroom:{echo-agent}:reservations'), 0, 'nor does it come back by lapsing')
 })
 
-t.test('a pod that refuses is retired; the next attempt has the next epoch', async (t) => {
+void t.test('a pod that refuses is retired; the next attempt has the next epoch', async (t) => {
   const { api, moods, agents, claims } = await startBed(t, 3)
   moods('refuse')
   const { session } = await api.open()
@@ -106,7 +106,7 @@ t.test('a pod that refuses is retired; the next attempt has the next epoch', asy
   t.equal(agents.agent('pod-1').serving?.sessionToken, `grs_${session.id}_2`)
 })
 
-t.test('when every pod refuses the open fails, and its key may be tried again', async (t) => {
+void t.test('when every pod refuses the open fails, and its key may be tried again', async (t) => {
   const { api, moods, sessions, claims } = await startBed(t, 5, { poolSize: 1_000 })
   moods('refuse', 'refuse', 'refuse')
   const key = { idempotencyKey: 'k' }
@@ -124,14 +124,14 @@ t.test('when every pod refuses the open fails, and its key may be tried again', 
   })
 })
 
-t.test('the pool runs out while pods refuse: the session ends as such', async (t) => {
+void t.test('the pool runs out while pods refuse: the session ends as such', async (t) => {
   const { api, moods, sessions } = await startBed(t, 1)
   moods('refuse')
   await t.rejects(api.open(), { code: 'GRN_POOL_EMPTY' })
   t.match((await sessions.list({ limit: 1 }))[0], { status: 'ENDED', endReason: 'failed:pool-empty' })
 })
 
-t.test('failed deliveries degrade the pool for ten seconds instead of eating it', async (t) => {
+void t.test('failed deliveries degrade the pool for ten seconds instead of eating it', async (t) => {
   let time = 0
   const { api, moods, agents, claims } = await startBed(t, 30, { capNow: () => time })
   moods(...agents.all().map(() => 'refuse' as const))
@@ -150,7 +150,7 @@ t.test('failed deliveries degrade the pool for ten seconds instead of eating it'
   t.match(await api.open(), { session: { status: 'ACTIVE' } })
 })
 
-t.test(
+void t.test(
   'one key and one body are one session on one pod, at once and later, here and elsewhere',
   async (t) => {
     const { api, replica, claims, agents } = await startBed(t, 20)
@@ -171,7 +171,7 @@ t.test(
   },
 )
 
-t.test('one key and another body is a mismatch, at once and later', async (t) => {
+void t.test('one key and another body is a mismatch, at once and later', async (t) => {
   const { api, claims } = await startBed(t, 3)
   const context = { idempotencyKey: 'k' }
   const mismatch = { code: 'GRN_IDEMPOTENCY_MISMATCH' }
@@ -184,7 +184,7 @@ t.test('one key and another body is a mismatch, at once and later', async (t) =>
   t.equal(project.replayed, false, 'keys belong to their project')
 })
 
-t.test('a session that ended is told to who asks again with its key', async (t) => {
+void t.test('a session that ended is told to who asks again with its key', async (t) => {
   const { api, sessions } = await startBed(t, 2)
   const context = { idempotencyKey: 'k' }
   const { session } = await api.open({}, context)
@@ -192,7 +192,7 @@ t.test('a session that ended is told to who asks again with its key', async (t) 
   t.match(await api.open({}, context), { replayed: true, session: { id: session.id, status: 'ENDING' } })
 })
 
-t.test('a PENDING row of a replica that died is delivered by who asks again', async (t) => {
+void t.test('a PENDING row of a replica that died is delivered by who asks again', async (t) => {
   const { replica, agents, claims } = await startBed(t, 2)
   const hanging = Promise.withResolvers<DeliveryOutcome>()
   const dead = await replica({ delivery: { assign: () => hanging.promise, end: () => hanging.promise } })
@@ -211,7 +211,7 @@ t.test('a PENDING row of a replica that died is delivered by who asks again', as
   t.match(await lost, { replayed: false, session: { status: 'ACTIVE' } }, 'the first one was only slow')
 })
 
-t.test('a pod that dies under a PENDING session is not answered as a session', async (t) => {
+void t.test('a pod that dies under a PENDING session is not answered as a session', async (t) => {
   const bed = await startBed(t, 3)
   const delivery: AgentDelivery = {
     async assign(pod) {
@@ -224,7 +224,7 @@ t.test('a pod that dies under a PENDING session is not answered as a session', a
   await t.rejects(api.open(), { code: 'GRN_DELIVERY_FAILED' })
 })
 
-t.test('a session ended while it was opened is over', async (t) => {
+void t.test('a session ended while it was opened is over', async (t) => {
   const bed = await startBed(t, 3)
   const delivery: AgentDelivery = {
     async assign({ uid }, { sessionId, epoch }) {
@@ -239,7 +239,7 @@ t.test('a session ended while it was opened is over', async (t) => {
 
 // --- an empty pool ---------------------------------------------------------------------------------------------------
 
-t.test('an empty pool fails at once when asked to', async (t) => {
+void t.test('an empty pool fails at once when asked to', async (t) => {
   const { api, sessions } = await startBed(t, 0)
   const begun = performance.now()
   await t.rejects(api.open(), { code: 'GRN_POOL_EMPTY', status: 503 })
@@ -247,7 +247,7 @@ t.test('an empty pool fails at once when asked to', async (t) => {
   t.same(await sessions.list({ limit: 1 }), [])
 })
 
-t.test('waiters are served first come, first served, when slots appear', async (t) => {
+void t.test('waiters are served first come, first served, when slots appear', async (t) => {
   const { api, agents, index } = await startBed(t, 3)
   await index.rebuild(agentType, [])
   const order: string[] = []
@@ -270,7 +270,7 @@ t.test('waiters are served first come, first served, when slots appear', async (
   t.equal(api.waiters.waiting(agentType), 0)
 })
 
-t.test('waiting ends at its deadline', async (t) => {
+void t.test('waiting ends at its deadline', async (t) => {
   const { api } = await startBed(t, 0)
   const begun = performance.now()
   await t.rejects(api.open({ onEmpty: 'wait', waitMs: 300 }), { code: 'GRN_POOL_EMPTY' })
@@ -278,7 +278,7 @@ t.test('waiting ends at its deadline', async (t) => {
   t.ok(ms >= 290 && ms < 1_000, `${Math.round(ms)} ms`)
 })
 
-t.test('who goes away stops waiting and takes nothing', async (t) => {
+void t.test('who goes away stops waiting and takes nothing', async (t) => {
   const { api, agents, index, claims } = await startBed(t, 1)
   await index.rebuild(agentType, [])
   const gone = new AbortController()
@@ -292,7 +292,7 @@ t.test('who goes away stops waiting and takes nothing', async (t) => {
   t.equal(api.waiters.waiting(agentType), 0)
 })
 
-t.test('a client that hangs up and asks again with its key is not told that it hung up', async (t) => {
+void t.test('a client that hangs up and asks again with its key is not told that it hung up', async (t) => {
   const { api, agents, index } = await startBed(t, 1)
   await index.rebuild(agentType, [])
   const gone = new AbortController()
@@ -308,7 +308,7 @@ t.test('a client that hangs up and asks again with its key is not told that it h
 
 // --- faults ----------------------------------------------------------------------------------------------------------
 
-t.test('PostgreSQL down: refused in under 2 s, and the slot is free again', async (t) => {
+void t.test('PostgreSQL down: refused in under 2 s, and the slot is free again', async (t) => {
   const { api, index } = await startBed(t, 2)
   await api.open()
   await database.server.stop()
@@ -325,7 +325,7 @@ t.test('PostgreSQL down: refused in under 2 s, and the slot is free again', asyn
   )
 })
 
-t.test('secrets are in the pod and nowhere else', async (t) => {
+void t.test('secrets are in the pod and nowhere else', async (t) => {
   const secret = 'sk-no-store-may-hold-me'
   const { logger, lines } = keptLog('trace')
   const { api, moods, postgres, redis, agents } = await startBed(t, 4, { logger })
@@ -353,7 +353,7 @@ t.test('secrets are in the pod and nowhere else', async (t) => {
   t.match(lines.join(), /pod did not take the session/)
 })
 
-t.test('a row that a lost reply left is followed, not doubled', async (t) => {
+void t.test('a row that a lost reply left is followed, not doubled', async (t) => {
   const { api, sessions, claims } = await startBed(t, 2)
   const context = { idempotencyKey: 'k' }
   const first = await api.open({}, context)
@@ -369,7 +369,7 @@ t.test('a row that a lost reply left is followed, not doubled', async (t) => {
   assert.equal((await claims()).length, 1)
 })
 
-t.test('a pod whose Ready has not reached this replica yet is waited for, not thrown out', async (t) => {
+void t.test('a pod whose Ready has not reached this replica yet is waited for, not thrown out', async (t) => {
   const { api, agents, index } = await startBed(t, 1)
   agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1', readySince: undefined }))
   const open = api.open()

@@ -6,7 +6,7 @@ const never = new AbortController().signal
 /** Far below the 100 ms after which a waiter looks by itself. */
 const atOnceMs = 50
 
-t.test('the first to come is the head; leaving makes the next one so and wakes it', async (t) => {
+void t.test('the first to come is the head; leaving makes the next one so and wakes it', async (t) => {
   const waiters = createPoolWaiters()
   const [a, b, c] = [waiters.join('x'), waiters.join('x'), waiters.join('x')]
   t.same(
@@ -28,7 +28,7 @@ t.test('the first to come is the head; leaving makes the next one so and wakes i
   t.equal(waiters.waiting('x'), 0)
 })
 
-t.test('a wake-up reaches the head of its pool only', async (t) => {
+void t.test('a wake-up reaches the head of its pool only', async (t) => {
   const waiters = createPoolWaiters()
   const [a, b, other] = [waiters.join('x'), waiters.join('x'), waiters.join('y')]
   const woken: string[] = []
@@ -44,7 +44,7 @@ t.test('a wake-up reaches the head of its pool only', async (t) => {
   await Promise.all(waits)
 })
 
-t.test('who waits looks again by itself, at the latest at its own end', async (t) => {
+void t.test('who waits looks again by itself, at the latest at its own end', async (t) => {
   const waiters = createPoolWaiters()
   const ticket = waiters.join('x')
   t.ok(await settledWithin(ticket.next(never, 60_000), 1_000), 'a lost wake-up costs 100 ms')
@@ -52,7 +52,7 @@ t.test('who waits looks again by itself, at the latest at its own end', async (t
   t.ok(await settledWithin(ticket.next(never, -5), atOnceMs))
 })
 
-t.test('an abort ends the wait, also one that came before', async (t) => {
+void t.test('an abort ends the wait, also one that came before', async (t) => {
   const waiters = createPoolWaiters()
   const ticket = waiters.join('x')
   const gone = new AbortController()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createRetirementCap } from '../../src/sessions/retirement-cap.ts'
 
-t.test('two, or 5 % of the pool, in ten seconds', async (t) => {
+void t.test('two, or 5 % of the pool, in ten seconds', async (t) => {
   for (const [poolSize, allowed] of [
     [0, 2],
     [20, 2],
@@ -24,7 +24,7 @@ t.test('two, or 5 % of the pool, in ten seconds', async (t) => {
   }
 })
 
-t.test('the window slides', async (t) => {
+void t.test('the window slides', async (t) => {
   let time = 0
   const cap = createRetirementCap(() => time)
   cap.note('x')

@@ -5,14 +5,14 @@ import { canonicalJson, createSessionIdentity } from '../../src/sessions/session
 const identify = createSessionIdentity('a secret of at least thirty-two bytes')
 const request = { projectId: 'p', metadata: { a: 1, b: [1, { c: 2, d: 3 }] }, secrets: { KEY: 's' } }
 
-t.test('without a key each session is a new one, in order of time', async (t) => {
+void t.test('without a key each session is a new one, in order of time', async (t) => {
   const [a, b] = [identify(request, undefined), identify(request, undefined)]
   t.not(a.id, b.id)
   t.equal(a.fingerprint, undefined)
   t.match(a.id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
-t.test('a key names one session of its project, whatever the order of the body', async (t) => {
+void t.test('a key names one session of its project, whatever the order of the body', async (t) => {
   const a = identify(request, 'k')
   const turned = { secrets: { KEY: 's' }, metadata: { b: [1, { d: 3, c: 2 }], a: 1 }, projectId: 'p' }
   t.same(identify(turned, 'k'), a)
@@ -22,7 +22,7 @@ t.test('a key names one session of its project, whatever the order of the body',
   t.not(createSessionIdentity('another secret of thirty-two bytes')(request, 'k').id, a.id)
 })
 
-t.test('another body has another fingerprint and the same id', async (t) => {
+void t.test('another body has another fingerprint and the same id', async (t) => {
   const a = identify(request, 'k')
   for (const changed of [
     { ...request, metadata: { a: 2 } },
@@ -36,7 +36,7 @@ t.test('another body has another fingerprint and the same id', async (t) => {
   t.notMatch(a.fingerprint, 's3cret')
 })
 
-t.test('every key gives a UUID; equal JSON gives equal text', async (t) => {
+void t.test('every key gives a UUID; equal JSON gives equal text', async () => {
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
   fc.assert(fc.property(fc.string(), (key) => uuid.test(identify({}, key).id)))
   fc.assert(

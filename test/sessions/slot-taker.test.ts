@@ -41,13 +41,13 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
 
 const reserved = (podUid: string): Reservation => ({ kind: 'reserved', podUid })
 
-t.test('the reserved pod is taken with the number of its attempt', async (t) => {
+void t.test('the reserved pod is taken with the number of its attempt', async (t) => {
   const { pods, take } = startTaker([reserved('a')])
   pods.set(newPod({ uid: 'a' }))
   t.match(await take([], 4), { pod: { uid: 'a' }, attempt: 5, waited: false, waitedMs: 0 })
 })
 
-t.test('pods that are dying, dead, or used up by this open are dropped from the index', async (t) => {
+void t.test('pods that are dying, dead, or used up by this open are dropped from the index', async (t) => {
   const { pods, take, calls } = startTaker([
     reserved('dying'),
     reserved('dead'),
@@ -64,42 +64,45 @@ t.test('pods that are dying, dead, or used up by this open are dropped from the 
   )
 })
 
-t.test('a replica that does not see gives slots back instead of emptying the index', async (t) => {
+void t.test('a replica that does not see gives slots back instead of emptying the index', async (t) => {
   const { pods, take, calls } = startTaker((attempt) => reserved(`unseen-${attempt}`))
   pods.setSynced(false)
   await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
   t.same(calls, ['reserve 1', 'give back'])
 })
 
-t.test('eight unusable slots in a row are enough', async (t) => {
+void t.test('eight unusable slots in a row are enough', async (t) => {
   const { pods, take, calls } = startTaker((attempt) => reserved(`dying-${attempt}`))
   for (let n = 1; n < 20; n += 1) pods.set(newPod({ uid: `dying-${n}`, deletingSince: 1 }))
   await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
   t.equal(calls.filter((call) => call.startsWith('drop')).length, 8)
 })
 
-t.test('a later attempt elsewhere makes this one go on from there', async (t) => {
+void t.test('a later attempt elsewhere makes this one go on from there', async (t) => {
   const { pods, take } = startTaker((attempt) => (attempt < 3 ? { kind: 'stale' } : reserved('a')))
   pods.set(newPod({ uid: 'a' }))
   t.match(await take(), { attempt: 3 })
 })
 
-t.test('without an index the informer gives candidates, none twice while in flight or spent', async (t) => {
-  const { pods, take, candidates } = startTaker(() => ({ kind: 'unknown' }))
-  for (const uid of ['a', 'b', 'c']) pods.set(newPod({ uid }))
-  pods.set(newPod({ uid: 'claimed', stateLabel: 'claimed' }))
-  pods.set(newPod({ uid: 'warming', readySince: undefined }))
-  const uids = [(await take()).pod.uid, (await take()).pod.uid, (await take()).pod.uid]
-  t.same([...uids].sort(), ['a', 'b', 'c'])
-  await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
-  const [first = '', second = ''] = uids
-  candidates.release(first, true)
-  candidates.release(second, false)
-  await t.rejects(take([second]), { code: 'GRN_POOL_EMPTY' }, 'tried by this open')
-  t.equal((await take()).pod.uid, second, 'the spent one is none any more')
-})
+void t.test(
+  'without an index the informer gives candidates, none twice while in flight or spent',
+  async (t) => {
+    const { pods, take, candidates } = startTaker(() => ({ kind: 'unknown' }))
+    for (const uid of ['a', 'b', 'c']) pods.set(newPod({ uid }))
+    pods.set(newPod({ uid: 'claimed', stateLabel: 'claimed' }))
+    pods.set(newPod({ uid: 'warming', readySince: undefined }))
+    const uids = [(await take()).pod.uid, (await take()).pod.uid, (await take()).pod.uid]
+    t.same([...uids].sort(), ['a', 'b', 'c'])
+    await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
+    const [first = '', second = ''] = uids
+    candidates.release(first, true)
+    candidates.release(second, false)
+    await t.rejects(take([second]), { code: 'GRN_POOL_EMPTY' }, 'tried by this open')
+    t.equal((await take()).pod.uid, second, 'the spent one is none any more')
+  },
+)
 
-t.test('replicas prefer different candidates', async (t) => {
+void t.test('replicas prefer different candidates', async (t) => {
   const pods = createPodMap()
   for (let n = 0; n < 200; n += 1) pods.set(newPod({ uid: `pod-${n}` }))
   const firsts = ['api-1', 'api-2', 'api-3'].map((name) => {
@@ -109,7 +112,7 @@ t.test('replicas prefer different candidates', async (t) => {
   t.ok(new Set(firsts.flat()).size >= 25, 'ten each, hardly any in common')
 })
 
-t.test('waiting ends with the caller, without one more try', async (t) => {
+void t.test('waiting ends with the caller, without one more try', async (t) => {
   const { take, calls, waiters } = startTaker([])
   const gone = new AbortController()
   const taken = take([], 0, { onEmpty: 'wait', signal: gone.signal, waitUntil: performance.now() + 60_000 })

@@ -25,7 +25,7 @@ async function fresh(t: Test) {
   }
 }
 
-t.test('retiring is a claim: what a session holds is left alone', async (t) => {
+void t.test('retiring is a claim: what a session holds is left alone', async (t) => {
   const { ledger, store, open } = await fresh(t)
   const session = await open({ pod: podNamed('held') })
   t.same([...(await ledger.retire(['b', 'held', 'a', 'b'], 'surplus'))].sort(), ['a', 'b'])
@@ -46,7 +46,7 @@ t.test('retiring is a claim: what a session holds is left alone', async (t) => {
   t.match((await ledger.claimsOf(['held'])).get('held'), { sessionStatus: 'ENDING' })
 })
 
-t.test('retiring and opening the same pods at once: each pod goes to one of them', async (t) => {
+void t.test('retiring and opening the same pods at once: each pod goes to one of them', async (t) => {
   const { ledger, store } = await fresh(t)
   const uids = Array.from({ length: 20 }, (_, n) => `pod-${n}`)
   const [retired, again, ...opens] = await Promise.all([
@@ -59,7 +59,7 @@ t.test('retiring and opening the same pods at once: each pod goes to one of them
   t.same([...retired, ...held].sort(), [...uids].sort())
 })
 
-t.test('a session that went on to another pod has ended for the first one', async (t) => {
+void t.test('a session that went on to another pod has ended for the first one', async (t) => {
   const { ledger, store, open, expire } = await fresh(t)
   const { id } = await open({ pod: podNamed('first') })
   await expire(id, 'lease_expires_at')
@@ -75,7 +75,7 @@ t.test('a session that went on to another pod has ended for the first one', asyn
   t.equal(claims.get('second')?.sessionStatus, 'PENDING')
 })
 
-t.test('leases lapse with their reason, oldest first, as many as asked', async (t) => {
+void t.test('leases lapse with their reason, oldest first, as many as asked', async (t) => {
   const { ledger, store, open, expire } = await fresh(t)
   const [pending, late, long, live] = [await open(), await open(), await open(), await open()]
   for (const { id } of [late, long, live]) await store.activate(id, 1)
@@ -103,7 +103,7 @@ t.test('leases lapse with their reason, oldest first, as many as asked', async (
   t.same(await ledger.lapse(10), [])
 })
 
-t.test('two reapers at once end each session once', async (t) => {
+void t.test('two reapers at once end each session once', async (t) => {
   const { ledger, open, expire } = await fresh(t)
   for (let n = 0; n < 20; n += 1) await expire((await open()).id, 'lease_expires_at')
   const lapsed = (await Promise.all([ledger.lapse(100), ledger.lapse(100), ledger.lapse(100)])).flat()
@@ -111,7 +111,7 @@ t.test('two reapers at once end each session once', async (t) => {
   t.equal(new Set(lapsed.map((session) => session.id)).size, 20)
 })
 
-t.test('dead pods end their sessions; one that was never ACTIVE has failed', async (t) => {
+void t.test('dead pods end their sessions; one that was never ACTIVE has failed', async (t) => {
   const { ledger, store, open } = await fresh(t)
   const [active, pending, over, other] = [await open(), await open(), await open(), await open()]
   await store.activate(active.id, 1)
@@ -137,7 +137,7 @@ t.test('dead pods end their sessions; one that was never ACTIVE has failed', asy
   t.same(await ledger.endOnPods([]), [])
 })
 
-t.test('ending sessions are found oldest first and finished once', async (t) => {
+void t.test('ending sessions are found oldest first and finished once', async (t) => {
   const { ledger, store, open } = await fresh(t)
   const [first, second, live] = [await open(), await open(), await open()]
   await store.beginEnding(second.id, endReason.caller)

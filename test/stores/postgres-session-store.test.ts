@@ -34,7 +34,7 @@ async function opened(
   return (outcome as { session: Session }).session
 }
 
-t.test('an open claims its pod and writes the session', async (t) => {
+void t.test('an open claims its pod and writes the session', async (t) => {
   const { store, claims } = await freshStore(t)
   const record = newRecord({ fingerprint: 'f' })
   const outcome = await store.commitOpen(record)
@@ -60,13 +60,13 @@ t.test('an open claims its pod and writes the session', async (t) => {
   t.equal(await store.get(newId()), undefined)
 })
 
-t.test('what a caller left out comes back as undefined', async (t) => {
+void t.test('what a caller left out comes back as undefined', async (t) => {
   const { store } = await freshStore(t)
   const nothing = { projectId: undefined, participant: undefined, metadata: undefined }
   t.match(await opened(store, nothing), nothing)
 })
 
-t.test('a taken pod and an existing session are told apart', async (t) => {
+void t.test('a taken pod and an existing session are told apart', async (t) => {
   const { store, claims, sessionCount, ledger } = await freshStore(t)
   const first = await opened(store)
   t.same(await store.commitOpen(newRecord({ pod: podNamed(first.podUid) })), { kind: 'pod-taken' })
@@ -79,7 +79,7 @@ t.test('a taken pod and an existing session are told apart', async (t) => {
   t.equal(await sessionCount(), 1)
 })
 
-t.test('a refused claim keeps its connection', async (t) => {
+void t.test('a refused claim keeps its connection', async (t) => {
   const { store, postgres } = await freshStore(t, { max: 1 })
   const first = await opened(store)
   const backend = async () => (await postgres.durable.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
@@ -88,7 +88,7 @@ t.test('a refused claim keeps its connection', async (t) => {
   t.equal(await backend(), before)
 })
 
-t.test('50 sessions that want 10 pods at once: each pod goes to one', async (t) => {
+void t.test('50 sessions that want 10 pods at once: each pod goes to one', async (t) => {
   const { store, claims, sessionCount } = await freshStore(t)
   const outcomes = await Promise.all(
     Array.from({ length: 50 }, (_, n) => store.commitOpen(newRecord({ pod: podNamed(`pod-${n % 10}`) }))),
@@ -103,7 +103,7 @@ t.test('50 sessions that want 10 pods at once: each pod goes to one', async (t) 
   t.equal(await sessionCount(), 10)
 })
 
-t.test('one session that 20 replicas open at once takes one pod', async (t) => {
+void t.test('one session that 20 replicas open at once takes one pod', async (t) => {
   const { store, claims } = await freshStore(t)
   const id = newId()
   const outcomes = await Promise.all(
@@ -114,7 +114,7 @@ t.test('one session that 20 replicas open at once takes one pod', async (t) => {
   t.equal((await claims()).length, 1)
 })
 
-t.test('the next attempt retires the pod that failed, in the same transaction', async (t) => {
+void t.test('the next attempt retires the pod that failed, in the same transaction', async (t) => {
   const { store, claims } = await freshStore(t)
   const pending = await opened(store, { pod: podNamed('bad') })
   const other = await opened(store, { pod: podNamed('taken') })
@@ -137,7 +137,7 @@ t.test('the next attempt retires the pod that failed, in the same transaction', 
   t.equal((await claims()).length, 3, 'the late one claimed nothing')
 })
 
-t.test('activation happens once, in its epoch, and starts the lease', async (t) => {
+void t.test('activation happens once, in its epoch, and starts the lease', async (t) => {
   const { store } = await freshStore(t)
   const pending = await opened(store, { leaseMs: 60_000, maxSessionMs: 30_000 })
   t.equal(await store.activate(pending.id, 2), undefined)
@@ -152,7 +152,7 @@ t.test('activation happens once, in its epoch, and starts the lease', async (t) 
   t.equal(await store.activate(pending.id, 1), undefined)
 })
 
-t.test('a failed open ends, its pod is retired, and the record may start again', async (t) => {
+void t.test('a failed open ends, its pod is retired, and the record may start again', async (t) => {
   const { store, claims } = await freshStore(t)
   const pending = await opened(store, { pod: podNamed('bad'), fingerprint: 'f' })
   t.equal(await store.failOpen({ ...pending, epoch: 2 }, endReason.deliveryFailed, 'x'), undefined)
@@ -179,7 +179,7 @@ t.test('a failed open ends, its pod is retired, and the record may start again',
   t.equal((await claims()).length, 2)
 })
 
-t.test('only what failed is opened again', async (t) => {
+void t.test('only what failed is opened again', async (t) => {
   const { store, ledger } = await freshStore(t)
   const session = await opened(store)
   await store.beginEnding(session.id, endReason.caller)
@@ -190,7 +190,7 @@ t.test('only what failed is opened again', async (t) => {
   t.match(await store.get(session.id), { status: 'ENDED', endReason: 'ended:caller', epoch: 1 })
 })
 
-t.test('renewing extends the lease of a live session in its epoch', async (t) => {
+void t.test('renewing extends the lease of a live session in its epoch', async (t) => {
   const { store, postgres } = await freshStore(t)
   const session = await opened(store, { maxSessionMs: 90_000 })
   await store.activate(session.id, 1)
@@ -221,7 +221,7 @@ t.test('renewing extends the lease of a live session in its epoch', async (t) =>
   t.match(await store.renew(session.id, 1), { kind: 'over', session: { status: 'ENDING' } })
 })
 
-t.test('ending begins once; asked again it is done', async (t) => {
+void t.test('ending begins once; asked again it is done', async (t) => {
   const { store, ledger } = await freshStore(t)
   const session = await opened(store)
   t.match(await store.beginEnding(session.id, endReason.caller, 2), { kind: 'stale-epoch' })
@@ -241,7 +241,7 @@ t.test('ending begins once; asked again it is done', async (t) => {
   t.same(await store.beginEnding(newId(), endReason.caller), { kind: 'not-found' })
 })
 
-t.test('history counts the newest thousand of a type', async (t) => {
+void t.test('history counts the newest thousand of a type', async (t) => {
   const { store } = await freshStore(t)
   for (const warm of [true, true, false]) await opened(store, { warm })
   await opened(store, { agentType: 'other', warm: false })
@@ -249,7 +249,7 @@ t.test('history counts the newest thousand of a type', async (t) => {
   t.same(await store.poolHistory('nothing'), { opened: 0, warm: 0 })
 })
 
-t.test('lists filter', async (t) => {
+void t.test('lists filter', async (t) => {
   const { store } = await freshStore(t)
   const a = await opened(store, { projectId: 'p1' })
   const b = await opened(store, { projectId: 'p2', agentType: 'other' })
@@ -263,7 +263,7 @@ t.test('lists filter', async (t) => {
   t.same(await ids({ limit: 1, status: 'PENDING', projectId: 'p2' }), [])
 })
 
-t.test('pages skip and repeat nothing, to the microsecond and among equals', async (t) => {
+void t.test('pages skip and repeat nothing, to the microsecond and among equals', async (t) => {
   const { store, postgres } = await freshStore(t)
   // 400 rows over 40 µs, so that ties and neighbours of one microsecond are the rule.
   await postgres.durable.query(`
@@ -309,7 +309,7 @@ const operations = [
   'pod-died',
 ] as const
 
-t.test('whatever is called in whatever order, a session only moves as its table says', async (t) => {
+void t.test('whatever is called in whatever order, a session only moves as its table says', async (t) => {
   const { store, ledger, postgres } = await freshStore(t)
   let pods = 0
   const freshPod = () => podNamed(`random-${(pods += 1)}`)

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CoreV1Api } from '@kubernetes/client-node'
 import { parseAllDocuments } from 'yaml'
 import { assignKeyManifests } from '../../src/cli/assign-key.ts'
@@ -12,6 +11,7 @@ import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { freePort, isFree } from './free-port.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
+import { root } from './repository.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
 import { type Program, startProgram } from './start-program.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -53,7 +53,6 @@ export interface BedOptions {
 }
 
 export const namespace = 'ai-agents'
-export const root = fileURLToPath(new URL('../..', import.meta.url))
 const image = 'greenroom:0.1.0'
 /** Identities as the manifests bind them. */
 const serverUser = 'system:serviceaccount:ai-agents:session-management-sa'

@@ -1,0 +1,337 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TokenVerifier } from 'livekit-server-sdk'
+import t from 'tap'
+import { startBed } from '../support/bed.ts'
+import { type AnswerBody, createBedClient } from '../support/bed-client.ts'
+import { echoTo } from '../support/echo-conversation.ts'
+import { poolsDocument } from '../support/pools-document.ts'
+import { until } from '../support/until.ts'
+
+/** The whole way of one claim, as a frontend, a security engineer and ops see it: every part is real. */
+
+const liveKit = {
+  url: 'ws://livekit.example:7880',
+  apiKey: 'devkey',
+  apiSecret: 'a-secret-of-at-least-32-characters!',
+}
+const min = 4
+const bed = await startBed({
+  // A lease short enough to lapse while a test watches.
+  pools: poolsDocument({
+    min,
+    max: 20,
+    more: 'lease: { defaultSeconds: 60, minSeconds: 1, maxSeconds: 3600 }',
+  }),
+  openAiKey: 'sk-of-the-test',
+  apiEnv: {
+    LIVEKIT_URL: liveKit.url,
+    LIVEKIT_API_KEY: liveKit.apiKey,
+    LIVEKIT_API_SECRET: liveKit.apiSecret,
+  },
+})
+const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
+t.teardown(async () => {
+  client.close()
+  await bed.stop()
+})
+const agentType = 'echo-agent'
+await untilIdle(min)
+
+async function untilIdle(count: number): Promise<void> {
+  await until(
+    `${count} idle pods`,
+    async () => {
+      const { body } = await client.pool(agentType)
+      return body.ready === count && body.warming === 0 && body.draining === 0
+    },
+    60_000,
+  )
+}
+
+async function open(body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> {
+  const answer = await client.open({ agentType, ...body }, headers)
+  if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
+  return answer.body
+}
+
+async function untilEnded(id: string): Promise<AnswerBody> {
+  return until('the end', async () => {
+    const { body } = await client.read(id)
+    return body.status === ('ENDED' as never) && body
+  })
+}
+
+async function kubectl(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await bed.plane.kubectl([...args, '-n', bed.namespace])
+  if (code !== 0) throw new Error(stderr)
+  return stdout
+}
+
+async function setPools(text: string): Promise<void> {
+  await kubectl(
+    'patch',
+    'configmap',
+    'agent-pools',
+    '--type=merge',
+    '-p',
+    JSON.stringify({ data: { 'pools.yaml': text } }),
+  )
+}
+
+void t.test(
+  'a session is served by the very pod it names, with its metadata, its secrets and its room',
+  async (t) => {
+    const answer = await client.open({
+      agentType,
+      projectId: 'p-1',
+      roomName: 'lobby',
+      participant: { identity: 'ada', name: 'Ada' },
+      metadata: { topic: 'tea' },
+      secrets: { token: 'only-in-this-request' },
+    })
+    t.equal(answer.status, 201)
+    t.equal(answer.headers.location, `/v1/sessions/${answer.body.id}`)
+    t.match(answer.headers['server-timing'], /reserve;dur=.*commit;dur=.*deliver;dur=.*activate;dur=/)
+    const session = answer.body
+    t.match(session, {
+      status: 'ACTIVE',
+      agentType,
+      projectId: 'p-1',
+      roomName: 'lobby',
+      epoch: 1,
+      metadata: { topic: 'tea' },
+    })
+    t.equal(session.lease.renewAfterMs, 20_000)
+
+    const echo = await echoTo(session, { say: 'hello' })
+    t.match(echo, {
+      sessionId: session.id,
+      podUid: session.pod.uid,
+      epoch: 1,
+      metadata: { topic: 'tea' },
+      counters: { messages: 1 },
+      envSecret: true,
+      echo: { say: 'hello' },
+    })
+    t.equal(echo.secretDigests.token, createHash('sha256').update('only-in-this-request').digest('hex'))
+
+    const access = session.livekit
+    t.ok(access?.room.includes(session.id), 'the room contains the session id')
+    const claims = await new TokenVerifier(liveKit.apiKey, liveKit.apiSecret).verify(access?.token ?? '')
+    t.match(claims, { sub: 'ada', video: { roomJoin: true, room: access?.room ?? '' } })
+    t.notOk(claims.video?.roomAdmin, 'no more rights than joining takes')
+
+    const pod = await until('the labels', async () => {
+      const found = JSON.parse(await kubectl('get', 'pod', session.pod.name, '-o', 'json'))
+      return found.metadata.labels.session === session.id && found
+    })
+    t.match(pod.metadata.labels, {
+      'greenroom.dev/state': 'claimed',
+      'greenroom.dev/pool': agentType,
+      app: 'conversational-ai-agent',
+    })
+    t.equal(pod.metadata.uid, session.pod.uid)
+
+    const fresh = await client.call({ method: 'POST', path: `/v1/sessions/${session.id}/token` })
+    t.equal(fresh.body.livekit?.room, access?.room)
+    t.equal((await client.read(session.id)).body.livekit, undefined, 'a token only where it was asked for')
+
+    const ended = await client.end(session.id, '?wait=true')
+    t.match(ended, { status: 200, body: { status: 'ENDED', endReason: 'ended:caller' } })
+    await t.rejects(
+      kubectl('get', 'pod', session.pod.name),
+      /NotFound/,
+      'the pod served one session and is gone',
+    )
+    await untilIdle(min)
+  },
+)
+
+void t.test('pool pods are hardened by the webhook, carry no token and no value of a secret', async (t) => {
+  const { items } = JSON.parse(await kubectl('get', 'pods', '-o', 'json'))
+  t.equal(items.length, min)
+  for (const { metadata, spec } of items) {
+    t.match(spec.securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 1000,
+      fsGroup: 1000,
+      seccompProfile: { type: 'RuntimeDefault' },
+    })
+    t.match(spec, {
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 30,
+      restartPolicy: 'Never',
+    })
+    const [agent] = spec.containers
+    t.match(agent.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+    t.match(agent.resources, {
+      requests: { cpu: '50m', memory: '128Mi' },
+      limits: { cpu: '250m', memory: '512Mi' },
+    })
+    t.match(spec.volumes, [{ emptyDir: {} }])
+    t.equal(spec.volumes.length, 1, 'no token volume')
+    t.ok(metadata.annotations['greenroom.dev/assign-key-ids'])
+    t.match(
+      agent.env.find(({ name }: { name: string }) => name === 'OPENAI_API_KEY'),
+      { valueFrom: { secretKeyRef: { name: 'agent-secrets', key: 'OPENAI_API_KEY', optional: true } } },
+    )
+  }
+  t.notMatch(JSON.stringify(items), 'sk-of-the-test')
+})
+
+void t.test('an Idempotency-Key names one session: same body 200, other body 422', async (t) => {
+  const headers = { 'idempotency-key': 'key-1' }
+  const first = await open({ metadata: { n: 1 } }, headers)
+  const again = await client.open({ agentType, metadata: { n: 1 } }, headers)
+  t.match(again, { status: 200, body: { id: first.id, pod: first.pod } })
+  t.equal(typeof again.body.livekit?.token, 'string', 'a fresh token')
+  const other = await client.open({ agentType, metadata: { n: 2 } }, headers)
+  t.match(other, { status: 422, body: { code: 'GRN_IDEMPOTENCY_MISMATCH' } })
+  const [left, right] = await Promise.all([
+    client.open({ agentType }, { 'idempotency-key': 'key-2' }),
+    client.open({ agentType }, { 'idempotency-key': 'key-2' }),
+  ])
+  t.equal(left.body.pod.uid, right.body.pod.uid, 'two at once get one pod')
+  await Promise.all([first.id, left.body.id].map((id) => client.end(id, '?wait=true')))
+})
+
+void t.test('a lease is kept by renewing and lapses without', async (t) => {
+  const session = await open({ leaseSeconds: 2 })
+  const renewed = await client.renew(session.id, session.epoch)
+  t.equal(renewed.status, 200)
+  t.match(await client.renew(session.id, session.epoch + 1), {
+    status: 409,
+    body: { code: 'GRN_STALE_EPOCH' },
+  })
+  // The agent renews too: only one that is stuck lets its lease lapse.
+  const lapsing = await open({ leaseSeconds: 1 })
+  const pid = await pidOf(lapsing)
+  process.kill(pid, 'SIGSTOP')
+  const lapsed = await until('the lapse', async () => {
+    const { body } = await client.read(lapsing.id)
+    return body.endReason !== undefined && body
+  })
+  t.match(lapsed, { status: 'ENDING', endReason: 'lapsed:lease' })
+  // Stuck as it is, it would use up its whole grace period.
+  process.kill(pid, 'SIGCONT')
+  await untilEnded(lapsing.id)
+  t.match(await client.renew(lapsing.id, lapsing.epoch), { status: 409, body: { code: 'GRN_SESSION_OVER' } })
+  t.equal((await client.read(session.id)).body.status, 'ACTIVE', 'the agent of the other one kept its lease')
+  await client.end(session.id, '?wait=true')
+})
+
+/** The agent's process, found by the pod UID in its environment. */
+async function pidOf({ pod }: AnswerBody): Promise<number> {
+  for (const entry of await readdir('/proc')) {
+    const environment = await readFile(join('/proc', entry, 'environ'), 'utf8').catch(() => '')
+    if (environment.split('\0').includes(`GREENROOM_POD_UID=${pod.uid}`)) return Number(entry)
+  }
+  throw new Error(`no process of ${pod.name}`)
+}
+
+void t.test('a session ends with its pod: killed, deleted by hand, or finished', async (t) => {
+  const killed = await open()
+  process.kill(await pidOf(killed), 'SIGKILL')
+  t.match(await untilEnded(killed.id), { endReason: 'pod:died' })
+  const deleted = await open()
+  await kubectl('delete', 'pod', deleted.pod.name, '--wait=false')
+  t.match(await untilEnded(deleted.id), { endReason: 'pod:deleted' })
+  await untilIdle(min)
+})
+
+void t.test('a dead idle pod is replaced and never handed out', async (t) => {
+  const [name = ''] = (await kubectl('get', 'pods', '-o', 'name')).trim().split('\n')
+  await kubectl('delete', name, '--wait=false')
+  await until('the replica to see it', async () => (await client.pool(agentType)).body.draining === 1)
+  const sessions = await Promise.all(Array.from({ length: min - 1 }, () => open()))
+  t.notOk(sessions.some(({ pod }) => `pod/${pod.name}` === name))
+  t.equal(new Set(sessions.map(({ pod }) => pod.uid)).size, min - 1)
+  await Promise.all(sessions.map(({ id }) => client.end(id, '?wait=true')))
+  await untilIdle(min)
+})
+
+void t.test('an empty pool answers as the request asks: fail at once, or wait for the refill', async (t) => {
+  const sessions = await Promise.all(Array.from({ length: min }, () => open()))
+  const refused = await client.open({ agentType, onEmpty: 'fail' })
+  t.match(refused, { status: 503, body: { code: 'GRN_POOL_EMPTY' } })
+  t.match(refused.headers['retry-after'], /^\d+$/)
+  const waited = await client.open({ agentType, onEmpty: 'wait', waitMs: 20_000 })
+  t.equal(waited.status, 201)
+  await Promise.all([...sessions, waited.body].map(({ id }) => client.end(id, '?wait=true')))
+  await untilIdle(min)
+})
+
+void t.test('agent-pools takes effect within 2 s; a wrong one changes nothing and says why', async (t) => {
+  const before = (await client.pool(agentType)).body.configuration.applied
+  await setPools(poolsDocument({ min: 2, max: 20 }))
+  await until('the new minimum', async () => (await client.pool(agentType)).body.desired.min === 2, 2_000)
+  await untilIdle(2)
+  await setPools(poolsDocument({ min: 9, max: 3, more: 'colour: blue' }))
+  const { body } = await until('the refusal', async () => {
+    const answer = await client.pool(agentType)
+    return answer.body.configuration.problems !== undefined && answer
+  })
+  t.match(body.configuration.problems?.join('\n'), /\/pools\/echo-agent\/colour: is not a known key/)
+  t.equal(body.desired.min, 2, 'what was in force stays')
+  t.not(body.configuration.applied, before)
+  const events = await until('the Event', async () => {
+    const found = await kubectl('get', 'events.events.k8s.io', '-o', 'json')
+    return found.includes('DocumentRejected') && found
+  })
+  t.match(events, 'colour')
+  await setPools(poolsDocument({ min, max: 20 }))
+  await untilIdle(min)
+  t.equal((await client.pool(agentType)).body.configuration.problems, undefined)
+})
+
+void t.test('sessions are listed, newest first, page by page', async (t) => {
+  const first = await client.call({ method: 'GET', path: '/v1/sessions?limit=2' })
+  t.equal(first.body.sessions.length, 2)
+  const next = await client.call({
+    method: 'GET',
+    path: `/v1/sessions?limit=2&cursor=${first.body.nextCursor}`,
+  })
+  const ids = [...first.body.sessions, ...next.body.sessions].map(({ id }) => id)
+  t.equal(new Set(ids).size, 4)
+  const times = [...first.body.sessions, ...next.body.sessions].map(({ createdAt }) => createdAt)
+  t.same(times, times.toSorted().toReversed())
+  const active = await client.call({ method: 'GET', path: '/v1/sessions?status=ACTIVE' })
+  t.same(active.body.sessions, [])
+})
+
+void t.test('bad input is refused with a code and leaves nothing behind', async (t) => {
+  const wrong = [
+    [await client.open({ agentType: 'nobody' }), 404, 'GRN_UNKNOWN_AGENT_TYPE'],
+    [await client.open({ agentType, colour: 'blue' }), 400, 'GRN_INVALID_REQUEST'],
+    [await client.call({ method: 'POST', path: '/v1/sessions', body: '{"agentType":' }), 400, 'GRN_BAD_JSON'],
+    [await client.open({ agentType, metadata: { text: 'x'.repeat(300_000) } }), 413, 'GRN_BODY_TOO_LARGE'],
+    [await client.read('01a1fc08-d0c7-726d-ab44-b67add3f4fd5'), 404, 'GRN_SESSION_NOT_FOUND'],
+  ] as const
+  for (const [answer, status, code] of wrong) t.match(answer, { status, body: { code } })
+  const stranger = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: 'not-a-key-of-this-server' })
+  t.match(await stranger.open({ agentType }), { status: 401, body: { code: 'GRN_UNAUTHENTICATED' } })
+  stranger.close()
+  t.equal((await client.pool(agentType)).body.claimed, 0)
+})
+
+void t.test('no secret of a session is at rest anywhere, and processes stay small', async (t) => {
+  const logs = await Promise.all([...bed.roles.values()].map(({ logPath }) => readFile(logPath, 'utf8')))
+  const objects = await kubectl('get', 'pods,configmaps,events.events.k8s.io', '-o', 'json')
+  for (const text of [...logs, objects]) {
+    t.notMatch(text, 'only-in-this-request')
+    t.notMatch(text, 'sk-of-the-test')
+    t.notMatch(text, bed.apiKey)
+  }
+  const bounds = { 'api-1': 150, webhook: 120 }
+  for (const [name, most] of Object.entries(bounds)) {
+    const status = await readFile(`/proc/${bed.roles.get(name)?.pid()}/status`, 'utf8')
+    const megabytes = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_024
+    t.ok(megabytes <= most, `${name} has ${megabytes.toFixed(0)} MB, at most ${most}`)
+  }
+})
