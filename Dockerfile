@@ -16,4 +16,4 @@ COPY src ./src
 # A number, so that the kubelet can check runAsNonRoot.
 USER 1000
 EXPOSE 3000 3001 8443
-ENTRYPOINT ["node", "src/main.ts"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -116,16 +116,16 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     showCounts(agentType, observed)
     await indexSync.sync(agentType, observed.slots)
     forgetRefusal(memory, plan)
-    const written = allDone([
-      spec && createPods(agentType, spec, plan.create),
-      retire(agentType, plan.retire),
-      tidy(agentType, observed),
-    ])
-    // What keeps the pool from its goal is told also when one of the writes failed.
-    await allDone([
-      written,
-      written.catch(() => {}).then(() => deps.notices.post(agentType, noticeOf(memory, plan))),
-    ])
+    try {
+      await allDone([
+        spec && createPods(agentType, spec, plan.create),
+        retire(agentType, plan.retire),
+        tidy(agentType, observed),
+      ])
+    } finally {
+      // What keeps the pool from its goal is told also when one of the writes failed.
+      await deps.notices.post(agentType, noticeOf(memory, plan))
+    }
     return plan.requeueAfterMs
   }
 

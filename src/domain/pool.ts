@@ -9,6 +9,9 @@ import { type Checked, checkYaml } from './checked-document.ts'
 
 const closed = { additionalProperties: false } as const
 
+/** A week: no conversation is longer, and its milliseconds fit PostgreSQL's integer. */
+const longestSeconds = 604_800
+
 /** A DNS label: it becomes part of pod names and label values. */
 const agentTypePattern = '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$'
 
@@ -29,9 +32,9 @@ const PoolTemplate = Type.Object(
 
 const LeaseSpec = Type.Object(
   {
-    defaultSeconds: Type.Integer({ minimum: 1, default: 60 }),
-    minSeconds: Type.Integer({ minimum: 1, default: 10 }),
-    maxSeconds: Type.Integer({ minimum: 1, default: 3600 }),
+    defaultSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 60 }),
+    minSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 10 }),
+    maxSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 3600 }),
   },
   { ...closed, default: {} },
 )
@@ -59,7 +62,7 @@ export const PoolSpec = Type.Object(
     onEmpty: Type.Union([Type.Literal('wait'), Type.Literal('fail')], { default: 'wait' }),
     waitMs: Type.Integer({ minimum: 0, maximum: 60_000, default: 5_000 }),
     lease: LeaseSpec,
-    maxSessionSeconds: Type.Integer({ minimum: 1, default: 14_400 }),
+    maxSessionSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 14_400 }),
     refill: RefillSpec,
     frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
   },

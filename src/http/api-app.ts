@@ -100,15 +100,37 @@ export async function createApiApp(deps: ApiAppDeps): Promise<TypedApp> {
 function validatorOf(schema: TSchema, httpPart: string | undefined) {
   const validator = Compile(schema)
   const part = httpPart ?? 'request'
+  const isText = httpPart !== 'body'
   return (given: unknown) => {
-    // First, for what comes after it walks the value by recursion. Headers cannot hold any of this.
-    const unstorable = httpPart === 'headers' ? undefined : unstorableReason(given)
-    if (unstorable) return { error: new GreenroomError('GRN_INVALID_REQUEST', `The ${part} ${unstorable}.`) }
-    const value = validator.Default(httpPart === 'body' ? given : validator.Convert(given))
+    // First, for what comes after it walks the value by recursion.
+    const unfit = unfitReason(given, httpPart)
+    if (unfit) return { error: new GreenroomError('GRN_INVALID_REQUEST', `The ${part} ${unfit}.`) }
+    const value = validator.Default(isText ? fromText(schema, given as object) : given)
     if (validator.Check(value)) return { value }
     const problems = shortened(describeErrors(validator.Errors(value)))
     return { error: new GreenroomError('GRN_INVALID_REQUEST', `${part} ${problems}.`) }
   }
+}
+
+/** What no schema says, of the parts that reach PostgreSQL; ids in paths are judged where they are read. */
+function unfitReason(given: unknown, httpPart: string | undefined): string | undefined {
+  if (httpPart === 'body') return unstorableReason(given)
+  if (httpPart !== 'querystring') return undefined
+  const repeated = Object.entries(given as object).find(([, value]) => Array.isArray(value))
+  if (repeated) return `has the key ${repeated[0].slice(0, shownProblemLength)} more than once`
+  return unstorableReason(given)
+}
+
+/** Integers and booleans out of text; typebox's own Convert makes 1 of "1.5" and of "true". */
+function fromText(schema: TSchema, given: object): object {
+  const { properties = {} } = schema as { properties?: Record<string, { type?: string }> }
+  const read = ([key, text]: [string, unknown]): [string, unknown] => {
+    const type = Object.hasOwn(properties, key) ? properties[key]?.type : undefined
+    if (type === 'integer' && /^-?\d{1,15}$/.test(String(text))) return [key, Number(text)]
+    if (type === 'boolean' && (text === 'true' || text === 'false')) return [key, text === 'true']
+    return [key, text]
+  }
+  return Object.fromEntries(Object.entries(given).map(read))
 }
 
 function shortened(problems: readonly string[]): string {

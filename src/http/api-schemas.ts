@@ -73,7 +73,7 @@ export const ListQuery = Type.Object(
     projectId: Type.Optional(Name(200)),
     agentType: Type.Optional(Name(63)),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
-    cursor: Type.Optional(Type.String({ maxLength: 200 })),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   },
   closed,
 )

@@ -320,18 +320,12 @@ void t.test('bad input is refused with a code and leaves nothing behind', async 
   t.equal((await client.pool(agentType)).body.claimed, 0)
 })
 
-void t.test('no secret of a session is at rest anywhere, and processes stay small', async (t) => {
+void t.test('no secret of a session is at rest anywhere', async (t) => {
   const logs = await Promise.all([...bed.roles.values()].map(({ logPath }) => readFile(logPath, 'utf8')))
   const objects = await kubectl('get', 'pods,configmaps,events.events.k8s.io', '-o', 'json')
   for (const text of [...logs, objects]) {
     t.notMatch(text, 'only-in-this-request')
     t.notMatch(text, 'sk-of-the-test')
     t.notMatch(text, bed.apiKey)
-  }
-  const bounds = { 'api-1': 150, webhook: 120 }
-  for (const [name, most] of Object.entries(bounds)) {
-    const status = await readFile(`/proc/${bed.roles.get(name)?.pid()}/status`, 'utf8')
-    const megabytes = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1_024
-    t.ok(megabytes <= most, `${name} has ${megabytes.toFixed(0)} MB, at most ${most}`)
   }
 })

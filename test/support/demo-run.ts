@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { type Bed } from './bed.ts'
 import { type AnswerBody, type BedClient, createBedClient } from './bed-client.ts'
 import { type Echo, echoTo } from './echo-conversation.ts'
@@ -17,6 +18,8 @@ export interface DemoReport {
   readonly apiWritesPerSession: number
   /** From the last end until the pool is full again. */
   readonly refillMs: number
+  /** Resident memory of Greenroom's processes after it all; Linux and macOS. */
+  readonly rssMb: Readonly<Record<string, number>>
 }
 
 export interface DemoOptions {
@@ -57,7 +60,7 @@ export async function runDemo({ bed, sessions, say }: DemoOptions): Promise<Demo
     )
     const writes = (await bed.podWrites()) - writesBefore
     const left = await leftBehind(bed, client)
-    return reportOf(story, { leaked: strangers + left, refillMs, writes })
+    return reportOf(story, { leaked: strangers + left, refillMs, writes, rssMb: memoryOf(bed) })
   } finally {
     client.close()
   }
@@ -174,7 +177,11 @@ async function leftBehind(bed: Bed, client: BedClient): Promise<number> {
   return sessions + stdout.split('\n').filter((line) => line !== '').length
 }
 
-function reportOf(story: Story, rest: { leaked: number; refillMs: number; writes: number }): DemoReport {
+interface Rest extends Pick<DemoReport, 'leaked' | 'refillMs' | 'rssMb'> {
+  readonly writes: number
+}
+
+function reportOf(story: Story, rest: Rest): DemoReport {
   const pods = new Set(story.opened.map((session) => session.pod.uid))
   const counted = <T>(values: readonly T[]) => values.slice(discarded)
   return {
@@ -188,7 +195,16 @@ function reportOf(story: Story, rest: { leaked: number; refillMs: number; writes
     ),
     apiWritesPerSession: story.opened.length === 0 ? 0 : rest.writes / story.opened.length,
     refillMs: rest.refillMs,
+    rssMb: rest.rssMb,
   }
+}
+
+function memoryOf(bed: Bed): Record<string, number> {
+  const kilobytes = (pid: number) =>
+    Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' }))
+  return Object.fromEntries(
+    [...bed.roles.values()].map((role) => [role.name, Math.round(kilobytes(role.pid()) / 1_024)]),
+  )
 }
 
 export function seconds(ms: number): string {

@@ -68,6 +68,8 @@ function verdict(report: DemoReport): boolean {
     `${opened} opened, ${failed} failed, ${doubles} pods given twice, ${leaked} left behind; ` +
       `${apiWritesPerSession.toFixed(1)} writes to the API server a session, refill included`,
   )
+  const memory = Object.entries(report.rssMb).map(([name, megabytes]) => `${name} ${megabytes} MB`)
+  say(`memory: ${memory.join(', ')}`)
   return failed === 0 && doubles === 0 && leaked === 0
 }
 

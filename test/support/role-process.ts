@@ -30,7 +30,7 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
   const start = () =>
     startProgram({
       command: process.execPath,
-      args: ['src/main.ts', options.role],
+      args: ['--max-semi-space-size=4', 'src/main.ts', options.role],
       cwd: options.root,
       env: { ...options.env, PATH: process.env.PATH, HOSTNAME: options.name },
       logPath: options.logPath,

@@ -1,0 +1,158 @@
+import type { Test } from 'tap'
+import { createIndexSync } from '../../src/controllers/index-sync.ts'
+import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
+import { createRecentWrites } from '../../src/controllers/recent-writes.ts'
+import { createSessionReconciler } from '../../src/controllers/session-reconciler.ts'
+import type { EndOrder } from '../../src/domain/assignment.ts'
+import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
+import type { ClaimLedger, DocumentView, PoolNotice, SlotIndex, Wake } from '../../src/domain/ports.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { type Database, keptLog, newId, newRecord, postgresFor } from '../stores/store-servers.ts'
+import { createFakePods } from './fake-pods.ts'
+
+/** Reconcilers over a real database and index, with pods in memory and a clock that the test moves. */
+
+export const agentType = 'echo-agent'
+
+export function poolsOf(settings: Record<string, unknown>, type = agentType): PoolsDocument {
+  const checked = checkPools(
+    JSON.stringify({ pools: { [type]: { template: { image: 'echo' }, ...settings } } }),
+  )
+  if (!checked.ok) throw new Error(checked.problems.join('; '))
+  return checked.value
+}
+
+interface BedOptions {
+  readonly database: Database
+  readonly url?: string
+  readonly index: SlotIndex
+  readonly pools?: PoolsDocument
+}
+
+export async function controllerBed(t: Test, options: BedOptions) {
+  const postgres = await postgresFor(t, options.database, options.url ? { url: options.url } : {})
+  const ledger = createPostgresClaimLedger(postgres)
+  const sessions = createPostgresSessionStore(postgres)
+  const { logger, lines } = keptLog()
+  let time = Date.now()
+  const now = () => time
+  const pods = createFakePods(now)
+  const metrics = createMetrics()
+  const published: Wake[] = []
+  const wakeListeners = new Set<(wake: Wake) => void>()
+  const wakes = {
+    publish(wake: Wake) {
+      published.push(wake)
+      for (const listener of wakeListeners) listener(wake)
+    },
+    subscribe(listener: (wake: Wake) => void) {
+      wakeListeners.add(listener)
+      return () => void wakeListeners.delete(listener)
+    },
+  }
+  let document: PoolsDocument | undefined = options.pools ?? poolsOf({ min: 3, max: 10 })
+  const documentListeners = new Set<(document: PoolsDocument) => void>()
+  const pools: DocumentView<PoolsDocument> = {
+    current: () => document,
+    status: () => ({ seen: '1', applied: '1', problems: undefined }),
+    onChange(listener) {
+      documentListeners.add(listener)
+      return () => void documentListeners.delete(listener)
+    },
+  }
+  const notices = new Map<string, PoolNotice>()
+  const reports: string[] = []
+  const ended: string[] = []
+  const told: EndOrder[] = []
+  const recentWrites = createRecentWrites(now)
+  const indexSync = createIndexSync({ index: options.index, wakes, now })
+  const poolReconciler = createPoolReconciler({
+    pools,
+    pods: pods.view,
+    ledger,
+    writer: pods.writer,
+    indexSync,
+    recentWrites,
+    notices: {
+      post: async (type, notice) => void notices.set(type, notice),
+      read: async (type) => notices.get(type),
+    },
+    onEnding: (ids) => void ended.push(...ids),
+    report: (_type, reason, message) => void reports.push(`${reason}: ${message}`),
+    metrics,
+    logger,
+    now,
+  })
+  const sessionReconciler = createSessionReconciler({
+    ledger,
+    pods: pods.view,
+    writer: pods.writer,
+    delivery: {
+      assign: () => Promise.reject(new Error('the controller assigns nothing')),
+      async end(_pod, order) {
+        told.push(order)
+        return { kind: 'unreachable', reason: 'no agent here' }
+      },
+    },
+    wakes,
+    recentWrites,
+    metrics,
+    logger,
+    now,
+  })
+  return {
+    ...{
+      postgres,
+      ledger,
+      sessions,
+      pods,
+      metrics,
+      pools,
+      wakes,
+      published,
+      notices,
+      reports,
+      ended,
+      told,
+      lines,
+      logger,
+    },
+    ...{ poolReconciler, sessionReconciler, indexSync, now },
+    advance: (ms: number) => {
+      time += ms
+    },
+    setPools(next: PoolsDocument | undefined): void {
+      document = next
+      if (next) for (const listener of documentListeners) listener(next)
+    },
+    listeners: () => pods.listeners() + wakeListeners.size + documentListeners.size,
+    reconcile: (type = agentType) => poolReconciler.reconcile(type),
+    /** A session claims this pod and becomes ACTIVE; resolves with its id. */
+    async claim(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
+      const id = newId()
+      const pod = { uid, name: `name-${uid}`, ip: '127.1.2.3' }
+      const outcome = await sessions.commitOpen(newRecord({ id, agentType, pod }))
+      if (outcome.kind !== 'committed') throw new Error(outcome.kind)
+      if (status === 'ACTIVE') await sessions.activate(id, 1)
+      return id
+    },
+    async session(id: string) {
+      const session = await (ledger as ClaimLedger).get(id)
+      if (!session) throw new Error(`no session ${id}`)
+      return session
+    },
+    /** Reconciles, shows and readies until the pool does nothing any more. */
+    async settle(type = agentType): Promise<void> {
+      for (let writes = -1; writes !== pods.writes.length; ) {
+        writes = pods.writes.length
+        await poolReconciler.reconcile(type)
+        pods.ready()
+      }
+      await poolReconciler.reconcile(type)
+    },
+  }
+}
+
+export type ControllerBed = Awaited<ReturnType<typeof controllerBed>>
