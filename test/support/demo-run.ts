@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { type Bed } from './bed.ts'
 import { type AnswerBody, type BedClient, createBedClient } from './bed-client.ts'
 import { type Echo, echoTo } from './echo-conversation.ts'
@@ -18,7 +18,7 @@ export interface DemoReport {
   readonly apiWritesPerSession: number
   /** From the last end until the pool is full again. */
   readonly refillMs: number
-  /** Resident memory of Greenroom's processes after it all; Linux and macOS. */
+  /** Resident memory of Greenroom's processes after it all, MB; empty where there is no /proc. */
   readonly rssMb: Readonly<Record<string, number>>
 }
 
@@ -199,12 +199,15 @@ function reportOf(story: Story, rest: Rest): DemoReport {
   }
 }
 
+/** From /proc, which every Linux has; elsewhere nothing is said of memory. */
 function memoryOf(bed: Bed): Record<string, number> {
-  const kilobytes = (pid: number) =>
-    Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' }))
-  return Object.fromEntries(
-    [...bed.roles.values()].map((role) => [role.name, Math.round(kilobytes(role.pid()) / 1_024)]),
-  )
+  const memory: Record<string, number> = {}
+  for (const role of bed.roles.values()) {
+    const path = `/proc/${role.pid()}/status`
+    const kilobytes = existsSync(path) ? /VmRSS:\s+(\d+) kB/.exec(readFileSync(path, 'utf8'))?.[1] : undefined
+    if (kilobytes !== undefined) memory[role.name] = Math.round(Number(kilobytes) / 1_024)
+  }
+  return memory
 }
 
 export function seconds(ms: number): string {
