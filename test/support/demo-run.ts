@@ -136,19 +136,12 @@ function isOwn(session: AnswerBody, echo: Echo | undefined): boolean {
 
 /** The labels follow behind the answers: people look at them, nothing decides by them. */
 async function afterClaims(bed: Bed, { opened }: Story): Promise<void> {
-  await until('labels of the claimed pods', async () => {
-    const { stdout } = await bed.plane.kubectl([
-      'get',
-      'pods',
-      '-n',
-      bed.namespace,
-      '-l',
-      'session',
-      '-o',
-      'name',
-    ])
-    return stdout.split('\n').filter((line) => line !== '').length >= opened.length
-  })
+  await until('labels of the claimed pods', async () => (await podsWithSession(bed)) >= opened.length)
+}
+
+async function podsWithSession({ plane, namespace }: Bed): Promise<number> {
+  const { stdout } = await plane.kubectl(['get', 'pods', '-n', namespace, '-l', 'session', '-o', 'name'])
+  return stdout.split('\n').filter((line) => line !== '').length
 }
 
 async function endAll(client: BedClient, sessions: readonly AnswerBody[]): Promise<number> {
@@ -160,21 +153,11 @@ async function endAll(client: BedClient, sessions: readonly AnswerBody[]): Promi
 async function leftBehind(bed: Bed, client: BedClient): Promise<number> {
   const live = await Promise.all(
     ['PENDING', 'ACTIVE', 'ENDING'].map((status) =>
-      client.call({ method: 'GET', path: `/v1/sessions?status=${status}` }),
+      client.call({ method: 'GET', path: `/v1/sessions?limit=200&status=${status}` }),
     ),
   )
   const sessions = live.reduce((sum, { body }) => sum + body.sessions.length, 0)
-  const { stdout } = await bed.plane.kubectl([
-    'get',
-    'pods',
-    '-n',
-    bed.namespace,
-    '-l',
-    'session',
-    '-o',
-    'name',
-  ])
-  return sessions + stdout.split('\n').filter((line) => line !== '').length
+  return sessions + (await podsWithSession(bed))
 }
 
 interface Rest extends Pick<DemoReport, 'leaked' | 'refillMs' | 'rssMb'> {
