@@ -103,23 +103,24 @@ export async function controllerBed(t: Test, options: BedOptions) {
     now,
   })
   return {
-    ...{
-      postgres,
-      ledger,
-      sessions,
-      pods,
-      metrics,
-      pools,
-      wakes,
-      published,
-      notices,
-      reports,
-      ended,
-      told,
-      lines,
-      logger,
-    },
-    ...{ poolReconciler, sessionReconciler, indexSync, now },
+    postgres,
+    ledger,
+    sessions,
+    pods,
+    metrics,
+    pools,
+    wakes,
+    published,
+    notices,
+    reports,
+    ended,
+    told,
+    lines,
+    logger,
+    poolReconciler,
+    sessionReconciler,
+    indexSync,
+    now,
     advance: (ms: number) => {
       time += ms
     },
@@ -129,11 +130,20 @@ export async function controllerBed(t: Test, options: BedOptions) {
     },
     listeners: () => pods.listeners() + wakeListeners.size + documentListeners.size,
     reconcile: (type = agentType) => poolReconciler.reconcile(type),
-    /** A session claims this pod and becomes ACTIVE; resolves with its id. */
     async claim(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
       const id = newId()
-      const pod = { uid, name: `name-${uid}`, ip: '127.1.2.3' }
-      const outcome = await sessions.commitOpen(newRecord({ id, agentType, pod }))
+      const pod = {
+        uid,
+        name: `name-${uid}`,
+        ip: '127.1.2.3',
+      }
+      const outcome = await sessions.commitOpen(
+        newRecord({
+          id,
+          agentType,
+          pod,
+        }),
+      )
       if (outcome.kind !== 'committed') throw new Error(outcome.kind)
       if (status === 'ACTIVE') await sessions.activate(id, 1)
       return id
@@ -143,7 +153,6 @@ export async function controllerBed(t: Test, options: BedOptions) {
       if (!session) throw new Error(`no session ${id}`)
       return session
     },
-    /** Reconciles, shows and readies until the pool does nothing any more. */
     async settle(type = agentType): Promise<void> {
       for (let writes = -1; writes !== pods.writes.length; ) {
         writes = pods.writes.length

@@ -118,7 +118,7 @@ export function createFakePods(now: () => number) {
     put,
     /** Every pod that is not on its way out becomes Ready. */
     ready(readySince = now()): void {
-      for (const pod of [...real.values()])
+      for (const pod of real.values())
         if (pod.readySince === undefined && pod.deadReason === undefined)
           put({ ...pod, readySince, ip: '127.1.2.3' })
     },
@@ -134,7 +134,7 @@ export function createFakePods(now: () => number) {
     },
     /** Pods that are being deleted are gone. */
     reap(): void {
-      for (const pod of [...real.values()]) if (pod.deletingSince !== undefined) this.vanish(pod.uid)
+      for (const pod of real.values()) if (pod.deletingSince !== undefined) this.vanish(pod.uid)
     },
     listeners: () => listeners.size,
     reads: () => reads,

@@ -25,7 +25,7 @@ async function bedFor(t: Test, settings: Record<string, unknown> = { min: 3, max
 }
 type Test = Parameters<typeof controllerBed>[0]
 
-const indexed = () => redis.zrange(poolKeys(agentType).ready, 0, -1)
+const indexed = () => redis.zrange(poolKeys(agentType).ready, '0', '-1')
 
 function refusal(reason: PodWriteFailure, message: string, answered = true): PodWriteError {
   return new PodWriteError(reason, message, { answered })
@@ -187,7 +187,7 @@ void t.test('a removed type drains its idle pods, keeps the claimed ones, and is
   t.same(bed.pods.of('delete').sort(), ['uid-2', 'uid-3'])
   t.equal((await bed.session(id)).status, 'ACTIVE')
   t.same(bed.poolReconciler.poolsToWatch(), [agentType, 'another-agent'])
-  for (const uid of [...bed.pods.real.keys()]) bed.pods.vanish(uid)
+  for (const uid of bed.pods.real.keys()) bed.pods.vanish(uid)
   t.equal(await bed.reconcile(), undefined)
   t.same(bed.poolReconciler.poolsToWatch(), ['another-agent'])
   t.notMatch(
@@ -259,6 +259,7 @@ for (const after of [true, false]) {
     async (t) => {
       const bed = await bedFor(t, { min: 3, max: 10 })
       bed.pods.refuse('create', { error: refusal('unavailable', 'socket hang up', false), after })
+      bed.pods.lag()
       await bed.reconcile()
       bed.pods.refuse('create', undefined)
       for (let n = 0; n < 5; n += 1) {
@@ -267,6 +268,7 @@ for (const after of [true, false]) {
         await bed.reconcile()
       }
       t.ok(bed.pods.real.size <= 3, 'the places are held')
+      bed.pods.catchUp()
       bed.advance(expectationTtlMs)
       await bed.settle()
       t.equal(bed.pods.real.size, 3)

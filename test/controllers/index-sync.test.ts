@@ -1,0 +1,121 @@
+import t from 'tap'
+import { createIndexSync } from '../../src/controllers/index-sync.ts'
+import type { SlotView } from '../../src/domain/pool-observation.ts'
+import type { Wake } from '../../src/domain/ports.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { poolKeys } from '../../src/stores/redis-keys.ts'
+import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
+import { redisFor, silent, startIndexServer } from '../stores/store-servers.ts'
+import { until } from '../support/until.ts'
+
+const server = await startIndexServer(t)
+const redis = await redisFor(t, server.url)
+const agentType = 'echo-agent'
+const { ready } = poolKeys(agentType)
+
+function slot(podUid: string, overrides: Partial<SlotView> = {}): SlotView {
+  return {
+    podUid,
+    name: podUid,
+    state: 'ready',
+    createdAt: 0,
+    readySince: 1_000,
+    deletingSince: undefined,
+    drifted: false,
+    deadReason: undefined,
+    waitingReason: undefined,
+    claim: undefined,
+    ...overrides,
+  }
+}
+
+async function newSync() {
+  await redis.flushall()
+  let time = 0
+  const published: Wake[] = []
+  const index = createRedisSlotIndex({
+    redis,
+    logger: silent,
+    metrics: createMetrics(),
+    now: () => performance.now(),
+  })
+  const wakes = { publish: (wake: Wake) => void published.push(wake), subscribe: () => () => undefined }
+  const sync = createIndexSync({ index, wakes, now: () => time })
+  return {
+    published,
+    index,
+    advance: (ms: number) => {
+      time += ms
+    },
+    sync: (...slots: SlotView[]) => sync.sync(agentType, slots),
+    indexed: () => redis.zrange(ready, '0', '-1'),
+    drop: (...uids: string[]) => sync.drop(agentType, uids),
+  }
+}
+
+void t.test('adds what became ready, drops what no longer is, tells waiters of the new only', async (t) => {
+  const bed = await newSync()
+  await bed.sync(slot('a'), slot('w', { state: 'warming' }), slot('c', { state: 'claimed' }))
+  t.strictSame(await bed.indexed(), ['a'])
+  await bed.sync(slot('a'), slot('b', { readySince: 2_000 }))
+  t.strictSame(await bed.indexed(), ['a', 'b'], 'longest ready first')
+  t.equal(bed.published.length, 2)
+  await bed.sync(slot('a', { state: 'claimed' }), slot('b', { readySince: 2_000 }))
+  t.strictSame(await bed.indexed(), ['b'])
+  t.equal(bed.published.length, 2, 'nothing new, nobody woken')
+  await bed.drop('b')
+  t.strictSame(await bed.indexed(), [])
+})
+
+void t.test('drifted pods are handed out after every fresh one', async (t) => {
+  const bed = await newSync()
+  const now = Date.now()
+  await bed.sync(slot('old', { drifted: true, readySince: 1 }), slot('new', { readySince: now }))
+  t.strictSame(await bed.indexed(), ['new', 'old'])
+})
+
+void t.test('a slot that a replica reserved is not offered again by a small step', async (t) => {
+  const bed = await newSync()
+  await bed.sync(slot('a'), slot('b'))
+  t.match(await bed.index.reserve({ agentType, sessionId: 's1', attempt: 1 }), {
+    kind: 'reserved',
+    podUid: 'a',
+  })
+  await bed.sync(slot('a'), slot('b'))
+  t.strictSame(await bed.indexed(), ['b'])
+  bed.advance(5_000)
+  await bed.sync(slot('a'), slot('b'))
+  t.strictSame(await bed.indexed(), ['b'], 'nor by a rebuild')
+})
+
+void t.test('a write that was lost is made good by the next whole rebuild', async (t) => {
+  const bed = await newSync()
+  await bed.sync(slot('a'), slot('b'))
+  await redis.zrem(ready, 'a')
+  await redis.zadd(ready, 5, 'stranger')
+  bed.advance(4_999)
+  await bed.sync(slot('a'), slot('b'))
+  t.same(await bed.indexed(), ['stranger', 'b'])
+  bed.advance(1)
+  await bed.sync(slot('a'), slot('b'))
+  t.same(await bed.indexed(), ['a', 'b'])
+})
+
+void t.test(
+  'Redis that lost everything is filled at the next look, one that is away does no harm',
+  async (t) => {
+    const bed = await newSync()
+    await bed.sync(slot('a'), slot('b'))
+    await redis.flushall()
+    await bed.sync(slot('a'), slot('b'))
+    t.strictSame(await bed.indexed(), ['a', 'b'])
+    await server.kill()
+    await bed.sync(slot('a'), slot('b'))
+    await server.restart({ flush: true })
+    await until('the index is built again', async () => {
+      if (redis.status !== 'ready') return false
+      await bed.sync(slot('a'), slot('b'))
+      return (await bed.indexed()).length === 2
+    })
+  },
+)

@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { newKeyPair, privateSet } from './agent/contract-fixture.ts'
+import { startPostgres } from './support/postgres-server.ts'
+import { temporaryFolder } from './support/temporary-folder.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+/** Runs the program with this environment alone. */
+async function run(args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { code, stdout, stderr }
+}
+
+type Outcome = Awaited<ReturnType<typeof run>>
+
+/** Exit code 1 and one line for people: no stack, nothing of the inside. */
+function isRefusal(t: Test, { code, stderr }: Outcome, grn: string): void {
+  t.equal(code, 1)
+  t.match(stderr, new RegExp(`^${grn}: \\S.*\\.\\n$`))
+  t.equal(stderr.trim().split('\n').length, 1, stderr)
+  t.notMatch(stderr, /\bat .*:\d+:\d+|node_modules/)
+}
+
+void t.test('no role, a wrong role, one among right ones', async (t) => {
+  for (const args of [[], ['server'], ['api', 'nothing'], ['api', 'migrate'], ['--help']]) {
+    const outcome = await run(args)
+    isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
+    t.match(outcome.stderr, /Usage: .*api\|controller\|webhook\|migrate\|assign-key/)
+  }
+})
+
+void t.test('an empty environment: every variable is named at once', async (t) => {
+  const needed: Record<string, readonly string[]> = {
+    api: [
+      'DATABASE_URL',
+      'REDIS_URL',
+      'GREENROOM_ASSIGN_KEY_FILE',
+      'GREENROOM_HMAC_SECRET',
+      'GREENROOM_API_KEYS',
+    ],
+    controller: ['DATABASE_URL', 'REDIS_URL', 'GREENROOM_ASSIGN_KEY_FILE'],
+    webhook: ['GREENROOM_WEBHOOK_CERT_FILE', 'GREENROOM_WEBHOOK_KEY_FILE'],
+    migrate: ['DATABASE_URL'],
+  }
+  for (const [role, names] of Object.entries(needed)) {
+    const outcome = await run([role])
+    isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
+    for (const name of names) t.match(outcome.stderr, `${name}: is missing`)
+  }
+})
+
+void t.test('values never appear, for they may be secrets', async (t) => {
+  const outcome = await run(['api'], {
+    DATABASE_URL: 'mysql://user:hunter2@host/db',
+    REDIS_URL: 'http://:hunter2@host',
+    GREENROOM_ASSIGN_KEY_FILE: '/key.json',
+    GREENROOM_HMAC_SECRET: 'hunter2',
+    GREENROOM_API_KEYS: 'hunter2',
+    GREENROOM_PORT: 'hunter2',
+  })
+  isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
+  for (const name of [
+    'DATABASE_URL',
+    'REDIS_URL',
+    'GREENROOM_HMAC_SECRET',
+    'GREENROOM_API_KEYS',
+    'GREENROOM_PORT',
+  ])
+    t.match(outcome.stderr, name)
+  t.notMatch(outcome.stderr + outcome.stdout, /hunter2/)
+})
+
+void t.test('a database that was not migrated is refused, with the way out', async (t) => {
+  const folder = await temporaryFolder('main')
+  const server = await startPostgres({ folder: folder.path })
+  t.teardown(async () => {
+    await server.stop()
+    await folder.remove()
+  })
+  const keyFile = join(folder.path, 'assign-keys.json')
+  await writeFile(keyFile, privateSet(newKeyPair('k1')))
+  const env = {
+    DATABASE_URL: await server.createDatabase('empty'),
+    REDIS_URL: 'redis://127.0.0.1:9',
+    GREENROOM_ASSIGN_KEY_FILE: keyFile,
+    GREENROOM_HMAC_SECRET: randomBytes(32).toString('hex'),
+    GREENROOM_API_KEYS: randomBytes(16).toString('hex'),
+    GREENROOM_PORT: '0',
+    GREENROOM_CONTROLLER_PORT: '0',
+    GREENROOM_LOG_LEVEL: 'silent',
+  }
+  for (const role of ['api', 'controller']) {
+    const outcome = await run([role], env)
+    isRefusal(t, outcome, 'GRN_SCHEMA_OUTDATED')
+    t.match(outcome.stderr, /lacks the migration 0001.*npm run migrate/)
+  }
+  t.match(await run(['migrate'], env), { code: 0, stderr: '' })
+  t.match(await run(['migrate'], env), { code: 0, stderr: '' }, 'again')
+  const { GREENROOM_LOG_LEVEL: _level, ...loud } = env
+  t.match((await run(['migrate'], loud)).stdout, /the schema is up to date/)
+})
