@@ -73,7 +73,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const [command] = argv
   if (command === 'assign-key') return (await import('./cli/assign-key.ts')).runAssignKey(argv.slice(1))
   if (command === 'migrate') return runMigrate()
-  const wanted = argv.filter((word): word is ServerRole => word in servers)
+  const wanted = argv.filter((word): word is ServerRole => Object.hasOwn(servers, word))
   if (wanted.length === 0 || wanted.length !== argv.length) {
     throw new GreenroomError(
       'GRN_INVALID_CONFIG',

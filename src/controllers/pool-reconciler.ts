@@ -184,6 +184,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
       // Without an answer a pod may exist all the same: that create stays expected until it shows or expires.
       if (error.answered) memory.expectations.createFailed(ticket)
+      else memory.expectations.createUnanswered(ticket, now())
       return error
     }
   }

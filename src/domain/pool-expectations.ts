@@ -9,13 +9,22 @@
  */
 export const expectationTtlMs = 5 * 60_000
 
+/**
+ * A create that nobody answered shows as soon as the watch works, or was never made. A watch that hangs is noticed within
+ * 35 s and listed anew; after a minute the place is free, so that an API server that was away for a moment does not
+ * leave the pool unfilled for five.
+ */
+export const unansweredTtlMs = 60_000
+
 /** One pool's record. Times are epoch ms; memory is bounded by the pool's max and by `expectationTtlMs`. */
 export interface PoolExpectations {
   /** Say so before the API is asked for a pod; the ticket names this create in the calls below. */
   createSent(now: number): CreateTicket
   /** The API answered: from here on the create is known by its UID, until the informer shows it. */
   createAnswered(ticket: CreateTicket, podUid: string, now: number): void
-  /** The API refused. A create whose outcome is unknown is left alone: it expires. */
+  /** Nobody answered: the pod may exist and show soon, or not exist at all. Its place is held for a short while only. */
+  createUnanswered(ticket: CreateTicket, now: number): void
+  /** The API refused. */
   createFailed(ticket: CreateTicket): void
   /** Say so before the pod is retired and deleted. */
   removalSent(podUid: string, now: number): void
@@ -33,7 +42,8 @@ export interface PoolExpectations {
 export type CreateTicket = { readonly sentAt: number }
 
 export function createPoolExpectations(): PoolExpectations {
-  const inFlight = new Set<CreateTicket>()
+  /** Each with the time at which it no longer counts. */
+  const inFlight = new Map<CreateTicket, number>()
   const created = new Map<string, number>()
   const removals = new Map<string, number>()
   /**
@@ -50,13 +60,16 @@ export function createPoolExpectations(): PoolExpectations {
   return {
     createSent(now) {
       const ticket = { sentAt: now }
-      inFlight.add(ticket)
+      inFlight.set(ticket, now + expectationTtlMs)
       return ticket
     },
     createAnswered(ticket, podUid, now) {
       const cameAndWent = goneUnasked.has(podUid)
       land(ticket)
       if (!cameAndWent) created.set(podUid, now)
+    },
+    createUnanswered(ticket, now) {
+      if (inFlight.has(ticket)) inFlight.set(ticket, now + unansweredTtlMs)
     },
     createFailed(ticket) {
       land(ticket)
@@ -78,7 +91,7 @@ export function createPoolExpectations(): PoolExpectations {
       for (const [podUid, since] of removals) {
         if (!shown.has(podUid) || isOverdue(since, now)) removals.delete(podUid)
       }
-      for (const ticket of inFlight) if (isOverdue(ticket.sentAt, now)) land(ticket)
+      for (const [ticket, until] of inFlight) if (now >= until) land(ticket)
     },
     pendingCreates: () => inFlight.size + created.size,
     pendingRemovals: () => new Set(removals.keys()),

@@ -220,7 +220,9 @@ export function createOpenSession(deps: OpenSessionDeps) {
   }
 
   function begin(request: OpenRequest, context: OpenContext): Opening {
-    const spec = deps.pools.current()?.pools[request.agentType]
+    const pools = deps.pools.current()?.pools ?? {}
+    // A name like "constructor" must not find what every object inherits.
+    const spec = Object.hasOwn(pools, request.agentType) ? pools[request.agentType] : undefined
     if (!spec) {
       throw new GreenroomError(
         'GRN_UNKNOWN_AGENT_TYPE',

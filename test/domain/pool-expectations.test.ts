@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createPoolExpectations, expectationTtlMs } from '../../src/domain/pool-expectations.ts'
+import {
+  createPoolExpectations,
+  expectationTtlMs,
+  unansweredTtlMs,
+} from '../../src/domain/pool-expectations.ts'
 
 void t.test('a create counts from before the request until the informer shows the pod', async (t) => {
   const expectations = createPoolExpectations()
@@ -69,6 +73,15 @@ void t.test('what nothing confirms expires', async (t) => {
   t.equal(expectations.pendingCreates(), 1, 'the answered one counts from its answer')
   t.equal(expectations.pendingRemovals().size, 0)
   expectations.settle(new Set(['b']), expectationTtlMs + 10)
+  t.equal(expectations.pendingCreates(), 0)
+})
+
+void t.test('a create that nobody answered holds its place for a short while only', async (t) => {
+  const expectations = createPoolExpectations()
+  expectations.createUnanswered(expectations.createSent(0), 10)
+  expectations.settle(new Set(), 10 + unansweredTtlMs - 1)
+  t.equal(expectations.pendingCreates(), 1)
+  expectations.settle(new Set(), 10 + unansweredTtlMs)
   t.equal(expectations.pendingCreates(), 0)
 })
 

@@ -83,7 +83,9 @@ void t.test('an open claims the first slot, tells its pod and is ACTIVE', async 
 
 void t.test('an unknown type is refused', async (t) => {
   const { api } = await startBed(t, 1)
-  await t.rejects(api.open({ agentType: 'nobody' }), { code: 'GRN_UNKNOWN_AGENT_TYPE', message: /"nobody"/ })
+  for (const name of ['nobody', 'constructor', 'toString', '__proto__']) {
+    await t.rejects(api.open({ agentType: name }), { code: 'GRN_UNKNOWN_AGENT_TYPE', message: `"${name}"` })
+  }
 })
 
 void t.test('a pod that is taken already costs an attempt and leaves the index for good', async (t) => {
