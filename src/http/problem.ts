@@ -2,19 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, errorCatalogue, GreenroomError } from '../errors.ts'
-
-/** RFC 9457 problem+json, with our stable code and the id that finds the request in the log. */
-export interface Problem {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly instance: string
-  readonly code: ErrorCode
-  readonly requestId: string
-  readonly retryAfterMs?: number
-}
+import { type ErrorCode, GreenroomError } from '../errors.ts'
+import { problemMediaType, problemOf } from '../problem.ts'
 
 const codeOfFastify: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'GRN_UNSUPPORTED_MEDIA_TYPE',
@@ -58,7 +47,7 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   )
   if (socket.writable) {
     socket.write(
-      `HTTP/1.1 400 ${STATUS_CODES[400]}\r\nConnection: close\r\nContent-Type: ${mediaType}\r\n` +
+      `HTTP/1.1 400 ${STATUS_CODES[400]}\r\nConnection: close\r\nContent-Type: ${problemMediaType}\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
   }
@@ -69,8 +58,6 @@ const unreadable: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: 'The address and the headers together are longer than 16 KiB',
   ERR_HTTP_REQUEST_TIMEOUT: 'The request did not arrive in time',
 }
-
-const mediaType = 'application/problem+json'
 
 export function installProblems(app: FastifyInstance): void {
   app.setErrorHandler((thrown, request, reply) => {
@@ -93,22 +80,8 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, error: Greenr
   const { retryAfterMs, status, code } = error
   if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000))
   if (code === 'GRN_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="greenroom"')
-  const problem = problemOf(error, pathOf(request), request.id)
-  return reply.code(status).header('content-type', mediaType).send(JSON.stringify(problem))
-}
-
-function problemOf(error: GreenroomError, instance: string, requestId: string): Problem {
-  const { retryAfterMs, status, code } = error
-  return {
-    type: `urn:greenroom:error:${code}`,
-    title: errorCatalogue[code].title,
-    status,
-    detail: `${error.message.replace(/\.$/, '')}. ${error.remedy}`,
-    instance,
-    code,
-    requestId,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-  }
+  const problem = problemOf(error, request.url, request.id)
+  return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem))
 }
 
 /** Without the query: it may hold what a client should not have put there. */

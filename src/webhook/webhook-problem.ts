@@ -1,16 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, GreenroomError } from '../errors.ts'
-
-/** RFC 9457, with Greenroom's code. */
-export interface Problem {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly instance: string
-  readonly code: ErrorCode
-  readonly requestId: string
-}
+import { problemMediaType, problemOf } from '../problem.ts'
 
 /** Fastify's own refusals by status; every other 4xx of its body parser means that the JSON is broken. */
 function codeOf(error: unknown): ErrorCode {
@@ -31,14 +21,8 @@ export function sendProblem(
   request: FastifyRequest,
   error: GreenroomError,
 ): FastifyReply {
-  const problem: Problem = {
-    type: `urn:greenroom:error:${error.code}`,
-    title: new GreenroomError(error.code).message,
-    status: error.status,
-    detail: `${error.message} ${error.remedy}`,
-    instance: request.url,
-    code: error.code,
-    requestId: request.id,
-  }
-  return reply.code(error.status).type('application/problem+json').send(problem)
+  return reply
+    .code(error.status)
+    .type(problemMediaType)
+    .send(problemOf(error, request.url, request.id))
 }

@@ -43,20 +43,21 @@ let writing: Promise<void> = Promise.resolve()
 const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<string>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt(signal))
 
-let running: Bed | undefined
+/** Empty until everything is up: what happens before belongs to the start. */
+const running: Bed[] = []
 const bed = await startBed({
   replicas,
   pools: poolsDocument({ min, max: Math.max(20, 4 * min) }),
   say: console.log,
   ...callersEnvironment(),
   onRole(name, pid) {
-    if (!running) return
-    const facts = running
+    const [facts] = running
+    if (!facts) return
     console.log(`${name} was started again (pid ${pid})`)
     writing = writing.then(() => writeFacts(facts))
   },
 })
-running = bed
+running.push(bed)
 await writeFacts(bed)
 console.log(`
 Session API   ${bed.apiUrls.join('  ')}
