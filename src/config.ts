@@ -13,6 +13,9 @@ const common = {
   }),
   /** A kubeconfig file; without it the pod's ServiceAccount. */
   KUBECONFIG: Type.Optional(Type.String({ minLength: 1 })),
+  /** The API server as seen from a pod; the kubelet sets both. */
+  KUBERNETES_SERVICE_HOST: Type.Optional(Type.String({ minLength: 1 })),
+  KUBERNETES_SERVICE_PORT: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
   /** Name of this replica in leases, events and logs; Kubernetes sets HOSTNAME to the pod's name. */
   HOSTNAME: Type.String({ default: 'greenroom' }),
 }

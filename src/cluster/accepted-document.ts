@@ -2,7 +2,7 @@ import type { V1ConfigMap } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import { type Backoff, createBackoff } from './backoff.ts'
 import { hasStatus } from './kube-api-error.ts'
-import type { KubeClients } from './kube-clients.ts'
+import type { KubeTransport } from './kube-transport.ts'
 
 /** The ConfigMap that keeps the last accepted text of a document over restarts. Nothing here ever blocks a caller. */
 export interface AcceptedDocument {
@@ -20,7 +20,7 @@ interface AcceptedText {
 }
 
 interface AcceptedDocumentOptions {
-  readonly clients: Pick<KubeClients, 'core'>
+  readonly transport: KubeTransport
   readonly namespace: string
   readonly name: string
   readonly key: string
@@ -95,13 +95,9 @@ export function createAcceptedDocument(options: AcceptedDocumentOptions): Accept
   }
 }
 
-async function readConfigMap({
-  clients,
-  namespace,
-  name,
-}: AcceptedDocumentOptions): Promise<V1ConfigMap | undefined> {
+async function readConfigMap(options: AcceptedDocumentOptions): Promise<V1ConfigMap | undefined> {
   try {
-    return await clients.core.readNamespacedConfigMap({ namespace, name })
+    return await options.transport.getJson<V1ConfigMap>(pathOf(options))
   } catch (error) {
     if (hasStatus(error, 404)) return undefined
     throw error
@@ -110,10 +106,12 @@ async function readConfigMap({
 
 /** Compare-and-set; a conflict throws and the next attempt reads again. */
 async function replaceText(options: AcceptedDocumentOptions, document: AcceptedText): Promise<void> {
-  const { clients, namespace, name, key } = options
+  const { transport, namespace, name, key } = options
   const kept = await readConfigMap(options)
   if (kept?.data?.[key] === document.text) return
   const body: V1ConfigMap = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
     metadata: Object.assign({ name, namespace }, kept?.metadata, {
       annotations: {
         ...kept?.metadata?.annotations,
@@ -122,6 +120,14 @@ async function replaceText(options: AcceptedDocumentOptions, document: AcceptedT
     }),
     data: { ...kept?.data, [key]: document.text },
   }
-  if (kept) await clients.core.replaceNamespacedConfigMap({ namespace, name, body })
-  else await clients.core.createNamespacedConfigMap({ namespace, body })
+  if (kept) await transport.writeJson('PUT', pathOf(options), body)
+  else await transport.writeJson('POST', collectionOf(options), body)
+}
+
+function collectionOf({ namespace }: AcceptedDocumentOptions): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`
+}
+
+function pathOf(options: AcceptedDocumentOptions): string {
+  return `${collectionOf(options)}/${encodeURIComponent(options.name)}`
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Checked } from '../domain/checked-document.ts'
 import type { DocumentStatus, DocumentView } from '../domain/ports.ts'
 import { type AcceptedDocument, createAcceptedDocument } from './accepted-document.ts'
-import type { KubeClients } from './kube-clients.ts'
+import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
@@ -25,7 +25,7 @@ export interface RejectedDocument {
 }
 
 interface DocumentWatchOptions<T> {
-  readonly clients: Pick<KubeClients, 'transport' | 'core'>
+  readonly transport: KubeTransport
   readonly namespace: string
   readonly name: string
   readonly key: string
@@ -46,7 +46,7 @@ interface ConfigMapText {
 type RawConfigMap = KubeObject & { readonly data?: Readonly<Record<string, string>> }
 
 export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): DocumentWatch<T> {
-  const { clients, namespace, name, key, logger } = options
+  const { transport, namespace, name, key, logger } = options
   const document = `${namespace}/${name}`
   const listeners = new Set<(document: T) => void>()
   let inForce: { readonly text: string; readonly value: T } | undefined
@@ -110,10 +110,10 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
 
   const accepted: AcceptedDocument | undefined =
     options.accepted &&
-    createAcceptedDocument({ ...options.accepted, clients, namespace, key, logger, onRestored: restored })
+    createAcceptedDocument({ ...options.accepted, transport, namespace, key, logger, onRestored: restored })
 
   const listWatch = createListWatch<RawConfigMap, ConfigMapText>({
-    transport: clients.transport,
+    transport,
     path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`,
     fieldSelector: `metadata.name=${name}`,
     keep: (raw) => ({ resourceVersion: raw.metadata?.resourceVersion ?? '', text: raw.data?.[key] }),

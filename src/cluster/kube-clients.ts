@@ -4,12 +4,11 @@ import {
   CoreV1Api,
   createConfiguration,
   EventsV1Api,
-  KubeConfig,
   ResponseContext,
   ServerConfiguration,
   wrapHttpLibrary,
 } from '@kubernetes/client-node'
-import { GreenroomError } from '../errors.ts'
+import type { KubeAccess } from './kube-access.ts'
 import { kubeApiErrorFrom } from './kube-api-error.ts'
 import { createKubeTransport, type KubeTransport } from './kube-transport.ts'
 
@@ -19,7 +18,10 @@ import { createKubeTransport, type KubeTransport } from './kube-transport.ts'
  */
 const leaseTimeoutMs = 3_000
 
-/** The API clients of one process, made once; every failure they throw is a KubeApiError. */
+/**
+ * The generated API clients of one process, made once; every failure they throw is a KubeApiError. Importing this file
+ * costs some 30 MB of resident memory (ADR 8): only the controller, which writes pods, Leases and Events, does.
+ */
 export interface KubeClients {
   readonly core: CoreV1Api
   readonly coordination: CoordinationV1Api
@@ -30,17 +32,17 @@ export interface KubeClients {
 }
 
 interface KubeClientsOptions {
-  readonly kubeConfig: KubeConfig
+  readonly access: KubeAccess
   /** Longest wait for one answer. */
   readonly requestTimeoutMs?: number
 }
 
-export function createKubeClients({ kubeConfig, requestTimeoutMs }: KubeClientsOptions): KubeClients {
+export function createKubeClients({ access, requestTimeoutMs }: KubeClientsOptions): KubeClients {
   const transport = createKubeTransport(
-    kubeConfig,
+    access,
     requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs },
   )
-  const leaseTransport = createKubeTransport(kubeConfig, { timeoutMs: leaseTimeoutMs })
+  const leaseTransport = createKubeTransport(access, { timeoutMs: leaseTimeoutMs })
   return {
     core: new CoreV1Api(configurationOver(transport)),
     coordination: new CoordinationV1Api(configurationOver(leaseTransport)),
@@ -59,38 +61,6 @@ function configurationOver(transport: KubeTransport): Configuration {
     baseServer: new ServerConfiguration('http://api-server', {}),
     httpApi: wrapHttpLibrary({ send: (request) => sendGenerated(transport, request) }),
   })
-}
-
-/**
- * `path` of a kubeconfig file, or undefined for the ServiceAccount of the pod we run in.
- * Throws GRN_INVALID_CONFIG when neither can be read.
- */
-export function loadKubeConfig(path: string | undefined): KubeConfig {
-  const kubeConfig = new KubeConfig()
-  try {
-    if (path === undefined) kubeConfig.loadFromCluster()
-    else kubeConfig.loadFromFile(path)
-  } catch (error) {
-    throw new GreenroomError(
-      'GRN_INVALID_CONFIG',
-      `the kubeconfig ${path ?? '(in-cluster)'} cannot be read`,
-      {
-        cause: error,
-      },
-    )
-  }
-  const server = kubeConfig.getCurrentCluster()?.server
-  // Outside a pod the library builds this address out of two missing variables.
-  if (path === undefined && server === 'https://undefined:undefined') {
-    throw new GreenroomError(
-      'GRN_INVALID_CONFIG',
-      'no kubeconfig was given and this process does not run in a pod; set KUBECONFIG',
-    )
-  }
-  if (!server) {
-    throw new GreenroomError('GRN_INVALID_CONFIG', `the kubeconfig ${path} has no current context`)
-  }
-  return kubeConfig
 }
 
 type GeneratedRequest = Parameters<Parameters<typeof wrapHttpLibrary>[0]['send']>[0]

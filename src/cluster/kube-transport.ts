@@ -1,10 +1,10 @@
 import http from 'node:http'
 import https from 'node:https'
-import type { KubeConfig } from '@kubernetes/client-node'
+import type { KubeAccess } from './kube-access.ts'
 import { KubeApiError, kubeApiErrorFrom } from './kube-api-error.ts'
 
 /**
- * HTTP to the API server, with the identity and TLS of a KubeConfig. All API clients and watches go through here,
+ * HTTP to the API server, with the identity and TLS of a KubeAccess. All API clients and watches go through here,
  * because client-node 2.0.1's own transport makes a new connection pool, so a new TLS handshake, for every request,
  * has no timeout, and its Watch drops unreadable lines, handler errors and the server's sentence without a word.
  */
@@ -13,6 +13,8 @@ export interface KubeTransport {
   send(request: KubeRequest): Promise<KubeResponse>
   /** GET of JSON; throws KubeApiError for anything but 2xx. */
   getJson<T>(path: string, signal?: AbortSignal): Promise<T>
+  /** POST or PUT of an object; throws KubeApiError for anything but 2xx. */
+  writeJson(method: 'POST' | 'PUT', path: string, object: unknown): Promise<void>
   /** GET of an endless body on a connection of its own; resolves at the headers of a 200, else throws KubeApiError. */
   openStream(path: string, signal: AbortSignal): Promise<http.IncomingMessage>
   /** Ends idle connections; whatever is in flight ends by its own timeout or signal. */
@@ -47,12 +49,10 @@ const tcpKeepAliveMs = 15_000
 const maxBodyBytes = 256 * 1024 * 1024
 
 export function createKubeTransport(
-  kubeConfig: KubeConfig,
+  access: KubeAccess,
   { timeoutMs = defaultTimeoutMs }: { timeoutMs?: number } = {},
 ): KubeTransport {
-  const server = kubeConfig.getCurrentCluster()?.server
-  if (!server) throw new Error('The kubeconfig has no current cluster')
-  const base = new URL(server)
+  const base = new URL(access.server)
   const { request: startRequest, Agent } = base.protocol === 'http:' ? http : https
   const pool = new Agent({ keepAlive: true, timeout: idleConnectionMs })
 
@@ -61,17 +61,16 @@ export function createKubeTransport(
     agent: http.Agent | false,
     signal: AbortSignal,
   ): Promise<http.IncomingMessage> => {
-    const options: https.RequestOptions = {}
+    let options: https.RequestOptions
     try {
-      await kubeConfig.applyToHTTPSOptions(options)
+      options = await access.requestOptions()
     } catch (error) {
       throw new KubeApiError(`no credentials for the API server: ${sentenceOf(error)}`, { cause: error })
     }
-    // The library's agent pins the certificates it was made with; ours takes those of each request. Proxies need theirs.
-    if (!kubeConfig.getCurrentCluster()?.proxyUrl) options.agent = agent as https.Agent | false
     const url = new URL(base.pathname.replace(/\/$/, '') + request.path, base)
     return answerTo(
-      startRequest(url, { ...options, ...methodAndHeaders(request, options) }),
+      // Ours takes the certificates of each request; a proxy needs its own.
+      startRequest(url, { agent, ...options, ...methodAndHeaders(request, options) }),
       request.body,
       signal,
     )
@@ -117,14 +116,20 @@ export function createKubeTransport(
     }
   }
 
+  const sendForSuccess = async (request: KubeRequest): Promise<string> => {
+    const { status, body, headers } = await send(request)
+    if (status >= 300) throw kubeApiErrorFrom(status, body, headers['retry-after'])
+    return body
+  }
+
   return {
     send,
     openStream,
-    async getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
-      const response = await send({ method: 'GET', path, signal })
-      if (response.status >= 300)
-        throw kubeApiErrorFrom(response.status, response.body, response.headers['retry-after'])
-      return JSON.parse(response.body) as T
+    getJson: async <T>(path: string, signal?: AbortSignal) =>
+      JSON.parse(await sendForSuccess({ method: 'GET', path, signal })) as T,
+    async writeJson(method, path, object) {
+      const headers = { 'content-type': 'application/json' }
+      await sendForSuccess({ method, path, headers, body: JSON.stringify(object) })
     },
     close: () => pool.destroy(),
   }

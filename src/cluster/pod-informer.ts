@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { type AgentPod, agentPodFrom } from '../domain/agent-pod.ts'
 import { label } from '../domain/names.ts'
 import type { PodView } from '../domain/ports.ts'
-import type { KubeClients } from './kube-clients.ts'
+import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchCounters, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
@@ -20,7 +20,7 @@ export interface PodInformer extends PodView {
 }
 
 interface PodInformerOptions {
-  readonly clients: Pick<KubeClients, 'transport'>
+  readonly transport: KubeTransport
   readonly namespace: string
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly now?: () => number
@@ -29,7 +29,7 @@ interface PodInformerOptions {
 
 type ChangeListener = Parameters<PodView['onChange']>[0]
 
-export function createPodInformer({ clients, namespace, logger, ...rest }: PodInformerOptions): PodInformer {
+export function createPodInformer({ namespace, logger, ...rest }: PodInformerOptions): PodInformer {
   const byUid = new Map<string, AgentPod>()
   const byPool = new Map<string, Map<string, AgentPod>>()
   const listeners = new Set<ChangeListener>()
@@ -62,7 +62,6 @@ export function createPodInformer({ clients, namespace, logger, ...rest }: PodIn
 
   const listWatch = createListWatch<V1Pod & KubeObject, AgentPod>({
     ...rest,
-    transport: clients.transport,
     path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`,
     labelSelector: `${label.managed}=true`,
     keep: agentPodFrom,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createDocumentWatch } from '../cluster/document-watch.ts'
-import { createKubeClients, loadKubeConfig } from '../cluster/kube-clients.ts'
+import { loadKubeAccess } from '../cluster/kube-access.ts'
+import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createPodInformer } from '../cluster/pod-informer.ts'
 import type { Config } from '../config.ts'
 import { every } from '../controllers/every.ts'
@@ -41,11 +42,11 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
 
   const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
-  const clients = createKubeClients({ kubeConfig: loadKubeConfig(config.KUBECONFIG) })
+  const transport = createKubeTransport(await loadKubeAccess(config))
   const namespace = config.GREENROOM_NAMESPACE
-  const pods = createPodInformer({ clients, namespace, logger })
+  const pods = createPodInformer({ transport, namespace, logger })
   const pools = createDocumentWatch({
-    clients,
+    transport,
     namespace,
     name: configMapName.pools,
     key: configMapKey.pools,
@@ -53,7 +54,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     accepted: { name: configMapName.poolsAccepted, write: false },
     logger,
   })
-  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
+  await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
 

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { checkPolicy } from '../admission/policy.ts'
 import { createDocumentWatch } from '../cluster/document-watch.ts'
 import { createEventRecorder } from '../cluster/events.ts'
-import { createKubeClients, loadKubeConfig } from '../cluster/kube-clients.ts'
+import { loadKubeAccess } from '../cluster/kube-access.ts'
+import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
 import { createPodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
@@ -29,7 +30,8 @@ export async function startController(config: Config<'controller'>, context: Rol
   const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   const { ledger, wakes, index, notices } = stores
-  const clients = createKubeClients({ kubeConfig: loadKubeConfig(config.KUBECONFIG) })
+  const clients = createKubeClients({ access: await loadKubeAccess(config) })
+  const { transport } = clients
   const namespace = config.GREENROOM_NAMESPACE
   await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   const events = createEventRecorder({
@@ -49,7 +51,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     check: DocumentCheck<T>
   }) =>
     createDocumentWatch<T>({
-      clients,
+      transport,
       namespace,
       name: document.name,
       key: document.key,
@@ -77,7 +79,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     key: configMapKey.policy,
     check: checkPolicy,
   })
-  const pods = createPodInformer({ clients, namespace, logger })
+  const pods = createPodInformer({ transport, namespace, logger })
   const writer = createPodWriter({ clients, namespace })
   const now = () => Date.now()
   const recentWrites = createRecentWrites(now)

@@ -1,6 +1,7 @@
 import { builtInPolicy, checkPolicy } from '../admission/policy.ts'
 import { createDocumentWatch } from '../cluster/document-watch.ts'
-import { createKubeClients, loadKubeConfig } from '../cluster/kube-clients.ts'
+import { loadKubeAccess } from '../cluster/kube-access.ts'
+import { createKubeTransport } from '../cluster/kube-transport.ts'
 import type { Config } from '../config.ts'
 import type { Checked } from '../domain/checked-document.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
@@ -12,10 +13,10 @@ import type { RoleContext } from './role.ts'
 export async function startWebhook(config: Config<'webhook'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics } = context
   const { registry } = metrics
-  const clients = createKubeClients({ kubeConfig: loadKubeConfig(config.KUBECONFIG) })
+  const transport = createKubeTransport(await loadKubeAccess(config))
   const namespace = config.GREENROOM_NAMESPACE
   const policy = createDocumentWatch({
-    clients,
+    transport,
     namespace,
     name: configMapName.policy,
     key: configMapKey.policy,
@@ -24,7 +25,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     logger,
   })
   const assignKeys = createDocumentWatch<string>({
-    clients,
+    transport,
     namespace,
     name: configMapName.assignKeys,
     key: configMapKey.assignKeys,
@@ -37,7 +38,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     logger,
     registry,
   })
-  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
+  await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
   await lifecycle.start({
     name: configMapName.policy,
     start: () => policy.start(),

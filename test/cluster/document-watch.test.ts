@@ -1,8 +1,8 @@
-import type { CoreV1Api, V1ConfigMap } from '@kubernetes/client-node'
+import type { V1ConfigMap } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
-import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
+import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
 import { gone, startFakeApiServer } from './fake-api-server.ts'
 import { createLogLines } from './log-lines.ts'
 import { waitUntil } from './wait-until.ts'
@@ -19,37 +19,39 @@ function createKept(text?: string) {
     }
     return effect()
   }
-  const write = ({ body }: { body: V1ConfigMap }) =>
-    call(() => {
-      kept.writes += 1
-      kept.data = { key: body.data?.key ?? '' }
-      return body
-    })
-  const core = {
-    readNamespacedConfigMap: () =>
+  /** The transport of the watch, with this ConfigMap in front of what the fake serves. */
+  const over = (transport: KubeTransport): KubeTransport => ({
+    ...transport,
+    getJson: <T>(path: string, signal?: AbortSignal) =>
+      path !== '/api/v1/namespaces/n/configmaps/accepted'
+        ? transport.getJson<T>(path, signal)
+        : call(() => {
+            kept.reads += 1
+            if (!kept.data) throw new KubeApiError('not found', { status: 404 })
+            const annotations = { 'greenroom.dev/source-resource-version': '42' }
+            return { metadata: { resourceVersion: '1', annotations }, data: kept.data } as T
+          }),
+    writeJson: (method, path, object) =>
       call(() => {
-        kept.reads += 1
-        if (!kept.data) throw new KubeApiError('not found', { status: 404 })
-        return {
-          metadata: { resourceVersion: '1', annotations: { 'greenroom.dev/source-resource-version': '42' } },
-          data: kept.data,
-        }
+        const collection = '/api/v1/namespaces/n/configmaps'
+        t.equal(path, method === 'POST' ? collection : `${collection}/accepted`)
+        t.equal(method, kept.data ? 'PUT' : 'POST')
+        kept.writes += 1
+        kept.data = { key: (object as V1ConfigMap).data?.key ?? '' }
       }),
-    createNamespacedConfigMap: write,
-    replaceNamespacedConfigMap: write,
-  } as unknown as CoreV1Api
-  return { kept, core, hold }
+  })
+  return { kept, over, hold }
 }
 
 async function bed(test: Test, { keptText, write = false }: { keptText?: string; write?: boolean } = {}) {
   const fake = await startFakeApiServer()
-  const transport = createKubeTransport(fake.kubeConfig)
+  const transport = createKubeTransport(fake.access)
   const { logger, lines } = createLogLines()
-  const { kept, core, hold } = createKept(keptText)
+  const { kept, over, hold } = createKept(keptText)
   const changes: string[] = []
   const rejected: string[] = []
   const watch = createDocumentWatch<string>({
-    clients: { transport, core },
+    transport: over(transport),
     namespace: 'n',
     name: 'document',
     key: 'key',

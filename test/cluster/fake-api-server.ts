@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { KubeConfig } from '@kubernetes/client-node'
+import type { KubeAccess } from '../../src/cluster/kube-access.ts'
 
 /** One collection over HTTP, with the faults that a real API server does not show on demand. */
 export interface FakeApiServer {
-  readonly kubeConfig: KubeConfig
+  readonly access: KubeAccess
   /** Queries of the lists and watches so far. */
   readonly lists: URLSearchParams[]
   readonly watches: FakeWatch[]
@@ -113,7 +113,7 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
   const { port } = server.address() as AddressInfo
 
   const fake: FakeApiServer = {
-    kubeConfig: kubeConfigFor(`http://127.0.0.1:${port}`),
+    access: accessTo(`http://127.0.0.1:${port}`),
     lists,
     watches,
     pageSize: 1000,
@@ -190,8 +190,6 @@ function answer(response: ServerResponse, { status, body }: FakeFault): void {
   response.end(body)
 }
 
-export function kubeConfigFor(server: string): KubeConfig {
-  const kubeConfig = new KubeConfig()
-  kubeConfig.loadFromClusterAndUser({ name: 'fake', server, skipTLSVerify: true }, { name: 'nobody' })
-  return kubeConfig
+export function accessTo(server: string): KubeAccess {
+  return { server, requestOptions: () => Promise.resolve({}) }
 }

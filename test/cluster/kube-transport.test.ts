@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
-import { kubeConfigFor, statusBody } from './fake-api-server.ts'
+import { accessTo, statusBody } from './fake-api-server.ts'
 import { waitUntil } from './wait-until.ts'
 
 async function serve(
@@ -19,7 +19,7 @@ async function serve(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const transport = createKubeTransport(kubeConfigFor(`http://127.0.0.1:${port}/prefix`), { timeoutMs })
+  const transport = createKubeTransport(accessTo(`http://127.0.0.1:${port}/prefix`), { timeoutMs })
   test.teardown(async () => {
     transport.close()
     server.closeAllConnections()
@@ -139,7 +139,7 @@ void t.test('an aborted signal never starts a request', async (t) => {
 })
 
 void t.test('nobody listens', async (t) => {
-  const transport = createKubeTransport(kubeConfigFor('http://127.0.0.1:1'))
+  const transport = createKubeTransport(accessTo('http://127.0.0.1:1'))
   await t.rejects(transport.getJson('/x'), {
     message: /cannot be reached: .*ECONNREFUSED/,
     status: undefined,

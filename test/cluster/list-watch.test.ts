@@ -33,7 +33,7 @@ async function bed(
 ): Promise<Bed> {
   const fake = await startFakeApiServer()
   prepare(fake)
-  const transport = createKubeTransport(fake.kubeConfig, { timeoutMs: 1_000 })
+  const transport = createKubeTransport(fake.access, { timeoutMs: 1_000 })
   const { logger, lines } = createLogLines()
   const changes: string[] = []
   const kept = new Map<string, string>()

@@ -1,11 +1,12 @@
 import { pino } from 'pino'
-import { createKubeClients, loadKubeConfig } from '../../src/cluster/kube-clients.ts'
+import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
+import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createLeaseElector } from '../../src/cluster/lease-elector.ts'
 
 /** A process of its own that can be stopped by a signal: says 50 times a second whether it believes that it leads. */
 const [kubeconfig, namespace = '', name = '', timing = '{}'] = process.argv.slice(2)
 const elector = createLeaseElector({
-  clients: createKubeClients({ kubeConfig: loadKubeConfig(kubeconfig) }),
+  clients: createKubeClients({ access: await loadKubeAccess({ KUBECONFIG: kubeconfig }) }),
   namespace,
   name,
   identity: 'paused',

@@ -9,10 +9,10 @@ const podOf = (pool: string) => ({ metadata: { labels: { 'greenroom.dev/pool': p
 
 void t.test('pods by UID and by pool', async (t) => {
   const fake = await startFakeApiServer()
-  const transport = createKubeTransport(fake.kubeConfig)
+  const transport = createKubeTransport(fake.access)
   const { logger } = createLogLines()
   const informer = createPodInformer({
-    clients: { transport },
+    transport,
     namespace: 'agents',
     logger,
     timing: { backoffMinMs: 5, backoffMaxMs: 20 },

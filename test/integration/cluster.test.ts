@@ -4,7 +4,8 @@ import type { V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { createEventRecorder } from '../../src/cluster/events.ts'
-import { createKubeClients, type KubeClients, loadKubeConfig } from '../../src/cluster/kube-clients.ts'
+import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
+import { createKubeClients, type KubeClients } from '../../src/cluster/kube-clients.ts'
 import { createLeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createPodInformer } from '../../src/cluster/pod-informer.ts'
 import { createPodWriter } from '../../src/cluster/pod-writer.ts'
@@ -19,7 +20,9 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const folder = await temporaryFolder('cluster')
 const plane: ControlPlane = await startControlPlane({ folder: folder.path })
-const clients: KubeClients = createKubeClients({ kubeConfig: loadKubeConfig(plane.kubeconfigPath) })
+const access = await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath })
+const clients: KubeClients = createKubeClients({ access })
+const { transport } = clients
 const namespace = 'agents'
 await plane.createNamespace(namespace)
 t.teardown(async () => {
@@ -69,7 +72,7 @@ async function configMapText(at: string, name: string, key: string): Promise<str
 
 void t.test('informer and writer: the life of a slot', async (t) => {
   const { logger, lines } = createLogLines()
-  const informer = createPodInformer({ clients, namespace, logger, timing: { watchSeconds: 2 } })
+  const informer = createPodInformer({ transport, namespace, logger, timing: { watchSeconds: 2 } })
   const changes: string[] = []
   informer.onChange(() => {
     throw new Error('this listener is broken')
@@ -199,7 +202,8 @@ void t.test('what cannot be written comes with the reason', async (t) => {
   const template = { ...spec.template, env: [{ name: 'not a name=', value: '' }] }
   t.match(await failure(namespace, clients, { ...spec, template }), { reason: 'invalid', retryable: false })
 
-  const stranger = createKubeClients({ kubeConfig: loadKubeConfig(await plane.kubeconfigFor('nobody')) })
+  const nobody = await loadKubeAccess({ KUBECONFIG: await plane.kubeconfigFor('nobody') })
+  const stranger = createKubeClients({ access: nobody })
   t.match(await failure(namespace, stranger), { reason: 'forbidden', retryable: false, message: /nobody/ })
   stranger.close()
 })
@@ -211,7 +215,7 @@ void t.test('a document: accepted, refused, restored', async (t) => {
   const rejected: { resourceVersion: string; problems: readonly string[] }[] = []
   const open = (write: boolean) =>
     createDocumentWatch<PoolsDocument>({
-      clients,
+      transport,
       namespace: at,
       name: 'agent-pools',
       key: 'pools.yaml',
@@ -304,10 +308,8 @@ void t.test('election: release hands over at once, a crash after the lease', asy
     })
   // `a` talks to the API server through a cable that can be pulled.
   const proxy = await startTcpProxy({ port: Number(new URL(plane.server).port) })
-  const kubeConfig = loadKubeConfig(plane.kubeconfigPath)
-  for (const cluster of kubeConfig.clusters)
-    Object.assign(cluster, { server: `https://${proxy.host}:${proxy.port}` })
-  const behindProxy = createKubeClients({ kubeConfig })
+  const server = `https://${proxy.host}:${proxy.port}`
+  const behindProxy = createKubeClients({ access: { ...access, server } })
   const a = elector('a', behindProxy)
   const b = elector('b')
   t.teardown(async () => {
