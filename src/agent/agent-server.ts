@@ -69,10 +69,11 @@ export function createAgentServer(options: AgentServerOptions): AgentServer {
     exit.after(() => options.onDrain?.())
   }
 
+  const metrics = createAgentMetrics(env.agentType)
   const http = createAgentHttp({
     podUid: env.podUid,
     gate,
-    metrics: createAgentMetrics(env.agentType),
+    metrics,
     routes: options.routes ?? {},
     verifier: () => verifier,
     endSession,
@@ -94,7 +95,7 @@ export function createAgentServer(options: AgentServerOptions): AgentServer {
       process.on('SIGTERM', onSigterm)
       verifier = await createAssignVerifier(env.assignKeys, env.podUid)
       const bound = await http.listen(env.listenAddress, options.port ?? agentPort)
-      await rehearseAssignment({ ...bound, podUid: env.podUid })
+      await rehearseAssignment({ address: bound.address, podUid: env.podUid, metrics })
       gate.open()
       log('info', 'listening', { ...bound, startMs: Math.round(performance.now()) })
       return bound

@@ -1,64 +1,109 @@
-import { generateKeyPairSync, hash, sign } from 'node:crypto'
+import { generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto'
 import { request } from 'node:http'
 import { assignAlgorithm, assignPath } from '../domain/assign-contract.ts'
+import type { Assignment } from '../domain/assignment.ts'
+import { createAgentHttp } from './agent-http.ts'
+import type { AgentLog } from './agent-log.ts'
+import type { AgentMetrics } from './agent-metrics.ts'
+import { createHeldSession } from './agent-session.ts'
 import { createAssignVerifier } from './assign-verifier.ts'
+import { createAssignmentGate } from './assignment-gate.ts'
 
 interface Stage {
+  /** Where the agent listens; the rehearsal takes a free port there. */
   readonly address: string
-  readonly port: number
   readonly podUid: string
+  readonly metrics: AgentMetrics
 }
 
-/** Enough for the engine to have seen every step of an assignment; more gained nothing measurable. */
-const times = 3
+/** After a dozen the engine has compiled what an assignment runs through; more gained nothing that could be measured. */
+const times = 12
 
 /**
- * Goes through an assignment before the real one, while nobody waits: an agent takes one assignment in its life, and a
- * first use of WebCrypto, jose and the HTTP server costs tens of milliseconds on a busy machine. Nothing is assigned:
- * the token is signed by a key that exists only here, and the request over HTTP carries none.
+ * Takes assignments before the real one, while nobody waits: an agent takes one in its life, and the first through
+ * WebCrypto, jose and the HTTP server takes several times as long as the next. It happens on a stage of its own (port,
+ * gate, key pair): nothing that is signed by the session server could be accepted there, and nothing that is accepted
+ * there reaches the agent.
  */
-export async function rehearseAssignment(stage: Stage): Promise<void> {
+export async function rehearseAssignment({ address, podUid, metrics }: Stage): Promise<void> {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'rehearsal' }
-  const verify = await createAssignVerifier(JSON.stringify({ keys: [jwk] }), stage.podUid)
-  const body = Buffer.from(JSON.stringify({ sessionId: 'rehearsal', epoch: 1 }))
-  const header = encode({ alg: assignAlgorithm, kid: 'rehearsal' })
-  const exp = Math.floor(Date.now() / 1_000) + 60
-  const claims = encode({
-    sub: 'rehearsal',
-    aud: stage.podUid,
+  const verifier = await createAssignVerifier(JSON.stringify({ keys: [jwk] }), podUid)
+  for (let time = 0; time < times; time += 1) {
+    const gate = createAssignmentGate(async (assignment) => {
+      createHeldSession({ assignment, log: silent, onOver: () => undefined }).stop()
+    })
+    gate.open()
+    const parts = { podUid, gate, metrics, routes: {}, verifier: () => verifier, endSession: () => undefined }
+    const http = createAgentHttp({ ...parts, log: silent })
+    const { port } = await http.listen(address, 0)
+    await postAssignment({ address, port, podUid }, privateKey)
+    await http.close()
+  }
+}
+
+const silent: AgentLog = () => undefined
+
+/** Far enough ahead for a rehearsal, whatever the load. */
+const tokenTtlSeconds = 60
+
+async function postAssignment(
+  target: { address: string; port: number; podUid: string },
+  privateKey: KeyObject,
+): Promise<void> {
+  const sessionId = 'rehearsal'
+  const assignment: Assignment = {
+    sessionId,
+    epoch: 1,
+    podUid: target.podUid,
+    agentType: sessionId,
+    room: sessionId,
+    sessionToken: sessionId,
+    leaseMs: 1_000,
+  }
+  const body = JSON.stringify(assignment)
+  const exp = Math.floor(Date.now() / 1_000) + tokenTtlSeconds
+  const claims = {
+    sub: sessionId,
+    aud: target.podUid,
     epoch: 1,
     bodyHash: hash('sha256', body, 'base64url'),
     exp,
-  })
-  const signature = sign(null, Buffer.from(`${header}.${claims}`), privateKey).toString('base64url')
-  for (let time = 0; time < times; time += 1) {
-    await verify(`Bearer ${header}.${claims}.${signature}`, body)
-    await postUnsigned(stage, body)
   }
+  const signed = `${encode({ alg: assignAlgorithm, kid: 'rehearsal' })}.${encode(claims)}`
+  const signature = sign(null, Buffer.from(signed), privateKey).toString('base64url')
+  const status = await post(target, `Bearer ${signed}.${signature}`, body)
+  if (status !== 200) throw new Error(`the rehearsal of an assignment was answered ${status}`)
 }
 
 function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** Resolves with whatever is answered: it is refused, as it must be. */
-function postUnsigned({ address, port }: Stage, body: Buffer): Promise<void> {
+function post(
+  { address, port }: { address: string; port: number },
+  authorization: string,
+  body: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    const post = request({
+    const sent = request({
       // A server on all addresses is reached on loopback.
       host: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address,
       port,
       path: assignPath,
       method: 'POST',
       agent: false,
-      headers: { 'content-type': 'application/json', 'content-length': body.length },
+      headers: {
+        authorization,
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      },
     })
-    post.on('error', reject)
-    post.on('response', (response) => {
+    sent.on('error', reject)
+    sent.on('response', (response) => {
       response.resume()
-      response.on('end', resolve)
+      response.on('end', () => resolve(response.statusCode ?? 0))
     })
-    post.end(body)
+    sent.end(body)
   })
 }
