@@ -7,10 +7,11 @@ import type { Config } from '../config.ts'
 import { every } from '../controllers/every.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadAssignKeys } from '../delivery/assign-keys.ts'
+import { rehearseDelivery } from '../delivery/rehearsal.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { checkPools } from '../domain/pool.ts'
 import type { RoomAccess } from '../domain/ports.ts'
-import { createApiApp } from '../http/api-app.ts'
+import { createApiApp, type TypedApp } from '../http/api-app.ts'
 import { createApiKeys } from '../http/api-keys.ts'
 import type { CheckState, ReadinessChecks } from '../http/ops-routes.ts'
 import { createRoomAccess } from '../livekit/room-access.ts'
@@ -139,6 +140,10 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await lifecycle.start({
     name: 'session api',
     async start() {
+      await Promise.all([
+        rehearseDelivery(keys),
+        rehearseRequests(app, config.GREENROOM_API_KEYS.split(',')[0] ?? ''),
+      ])
       const url = await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_PORT })
       logger.info({ url }, 'session API is listening')
     },
@@ -148,6 +153,16 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
       await app.close()
     },
   })
+}
+
+/** As many as let the engine compile routing, authentication, validation, PostgreSQL's client and serialisation. */
+const rehearsedRequests = 40
+
+/** Reads before the first caller does, through everything but the socket; see {@link rehearseDelivery}. */
+async function rehearseRequests(app: TypedApp, apiKey: string): Promise<void> {
+  const headers = { authorization: `Bearer ${apiKey}` }
+  for (let time = 0; time < rehearsedRequests; time += 1)
+    await app.inject({ url: '/v1/sessions?limit=1', headers })
 }
 
 function state(fine: boolean, wholly = true): CheckState {

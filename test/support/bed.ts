@@ -10,6 +10,7 @@ import { createBedClient } from './bed-client.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { freePort, isFree } from './free-port.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
+import { setPace } from './process-kubelet/process-pace.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 import { root } from './repository.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
@@ -87,6 +88,7 @@ export async function startBed(options: BedOptions): Promise<Bed> {
     const kubelet = await startKubelet(plane, folder)
     undo.push(() => kubelet.stop())
     await untilReady(processes, secrets.apiKey)
+    for (const pid of elsewhere(plane, processes, kubelet)) setPace(pid, 'elsewhere')
     say(`Greenroom is ready after ${seconds(began)}`)
     return {
       namespace,
@@ -257,6 +259,17 @@ async function untilReady({ opsUrls, roles }: Greenroom, apiKey: string): Promis
 
 async function tail(path: string): Promise<string> {
   return (await readFile(path, 'utf8')).slice(-1_500)
+}
+
+/**
+ * What a cluster runs on other machines than the session API: on one small machine it all competes for the same cores,
+ * and a refill would be measured as part of the claim that caused it.
+ */
+function elsewhere(plane: ControlPlane, { roles }: Greenroom, kubelet: Program): readonly number[] {
+  const others = [roles.get('controller')?.pid(), roles.get('webhook')?.pid()].filter(
+    (pid) => pid !== undefined,
+  )
+  return [plane.pids.etcd, plane.pids['kube-apiserver'], kubelet.pid, ...others]
 }
 
 async function podWritesOf(plane: ControlPlane): Promise<number> {

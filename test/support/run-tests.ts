@@ -37,7 +37,8 @@ async function run(): Promise<boolean> {
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
   const failed = counts.failed + left.length + (code !== 0 && counts.failed === 0 ? 1 : 0)
-  console.log(`${counts.passed} passed, ${failed} failed`)
+  // tap leaves its cursor codes on the last line; ours stands alone.
+  console.log(`\n${counts.passed} passed, ${failed} failed`)
   return failed === 0
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { isRoot } from '../other-user.ts'
 
@@ -6,18 +6,32 @@ import { isRoot } from '../other-user.ts'
  * In a cluster pods start on other cores than those that serve; here all share one small machine. So a container that
  * is starting comes after everything that works, and one that is ready comes with the rest.
  */
-export type Pace = 'starting' | 'serving'
-const niceness = { starting: 19, serving: 0 } as const satisfies Record<Pace, number>
+export type Pace = 'starting' | 'serving' | 'elsewhere'
+/** `elsewhere`: what a cluster runs on other machines than the one whose speed is looked at. */
+const niceness = { starting: 19, serving: 0, elsewhere: 10 } as const satisfies Record<Pace, number>
 
 export function setPace(pid: number, pace: Pace): void {
+  // A group of several is scheduled as one: only the first of a session may speak for it.
+  if (!leadsSession(pid)) return
   // Where the kernel schedules each session as one (autogroups), only that counts between containers, and anybody may
   // change it for his own processes.
   if (tolerant(() => writeFileSync(`/proc/${pid}/autogroup`, String(niceness[pace])))) return
   // Elsewhere it is a matter of threads, and only root may take niceness back.
-  if (pace === 'starting' && !isRoot) return
+  if (pace !== 'serving' && !isRoot) return
   tolerant(() => {
     for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), niceness[pace])
   })
+}
+
+function leadsSession(pid: number): boolean {
+  try {
+    // After the name in parentheses: state, parent, process group, session.
+    const session = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[3]
+    return Number(session) === pid
+  } catch {
+    // Gone, or no Linux.
+    return false
+  }
 }
 
 /** No such process any more, no autogroups, no Linux, another's process, or (EAGAIN) too many changes in a moment. */
