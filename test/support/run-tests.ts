@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { root } from './repository.ts'
-import { temporaryFolder } from './temporary-folder.ts'
 
 /**
  * `npm test [-- FILES]`: runs tap, then looks for processes that a test left behind, and ends with the line
@@ -18,28 +18,43 @@ const podMarker = 'GREENROOM_LISTEN_ADDRESS='
 const goneWithinMs = 5_000
 
 async function run(): Promise<boolean> {
-  await using folder = await temporaryFolder('tests')
-  const tapFile = join(folder.path, 'results.tap')
   const before = new Set(processesOfTests())
-  const tap = spawn(
-    process.execPath,
-    [
-      join(root, 'node_modules/tap/dist/esm/run.mjs'),
-      '--disable-coverage',
-      '--reporter=terse',
-      `--output-file=${tapFile}`,
-      ...process.argv.slice(2),
-    ],
-    { cwd: root, stdio: 'inherit', env: { ...process.env, GREENROOM_TEST_RUN: marker.split('=')[1] } },
-  )
-  const code = await new Promise<number>((resolve) => tap.once('exit', (exitCode) => resolve(exitCode ?? 1)))
-  const counts = countsOf(await readFile(tapFile, 'utf8'))
+  const { code, output } = await runTap(process.argv.slice(2))
+  const counts = countsOf(output)
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
   const failed = counts.failed + left.length + (code !== 0 && counts.failed === 0 ? 1 : 0)
-  // tap leaves its cursor codes on the last line; ours stands alone.
-  console.log(`\n${counts.passed} passed, ${failed} failed`)
+  if (code !== 0 && counts.failed === 0) console.error(`tap ended with ${code} although no test failed`)
+  console.log(`${counts.passed} passed, ${failed} failed`)
   return failed === 0
+}
+
+/**
+ * One line a file while it runs, and everything of a file that fails. Plain TAP is read rather than shown by one of
+ * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
+ */
+async function runTap(files: readonly string[]): Promise<{ code: number; output: string }> {
+  const tap = spawn(
+    process.execPath,
+    [join(root, 'node_modules/tap/dist/esm/run.mjs'), '--disable-coverage', '--reporter=tap', ...files],
+    {
+      cwd: root,
+      stdio: ['inherit', 'pipe', 'inherit'],
+      env: { ...process.env, GREENROOM_TEST_RUN: marker.split('=')[1] },
+    },
+  )
+  const exited = once(tap, 'close')
+  const output: string[] = []
+  let ofThisFile: string[] = []
+  for await (const line of createInterface({ input: tap.stdout })) {
+    output.push(line)
+    ofThisFile.push(line)
+    if (!/^(not )?ok \d+ - /.test(line)) continue
+    console.log(line.startsWith('not') ? ofThisFile.join('\n') : line)
+    ofThisFile = []
+  }
+  const [code] = (await exited) as [number | null]
+  return { code: code ?? 1, output: output.join('\n') }
 }
 
 /** Assertions, not the tests and files that hold them (those carry their time). */
