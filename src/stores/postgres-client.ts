@@ -42,6 +42,11 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
   for (const pool of [durable, relaxed, fresh]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
     pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
+    // The pool listens no more to a connection that it is closing: told of a shutdown at that moment ("terminating
+    // connection due to administrator command"), it would end the whole process.
+    pool.on('connect', (client) => {
+      client.on('error', (error) => logger.debug({ err: error }, 'postgresql connection ended'))
+    })
   }
   return {
     durable,

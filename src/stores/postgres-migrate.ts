@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
-import type { Pool } from 'pg'
+import { Client, type Pool } from 'pg'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 
@@ -10,8 +10,20 @@ const table = 'greenroom_migrations'
 
 /** Applies what is missing, forward only. Concurrent runs are safe: one applies, the others wait and find it done. */
 export async function migrate(databaseUrl: string, logger: Logger): Promise<readonly string[]> {
+  const client = new Client({ connectionString: databaseUrl })
+  // A connection that is lost fails the query under way; nobody listening would end the process instead.
+  client.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
+  await client.connect()
+  try {
+    return await applyMissing(client, logger)
+  } finally {
+    await client.end()
+  }
+}
+
+async function applyMissing(dbClient: Client, logger: Logger): Promise<readonly string[]> {
   const applied = await runner({
-    databaseUrl,
+    dbClient,
     dir: folder,
     direction: 'up',
     migrationsTable: table,
