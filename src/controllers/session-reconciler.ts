@@ -35,25 +35,29 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
       told.delete(sessionId)
       return undefined
     }
-    endingByPod.set(session.podUid, sessionId)
-    const ref = { uid: session.podUid, name: session.podName }
+    const { pod: ref } = session
+    if (!ref) {
+      // A cold open that was ended before it got a pod: there is nobody to tell and nothing to take away.
+      await finish(session, false)
+      return undefined
+    }
+    endingByPod.set(ref.uid, sessionId)
     const overdue = now() >= (session.endingAt ?? now()) + endDeadlineMs
-    const pod = pods.get(session.podUid)
+    const pod = pods.get(ref.uid)
     if (overdue || (!pod && !(await writer.exists(ref)))) {
       await finish(session, overdue)
       return undefined
     }
     if (pod?.deletingSince === undefined) {
-      if (pod && pod.deadReason === undefined) await tell(session, pod.assignKeyIds)
+      if (pod && pod.deadReason === undefined) await tell(session, { ...ref, assignKeyIds: pod.assignKeyIds })
       await recentWrites.once(`delete ${ref.uid}`, () => writer.delete(ref))
     }
     return Math.max(100, (session.endingAt ?? now()) + endDeadlineMs - now())
   }
 
-  async function tell(session: Session, assignKeyIds: readonly string[]): Promise<void> {
+  async function tell(session: Session, pod: Parameters<AgentDelivery['end']>[0]): Promise<void> {
     if (told.has(session.id)) return
     told.add(session.id)
-    const pod = { uid: session.podUid, name: session.podName, ip: session.podIp, assignKeyIds }
     const reason = session.endReason ?? endReason.caller
     const outcome = await delivery.end(pod, { sessionId: session.id, epoch: session.epoch, reason })
     if (outcome.kind !== 'accepted') {
@@ -66,12 +70,15 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
 
   async function finish(session: Session, overdue: boolean): Promise<void> {
     await ledger.finishEnding([session.id])
-    endingByPod.delete(session.podUid)
+    if (session.pod) endingByPod.delete(session.pod.uid)
     told.delete(session.id)
     metrics.sessionsEnded.inc({ reason: session.endReason ?? 'unknown' })
     wakes.publish({ kind: 'ended', sessionId: session.id })
     if (overdue)
-      logger.error({ sessionId: session.id, pod: session.podName }, 'session ended although its pod remains')
+      logger.error(
+        { sessionId: session.id, pod: session.pod?.name },
+        'session ended although its pod remains',
+      )
   }
 
   return {
@@ -90,9 +97,9 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     /** Live sessions whose pod this informer does not show: a missed event, or a controller that was away. */
     async vanishedPods(): Promise<readonly { uid: string; name: string }[]> {
       const live = await ledger.liveSessions()
-      return live
-        .filter((session) => pods.get(session.podUid) === undefined)
-        .map((session) => ({ uid: session.podUid, name: session.podName }))
+      return live.flatMap(({ pod }) =>
+        pod && pods.get(pod.uid) === undefined ? [{ uid: pod.uid, name: pod.name }] : [],
+      )
     },
   }
 }

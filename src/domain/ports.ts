@@ -1,7 +1,7 @@
 import type { AgentPod } from './agent-pod.ts'
 import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
 import type { PoolsDocument } from './pool.ts'
-import type { EndReason, Session, SessionStatus } from './session.ts'
+import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
 /** What use cases and controllers need of the world. Adapters implement these; only `main.ts` knows both sides. */
@@ -63,14 +63,12 @@ export type Wake =
   | { readonly kind: 'indexed'; readonly agentType: string }
   | { readonly kind: 'ending'; readonly sessionId: string }
   | { readonly kind: 'ended'; readonly sessionId: string }
+  /** A cold open got its pod. */
+  | { readonly kind: 'activated'; readonly sessionId: string }
 
 // --- PostgreSQL: disposes --------------------------------------------------------------------------------------------
 
-export interface ClaimedPod {
-  readonly uid: string
-  readonly name: string
-  readonly ip: string
-}
+export type ClaimedPod = SessionPod
 
 export interface OpenRecord {
   readonly id: string
@@ -89,6 +87,20 @@ export interface OpenRecord {
   readonly pod: ClaimedPod
 }
 
+/** A session that waits for its pod: PENDING without one, seen to by a replica until it is ACTIVE. */
+export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
+  /** How long it may stay PENDING. */
+  readonly pendingMs: number
+  /** The replica that sees to it. */
+  readonly heldBy: string
+  /** Whether another replica may go on when that one dies; not with secrets, which only the request holds. */
+  readonly adoptable: boolean
+  /** Most sessions of the type that may wait so; beyond it the answer is `full`. */
+  readonly mostWaiting: number
+}
+
+export type ColdOutcome = CommitOutcome | { readonly kind: 'full' }
+
 export type CommitOutcome =
   | { readonly kind: 'committed'; readonly session: Session }
   /** Another session holds this pod, or it is retired. */
@@ -100,21 +112,30 @@ export type CommitOutcome =
 export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
   commitOpen(record: OpenRecord): Promise<CommitOutcome>
-  /** The pod of `session.epoch` failed delivery: retires it and claims the next one, in one transaction. */
+  /** The pod of `session.epoch`, if it has one, failed delivery: retires it and claims the next, in one transaction. */
   commitNextAttempt(
     session: Session,
     next: { pod: ClaimedPod; epoch: number; reason: string },
   ): Promise<CommitOutcome>
   /** A session that ended `failed:` starts again under its key, with a higher epoch and another pod. */
   reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
+  /** Writes a PENDING session without a pod, anew or over one that ended `failed:` with a lower epoch. */
+  openCold(record: ColdRecord): Promise<ColdOutcome>
+  /** Takes over PENDING sessions whose holder has not been heard of; `id`: only this one. */
+  adopt(by: string, options: { readonly limit: number; readonly id?: string }): Promise<readonly Session[]>
+  /** This replica goes: what it holds may be adopted at once. */
+  releaseHeld(by: string): Promise<void>
   /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
   activate(id: string, epoch: number): Promise<Session | undefined>
   /** PENDING → ENDED `failed:…`, the pod retired; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, podReason: string): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>
   list(query: SessionQuery): Promise<readonly Session[]>
-  /** Extends the lease of a live session; the outcome tells why it could not. Never shortens beyond `leaseMs`. */
-  renew(id: string, epoch: number): Promise<TransitionOutcome>
+  /**
+   * Extends the lease of a live session; the outcome tells why it could not. Never shortens it. An agent's renewal
+   * proves that it has accepted: a session still PENDING is ACTIVE then.
+   */
+  renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
   /** PENDING or ACTIVE → ENDING. Without an epoch, whatever the epoch is. Again on ENDING or ENDED: `done`. */
   beginEnding(id: string, reason: EndReason, epoch?: number): Promise<TransitionOutcome>
   poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
@@ -151,6 +172,31 @@ export interface ClaimLedger {
   /** Pods of live sessions (PENDING, ACTIVE), so that one that vanished is noticed. */
   liveSessions(): Promise<readonly Session[]>
   get(id: string): Promise<Session | undefined>
+  /** PENDING sessions of the type that wait for a pod: the pool makes as many beyond its idle target. */
+  coldWaiting(agentType: string): Promise<number>
+  /** Notes which claims' pods are gone; `presentUids` are all pods there are. */
+  noteGone(presentUids: readonly string[]): Promise<void>
+  /** Deletes ended sessions, their events, and claims whose pod has long been gone; a bounded number at a time. */
+  purge(options: PurgeOptions): Promise<PurgedCounts>
+}
+
+export interface PurgeOptions {
+  /** Since the session ended, ms. */
+  readonly sessionsAfterMs: number
+  /** Since the pod was found gone, ms. */
+  readonly claimsAfterMs: number
+  /** Rows of each table at most. */
+  readonly limit: number
+}
+export interface PurgedCounts {
+  readonly sessions: number
+  readonly claims: number
+  readonly events: number
+}
+
+/** What each API replica notes every second: that renewals can be taken, and which cold opens it still sees to. */
+export interface ReplicaLiveness {
+  note(replica: string): Promise<void>
 }
 
 // --- Kubernetes ------------------------------------------------------------------------------------------------------

@@ -38,6 +38,13 @@ export interface Participant {
   readonly name?: string
 }
 
+/** The pod that serves a session, as it was when it was claimed. */
+export interface SessionPod {
+  readonly uid: string
+  readonly name: string
+  readonly ip: string
+}
+
 /** A row of `sessions`. Times are epoch ms of PostgreSQL's clock. */
 export interface Session {
   readonly id: string
@@ -54,9 +61,12 @@ export interface Session {
   /** Keyed hash of the request body; undefined without an Idempotency-Key. */
   readonly fingerprint: string | undefined
   readonly epoch: number
-  readonly podUid: string
-  readonly podName: string
-  readonly podIp: string
+  /** undefined while a cold open waits for its pod. */
+  readonly pod: SessionPod | undefined
+  /** The replica that sees to a cold open; undefined for all others. */
+  readonly heldBy: string | undefined
+  /** Whether another replica may go on with a cold open. */
+  readonly adoptable: boolean
   readonly leaseMs: number
   readonly leaseExpiresAt: number
   readonly createdAt: number

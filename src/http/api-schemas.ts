@@ -86,7 +86,12 @@ export const SessionView = Type.Object({
   projectId: Type.Optional(Type.String()),
   roomName: Type.String(),
   epoch: Type.Integer(),
-  pod: Type.Object({ name: Type.String(), uid: Type.String(), ip: Type.String() }),
+  pod: Type.Optional(
+    Type.Object(
+      { name: Type.String(), uid: Type.String(), ip: Type.String() },
+      { description: 'Absent while a cold open waits for its pod.' },
+    ),
+  ),
   lease: Type.Object({ expiresAt: Time, renewAfterMs: Type.Integer() }),
   livekit: Type.Optional(LiveKitAccess),
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), anyKey(Type.Unknown()))),

@@ -11,7 +11,7 @@ export function sessionView(session: Session, livekit?: LiveKitAccess): SessionV
     agentType: session.agentType,
     roomName: session.roomName,
     epoch: session.epoch,
-    pod: { name: session.podName, uid: session.podUid, ip: session.podIp },
+    ...(session.pod && { pod: { name: session.pod.name, uid: session.pod.uid, ip: session.pod.ip } }),
     lease: { expiresAt: rfc3339(session.leaseExpiresAt), renewAfterMs: renewAfterMs(session.leaseMs) },
     createdAt: rfc3339(session.createdAt),
     ...(session.endReason !== undefined && { endReason: session.endReason }),

@@ -74,7 +74,7 @@ export type CommitSlot = ReturnType<typeof createCommitSlot>
 /** Also when another replica has committed this very pod for the same key a moment ago. */
 function isHeldBy(outcome: CommitOutcome | undefined, podUid: string): boolean {
   if (outcome?.kind === 'committed') return true
-  return outcome?.kind === 'session-exists' && outcome.session.podUid === podUid
+  return outcome?.kind === 'session-exists' && outcome.session.pod?.uid === podUid
 }
 
 function recordOf({ request, spec, identity }: RecordSource, slot: TakenSlot): OpenRecord {

@@ -23,13 +23,13 @@ export function createDeliverSession({
     request: { readonly secrets?: Record<string, string> },
     deadlineMs: number,
   ): Promise<DeliveryOutcome> {
-    const pod = pods.get(session.podUid)
-    if (!pod) return { kind: 'unreachable', reason: 'the pod is gone' }
+    const pod = session.pod && pods.get(session.pod.uid)
+    if (!session.pod || !pod) return { kind: 'unreachable', reason: 'the pod is gone' }
     const livekit = await roomAccess?.forAgent(session.room, session.id)
     const assignment: Assignment = {
       sessionId: session.id,
       epoch: session.epoch,
-      podUid: session.podUid,
+      podUid: session.pod.uid,
       agentType: session.agentType,
       room: session.room,
       sessionToken: sessionToken(session.id, session.epoch),
@@ -39,13 +39,7 @@ export function createDeliverSession({
       ...(request.secrets && { secrets: request.secrets }),
       ...(apiUrl && { apiUrl }),
     }
-    const target = {
-      uid: session.podUid,
-      name: session.podName,
-      ip: session.podIp,
-      assignKeyIds: pod.assignKeyIds,
-    }
-    return delivery.assign(target, assignment, deadlineMs)
+    return delivery.assign({ ...session.pod, assignKeyIds: pod.assignKeyIds }, assignment, deadlineMs)
   }
 }
 

@@ -1,12 +1,5 @@
 import type { PoolsDocument } from '../domain/pool.ts'
-import type {
-  ClaimedPod,
-  DeliveryOutcome,
-  DocumentView,
-  RoomAccess,
-  SessionStore,
-  WakeBus,
-} from '../domain/ports.ts'
+import type { DeliveryOutcome, DocumentView, RoomAccess, SessionStore, WakeBus } from '../domain/ports.ts'
 import { endReason, isRetryableFailure, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics, OpenStage } from '../metrics.ts'
@@ -169,7 +162,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
       const failure = await deliverTo(opening, claimed)
       if (failure === undefined) return await finish(opening, claimed, false)
       prior = { kind: 'undelivered', session: claimed, reason: failure.reason }
-      opening.tried.add(claimed.podUid)
+      if (claimed.pod) opening.tried.add(claimed.pod.uid)
       if (attempts >= mostAttempts || now() >= opening.deadline) {
         await giveUp(opening, prior, deliveryFailed(failure.reason))
       }
@@ -195,7 +188,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
     if (mayGoOn) deps.retirementCap.note(agentType)
     metrics.podsRetired.inc({ agent_type: agentType, cause: outcome.kind })
     opening.context.logger.warn(
-      { sessionId: session.id, pod: session.podName, outcome: outcome.kind, reason: outcome.reason },
+      { sessionId: session.id, pod: session.pod?.name, outcome: outcome.kind, reason: outcome.reason },
       'pod did not take the session',
     )
     return { reason: `${outcome.kind}: ${outcome.reason}`, mayGoOn }
@@ -304,9 +297,4 @@ export type OpenSession = ReturnType<typeof createOpenSession>
 
 export function participantOf(session: Session): { identity: string; name?: string } {
   return session.participant ?? { identity: `participant-${session.id}` }
-}
-
-/** The pod of a session, as its row has it. */
-export function podOf(session: Session): ClaimedPod {
-  return { uid: session.podUid, name: session.podName, ip: session.podIp }
 }

@@ -29,11 +29,18 @@ const retireSql = `
   ON CONFLICT (pod_uid) DO UPDATE SET pod_uid = excluded.pod_uid WHERE pod_claims.purpose = 'retired'
   RETURNING pod_uid`
 
+/** API replicas note themselves every second; two missed notes and a little are a gap. */
+export const renewalGapMs = 3_000
+
+// A lease says that nobody came to renew it. While renewals could not be taken it says nothing: ACTIVE sessions run to
+// the end of the gap and one full lease more. The longest duration of a session knows no such mercy.
 const lapseSql = `
   WITH late AS (
-    SELECT id FROM sessions
-    WHERE status IN ('PENDING', 'ACTIVE') AND lease_expires_at < now()
-    ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM sessions, renewal_service
+    WHERE status IN ('PENDING', 'ACTIVE') AND lease_expires_at < now() AND (
+      status = 'PENDING' OR max_ends_at <= now() OR (
+        alive_at >= now() - ${renewalGapMs} * interval '1 ms' AND gap_ended_at + lease_ms * interval '1 ms' < now()))
+    ORDER BY lease_expires_at LIMIT $1 FOR UPDATE OF sessions SKIP LOCKED
   ), s AS (
     UPDATE sessions SET status = 'ENDING', ending_at = now(), end_reason = CASE
       WHEN status = 'PENDING' THEN 'failed:abandoned'
@@ -46,10 +53,14 @@ const lapseSql = `
 
 // A session that was never ACTIVE failed: its key may be tried again.
 const endOnPodsSql = `
-  WITH dead AS (SELECT * FROM unnest($1::text[], $2::text[]) AS dead (pod_uid, reason)), s AS (
+  WITH dead AS (
+    SELECT id, dead.reason FROM sessions JOIN unnest($1::text[], $2::text[]) AS dead (pod_uid, reason) USING (pod_uid)
+    WHERE status IN ('PENDING', 'ACTIVE')
+    ORDER BY id FOR NO KEY UPDATE OF sessions
+  ), s AS (
     UPDATE sessions SET status = 'ENDING', ending_at = now(),
       end_reason = CASE WHEN status = 'PENDING' THEN 'failed:delivery' ELSE dead.reason END
-    FROM dead WHERE sessions.pod_uid = dead.pod_uid AND status IN ('PENDING', 'ACTIVE')
+    FROM dead WHERE sessions.id = dead.id
     RETURNING sessions.*
   )
   SELECT ${sessionColumns} FROM s`
@@ -57,11 +68,42 @@ const endOnPodsSql = `
 const finishSql = `
   UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id = ANY ($1::uuid[]) AND status = 'ENDING'`
 
+const noteGoneSql = `
+  UPDATE pod_claims SET gone_at = CASE WHEN pod_uid = ANY ($1::text[]) THEN NULL ELSE now() END
+  WHERE (gone_at IS NULL AND pod_uid <> ALL ($1::text[]) AND at < now() - interval '1 minute')
+    OR (gone_at IS NOT NULL AND pod_uid = ANY ($1::text[]))`
+
+// A claim stays as long as a session that may still be looked at names its pod as a live one.
+const purgeSql = {
+  sessions: `
+    DELETE FROM sessions WHERE id IN (
+      SELECT id FROM sessions WHERE status = 'ENDED' AND ended_at < now() - $1::float8 * interval '1 ms'
+      ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+  claims: `
+    DELETE FROM pod_claims WHERE pod_uid IN (
+      SELECT c.pod_uid FROM pod_claims c
+      WHERE c.gone_at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (
+        SELECT FROM sessions s WHERE s.pod_uid = c.pod_uid AND s.status IN ('PENDING', 'ACTIVE', 'ENDING'))
+      ORDER BY c.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+  events: `
+    DELETE FROM session_events WHERE id IN (
+      SELECT e.id FROM session_events e
+      WHERE e.at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
+      ORDER BY e.at LIMIT $2)`,
+} as const
+
 /** `pod_claims` and `sessions` for the controller: the facts it reconciles Kubernetes with. */
 export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
   async function rows<T extends object>(text: string, values: unknown[]): Promise<T[]> {
     try {
       return (await durable.query<T>(text, values)).rows
+    } catch (error) {
+      throw databaseError(error)
+    }
+  }
+  async function changed(text: string, values: unknown[]): Promise<number> {
+    try {
+      return (await durable.query(text, values)).rowCount ?? 0
     } catch (error) {
       throw databaseError(error)
     }
@@ -93,6 +135,23 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
       sessions(`SELECT ${sessionColumns} FROM sessions s WHERE status IN ('PENDING', 'ACTIVE')`, []),
     async get(id) {
       return (await sessions(`SELECT ${sessionColumns} FROM sessions s WHERE id = $1`, [id]))[0]
+    },
+    async coldWaiting(agentType) {
+      const [row] = await rows<{ waiting: number }>(
+        `SELECT count(*)::int AS waiting FROM sessions WHERE agent_type = $1 AND status = 'PENDING' AND pod_uid IS NULL`,
+        [agentType],
+      )
+      return row?.waiting ?? 0
+    },
+    async noteGone(presentUids) {
+      await rows(noteGoneSql, [presentUids])
+    },
+    async purge({ sessionsAfterMs, claimsAfterMs, limit }) {
+      return {
+        sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),
+        claims: await changed(purgeSql.claims, [claimsAfterMs, limit]),
+        events: await changed(purgeSql.events, [sessionsAfterMs, limit]),
+      }
     },
   }
 }

@@ -13,8 +13,8 @@ const mostFresh = 4
 
 /**
  * Durable statements (a claim must survive a crash), and relaxed ones (`synchronous_commit=off`: visible at once, on
- * disk within half a second). What is lost with a relaxed one heals by itself: an activation is repeated, a renewal
- * comes again.
+ * disk within half a second). What a crash of PostgreSQL takes of relaxed ones heals by itself: a renewal comes again,
+ * and a session that fell back to PENDING is ACTIVE again with its next renewal.
  */
 export interface Postgres {
   readonly durable: Pool
@@ -70,12 +70,17 @@ export function violatedConstraint(error: unknown): string | undefined {
   return error.constraint ?? 'unknown'
 }
 
+/** Whether it says that PostgreSQL is not there or not well, rather than that a statement is wrong. */
+export function isUnavailable(error: unknown): boolean {
+  // By class, not by the look of the code: EPIPE has five capitals as well.
+  if (error instanceof DatabaseError) return unavailableClasses.includes(error.code?.slice(0, 2) ?? '')
+  return !(error instanceof TypeError)
+}
+
 /** Anything that is not our own mistake in SQL becomes GRN_DATABASE_UNAVAILABLE. */
 export function databaseError(error: unknown): Error {
-  // By class, not by the look of the code: EPIPE has five capitals as well.
-  if (error instanceof DatabaseError && !unavailableClasses.includes(error.code?.slice(0, 2) ?? ''))
-    return error
-  if (error instanceof TypeError) return error
+  if (error instanceof GreenroomError) return error
+  if (!isUnavailable(error)) return error as Error
   return new GreenroomError('GRN_DATABASE_UNAVAILABLE', undefined, { cause: error, retryAfterMs })
 }
 

@@ -1,13 +1,15 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type {
+  ColdRecord,
   CommitOutcome,
   OpenRecord,
   SessionQuery,
   SessionStore,
   TransitionOutcome,
 } from '../domain/ports.ts'
-import type { EndReason, Session } from '../domain/session.ts'
+import { type EndReason, isRetryableFailure, type Session } from '../domain/session.ts'
+import { NotSentError } from './group-commit.ts'
 import {
   answerWithinMs,
   databaseError,
@@ -15,31 +17,57 @@ import {
   runStatement,
   violatedConstraint,
 } from './postgres-client.ts'
+import { createOpenGroup } from './postgres-open-group.ts'
+import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
 import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
-
-// An ON CONFLICT would hide which constraint decided, and the constraint is the answer: so it is left to fail.
-const commitOpenSql = `
-  WITH claim AS (
-    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) VALUES ($9, 'session', $1, $8)
-  ), s AS (
-    INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, pod_uid,
-      pod_name, pod_ip, warm, lease_ms, lease_expires_at, max_ends_at, fingerprint)
-    VALUES ($1, 'PENDING', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::integer,
-      now() + $13::integer * interval '1 ms', now() + $14::integer * interval '1 ms', $15)
-    RETURNING *
-  )
-  SELECT ${sessionColumns} FROM s`
 
 const reopenSql = `
   WITH s AS (
     UPDATE sessions SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL, active_at = NULL,
       agent_type = $2, project_id = $3, room_name = $4, room = $5, participant = $6, metadata = $7, epoch = $8,
       pod_uid = $9, pod_name = $10, pod_ip = $11, warm = $12, lease_ms = $13::integer,
-      lease_expires_at = now() + $13::integer * interval '1 ms', max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15
+      lease_expires_at = now() + $13::integer * interval '1 ms',
+      max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, held_by = NULL, held_until = NULL,
+      adoptable = false
     WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND epoch < $8
     RETURNING *
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT pod_uid, 'session', id, epoch FROM s
+  )
+  SELECT ${sessionColumns} FROM s`
+
+/** How long a replica may be silent before another sees to its cold opens; it notes itself every second. */
+export const heldMs = 5_000
+
+// The count is a bound for the pool's sake, not a promise: opens at the same moment may pass it together.
+const openColdSql = `
+  WITH s AS (
+    INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, warm,
+      lease_ms, lease_expires_at, max_ends_at, fingerprint, held_by, held_until, adoptable)
+    SELECT $1, 'PENDING', $2, $3, $4, $5, $6, $7, $8, false, $9::integer, now() + $10::integer * interval '1 ms',
+      now() + $11::integer * interval '1 ms', $12, $13, now() + ${heldMs} * interval '1 ms', $14
+    WHERE (SELECT count(*) FROM sessions WHERE agent_type = $2 AND status = 'PENDING' AND pod_uid IS NULL) < $15
+    ON CONFLICT (id) DO UPDATE SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL,
+      active_at = NULL, agent_type = excluded.agent_type, project_id = excluded.project_id,
+      room_name = excluded.room_name, room = excluded.room, participant = excluded.participant,
+      metadata = excluded.metadata, epoch = excluded.epoch, pod_uid = NULL, pod_name = NULL, pod_ip = NULL,
+      warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
+      max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, held_by = excluded.held_by,
+      held_until = excluded.held_until, adoptable = excluded.adoptable
+    WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%' AND sessions.epoch < excluded.epoch
+    RETURNING *
+  )
+  SELECT ${sessionColumns} FROM s`
+
+const adoptSql = `
+  WITH orphan AS (
+    SELECT id FROM sessions
+    WHERE status = 'PENDING' AND held_by IS NOT NULL AND held_until < now() AND ($2::uuid IS NULL OR id = $2)
+    ORDER BY held_until LIMIT $3 FOR UPDATE SKIP LOCKED
+  ), s AS (
+    UPDATE sessions SET held_by = $1, held_until = now() + ${heldMs} * interval '1 ms'
+    FROM orphan WHERE sessions.id = orphan.id
+    RETURNING sessions.*
   )
   SELECT ${sessionColumns} FROM s`
 
@@ -56,15 +84,6 @@ const commitNextAttemptSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-const activateSql = `
-  WITH s AS (
-    UPDATE sessions SET status = 'ACTIVE', active_at = now(),
-      lease_expires_at = least(now() + lease_ms * interval '1 ms', max_ends_at)
-    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
-    RETURNING *
-  )
-  SELECT ${sessionColumns} FROM s`
-
 const failOpenSql = `
   WITH s AS (
     UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now()
@@ -73,15 +92,6 @@ const failOpenSql = `
   ), failed AS (
     UPDATE pod_claims SET purpose = 'retired', reason = $4
     WHERE session_id = $1 AND purpose = 'session' AND EXISTS (SELECT FROM s)
-  )
-  SELECT ${sessionColumns} FROM s`
-
-const renewSql = `
-  WITH s AS (
-    UPDATE sessions SET
-      lease_expires_at = least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at)
-    WHERE id = $1 AND epoch = $2 AND status IN ('PENDING', 'ACTIVE')
-    RETURNING *
   )
   SELECT ${sessionColumns} FROM s`
 
@@ -118,22 +128,27 @@ interface History {
 
 /** `sessions` and `pod_claims` for the use cases. One statement each: no network call, no transaction left open. */
 export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres): SessionStore {
+  const openGroup = createOpenGroup({ durable })
+  const activateGroup = createActivateGroup({ relaxed })
+  const renewGroup = createRenewGroup({ relaxed })
+
   async function get(id: string, pool = durable): Promise<Session | undefined> {
     return one(pool, 'session-get', `SELECT ${sessionColumns} FROM sessions s WHERE id = $1`, [id])
   }
 
   /** Runs a statement that claims a pod; what stands in its way is read from the row that is there. */
   async function claim(statement: ClaimStatement): Promise<CommitOutcome> {
-    const { name, sql, values, id } = statement
     const begun = performance.now()
+    let session: Session | undefined
     try {
-      const session = await one(durable, name, sql, values)
-      if (session) return { kind: 'committed', session }
+      session = await statement.run()
     } catch (error) {
+      if (error instanceof NotSentError) throw error
       if (violatedConstraint(error) === undefined) return await afterUnknownOutcome(statement, error, begun)
     }
-    const session = await get(id)
-    if (session && !statement.isOurTurn(session)) return { kind: 'session-exists', session }
+    if (session) return { kind: 'committed', session }
+    const present = await get(statement.id)
+    if (present && !statement.isOurTurn(present)) return { kind: 'session-exists', session: present }
     return { kind: 'pod-taken' }
   }
 
@@ -150,9 +165,9 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       setTimeout(leftMs, undefined, { signal: late.signal }),
     ])
     late.abort()
-    const ours = session?.status === 'PENDING' && session.podUid === statement.podUid
+    const ours = session?.status === 'PENDING' && session.pod?.uid === statement.podUid
     if (session && ours && session.epoch === statement.epoch) return { kind: 'committed', session }
-    throw error
+    throw databaseError(error)
   }
 
   async function transition(
@@ -167,28 +182,52 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     return { kind: 'over', session: present }
   }
 
+  /** An answer of a group; what it throws is mapped here, for the open group's callers branch on it. */
+  async function grouped<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      throw databaseError(error)
+    }
+  }
+
   return {
     get: (id) => get(id),
     commitOpen: (record) =>
-      claim({ ...openStatement(record), name: 'session-open', sql: commitOpenSql, isOurTurn: () => false }),
+      claim({ ...claimOf(record), run: () => openGroup(record), isOurTurn: () => false }),
     reopen: (ended, record) =>
       claim({
-        ...openStatement(record),
-        name: 'session-reopen',
-        sql: reopenSql,
+        ...claimOf(record),
+        run: () => one(durable, 'session-reopen', reopenSql, openValues(record)),
         isOurTurn: (session) => session.status === 'ENDED' && session.epoch === ended.epoch,
       }),
-    commitNextAttempt: (pending, { pod, epoch, reason }) =>
-      claim({
+    commitNextAttempt: (pending, { pod, epoch, reason }) => {
+      const values = [pending.id, pending.epoch, epoch, pod.uid, pod.name, pod.ip, pending.pod?.uid, reason]
+      return claim({
         id: pending.id,
         podUid: pod.uid,
         epoch,
-        name: 'session-next-attempt',
-        sql: commitNextAttemptSql,
-        values: [pending.id, pending.epoch, epoch, pod.uid, pod.name, pod.ip, pending.podUid, reason],
+        run: () => one(durable, 'session-next-attempt', commitNextAttemptSql, values),
         isOurTurn: (session) => session.status === 'PENDING' && session.epoch === pending.epoch,
-      }),
-    activate: (id, epoch) => one(relaxed, 'session-activate', activateSql, [id, epoch]),
+      })
+    },
+    async openCold(record) {
+      const outcome = await claim({
+        id: record.id,
+        podUid: undefined,
+        epoch: record.epoch,
+        run: () => one(durable, 'session-open-cold', openColdSql, coldValues(record)),
+        isOurTurn: ({ status, endReason, epoch }) =>
+          status === 'ENDED' && isRetryableFailure(endReason) && epoch < record.epoch,
+      })
+      return outcome.kind === 'pod-taken' ? { kind: 'full' } : outcome
+    },
+    adopt: (by, { id, limit }) => many(durable, 'sessions-adopt', adoptSql, [by, id, limit]),
+    async releaseHeld(by) {
+      const sql = `UPDATE sessions SET held_until = now() WHERE held_by = $1 AND status = 'PENDING'`
+      await many(durable, 'sessions-release', sql, [by])
+    },
+    activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
     failOpen: (session, reason, podReason) =>
       one(durable, 'session-fail', failOpenSql, [session.id, session.epoch, reason, podReason]),
 
@@ -200,8 +239,8 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       return many(durable, 'session-list', listSql, values)
     },
 
-    async renew(id, epoch) {
-      return transition(id, epoch, await one(relaxed, 'session-renew', renewSql, [id, epoch]))
+    async renew(id, epoch, byAgent = false) {
+      return transition(id, epoch, await grouped(renewGroup({ id, epoch, byAgent })))
     },
 
     async beginEnding(id: string, reason: EndReason, epoch?: number) {
@@ -227,18 +266,37 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
 }
 
 interface ClaimStatement {
-  readonly name: string
-  readonly sql: string
-  readonly values: readonly unknown[]
   readonly id: string
-  readonly podUid: string
+  readonly podUid: string | undefined
   readonly epoch: number
+  /** Resolves with undefined, or rejects with a violated constraint, when something stands in its way. */
+  readonly run: () => Promise<Session | undefined>
   /** True when the row is where this very statement expects it, so that only the pod can have been in the way. */
   readonly isOurTurn: (session: Session) => boolean
 }
 
-function openStatement(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'epoch' | 'values'> {
-  return { id: record.id, podUid: record.pod.uid, epoch: record.epoch, values: openValues(record) }
+function claimOf(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'epoch'> {
+  return { id: record.id, podUid: record.pod.uid, epoch: record.epoch }
+}
+
+function coldValues(record: ColdRecord): unknown[] {
+  return [
+    record.id,
+    record.agentType,
+    record.projectId,
+    record.roomName,
+    record.room,
+    record.participant && JSON.stringify(record.participant),
+    record.metadata && JSON.stringify(record.metadata),
+    record.epoch,
+    record.leaseMs,
+    record.pendingMs,
+    record.maxSessionMs,
+    record.fingerprint,
+    record.heldBy,
+    record.adoptable,
+    record.mostWaiting,
+  ]
 }
 
 function openValues(record: OpenRecord): unknown[] {

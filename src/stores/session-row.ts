@@ -1,4 +1,4 @@
-import type { Participant, Session, SessionStatus } from '../domain/session.ts'
+import type { Participant, Session, SessionPod, SessionStatus } from '../domain/session.ts'
 
 /** A row of `sessions` as pg returns {@link sessionColumns}. Times are epoch ms as double precision. */
 export interface SessionRow {
@@ -13,9 +13,11 @@ export interface SessionRow {
   metadata: Record<string, unknown> | null
   fingerprint: string | null
   epoch: number
-  pod_uid: string
-  pod_name: string
-  pod_ip: string
+  pod_uid: string | null
+  pod_name: string | null
+  pod_ip: string | null
+  held_by: string | null
+  adoptable: boolean
   lease_ms: number
   lease_expires_ms: number
   created_ms: number
@@ -29,13 +31,18 @@ const ms = (column: string, alias: string) => `(extract(epoch FROM s.${column}) 
 /** For a table or CTE named `s`. */
 export const sessionColumns = [
   's.id, s.status, s.end_reason, s.agent_type, s.project_id, s.room_name, s.room, s.participant, s.metadata',
-  's.fingerprint, s.epoch, s.pod_uid, s.pod_name, s.pod_ip, s.lease_ms',
+  's.fingerprint, s.epoch, s.pod_uid, s.pod_name, s.pod_ip, s.lease_ms, s.held_by, s.adoptable',
   ms('lease_expires_at', 'lease_expires_ms'),
   ms('created_at', 'created_ms'),
   ms('active_at', 'active_ms'),
   ms('ending_at', 'ending_ms'),
   ms('ended_at', 'ended_ms'),
 ].join(', ')
+
+/** The three columns are null together; the table says so. */
+function podFrom({ pod_uid: uid, pod_name: name, pod_ip: ip }: SessionRow): SessionPod | undefined {
+  return uid === null || name === null || ip === null ? undefined : { uid, name, ip }
+}
 
 export function sessionFrom(row: SessionRow): Session {
   return {
@@ -50,9 +57,9 @@ export function sessionFrom(row: SessionRow): Session {
     metadata: row.metadata ?? undefined,
     fingerprint: row.fingerprint ?? undefined,
     epoch: row.epoch,
-    podUid: row.pod_uid,
-    podName: row.pod_name,
-    podIp: row.pod_ip,
+    pod: podFrom(row),
+    heldBy: row.held_by ?? undefined,
+    adoptable: row.adoptable,
     leaseMs: row.lease_ms,
     leaseExpiresAt: row.lease_expires_ms,
     createdAt: row.created_ms,

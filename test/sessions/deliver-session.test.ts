@@ -11,9 +11,7 @@ const session: Session = {
   epoch: 2,
   room: 'echo-agent-s1',
   metadata: { a: 1 },
-  podUid: 'a',
-  podName: 'name-a',
-  podIp: '127.0.0.9',
+  pod: { uid: 'a', name: 'name-a', ip: '127.0.0.9' },
 }
 
 function newSession(): Session {
@@ -30,7 +28,7 @@ function newSession(): Session {
     endingAt: undefined,
     endedAt: undefined,
   }
-  const pod = { podUid: '', podName: '', podIp: '' }
+  const pod = { pod: undefined, heldBy: undefined, adoptable: false }
   const room = { roomName: 'lobby', room: '', metadata: undefined }
   return {
     id: '',

@@ -54,14 +54,14 @@ async function assertTrue(
   const answers = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   const sessions = new Map(answers.map(({ session }) => [session.id, session]))
   t.equal(
-    new Set([...sessions.values()].map((session) => session.podUid)).size,
+    new Set([...sessions.values()].map((session) => session.pod?.uid ?? '')).size,
     sessions.size,
     'no pod twice',
   )
   for (const session of sessions.values()) {
-    const { serving } = agents.agent(session.podUid)
+    const { serving } = agents.agent(session.pod?.uid ?? '')
     if (serving?.sessionId !== session.id || serving.epoch !== session.epoch)
-      t.fail(`${session.podUid} serves another`)
+      t.fail(`${session.pod?.uid ?? ''} serves another`)
   }
   for (const agent of agents.all()) {
     const taken = new Set(agent.assignments.map((assignment) => assignment.sessionId))

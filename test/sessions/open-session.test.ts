@@ -61,8 +61,7 @@ void t.test('an open claims the first slot, tells its pod and is ACTIVE', async 
   t.match(answer.session, {
     status: 'ACTIVE',
     epoch: 1,
-    podUid: 'pod-0',
-    podIp: '127.77.1.1',
+    pod: { uid: 'pod-0', ip: '127.77.1.1' },
     leaseMs: 10_000,
     metadata: { topic: 'tea' },
   })
@@ -91,7 +90,7 @@ void t.test('an unknown type is refused', async (t) => {
 void t.test('a pod that is taken already costs an attempt and leaves the index for good', async (t) => {
   const { api, ledger, index, redis } = await startBed(t, 3)
   await ledger.retire(['pod-0', 'pod-1'], 'surplus')
-  t.match((await api.open()).session, { podUid: 'pod-2', epoch: 3 })
+  t.match((await api.open()).session, { pod: { uid: 'pod-2' }, epoch: 3 })
   t.equal(await index.size(agentType), 0)
   t.equal(await redis.hlen('greenroom:{echo-agent}:reservations'), 0, 'nor does it come back by lapsing')
 })
@@ -100,7 +99,7 @@ void t.test('a pod that refuses is retired; the next attempt has the next epoch'
   const { api, moods, agents, claims } = await startBed(t, 3)
   moods('refuse')
   const { session } = await api.open()
-  t.match(session, { status: 'ACTIVE', podUid: 'pod-1', epoch: 2 })
+  t.match(session, { status: 'ACTIVE', pod: { uid: 'pod-1' }, epoch: 2 })
   t.match(await claims(), [
     { pod_uid: 'pod-0', purpose: 'retired', reason: 'refused: status 409 AGENT_BUSY' },
     { pod_uid: 'pod-1', purpose: 'session' },
@@ -122,7 +121,7 @@ void t.test('when every pod refuses the open fails, and its key may be tried aga
   const again = await api.open({}, key)
   t.match(again, {
     replayed: false,
-    session: { id: failed?.id, status: 'ACTIVE', epoch: 4, podUid: 'pod-3' },
+    session: { id: failed?.id, status: 'ACTIVE', epoch: 4, pod: { uid: 'pod-3' } },
   })
 })
 
@@ -205,7 +204,7 @@ void t.test('a PENDING row of a replica that died is delivered by who asks again
   const alive = await replica({ name: 'api-2' })
   t.match(await alive.open(request, context), {
     replayed: true,
-    session: { status: 'ACTIVE', podUid: 'pod-0' },
+    session: { status: 'ACTIVE', pod: { uid: 'pod-0' } },
   })
   t.match(agents.agent('pod-0').serving, { epoch: 1, secrets: { KEY: 's' } })
   t.equal((await claims()).length, 1)
@@ -264,7 +263,7 @@ void t.test('waiters are served first come, first served, when slots appear', as
   api.waiters.wake(agentType)
   const answers = await Promise.all(opens)
   t.same(
-    answers.map((answer) => answer.session.podUid),
+    answers.map((answer) => answer.session.pod?.uid),
     ['pod-0', 'pod-1', 'pod-2'],
   )
   t.equal(order.length, 3)
@@ -377,5 +376,5 @@ void t.test('a pod whose Ready has not reached this replica yet is waited for, n
   const open = api.open()
   await until('reserved', async () => (await index.size(agentType)) === 0)
   agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1' }))
-  t.match((await open).session, { podUid: 'pod-0', epoch: 1 })
+  t.match((await open).session, { pod: { uid: 'pod-0' }, epoch: 1 })
 })

@@ -81,7 +81,7 @@ void t.test('the answer of a next attempt gets lost: it is found by its epoch', 
   await until('it ran', async () => (await here.get(opened.session.id))?.epoch === 2)
   proxy.set('pass')
   proxy.cut()
-  t.match(await outcome, { kind: 'committed', session: { epoch: 2, podUid: 'next' } })
+  t.match(await outcome, { kind: 'committed', session: { epoch: 2, pod: { uid: 'next' } } })
 })
 
 void t.test('a database that hangs is unavailable in under 2 s, for every method', async (t) => {

@@ -48,7 +48,7 @@ void t.test('an open claims its pod and writes the session', async (t) => {
       metadata: { topic: 'tea' },
       fingerprint: 'f',
       epoch: 1,
-      podUid: record.pod.uid,
+      pod: record.pod,
       leaseMs: 60_000,
       activeAt: undefined,
     },
@@ -69,7 +69,7 @@ void t.test('what a caller left out comes back as undefined', async (t) => {
 void t.test('a taken pod and an existing session are told apart', async (t) => {
   const { store, claims, sessionCount, ledger } = await freshStore(t)
   const first = await opened(store)
-  t.same(await store.commitOpen(newRecord({ pod: podNamed(first.podUid) })), { kind: 'pod-taken' })
+  t.same(await store.commitOpen(newRecord({ pod: podNamed(first.pod?.uid ?? '') })), { kind: 'pod-taken' })
   await ledger.retire(['retired'], 'surplus')
   t.same(await store.commitOpen(newRecord({ pod: podNamed('retired') })), { kind: 'pod-taken' })
   const again = { kind: 'session-exists', session: first }
@@ -84,7 +84,7 @@ void t.test('a refused claim keeps its connection', async (t) => {
   const first = await opened(store)
   const backend = async () => (await postgres.durable.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
   const before = await backend()
-  await store.commitOpen(newRecord({ pod: podNamed(first.podUid) }))
+  await store.commitOpen(newRecord({ pod: podNamed(first.pod?.uid ?? '') }))
   t.equal(await backend(), before)
 })
 
@@ -94,7 +94,7 @@ void t.test('50 sessions that want 10 pods at once: each pod goes to one', async
     Array.from({ length: 50 }, (_, n) => store.commitOpen(newRecord({ pod: podNamed(`pod-${n % 10}`) }))),
   )
   const committed = outcomes.flatMap((outcome) =>
-    outcome.kind === 'committed' ? [outcome.session.podUid] : [],
+    outcome.kind === 'committed' ? [outcome.session.pod?.uid] : [],
   )
   t.equal(committed.length, 10)
   t.equal(new Set(committed).size, 10)
@@ -123,7 +123,7 @@ void t.test('the next attempt retires the pod that failed, in the same transacti
   t.match(await claims(), [{ pod_uid: 'bad', purpose: 'session' }, { pod_uid: 'taken' }], 'neither or both')
   t.match(await store.commitNextAttempt(pending, next('good', 3)), {
     kind: 'committed',
-    session: { id: pending.id, status: 'PENDING', epoch: 3, podUid: 'good', podName: 'name-good' },
+    session: { id: pending.id, status: 'PENDING', epoch: 3, pod: { uid: 'good', name: 'name-good' } },
   })
   t.match(await claims(), [
     { pod_uid: 'bad', purpose: 'retired', session_id: pending.id, reason: 'refused: status 409' },
@@ -171,7 +171,7 @@ void t.test('a failed open ends, its pod is retired, and the record may start ag
       endReason: undefined,
       endedAt: undefined,
       epoch: 2,
-      podUid: 'good',
+      pod: { uid: 'good' },
       metadata: { again: true },
     },
   })
@@ -339,7 +339,7 @@ void t.test('whatever is called in whatever order, a session only moves as its t
             )
             await ledger.lapse(100)
           },
-          'pod-died': () => ledger.endOnPods([{ podUid: known.podUid, reason: endReason.podDied }]),
+          'pod-died': () => ledger.endOnPods([{ podUid: known.pod?.uid ?? '', reason: endReason.podDied }]),
         }
         await calls[operation]()
         const after = await store.get(id)
@@ -361,7 +361,7 @@ function assertMove(before: Session, after: Session, operation: string): void {
     assert.ok(canSessionMove(before.status, after.status), `${operation}: ${before.status} → ${after.status}`)
   }
   assert.ok(after.epoch >= before.epoch, `${operation}: epochs never go back`)
-  if (after.podUid !== before.podUid) {
+  if (after.pod?.uid !== before.pod?.uid) {
     assert.ok(after.epoch > before.epoch, `${operation}: another pod is another epoch`)
     assert.equal(after.status, 'PENDING', `${operation}: a session never changes its pod once it is ACTIVE`)
   }
