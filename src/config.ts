@@ -24,12 +24,22 @@ const database = {
   DATABASE_URL: Type.String({ pattern: '^postgres(ql)?://' }),
 }
 
+const redis = {
+  REDIS_URL: Type.String({ pattern: '^rediss?://|^/' }),
+}
+
 const stores = {
   ...database,
-  REDIS_URL: Type.String({ pattern: '^rediss?://|^/' }),
+  ...redis,
   /** File with the private assign keys: a JWK Set, newest first (Secret greenroom-assign-key). */
   GREENROOM_ASSIGN_KEY_FILE: Type.String({ minLength: 1 }),
   GREENROOM_HMAC_SECRET: Type.String({ minLength: 32 }),
+}
+
+const liveKit = {
+  LIVEKIT_URL: Type.Optional(Type.String({ pattern: '^(wss?|https?)://' })),
+  LIVEKIT_API_KEY: Type.Optional(Type.String({ minLength: 1 })),
+  LIVEKIT_API_SECRET: Type.Optional(Type.String({ minLength: 1 })),
 }
 
 const Port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: fallback })
@@ -38,6 +48,7 @@ const roleSchemas = {
   api: Type.Object({
     ...common,
     ...stores,
+    ...liveKit,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_PORT: Port(3000),
     /** One or more keys, separated by commas; at least 16 characters each. */
@@ -46,13 +57,21 @@ const roleSchemas = {
     GREENROOM_API_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
     /** Time between turning unready and closing, in which load balancers learn to send requests elsewhere. */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 5_000 }),
-    LIVEKIT_URL: Type.Optional(Type.String({ pattern: '^(wss?|https?)://' })),
-    LIVEKIT_API_KEY: Type.Optional(Type.String({ minLength: 1 })),
-    LIVEKIT_API_SECRET: Type.Optional(Type.String({ minLength: 1 })),
+    /**
+     * Projects that go ahead in the queue of an empty pool, and by how many seconds: "checkout=30,batch=5". Others age
+     * past them by waiting longer.
+     */
+    GREENROOM_PROJECT_PRIORITIES: Type.String({
+      pattern: '^([^=,\\s]+=[0-9]{1,4}(,[^=,\\s]+=[0-9]{1,4})*)?$',
+      default: '',
+    }),
   }),
   controller: Type.Object({
     ...common,
     ...stores,
+    ...liveKit,
+    /** How long a node may be silent before the sessions on it end; Kubernetes itself evicts after 300 s by default. */
+    GREENROOM_NODE_LOST_SECONDS: Type.Integer({ minimum: 1, maximum: 86_400, default: 300 }),
     /** Port of the controller's own /livez, /readyz and /metrics; 0 takes a free one. */
     GREENROOM_CONTROLLER_PORT: Port(3001),
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
@@ -65,6 +84,7 @@ const roleSchemas = {
     GREENROOM_WEBHOOK_KEY_FILE: Type.String({ minLength: 1 }),
   }),
   migrate: Type.Object({ ...common, ...database }),
+  doctor: Type.Object({ ...common, ...database, ...redis }),
 } as const satisfies Record<string, TObject>
 
 export type Role = keyof typeof roleSchemas
@@ -84,7 +104,7 @@ export function loadConfig<R extends Role>(role: R, environment: Environment = p
   }
   const value = validator.Default(validator.Convert(given))
   const problems = validator.Check(value) ? [] : describeErrors(validator.Errors(value))
-  if (role === 'api') problems.push(...liveKitProblems(given))
+  if (role === 'api' || role === 'controller') problems.push(...liveKitProblems(given))
   if (problems.length > 0) {
     const list = problems.map((problem) => problem.replace(/^\//, '')).join('; ')
     throw new GreenroomError('GRN_INVALID_CONFIG', `The environment of role ${role} is not valid: ${list}.`)

@@ -8,6 +8,8 @@ import { oldestFirst, type SlotView } from './pool-observation.ts'
 export interface DesiredPool {
   /** Idle pods, always: ready, warming and creates in flight. Claimed pods do not use it up. */
   readonly min: number
+  /** Sessions that wait for a pod made for them: as many idle pods more. */
+  readonly cold: number
   /** Ceiling of all pods of the pool; Terminating ones count until they are gone, so the nodes never hold more. */
   readonly max: number
   /** Most pods that may be warming at once, creates in flight included. */
@@ -149,7 +151,7 @@ function ceiling(pool: SortedPool, { max }: DesiredPool): number {
  */
 function surplusOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
   const most = ceiling(pool, desired)
-  const goal = Math.min(desired.min + surge(pool, desired), most)
+  const goal = Math.min(desired.min + desired.cold + surge(pool, desired), most)
   const excess = Math.max(0, pool.ready.length + pool.warming.length - goal)
   const floor = Math.min(desired.min, most)
   const spareReady = driftedFirst(pool.ready).slice(0, Math.max(0, pool.ready.length - floor))
@@ -178,7 +180,7 @@ function rolledOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
 /** How many to create, and what binds when that is fewer than are missing. */
 function refill(pool: SortedPool, input: PlanInput): Omit<PoolPlan, 'retire'> {
   const { desired, failures, now } = input
-  const missing = desired.min + surge(pool, desired) - idleCount(pool)
+  const missing = desired.min + desired.cold + surge(pool, desired) - idleCount(pool)
   if (missing <= 0) return { create: 0, requeueAfterMs: undefined, boundBy: undefined }
   const waitMs = failures.count > 0 ? failures.lastAt + startBackoffMs(failures.count) - now : 0
   if (waitMs > 0) return { create: 0, requeueAfterMs: waitMs, boundBy: 'backoff' }

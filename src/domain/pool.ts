@@ -50,6 +50,19 @@ const RefillSpec = Type.Object(
   { ...closed, default: {} },
 )
 
+const ColdStartSpec = Type.Object(
+  {
+    max: Type.Integer({
+      minimum: 0,
+      maximum: 10_000,
+      default: 10,
+      description: 'Most sessions that may wait for a pod made for them, beyond the idle pods.',
+    }),
+    deadlineSeconds: Type.Integer({ minimum: 1, maximum: 3_600, default: 120 }),
+  },
+  { ...closed, default: {} },
+)
+
 export const PoolSpec = Type.Object(
   {
     template: PoolTemplate,
@@ -59,11 +72,14 @@ export const PoolSpec = Type.Object(
       maximum: 100_000,
       description: 'Ceiling of idle and claimed pods together.',
     }),
-    onEmpty: Type.Union([Type.Literal('wait'), Type.Literal('fail')], { default: 'wait' }),
+    onEmpty: Type.Union([Type.Literal('wait'), Type.Literal('cold'), Type.Literal('fail')], {
+      default: 'wait',
+    }),
     waitMs: Type.Integer({ minimum: 0, maximum: 60_000, default: 5_000 }),
     lease: LeaseSpec,
     maxSessionSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 14_400 }),
     refill: RefillSpec,
+    coldStart: ColdStartSpec,
     frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
   },
   // typebox fills in the values of a Record only if their schema has a default itself; it is never used as one.

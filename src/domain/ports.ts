@@ -38,6 +38,22 @@ export interface SlotIndex {
   rebuild(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
   /** Number of slots free to reserve; undefined while the index is unknown. */
   size(agentType: string): Promise<number | undefined>
+  /**
+   * Puts opens into the queue that all replicas share, and keeps those in it alive: one not heard of for
+   * `waiterSilenceMs` is passed over. Resolves with their places (lower is served first); undefined without Redis.
+   */
+  keepWaiting(agentType: string, waiters: readonly WaitingOpen[]): Promise<readonly number[] | undefined>
+  leaveWaiting(agentType: string, sessionId: string): Promise<void>
+  /** Opens waiting in all replicas; undefined without Redis. */
+  waiting(agentType: string): Promise<number | undefined>
+}
+
+export interface WaitingOpen {
+  readonly sessionId: string
+  /** undefined for a newcomer: its place is its time of arrival less its head start. */
+  readonly place: number | undefined
+  /** What its priority is worth, ms. It ages upwards with the others: nobody is passed over for ever. */
+  readonly headStartMs: number
 }
 
 /** What keeps a pool from its goal, told by the controller to every replica's GET /v1/pools. Best effort. */
@@ -208,8 +224,11 @@ export interface PodView {
   all(): readonly AgentPod[]
   /** Whether a first list has arrived. It stays true while the API server is away: warm claims go on (DESIGN §3). */
   synced(): boolean
-  /** `pod` is the new state, or the last one with `gone` true. Returns the unsubscribe function. */
-  onChange(listener: (change: { pod: AgentPod; gone: boolean }) => void): () => void
+  /**
+   * `pod` is the new state, or the last one with `gone` true. `absent`: no event said so, a list only lacks the pod,
+   * which proves nothing. Returns the unsubscribe function.
+   */
+  onChange(listener: (change: { pod: AgentPod; gone: boolean; absent?: boolean }) => void): () => void
 }
 
 /** The only writer of pods. Every method may be repeated safely. */
@@ -261,5 +280,12 @@ export interface AgentDelivery {
 /** Mints tokens locally; needs no LiveKit server. */
 export interface RoomAccess {
   forParticipant(room: string, participant: { identity: string; name?: string }): Promise<LiveKitAccess>
-  forAgent(room: string, sessionId: string): Promise<LiveKitAccess>
+  /** Each attempt has an identity of its own ({@link agentIdentity}). */
+  forAgent(room: string, sessionId: string, epoch: number): Promise<LiveKitAccess>
+}
+
+/** What only a LiveKit server can do. */
+export interface RoomService {
+  /** False if there is no such room or nobody of this identity in it. Throws when LiveKit does not answer in time. */
+  removeParticipant(room: string, identity: string): Promise<boolean>
 }

@@ -88,6 +88,11 @@ export async function createApiApp(deps: ApiAppDeps): Promise<TypedApp> {
   await app.register(swaggerUi, { routePrefix: '/docs' })
   app.decorateRequest('sessionRight', undefined)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
+  // A draining replica lets go of its callers' kept connections: what they send next comes in over another one.
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (deps.draining.aborted) void reply.header('connection', 'close')
+    done()
+  })
   addSessionRoutes(app, deps)
   addPoolRoutes(app, deps.readPools)
   addServiceRoutes(app, deps.registry, deps.readinessChecks)

@@ -35,7 +35,7 @@ export const OpenBody = Type.Object(
       }),
     ),
     leaseSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
-    onEmpty: Type.Optional(Type.Union([Type.Literal('wait'), Type.Literal('fail')])),
+    onEmpty: Type.Optional(Type.Union([Type.Literal('wait'), Type.Literal('cold'), Type.Literal('fail')])),
     waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 60_000 })),
   },
   closed,

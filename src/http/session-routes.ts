@@ -21,11 +21,13 @@ import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-vi
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
-  readonly renewSession: (id: string, epoch: number) => Promise<Session>
+  readonly renewSession: (id: string, epoch: number, by: 'caller' | 'agent') => Promise<Session>
   readonly closeSession: (id: string, by: 'caller' | 'agent', epoch?: number) => Promise<Session>
   readonly awaitSession: AwaitSession
   readonly sessions: Pick<SessionStore, 'get' | 'list'>
   readonly roomAccess: RoomAccess | undefined
+  /** What the priority of a project is worth in the queue for a pod, ms. */
+  readonly headStartMs: (projectId: string | undefined) => number
   /** Aborted when this replica drains. */
   readonly draining: AbortSignal
 }
@@ -47,7 +49,7 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
         tags: ['sessions'],
         headers: OpenHeaders,
         body: OpenBody,
-        response: { 200: SessionView, 201: SessionView, ...refusals },
+        response: { 200: SessionView, 201: SessionView, 202: SessionView, ...refusals },
       },
     },
     async (request, reply) => {
@@ -55,10 +57,11 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
         idempotencyKey: request.headers['idempotency-key'],
         signal: signalOf(reply, deps.draining),
         logger: request.log as never,
+        headStartMs: deps.headStartMs(request.body.projectId),
       })
       const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
       return reply
-        .code(answer.replayed ? 200 : 201)
+        .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
         .header('location', `/v1/sessions/${answer.session.id}`)
         .header('server-timing', timings.join(', '))
         .send(sessionView(answer.session, answer.livekit))
@@ -130,7 +133,13 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
     },
     // An agent's right is for one epoch, whatever the body says.
     async ({ params, body, sessionRight }) =>
-      sessionView(await renewSession(knownId(params.id), sessionRight?.epoch ?? body.epoch)),
+      sessionView(
+        await renewSession(
+          knownId(params.id),
+          sessionRight?.epoch ?? body.epoch,
+          sessionRight ? 'agent' : 'caller',
+        ),
+      ),
   )
 
   app.post(

@@ -11,27 +11,32 @@ import { rehearseDelivery } from '../delivery/rehearsal.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { checkPools } from '../domain/pool.ts'
 import type { RoomAccess } from '../domain/ports.ts'
+import { GreenroomError } from '../errors.ts'
 import { createApiApp, type TypedApp } from '../http/api-app.ts'
 import { createApiKeys } from '../http/api-keys.ts'
 import type { CheckState, ReadinessChecks } from '../http/ops-routes.ts'
 import { createRoomAccess } from '../livekit/room-access.ts'
 import { createAwaitSession } from '../sessions/await-session.ts'
+import { createColdOpens } from '../sessions/cold-open.ts'
 import { createCommitSlot } from '../sessions/commit-slot.ts'
 import { createDeliverSession } from '../sessions/deliver-session.ts'
 import { createCloseSession, createRenewSession } from '../sessions/keep-session.ts'
+import { createOpenAttempts } from '../sessions/open-attempts.ts'
 import { createOpenSession } from '../sessions/open-session.ts'
 import { createPoolWaiters } from '../sessions/pool-waiters.ts'
 import { createReadPools } from '../sessions/read-pools.ts'
+import { createRefillRate } from '../sessions/refill-rate.ts'
 import { createRetirementCap } from '../sessions/retirement-cap.ts'
 import { createSessionIdentity } from '../sessions/session-identity.ts'
 import { createSessionTokens } from '../sessions/session-token.ts'
 import { createSlotCandidates, isServable } from '../sessions/slot-candidates.ts'
 import { createSlotTaker } from '../sessions/slot-taker.ts'
+import { createIndexHealth } from './index-health.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
 
-/** How often PostgreSQL is asked whether it is there; readiness shows the last answer. */
-const databaseCheckMs = 1_000
+/** How often a replica notes that it can take renewals; readiness shows whether it could. See renewalGapMs. */
+const livenessMs = 1_000
 
 /** The session API: claims, keeps and ends sessions. Writes nothing to Kubernetes. */
 export async function startApi(config: Config<'api'>, context: RoleContext): Promise<void> {
@@ -59,8 +64,9 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
 
-  const { index, wakes, sessions, ledger, notices } = stores
-  const waiters = createPoolWaiters()
+  const { index, wakes, sessions, ledger, notices, liveness } = stores
+  const draining = new AbortController()
+  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
   pods.onChange(({ pod, gone }) => {
     if (!gone && isServable(pod)) waiters.wake(pod.agentType)
   })
@@ -69,11 +75,18 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const candidates = createSlotCandidates(pods, instance)
   const sessionTokens = createSessionTokens(config.GREENROOM_HMAC_SECRET)
-  const openSession = createOpenSession({
-    pools,
+  const awaitSession = createAwaitSession({ sessions, wakes, now })
+  const attempts = createOpenAttempts({
     sessions,
     commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
-    takeSlot: createSlotTaker({ index, pods, candidates, waiters, now }),
+    takeSlot: createSlotTaker({
+      index,
+      pods,
+      candidates,
+      waiters,
+      refillRate: createRefillRate(pods, now),
+      now,
+    }),
     deliver: createDeliverSession({
       delivery: createAgentDelivery({ keys }),
       pods,
@@ -81,60 +94,87 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
       sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
       apiUrl: config.GREENROOM_API_URL,
     }),
-    identify: createSessionIdentity(config.GREENROOM_HMAC_SECRET),
     retirementCap: createRetirementCap(now),
     poolSize: (agentType) => pods.byPool(agentType).length,
-    roomAccess,
     wakes,
     metrics,
     now,
   })
+  const coldOpens = createColdOpens({
+    attempts,
+    awaitSession,
+    sessions,
+    pools,
+    wakes,
+    replica: instance,
+    draining: draining.signal,
+    logger,
+    now,
+  })
+  const openSession = createOpenSession({
+    pools,
+    sessions,
+    attempts,
+    coldOpens,
+    awaitSession,
+    identify: createSessionIdentity(config.GREENROOM_HMAC_SECRET),
+    roomAccess,
+    metrics,
+    now,
+  })
 
-  const draining = new AbortController()
   let databaseIsThere = true
+  const indexHealth = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
   const readinessChecks: ReadinessChecks = () => ({
     draining: state(!draining.signal.aborted),
     postgresql: state(databaseIsThere),
     kubernetes: state(pods.synced(), pods.staleSince() === undefined),
     pools: state(pools.current() !== undefined, pools.status().problems === undefined),
-    redis: state(true, stores.redisIsReady()),
+    redis: state(true, indexHealth.isWell()),
   })
+  const headStarts = parsePriorities(config.GREENROOM_PROJECT_PRIORITIES)
   const app = await createApiApp({
     openSession,
     renewSession: createRenewSession({ sessions }),
     closeSession: createCloseSession({ sessions, wakes }),
-    awaitSession: createAwaitSession({ sessions, wakes, now }),
+    awaitSession,
     sessions,
     roomAccess,
+    headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
     isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
     sessionTokens,
-    readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters }),
+    readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
     readinessChecks,
     registry: metrics.registry,
     logger,
   })
-  const checking = new AbortController()
-  let checks: Promise<void> | undefined
+  const background = new AbortController()
+  let loops: Promise<unknown> | undefined
+  const loop = (name: string, everyMs: number, work: () => Promise<void>) =>
+    every({ name, everyMs, signal: background.signal, logger, metrics }, work)
   await lifecycle.start({
-    name: 'database check',
+    name: 'background loops',
     start() {
-      const options = {
-        name: 'database-check',
-        everyMs: databaseCheckMs,
-        signal: checking.signal,
-        logger,
-        metrics,
-      }
-      checks = every(options, async () => {
-        databaseIsThere = false
-        await stores.ping()
-        databaseIsThere = true
-      })
+      loops = Promise.all([
+        // What cannot be noted cannot be renewed either: readiness and leases share one fact.
+        loop('replica-liveness', livenessMs, async () => {
+          // Only an answer changes what readiness shows: a look under way must not turn every replica unready.
+          databaseIsThere = await liveness.note(instance).then(
+            () => true,
+            (error: unknown) => {
+              databaseIsThere = false
+              throw error
+            },
+          )
+        }),
+        loop('cold-opens', livenessMs, () => coldOpens.adoptOrphans()),
+        loop('index-health', livenessMs, () => indexHealth.look()),
+      ])
     },
     async stop() {
-      checking.abort()
-      await checks
+      background.abort()
+      await loops
     },
   })
   await lifecycle.start({
@@ -148,7 +188,11 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
       logger.info({ url }, 'session API is listening')
     },
     async stop() {
-      draining.abort()
+      // Whoever waits for a pod is told at once and may wait at another replica.
+      draining.abort(
+        new GreenroomError('GRN_SHUTTING_DOWN', 'This replica is shutting down.', { retryAfterMs: 1_000 }),
+      )
+      await coldOpens.handOver()
       await new Promise((resolve) => setTimeout(resolve, config.GREENROOM_DRAIN_MS))
       await app.close()
     },
@@ -163,6 +207,12 @@ async function rehearseRequests(app: TypedApp, apiKey: string): Promise<void> {
   const headers = { authorization: `Bearer ${apiKey}` }
   for (let time = 0; time < rehearsedRequests; time += 1)
     await app.inject({ url: '/v1/sessions?limit=1', headers })
+}
+
+/** "checkout=30,batch=5" as milliseconds by project; config.ts has checked the form. */
+function parsePriorities(text: string): ReadonlyMap<string, number> {
+  const pairs = text === '' ? [] : text.split(',').map((pair) => pair.split('='))
+  return new Map(pairs.map(([project = '', seconds]) => [project, Number(seconds) * 1_000]))
 }
 
 function state(fine: boolean, wholly = true): CheckState {

@@ -2,8 +2,9 @@ import type { Config } from '../config.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { createPostgres } from '../stores/postgres-client.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
+import { createPostgresReplicaLiveness } from '../stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
-import { createRedis, createSubscriber } from '../stores/redis-client.ts'
+import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.ts'
 import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
 import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
 import { createRedisWakeBus } from '../stores/redis-wake-bus.ts'
@@ -50,7 +51,10 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
     index: createRedisSlotIndex({ redis, logger, metrics, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
     wakes,
+    liveness: createPostgresReplicaLiveness(postgres),
     redisIsReady: () => redis.status === 'ready',
+    /** Whether Redis takes a write: a primary that became a replica answers reads as if nothing had happened. */
+    probeRedis: (): Promise<boolean> => canWrite(redis),
     async ping(): Promise<void> {
       await postgres.durable.query('SELECT 1')
     },

@@ -42,7 +42,7 @@ export function createAwaitSession({ sessions, wakes, now }: AwaitSessionDeps) {
       }
       const timer = setTimeout(done, ms)
       const unsubscribe = wakes.subscribe((wake) => {
-        if (wake.kind === 'ended' && wake.sessionId === id) done()
+        if ((wake.kind === 'ended' || wake.kind === 'activated') && wake.sessionId === id) done()
       })
       signal.addEventListener('abort', done, { once: true })
     })

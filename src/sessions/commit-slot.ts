@@ -77,7 +77,16 @@ function isHeldBy(outcome: CommitOutcome | undefined, podUid: string): boolean {
   return outcome?.kind === 'session-exists' && outcome.session.pod?.uid === podUid
 }
 
-function recordOf({ request, spec, identity }: RecordSource, slot: TakenSlot): OpenRecord {
+function recordOf(source: RecordSource, slot: TakenSlot): OpenRecord {
+  return { ...commonRecord(source), warm: !slot.waited, epoch: slot.attempt, pod: slot.pod }
+}
+
+/** What a session is before it has a pod. */
+export function coldRecordOf(source: RecordSource, epoch: number) {
+  return { ...commonRecord(source), epoch }
+}
+
+function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
   const room = `${request.agentType}-${identity.id}`
   const { minSeconds, maxSeconds, defaultSeconds } = spec.lease
   const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))
@@ -92,8 +101,5 @@ function recordOf({ request, spec, identity }: RecordSource, slot: TakenSlot): O
     metadata: request.metadata,
     leaseMs: leaseSeconds * 1_000,
     maxSessionMs: spec.maxSessionSeconds * 1_000,
-    warm: !slot.waited,
-    epoch: slot.attempt,
-    pod: slot.pod,
   }
 }

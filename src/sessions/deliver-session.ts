@@ -25,7 +25,7 @@ export function createDeliverSession({
   ): Promise<DeliveryOutcome> {
     const pod = session.pod && pods.get(session.pod.uid)
     if (!session.pod || !pod) return { kind: 'unreachable', reason: 'the pod is gone' }
-    const livekit = await roomAccess?.forAgent(session.room, session.id)
+    const livekit = await roomAccess?.forAgent(session.room, session.id, session.epoch)
     const assignment: Assignment = {
       sessionId: session.id,
       epoch: session.epoch,

@@ -9,8 +9,12 @@ interface SessionUseCaseDeps {
 
 /** POST /v1/sessions/:id/renew: keeps the right to the pod for one more lease. */
 export function createRenewSession({ sessions }: Pick<SessionUseCaseDeps, 'sessions'>) {
-  return async function renewSession(id: string, epoch: number): Promise<Session> {
-    return sessionOf(await sessions.renew(id, epoch), id, epoch)
+  return async function renewSession(
+    id: string,
+    epoch: number,
+    by: 'caller' | 'agent' = 'caller',
+  ): Promise<Session> {
+    return sessionOf(await sessions.renew(id, epoch, by === 'agent'), id, epoch)
   }
 }
 

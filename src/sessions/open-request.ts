@@ -13,7 +13,7 @@ export interface OpenRequest {
   /** Just-in-time secrets: they go to the pod in this request and are kept nowhere. */
   readonly secrets?: Record<string, string>
   readonly leaseSeconds?: number
-  readonly onEmpty?: 'wait' | 'fail'
+  readonly onEmpty?: 'wait' | 'cold' | 'fail'
   readonly waitMs?: number
 }
 
@@ -22,6 +22,10 @@ export interface OpenContext {
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** What the caller's priority is worth in the queue, ms; 0 without one. */
+  readonly headStartMs?: number
+  /** Asked when the open ends without a pod: true when another replica goes on with it, so that it must not fail. */
+  readonly handsOver?: () => boolean
 }
 
 export interface OpenAnswer {

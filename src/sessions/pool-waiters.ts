@@ -1,44 +1,119 @@
-/** Opens that wait for a slot of one pool in this replica, first come, first served. */
+import type { SlotIndex } from '../domain/ports.ts'
+
+/**
+ * Opens that wait for a slot: first come, first served over all replicas, with Redis as the common queue and this as
+ * the replica's own part of it. Without Redis the order holds within the replica.
+ */
 
 /** The head of the queue looks by itself this often: a wake-up that got lost costs at most this. */
 const lookAgainMs = 100
+/** A quarter of the silence after which Redis takes a waiter for gone. */
+const keepEveryMs = 500
+
+/** Where an open stands in the queue, kept while its attempts go on: a slot that proves unusable costs no place. */
+export interface QueuePlace {
+  place: number | undefined
+}
 
 export interface WaitTicket {
-  /** Only the head may try: a newcomer never passes a live waiter. */
+  /** Only the head of this replica may try; Redis knows whether others are before it. */
   isHead(): boolean
   /** Resolves when it is worth trying again: a wake-up, a new head, a while, or the signal. */
   next(signal: AbortSignal, atMostMs: number): Promise<void>
+  /** Takes its place again after a reservation that came to nothing. */
+  resume(): Promise<void>
   leave(): void
 }
 
-interface Waiter {
-  resolve: () => void
+export interface JoinRequest {
+  readonly agentType: string
+  readonly sessionId: string
+  /** See WaitingOpen. */
+  readonly headStartMs: number
+  readonly queuePlace: QueuePlace
 }
 
-export function createPoolWaiters() {
-  const queues = new Map<string, Waiter[]>()
+interface Waiter extends JoinRequest {
+  resolve: () => void
+  left: boolean
+}
 
-  function leave(agentType: string, waiter: Waiter): void {
-    const queue = queues.get(agentType)
+interface PoolWaitersDeps {
+  readonly index: Pick<SlotIndex, 'keepWaiting' | 'leaveWaiting'>
+  /** Epoch ms: the order within the replica while Redis is away. */
+  readonly clock: () => number
+}
+
+export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
+  const queues = new Map<string, Waiter[]>()
+  let beating = false
+
+  function insert(waiter: Waiter): void {
+    const queue = queues.get(waiter.agentType) ?? []
+    queues.set(waiter.agentType, queue)
+    const place = placeOf(waiter)
+    const before = queue.findIndex((other) => placeOf(other) > place)
+    if (before < 0) queue.push(waiter)
+    else queue.splice(before, 0, waiter)
+  }
+
+  function remove(waiter: Waiter): void {
+    const queue = queues.get(waiter.agentType)
     const position = queue?.indexOf(waiter) ?? -1
     if (!queue || position < 0) return
     queue.splice(position, 1)
-    if (queue.length === 0) queues.delete(agentType)
+    if (queue.length === 0) queues.delete(waiter.agentType)
     else if (position === 0) queue[0]?.resolve()
+  }
+
+  function placeOf({ queuePlace }: Waiter): number {
+    return queuePlace.place ?? Number.POSITIVE_INFINITY
+  }
+
+  async function tell(agentType: string, waiters: readonly Waiter[]): Promise<void> {
+    const places = await index.keepWaiting(
+      agentType,
+      waiters.map(({ sessionId, headStartMs, queuePlace: { place } }) => ({ sessionId, headStartMs, place })),
+    )
+    for (const [position, waiter] of waiters.entries())
+      waiter.queuePlace.place ??= places?.[position] ?? clock() - waiter.headStartMs
+  }
+
+  /** Runs while anybody waits. */
+  function keepAlive(): void {
+    if (beating) return
+    beating = true
+    const beat = () => {
+      if (queues.size === 0) {
+        beating = false
+        return
+      }
+      for (const [agentType, queue] of queues) void tell(agentType, [...queue])
+      setTimeout(beat, keepEveryMs).unref()
+    }
+    setTimeout(beat, keepEveryMs).unref()
   }
 
   return {
     waiting: (agentType: string): number => queues.get(agentType)?.length ?? 0,
 
-    join(agentType: string): WaitTicket {
-      const waiter: Waiter = { resolve: () => {} }
-      const queue = queues.get(agentType) ?? []
-      queues.set(agentType, queue)
-      queue.push(waiter)
+    async join(request: JoinRequest): Promise<WaitTicket> {
+      const { agentType, sessionId } = request
+      const waiter: Waiter = { ...request, resolve: () => {}, left: false }
+      await tell(agentType, [waiter])
+      insert(waiter)
+      keepAlive()
       return {
         isHead: () => queues.get(agentType)?.[0] === waiter,
         next: (signal, atMostMs) => nextTurn(waiter, signal, Math.min(atMostMs, lookAgainMs)),
-        leave: () => leave(agentType, waiter),
+        resume: () => tell(agentType, [waiter]),
+        leave() {
+          if (waiter.left) return
+          waiter.left = true
+          remove(waiter)
+          // Also after it was served: the beat before may have told of it once more.
+          void index.leaveWaiting(agentType, sessionId)
+        },
       }
     },
 

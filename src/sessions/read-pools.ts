@@ -7,11 +7,12 @@ import type {
   PodView,
   PoolNotices,
   SessionStore,
+  SlotIndex,
 } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { PoolWaiters } from './pool-waiters.ts'
 
-/** One pool as GET /v1/pools shows it. Counts are pods, except `waiting`: opens waiting in this replica. */
+/** One pool as GET /v1/pools shows it. Counts are pods, except `waiting`: opens waiting in all replicas (without Redis, in this one). */
 export interface PoolReport {
   readonly agentType: string
   readonly desired: { readonly min: number; readonly max: number }
@@ -35,16 +36,20 @@ interface ReadPoolsDeps {
   readonly sessions: Pick<SessionStore, 'poolHistory'>
   readonly notices: PoolNotices
   readonly waiters: PoolWaiters
+  readonly index: Pick<SlotIndex, 'waiting'>
 }
 
 /** The pools in force, and those that are not but still have pods. */
-export function createReadPools({ pools, pods, ledger, sessions, notices, waiters }: ReadPoolsDeps) {
+export function createReadPools(deps: ReadPoolsDeps) {
+  const { pools, pods, ledger, sessions, notices, waiters, index } = deps
+
   async function report(agentType: string, spec: PoolSpec | undefined): Promise<PoolReport> {
     const seen = pods.byPool(agentType)
-    const [claims, history, notice] = await Promise.all([
+    const [claims, history, notice, waiting] = await Promise.all([
       ledger.claimsOf(seen.map((pod) => pod.uid)),
       sessions.poolHistory(agentType),
       notices.read(agentType),
+      index.waiting(agentType),
     ])
     const { counts } = observePool({
       agentType,
@@ -56,7 +61,7 @@ export function createReadPools({ pools, pods, ledger, sessions, notices, waiter
       agentType,
       desired: { min: spec?.min ?? 0, max: spec?.max ?? 0 },
       ...counts,
-      waiting: waiters.waiting(agentType),
+      waiting: waiting ?? waiters.waiting(agentType),
       hitRate: history.opened === 0 ? undefined : history.warm / history.opened,
       boundBy: notice?.boundBy,
       message: notice?.message,

@@ -1,7 +1,8 @@
 import type { AgentPod } from '../domain/agent-pod.ts'
 import type { PodView, SlotIndex } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
-import type { PoolWaiters, WaitTicket } from './pool-waiters.ts'
+import type { PoolWaiters, QueuePlace, WaitTicket } from './pool-waiters.ts'
+import type { RefillRate } from './refill-rate.ts'
 import { isServable, type SlotCandidates } from './slot-candidates.ts'
 
 /** A freshly indexed pod may reach this replica's informer a moment later than the controller's. */
@@ -13,9 +14,13 @@ const mostUnusableSlots = 8
 export interface SlotRequest {
   readonly agentType: string
   readonly sessionId: string
-  readonly onEmpty: 'wait' | 'fail'
+  /** Whether to wait when there is none. */
+  readonly wait: boolean
   /** When waiting ends, on the clock of `now`. */
   readonly waitUntil: number
+  readonly headStartMs: number
+  readonly queuePlace: QueuePlace
+  /** Aborted when the caller has gone, or with a GreenroomError as its reason when it should be told so. */
   readonly signal: AbortSignal
 }
 
@@ -33,13 +38,14 @@ interface SlotTakerDeps {
   readonly pods: PodView
   readonly candidates: SlotCandidates
   readonly waiters: PoolWaiters
+  readonly refillRate: Pick<RefillRate, 'retryAfterMs'>
   readonly now: () => number
 }
 
 type Try = { readonly pod: AgentPod & { ip: string } } | 'empty' | 'again'
 
 /** Finds the next pod to try: from the index, without it from the informer, and in its turn while there is none. */
-export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotTakerDeps) {
+export function createSlotTaker({ index, pods, candidates, waiters, refillRate, now }: SlotTakerDeps) {
   async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
     const { agentType, sessionId } = request
     const answer = await index.reserve({ agentType, sessionId, attempt })
@@ -75,7 +81,7 @@ export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotT
 
   /**
    * Takes a slot for the first attempt after `lastAttempt`; `tried` holds pods that this open has used up.
-   * Throws GRN_POOL_EMPTY when there is none in time, or when the caller has gone.
+   * Throws GRN_POOL_EMPTY when there is none in time or the caller has gone, or the reason of the abort if it has one.
    */
   return async function takeSlot(
     request: SlotRequest,
@@ -88,7 +94,7 @@ export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotT
     let ticket: WaitTicket | undefined
     try {
       for (;;) {
-        if (ticket && request.signal.aborted) throw poolEmpty(request.agentType)
+        if (ticket && request.signal.aborted) throw await refusal(request)
         const myTurn = ticket ? ticket.isHead() : waiters.waiting(request.agentType) === 0
         const outcome = myTurn ? await tryOnce(request, attempt, tried) : 'empty'
         if (typeof outcome === 'object')
@@ -96,15 +102,16 @@ export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotT
         if (outcome === 'again') {
           attempt += 1
           unusable += 1
+          await ticket?.resume()
           if (unusable < mostUnusableSlots) continue
           unusable = 0
         }
         const remaining = request.waitUntil - now()
-        if (request.onEmpty === 'fail' || remaining <= 0 || request.signal.aborted)
-          throw poolEmpty(request.agentType)
-        ticket ??= waiters.join(request.agentType)
+        if (!request.wait || remaining <= 0 || request.signal.aborted) throw await refusal(request)
         const begun = now()
-        await ticket.next(request.signal, remaining)
+        // Whoever has just joined looks once more: a slot may have come before it was in the queue.
+        if (ticket) await ticket.next(request.signal, remaining)
+        else ticket = await waiters.join(request)
         waitedMs += now() - begun
       }
     } finally {
@@ -112,10 +119,12 @@ export function createSlotTaker({ index, pods, candidates, waiters, now }: SlotT
     }
   }
 
-  function poolEmpty(agentType: string): GreenroomError {
-    // A pod of the fastest agents starts in about a second; with others before us it takes as many turns.
-    const retryAfterMs = 1_000 * (1 + Math.ceil(waiters.waiting(agentType) / 10))
-    return new GreenroomError('GRN_POOL_EMPTY', `No pod of ${agentType} was free in time.`, { retryAfterMs })
+  async function refusal({ agentType, signal }: SlotRequest): Promise<GreenroomError> {
+    if (signal.aborted && signal.reason instanceof GreenroomError) return signal.reason
+    const waiting = (await index.waiting(agentType)) ?? waiters.waiting(agentType)
+    return new GreenroomError('GRN_POOL_EMPTY', `No pod of ${agentType} was free in time.`, {
+      retryAfterMs: refillRate.retryAfterMs(agentType, waiting),
+    })
   }
 }
 

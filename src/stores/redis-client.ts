@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from '../logging.ts'
+import { probeKey } from './redis-keys.ts'
 
 /** A script answers in well under 1 ms; at a quarter of a second Redis is as good as gone for an open of 5 s. */
 const commandTimeoutMs = 250
@@ -10,7 +11,8 @@ function lua(name: string): string {
 }
 
 const scripts = {
-  reserveSlot: { lua: lua('reserve-slot'), numberOfKeys: 4 },
+  reserveSlot: { lua: lua('reserve-slot'), numberOfKeys: 6 },
+  keepWaiting: { lua: lua('keep-waiting'), numberOfKeys: 2 },
   settleSlot: { lua: lua('settle-slot'), numberOfKeys: 2 },
   giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
   addSlots: { lua: lua('add-slots'), numberOfKeys: 2 },
@@ -23,6 +25,7 @@ type KeyOrArguments = string | number | (string | number)[]
 /** The scripts as ioredis offers them once declared: keys first, then arguments. */
 export interface SlotRedis extends Redis {
   reserveSlot(...keysAndArguments: (string | number)[]): Promise<[number, string?]>
+  keepWaiting(...keysAndArguments: KeyOrArguments[]): Promise<string[]>
   settleSlot(...keysAndArguments: (string | number)[]): Promise<number>
   giveBackSlot(...keysAndArguments: (string | number)[]): Promise<number>
   addSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
@@ -55,6 +58,29 @@ export function createSubscriber(url: string, logger: Logger): Redis {
   return connect(url, logger, { ...rest, enableOfflineQueue: true, maxRetriesPerRequest: null })
 }
 
+/** Whether Redis takes writes now; never throws. The key says nothing and goes by itself. */
+export async function canWrite(redis: Redis): Promise<boolean> {
+  try {
+    await redis.set(probeKey, '1', 'EX', 10)
+    return true
+  } catch {
+    // The answer to the question; what is wrong is logged where commands fail.
+    return false
+  }
+}
+
+/** Any policy but `noeviction` may drop keys of the index when memory runs out: slots that nobody would be offered. */
+export async function warnOfEviction(redis: Redis, logger: Logger): Promise<void> {
+  try {
+    const [, limit] = (await redis.config('GET', 'maxmemory')) as string[]
+    const [, policy] = (await redis.config('GET', 'maxmemory-policy')) as string[]
+    if (limit !== '0' && policy !== 'noeviction')
+      logger.warn({ policy, limit }, 'redis may evict the index of slots; set maxmemory-policy noeviction')
+  } catch (error) {
+    logger.debug({ err: error }, 'redis does not tell its eviction policy')
+  }
+}
+
 function connect(url: string, logger: Logger, redisOptions: RedisOptions): SlotRedis {
   const redis = new Redis(url, { ...redisOptions, replyMapping: 'legacy' }) as SlotRedis
   // Without a listener ioredis prints each failed reconnect; one line a change of state is enough.
@@ -66,6 +92,7 @@ function connect(url: string, logger: Logger, redisOptions: RedisOptions): SlotR
   redis.on('ready', () => {
     if (down) logger.info('redis connection is back')
     down = false
+    if (redisOptions.scripts) void warnOfEviction(redis, logger)
   })
   return redis
 }

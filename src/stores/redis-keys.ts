@@ -6,8 +6,13 @@ export function poolKeys(agentType: string) {
     reservations: `${prefix}:reservations`,
     expiries: `${prefix}:expiries`,
     built: `${prefix}:built`,
+    waiters: `${prefix}:waiters`,
+    seen: `${prefix}:seen`,
     notice: `${prefix}:notice`,
   }
 }
+
+/** Written by each replica to learn whether Redis takes writes. */
+export const probeKey = 'greenroom:probe'
 
 export const wakeChannel = 'greenroom:wake'

@@ -7,6 +7,11 @@ import { poolKeys } from './redis-keys.ts'
 /** As long as an open may take at most: a slot reserved by a dead replica is free again after it. */
 export const reservationMs = 5_000
 
+/** A replica says every half second who waits in it; after four times nothing it is taken for dead. */
+const waiterSilenceMs = 2_000
+/** Slots in one call: 5,000 take some 10 ms, in which Redis serves nobody else. */
+const slotsPerCall = 5_000
+
 /** After a failure Redis is left alone for this long: one time-out costs one request, not each of them. */
 const breakerMs = 1_000
 
@@ -40,9 +45,10 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
 
   return {
     async reserve({ agentType, sessionId, attempt }): Promise<Reservation> {
-      const { ready, reservations, expiries, built } = poolKeys(agentType)
+      const { ready, reservations, expiries, built, waiters, seen } = poolKeys(agentType)
+      const keys = [ready, reservations, expiries, built, waiters, seen]
       const answer = await ask('reserve', () =>
-        redis.reserveSlot(ready, reservations, expiries, built, sessionId, attempt, reservationMs),
+        redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs),
       )
       const reservation = answer ? reservationOf(answer) : unknown
       if (reservation.kind === 'unknown') metrics.indexUnknown.set(1)
@@ -65,14 +71,18 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     },
 
     async add(agentType, slots) {
-      if (slots.length === 0) return
       const { ready, reservations } = poolKeys(agentType)
-      await ask('add', () => redis.addSlots(ready, reservations, flat(slots)))
+      for (let from = 0; from < slots.length; from += slotsPerCall) {
+        const part = slots.slice(from, from + slotsPerCall)
+        await ask('add', () => redis.addSlots(ready, reservations, flat(part)))
+      }
     },
 
     async rebuild(agentType, slots) {
       const { ready, reservations, built } = poolKeys(agentType)
-      await ask('rebuild', () => redis.rebuildIndex(ready, reservations, built, flat(slots)))
+      const first = slots.slice(0, slotsPerCall)
+      await ask('rebuild', () => redis.rebuildIndex(ready, reservations, built, flat(first)))
+      await this.add(agentType, slots.slice(slotsPerCall))
     },
 
     async size(agentType) {
@@ -80,6 +90,27 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
       const answer = await ask('size', () => redis.multi().exists(built).zcard(ready).exec())
       if (!answer || answer[0]?.[1] !== 1) return undefined
       return Number(answer[1]?.[1])
+    },
+
+    async keepWaiting(agentType, waiting) {
+      if (waiting.length === 0) return []
+      const { waiters, seen } = poolKeys(agentType)
+      const given = waiting.flatMap(({ sessionId, place, headStartMs }) => [
+        sessionId,
+        place ?? '',
+        headStartMs,
+      ])
+      const places = await ask('keep waiting', () => redis.keepWaiting(waiters, seen, given))
+      return places?.map(Number)
+    },
+
+    async leaveWaiting(agentType, sessionId) {
+      const { waiters, seen } = poolKeys(agentType)
+      await ask('leave', () => redis.multi().zrem(waiters, sessionId).zrem(seen, sessionId).exec())
+    },
+
+    async waiting(agentType) {
+      return ask('waiting', () => redis.zcard(poolKeys(agentType).waiters))
     },
   }
 }

@@ -9,7 +9,13 @@ interface WakeBusDeps {
   readonly logger: Logger
 }
 
-const kinds: readonly string[] = ['claimed', 'indexed', 'ending', 'ended'] satisfies Wake['kind'][]
+const kinds: readonly string[] = [
+  'claimed',
+  'indexed',
+  'ending',
+  'ended',
+  'activated',
+] satisfies Wake['kind'][]
 
 /** Wake-ups over Redis pub/sub. They may be lost at any time; every listener also looks by itself (ADR 0005). */
 export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDeps) {

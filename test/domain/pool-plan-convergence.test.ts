@@ -34,6 +34,7 @@ function createWorld(scenario: Scenario, expectations: PoolExpectations) {
   const upTo = (ms: number): number => Math.floor(random() * ms)
   const desired: DesiredPool = {
     min: scenario.min,
+    cold: 0,
     max: scenario.min + scenario.aboveMin,
     inFlight: scenario.inFlight,
     frozen: false,

@@ -9,7 +9,7 @@ type Overrides = Partial<Omit<PlanInput, 'desired'>> & { desired?: Partial<PlanI
 /** min 2, max 10, in-flight 5, nothing there: say only what matters. */
 function plan({ desired, ...rest }: Overrides = {}): PoolPlan {
   return planPool({
-    desired: { min: 2, max: 10, inFlight: 5, frozen: false, ...desired },
+    desired: { min: 2, cold: 0, max: 10, inFlight: 5, frozen: false, ...desired },
     slots: [],
     pendingCreates: 0,
     pendingRemovals: new Set(),
@@ -61,6 +61,16 @@ const table: { name: string; given: Overrides; expect: Partial<PoolPlan> }[] = [
     name: 'in-flight bounds warming and pending creates',
     given: { desired: { min: 9 }, slots: many(2, 'warming'), pendingCreates: 1 },
     expect: { ...nothing, create: 2, boundBy: 'in-flight' },
+  },
+  {
+    name: 'sessions that wait for a pod made for them are pods beyond min, below max',
+    given: { desired: { min: 2, cold: 3, max: 4 }, slots: many(2, 'warming') },
+    expect: { ...nothing, create: 2, boundBy: 'max' },
+  },
+  {
+    name: 'a pod made for a session that waits is no surplus',
+    given: { desired: { min: 2, cold: 1 }, slots: many(3, 'warming') },
+    expect: nothing,
   },
   {
     name: 'surplus goes, oldest first',
@@ -243,13 +253,14 @@ const anyInput: fc.Arbitrary<PlanInput> = fc
     aboveMin: fc.integer({ min: 0, max: 15 }),
     inFlight: fc.integer({ min: 1, max: 30 }),
     frozen: fc.boolean(),
+    cold: fc.nat({ max: 4 }),
     slots: anySlots,
     pendingCreates: fc.nat({ max: 5 }),
     removals: fc.array(fc.nat({ max: 24 }), { maxLength: 5 }),
     failures: fc.record({ count: fc.nat({ max: 12 }), lastAt: fc.integer({ min: 0, max: 100_000 }) }),
   })
-  .map(({ min, aboveMin, inFlight, frozen, slots, pendingCreates, removals, failures }) => ({
-    desired: { min, max: min + aboveMin, inFlight, frozen },
+  .map(({ min, aboveMin, inFlight, frozen, cold, slots, pendingCreates, removals, failures }) => ({
+    desired: { min, cold, max: min + aboveMin, inFlight, frozen },
     slots,
     pendingCreates,
     pendingRemovals: new Set(removals.map((index) => `p${index}`)),

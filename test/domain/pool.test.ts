@@ -28,6 +28,7 @@ void t.test('defaults are filled in', async (t) => {
           lease: { defaultSeconds: 60, minSeconds: 10, maxSeconds: 3_600 },
           maxSessionSeconds: 14_400,
           refill: { inFlight: 20 },
+          coldStart: { max: 10, deadlineSeconds: 120 },
           frozen: false,
         },
       },
@@ -53,7 +54,7 @@ void t.test('each mistake is named with its path', async (t) => {
       onePool({ template: { image: 'a:1', command: [] } }),
       /^\/pools\/echo-agent\/template\/command:/,
     ],
-    ['unknown onEmpty', onePool({ onEmpty: 'panic' }), /onEmpty: must be one of "wait", "fail"$/],
+    ['unknown onEmpty', onePool({ onEmpty: 'panic' }), /onEmpty: must be one of "wait", "cold", "fail"$/],
     [
       'lease turned over',
       onePool({ lease: { minSeconds: 90, maxSeconds: 80 } }),

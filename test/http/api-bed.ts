@@ -131,6 +131,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
         return [...rows.values()].slice(0, query.limit)
       },
     },
+    headStartMs: () => 0,
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     draining: draining.signal,
     isApiKey: createApiKeys(`${apiKey},${otherApiKey}`),

@@ -53,7 +53,7 @@ void t.test('fields of the open body', async (t) => {
     metadata: [null, 'text', 1, []],
     secrets: [null, 'text', { KEY: 1 }, { KEY: null }, { 'a\nb': 5 }, [], ['x']],
     leaseSeconds: [null, '60', 0, -1, 1.5, 86_401, 1e300],
-    onEmpty: [null, 'perhaps', 'cold', true],
+    onEmpty: [null, 'perhaps', 'Cold', true],
     waitMs: [null, '5', -1, 60_001, 0.5],
     unknownField: [1],
   }

@@ -9,8 +9,11 @@ import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type { AgentDelivery, PodView, SessionStore, SlotIndex, Wake } from '../../src/domain/ports.ts'
 import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createAwaitSession } from '../../src/sessions/await-session.ts'
+import { createColdOpens } from '../../src/sessions/cold-open.ts'
 import { createCommitSlot } from '../../src/sessions/commit-slot.ts'
 import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
+import { createOpenAttempts } from '../../src/sessions/open-attempts.ts'
 import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
 import { createOpenSession } from '../../src/sessions/open-session.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
@@ -181,18 +184,26 @@ export async function startReplica(options: ReplicaOptions) {
   const keys = await loadAssignKeys(privateSet(keyPair))
   const delivery = options.delivery ?? createAgentDelivery({ keys, port: agents.port })
   const candidates = createSlotCandidates(agents.pods.view, options.name ?? 'api-1')
-  const waiters = createPoolWaiters()
+  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
+  const draining = new AbortController()
   const published: Wake[] = []
   const wakes = { publish: (wake: Wake) => void published.push(wake), subscribe: () => () => {} }
   const metrics = createMetrics()
-  const openSession = createOpenSession({
-    pools: {
-      current: () => pools,
-      status: () => ({ seen: '1', applied: '1', problems: undefined }),
-      onChange: () => () => {},
-    },
+  const document = {
+    current: () => pools,
+    status: () => ({ seen: '1', applied: '1', problems: undefined }),
+    onChange: () => () => {},
+  }
+  const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({ index, pods: agents.pods.view, candidates, waiters, now }),
+    takeSlot: createSlotTaker({
+      index,
+      pods: agents.pods.view,
+      candidates,
+      waiters,
+      refillRate: { retryAfterMs: () => 1_000 },
+      now,
+    }),
     commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
     deliver: createDeliverSession({
       delivery,
@@ -201,16 +212,39 @@ export async function startReplica(options: ReplicaOptions) {
       sessionToken: (id, epoch) => `grs_${id}_${epoch}`,
       apiUrl: undefined,
     }),
-    identify: createSessionIdentity('a secret of at least thirty-two bytes'),
     retirementCap: createRetirementCap(options.capNow ?? now),
     poolSize: () => options.poolSize ?? agents.all().length,
-    roomAccess: undefined,
     wakes,
+    metrics,
+    now,
+  })
+  const awaitSession = createAwaitSession({ sessions, wakes, now })
+  const coldOpens = createColdOpens({
+    attempts,
+    awaitSession,
+    sessions,
+    pools: document,
+    wakes,
+    replica: options.name ?? 'api-1',
+    draining: draining.signal,
+    logger,
+    now,
+  })
+  const openSession = createOpenSession({
+    pools: document,
+    sessions,
+    attempts,
+    coldOpens,
+    awaitSession,
+    identify: createSessionIdentity('a secret of at least thirty-two bytes'),
+    roomAccess: undefined,
     metrics,
     now,
   })
   return {
     waiters,
+    coldOpens,
+    draining,
     published,
     metrics,
     open: (request: Partial<OpenRequest> = {}, context: Partial<OpenContext> = {}) =>

@@ -21,15 +21,24 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     add: async () => {},
     rebuild: async () => {},
     size: async () => 0,
+    keepWaiting: async (_type, waiters) => {
+      calls.push('keep waiting')
+      return waiters.map(({ place }) => place ?? 1)
+    },
+    leaveWaiting: async () => void calls.push('leave'),
+    waiting: async () => 0,
   }
-  const waiters = createPoolWaiters()
+  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
   const candidates = createSlotCandidates(pods.view, 'api-1')
   const now = () => performance.now()
-  const takeSlot = createSlotTaker({ index, pods: pods.view, candidates, waiters, now })
+  const refillRate = { retryAfterMs: () => 1_000 }
+  const takeSlot = createSlotTaker({ index, pods: pods.view, candidates, waiters, refillRate, now })
   const request = (overrides: Partial<SlotRequest> = {}): SlotRequest => ({
     agentType,
     sessionId: 's1',
-    onEmpty: 'fail',
+    wait: false,
+    headStartMs: 0,
+    queuePlace: { place: undefined },
     waitUntil: now() + 1_000,
     signal: new AbortController().signal,
     ...overrides,
@@ -115,11 +124,13 @@ void t.test('replicas prefer different candidates', async (t) => {
 void t.test('waiting ends with the caller, without one more try', async (t) => {
   const { take, calls, waiters } = startTaker([])
   const gone = new AbortController()
-  const taken = take([], 0, { onEmpty: 'wait', signal: gone.signal, waitUntil: performance.now() + 60_000 })
+  const taken = take([], 0, { wait: true, signal: gone.signal, waitUntil: performance.now() + 60_000 })
   while (waiters.waiting(agentType) === 0) await new Promise((resolve) => setImmediate(resolve))
-  const tries = calls.length
+  const tries = () => calls.filter((call) => call.startsWith('reserve')).length
+  const before = tries()
   gone.abort()
   await t.rejects(taken, { code: 'GRN_POOL_EMPTY' })
-  t.equal(calls.length, tries)
+  t.equal(tries(), before)
+  t.equal(calls.at(-1), 'leave')
   t.equal(waiters.waiting(agentType), 0)
 })

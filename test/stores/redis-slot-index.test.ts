@@ -219,11 +219,72 @@ void t.test('without a connection the answer is unknown at once', async (t) => {
   t.ok(performance.now() - begun < 200)
 })
 
+// --- the queue -------------------------------------------------------------------------------------------------------
+
+/** Lets a waiter's replica be silent for longer than a live one may be. */
+const silence = (sessionId: string) => redis.zadd(keys.seen, 1, sessionId)
+const wait = (sessionId: string, headStartMs = 0, place?: number) =>
+  index.keepWaiting(agentType, [{ sessionId, place, headStartMs }])
+
+void t.test('who waits is served in turn; a newcomer takes what is left beyond them', async (t) => {
+  await index.rebuild(agentType, [])
+  await wait('first')
+  await wait('second')
+  await index.add(agentType, slots('a'))
+  t.same(await reserve('newcomer'), { kind: 'empty' }, 'it is for the first')
+  t.same(await reserve('second'), { kind: 'empty' })
+  await index.add(agentType, slots('b', 'c'))
+  t.same(await reserve('second'), reserved('a'), 'there is one for the first as well')
+  t.same(await reserve('newcomer'), reserved('b'))
+  t.same(await reserve('first'), reserved('c'))
+  t.equal(await index.waiting(agentType), 0)
+})
+
+void t.test('waiters of a replica that died hold nobody up', async (t) => {
+  await index.rebuild(agentType, slots('a'))
+  for (let n = 0; n < 600; n += 1) await wait(`dead-${n}`)
+  await wait('alive')
+  for (let n = 0; n < 600; n += 1) await silence(`dead-${n}`)
+  t.same(await reserve('alive'), { kind: 'empty' }, 'at most 500 go at a time')
+  t.same(await reserve('alive'), reserved('a'))
+  t.equal(await index.waiting(agentType), 0)
+})
+
+void t.test('a head start counts, but those before it age past it', async (t) => {
+  await index.rebuild(agentType, [])
+  const [early] = (await wait('early')) ?? []
+  const [ahead] = (await wait('ahead', 5_000)) ?? []
+  t.ok(ahead !== undefined && early !== undefined && ahead < early)
+  await wait('older', 0, (early ?? 0) - 6_000)
+  await index.add(agentType, slots('a'))
+  t.same(await reserve('ahead'), { kind: 'empty' })
+  t.same(await reserve('older'), reserved('a'))
+})
+
+void t.test('after Redis lost everything the queue is told again, in its old order', async (t) => {
+  const [first] = (await wait('first')) ?? []
+  const [second] = (await wait('second')) ?? []
+  await redis.flushall()
+  await index.keepWaiting(agentType, [
+    { sessionId: 'second', place: second, headStartMs: 0 },
+    { sessionId: 'first', place: first, headStartMs: 0 },
+  ])
+  await index.rebuild(agentType, slots('a'))
+  t.same(await reserve('second'), { kind: 'empty' })
+  t.same(await reserve('first'), reserved('a'))
+})
+
+void t.test('an index of 100,000 slots is rebuilt within the time-out of a command', async (t) => {
+  const many = Array.from({ length: 100_000 }, (_, rank) => ({ podUid: `pod-${rank}`, rank }))
+  await index.rebuild(agentType, many)
+  t.equal(await index.size(agentType), many.length)
+})
+
 // --- the scripts and the table of domain/slot.ts ---------------------------------------------------------------------
 
 type Step =
   | { op: 'reserve'; session: string; attempt: number }
-  | { op: 'lapse' | 'settle' | 'giveBack'; session: string }
+  | { op: 'lapse' | 'settle' | 'giveBack' | 'wait' | 'leave' | 'silence'; session: string }
   | { op: 'add' | 'drop'; pod: string }
   | { op: 'rebuild'; pods: string[] }
 
@@ -241,7 +302,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
-      op: fc.constantFrom('lapse' as const, 'settle' as const, 'giveBack' as const),
+      op: fc.constantFrom(
+        'lapse' as const,
+        'settle' as const,
+        'giveBack' as const,
+        'wait' as const,
+        'leave' as const,
+        'silence' as const,
+      ),
       session,
     }),
   },
@@ -263,6 +331,8 @@ interface Held {
 function createModel() {
   const ready = new Set<string>()
   const held = new Map<string, Held>()
+  /** In the order of arrival; true for those whose replica went silent. */
+  const queue = new Map<string, boolean>()
   const move = (from: SlotState, to: SlotState) => {
     if (!canSlotMove(from, to)) throw new Error(`the scripts move a slot from ${from} to ${to}`)
   }
@@ -277,6 +347,7 @@ function createModel() {
   return {
     ready,
     held,
+    queue,
     isHeld,
     putBack,
     settle: (name: string) => {
@@ -296,6 +367,10 @@ function createModel() {
       }
       const first = [...ready].sort()[0]
       if (first === undefined) return { kind: 'empty' }
+      for (const [waiter, silent] of queue) if (silent) queue.delete(waiter)
+      const before = queue.has(name) ? [...queue.keys()].indexOf(name) : queue.size
+      if (before >= ready.size) return { kind: 'empty' }
+      queue.delete(name)
       move('ready', 'reserved')
       ready.delete(first)
       held.set(name, { attempt, pod: first, lapsed: false })
@@ -317,6 +392,20 @@ async function play(model: ReturnType<typeof createModel>, next: Step): Promise<
       }
       return [0, 0]
     }
+    case 'wait':
+      // Who is in the queue keeps its place; who comes back after a silence is heard of again.
+      model.queue.set(next.session, false)
+      await wait(next.session)
+      return [0, 0]
+    case 'leave':
+      model.queue.delete(next.session)
+      return [await index.leaveWaiting(agentType, next.session), undefined]
+    case 'silence':
+      if (model.queue.has(next.session)) {
+        model.queue.set(next.session, true)
+        await silence(next.session)
+      }
+      return [await index.waiting(agentType), model.queue.size]
     case 'settle':
       model.settle(next.session)
       return [await index.settle(agentType, next.session), undefined]

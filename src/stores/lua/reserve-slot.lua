@@ -1,10 +1,14 @@
 -- Reserves the first ready slot of a pool for one attempt of one session. Idempotent per (session, attempt).
+-- Six keys rather than four: who waits and who is served must be decided in one step.
 -- KEYS  1 ready         zset  pod uid -> rank (lower is handed out first)
 --       2 reservations  hash  session id -> "attempt rank uid"
 --       3 expiries      zset  session id -> end of its reservation, ms of Redis' clock
 --       4 built         string, present once the index was built from Kubernetes and PostgreSQL
--- ARGV  1 session id   2 attempt (integer)   3 reservation, ms
--- Returns {1, uid} reserved | {0} empty | {-1} index unknown | {-2} a later attempt has reserved already
+--       5 waiters       zset  session id -> place in the queue (lower is served first)
+--       6 seen          zset  session id -> when its replica last said that it waits, ms of Redis' clock
+-- ARGV  1 session id   2 attempt (integer)   3 reservation, ms   4 silence after which a waiter is gone, ms
+-- Returns {1, uid} reserved | {0} empty, or what is there is for those who wait before this session
+--         | {-1} index unknown | {-2} a later attempt has reserved already
 -- States: ready -> reserved; reserved -> ready for reservations that lapsed
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -41,8 +45,23 @@ if own then
 end
 
 if redis.call('EXISTS', KEYS[4]) == 0 then return {-1} end
+local free = redis.call('ZCARD', KEYS[1])
+if free == 0 then return {0} end
+
+if redis.call('EXISTS', KEYS[5]) == 1 then
+  -- Waiters of a replica that died hold nobody up.
+  local silent = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now - ARGV[4], 'LIMIT', 0, 500)
+  if #silent > 0 then
+    redis.call('ZREM', KEYS[5], unpack(silent))
+    redis.call('ZREM', KEYS[6], unpack(silent))
+  end
+  local before = redis.call('ZRANK', KEYS[5], ARGV[1]) or redis.call('ZCARD', KEYS[5])
+  if before >= free then return {0} end
+  redis.call('ZREM', KEYS[5], ARGV[1])
+  redis.call('ZREM', KEYS[6], ARGV[1])
+end
+
 local first = redis.call('ZPOPMIN', KEYS[1])
-if #first == 0 then return {0} end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. first[2] .. ' ' .. first[1])
 redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
 return {1, first[1]}

@@ -1,0 +1,35 @@
+import type { ClaimLedger, PodView } from '../domain/ports.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+
+interface RetentionDeps {
+  readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
+  readonly pods: Pick<PodView, 'all' | 'synced'>
+  /** How long an ended session is kept, ms; its key names it as long. */
+  readonly sessionsAfterMs: number
+  readonly metrics: Metrics
+  readonly logger: Logger
+}
+
+/** DESIGN §2: a pod's claim is kept until a day after the pod is gone, whatever is kept of its session. */
+const claimsAfterMs = 24 * 3_600_000
+/** Rows of a table in one statement: milliseconds, so that no claim waits for it. */
+const rowsAtOnce = 1_000
+
+/** Notes which pods are gone and deletes what has been kept long enough; a look deletes all there is, in small steps. */
+export function createRetention({ ledger, pods, sessionsAfterMs, metrics, logger }: RetentionDeps) {
+  return async function look(signal: AbortSignal): Promise<void> {
+    // Before the first list every pod would seem to be gone.
+    if (!pods.synced()) return
+    await ledger.noteGone(pods.all().map(({ uid }) => uid))
+    for (;;) {
+      const purged = await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })
+      for (const [table, count] of Object.entries(purged)) metrics.purged.inc({ table }, count)
+      const total = purged.sessions + purged.claims + purged.events
+      if (total > 0) logger.info(purged, 'kept long enough: deleted')
+      if (signal.aborted || Math.max(...Object.values(purged)) < rowsAtOnce) return
+    }
+  }
+}
+
+export type Retention = ReturnType<typeof createRetention>

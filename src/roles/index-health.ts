@@ -1,0 +1,24 @@
+import type { Metrics } from '../metrics.ts'
+import type { connectStores } from './stores.ts'
+
+type Stores = Pick<Awaited<ReturnType<typeof connectStores>>, 'index' | 'probeRedis'>
+
+/**
+ * Whether Redis can be written and knows every pool. While it does not, claims go on from the informer: the replica is
+ * degraded, never unready.
+ */
+export function createIndexHealth(
+  { index, probeRedis }: Stores,
+  agentTypes: () => readonly string[],
+  metrics: Pick<Metrics, 'indexUnknown'>,
+) {
+  let well = false
+  return {
+    isWell: () => well,
+    async look(): Promise<void> {
+      const sizes = await Promise.all(agentTypes().map((agentType) => index.size(agentType)))
+      well = (await probeRedis()) && !sizes.includes(undefined)
+      metrics.indexUnknown.set(well ? 0 : 1)
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import t, { type Test } from 'tap'
+import { createRetention } from '../../src/controllers/retention.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { newPod } from '../sessions/open-bed.ts'
+import { newRecord, podNamed, postgresFor, silent, startDatabase } from '../stores/store-servers.ts'
+
+const database = await startDatabase(t)
+const hourMs = 3_600_000
+
+async function startRetention(t: Test) {
+  const postgres = await postgresFor(t, database)
+  const sessions = createPostgresSessionStore(postgres)
+  const present = new Set<string>()
+  let synced = true
+  const look = createRetention({
+    ledger: createPostgresClaimLedger(postgres),
+    pods: { all: () => [...present].map((uid) => newPod({ uid })), synced: () => synced },
+    sessionsAfterMs: 48 * hourMs,
+    metrics: createMetrics(),
+    logger: silent,
+  })
+  const never = new AbortController().signal
+  const query = (sql: string, values: unknown[] = []) => postgres.durable.query(sql, values)
+  const column = async (sql: string) => (await query(sql)).rows.map((row) => Object.values(row)[0])
+  return {
+    query,
+    present,
+    look: () => look(never),
+    setSynced: (value: boolean) => {
+      synced = value
+    },
+    async ended(uid: string, hoursAgo: number): Promise<string> {
+      const record = newRecord({ pod: podNamed(uid) })
+      await sessions.commitOpen(record)
+      await sessions.beginEnding(record.id, 'ended:caller')
+      const times = `ended_at = now() - $2 * interval '1 hour', ending_at = now() - $2 * interval '1 hour'`
+      await query(`UPDATE sessions SET status = 'ENDED', ${times} WHERE id = $1`, [record.id, hoursAgo])
+      await query(`UPDATE session_events SET at = now() - $2 * interval '1 hour' WHERE session_id = $1`, [
+        record.id,
+        hoursAgo,
+      ])
+      await query(`UPDATE pod_claims SET at = now() - $2 * interval '1 hour' WHERE pod_uid = $1`, [
+        uid,
+        hoursAgo,
+      ])
+      return record.id
+    },
+    sessions: () => column('SELECT id FROM sessions ORDER BY ended_at'),
+    claims: () => column('SELECT pod_uid FROM pod_claims ORDER BY 1'),
+    events: () => column('SELECT DISTINCT session_id FROM session_events'),
+  }
+}
+
+void t.test(
+  'ended sessions go after their time, with their events; their claims a day after the pod',
+  async (t) => {
+    const bed = await startRetention(t)
+    const old = await bed.ended('old', 49)
+    const young = await bed.ended('young', 47)
+    await bed.look()
+    t.same(await bed.sessions(), [young])
+    t.same(await bed.events(), [young])
+    t.same(await bed.claims(), ['old', 'young'], 'their pods were found gone just now')
+    await bed.query(`UPDATE pod_claims SET gone_at = gone_at - interval '25 hours'`)
+    await bed.look()
+    t.same(await bed.claims(), [])
+    t.not(old, young)
+  },
+)
+
+void t.test('a claim stays while its pod is there, or while a session lives on it', async (t) => {
+  const bed = await startRetention(t)
+  await bed.ended('present', 99)
+  await bed.ended('back', 99)
+  await bed.ended('live', 99)
+  await bed.query(`UPDATE sessions SET status = 'ENDING', ended_at = NULL WHERE pod_uid = 'live'`)
+  bed.present.add('present')
+  await bed.look()
+  await bed.query(`UPDATE pod_claims SET gone_at = gone_at - interval '25 hours'`)
+  bed.present.add('back')
+  await bed.look()
+  t.same(await bed.claims(), ['back', 'live', 'present'], 'one that is there again was not gone')
+  t.same(await bed.sessions(), await bed.sessions())
+})
+
+void t.test('before the first list nothing is gone, and nothing is deleted', async (t) => {
+  const bed = await startRetention(t)
+  await bed.ended('a', 99)
+  bed.setSynced(false)
+  await bed.look()
+  t.equal((await bed.sessions()).length, 1)
+  t.same(
+    await bed.query('SELECT FROM pod_claims WHERE gone_at IS NOT NULL').then(({ rowCount }) => rowCount),
+    0,
+  )
+})
+
+void t.test('a fresh claim whose pod the informer does not show yet is not gone', async (t) => {
+  const bed = await startRetention(t)
+  await bed.query(`INSERT INTO pod_claims (pod_uid, purpose) VALUES ('fresh', 'retired')`)
+  await bed.look()
+  t.equal((await bed.query('SELECT FROM pod_claims WHERE gone_at IS NOT NULL')).rowCount, 0)
+})
+
+void t.test('more than fits one statement is deleted in one look', async (t) => {
+  const bed = await startRetention(t)
+  await bed.query(`
+    INSERT INTO pod_claims (pod_uid, purpose, at, gone_at)
+    SELECT 'p' || n, 'retired', now() - interval '9 days', now() - interval '8 days' FROM generate_series(1, 2500) n`)
+  await bed.look()
+  t.same(await bed.claims(), [])
+})
