@@ -143,13 +143,18 @@ export interface SessionStore {
   releaseHeld(by: string): Promise<void>
   /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
   activate(id: string, epoch: number): Promise<Session | undefined>
+  /**
+   * After connections were lost: the activations of the last seconds once more, for they are not flushed and a crash of
+   * PostgreSQL may have undone them. Resolves with how many it had.
+   */
+  repeatActivations(): Promise<number>
   /** PENDING → ENDED `failed:…`, the pod retired; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, podReason: string): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>
   list(query: SessionQuery): Promise<readonly Session[]>
   /**
-   * Extends the lease of a live session; the outcome tells why it could not. Never shortens it. An agent's renewal
-   * proves that it has accepted: a session still PENDING is ACTIVE then.
+   * Extends the lease of a live session; the outcome tells why it could not. Never shortens it. An agent does not keep
+   * a session that is still PENDING: no caller may know of it.
    */
   renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
   /** PENDING or ACTIVE → ENDING. Without an epoch, whatever the epoch is. Again on ENDING or ENDED: `done`. */

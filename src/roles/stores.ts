@@ -1,10 +1,12 @@
 import type { Config } from '../config.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { createPostgres } from '../stores/postgres-client.ts'
+import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresReplicaLiveness } from '../stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
 import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.ts'
+import { createRedisIndexReader } from '../stores/redis-index-reader.ts'
 import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
 import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
 import { createRedisWakeBus } from '../stores/redis-wake-bus.ts'
@@ -48,10 +50,13 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
   return {
     sessions: createPostgresSessionStore(postgres),
     ledger: createPostgresClaimLedger(postgres),
+    ledgerReader: createPostgresInvariantReader(postgres),
+    indexReader: createRedisIndexReader(redis),
     index: createRedisSlotIndex({ redis, logger, metrics, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
+    lostConnections: () => postgres.lostConnections(),
     redisIsReady: () => redis.status === 'ready',
     /** Whether Redis takes a write: a primary that became a replica answers reads as if nothing had happened. */
     probeRedis: (): Promise<boolean> => canWrite(redis),

@@ -13,14 +13,16 @@ const mostFresh = 4
 
 /**
  * Durable statements (a claim must survive a crash), and relaxed ones (`synchronous_commit=off`: visible at once, on
- * disk within half a second). What a crash of PostgreSQL takes of relaxed ones heals by itself: a renewal comes again,
- * and a session that fell back to PENDING is ACTIVE again with its next renewal.
+ * disk within a second). What a crash of PostgreSQL takes of relaxed ones heals: a renewal comes again, and activations
+ * are repeated by the replica that made them.
  */
 export interface Postgres {
   readonly durable: Pool
   readonly relaxed: Pool
   /** A connection of its own for each statement: what cut one connection has cut the idle ones as well. */
   readonly fresh: Pool
+  /** Connections lost so far, whatever the cause. */
+  lostConnections(): number
   close(): Promise<void>
 }
 
@@ -39,19 +41,27 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
   const durable = new Pool(config)
   const relaxed = new Pool({ ...config, options: '-c synchronous_commit=off' })
   const fresh = new Pool({ ...config, max: mostFresh, maxUses: 1 })
+  let lost = 0
   for (const pool of [durable, relaxed, fresh]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
-    pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
+    pool.on('error', (error) => {
+      lost += 1
+      logger.warn({ err: error }, 'postgresql connection lost')
+    })
     // The pool listens no more to a connection that it is closing: told of a shutdown at that moment ("terminating
     // connection due to administrator command"), it would end the whole process.
     pool.on('connect', (client) => {
-      client.on('error', (error) => logger.debug({ err: error }, 'postgresql connection ended'))
+      client.on('error', (error) => {
+        lost += 1
+        logger.debug({ err: error }, 'postgresql connection ended')
+      })
     })
   }
   return {
     durable,
     relaxed,
     fresh,
+    lostConnections: () => lost,
     async close() {
       await Promise.all([durable.end(), relaxed.end(), fresh.end()])
     },

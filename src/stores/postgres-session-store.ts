@@ -18,7 +18,7 @@ import {
   violatedConstraint,
 } from './postgres-client.ts'
 import { createOpenGroup } from './postgres-open-group.ts'
-import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
+import { createActivations, createRenewGroup } from './postgres-transition-group.ts'
 import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
 
 const reopenSql = `
@@ -129,7 +129,7 @@ interface History {
 /** `sessions` and `pod_claims` for the use cases. One statement each: no network call, no transaction left open. */
 export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres): SessionStore {
   const openGroup = createOpenGroup({ durable })
-  const activateGroup = createActivateGroup({ relaxed })
+  const activations = createActivations({ relaxed })
   const renewGroup = createRenewGroup({ relaxed })
 
   async function get(id: string, pool = durable): Promise<Session | undefined> {
@@ -227,7 +227,8 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       const sql = `UPDATE sessions SET held_until = now() WHERE held_by = $1 AND status = 'PENDING'`
       await many(durable, 'sessions-release', sql, [by])
     },
-    activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
+    activate: (id, epoch) => grouped(activations.activate({ id, epoch })),
+    repeatActivations: () => grouped(activations.repeat()),
     failOpen: (session, reason, podReason) =>
       one(durable, 'session-fail', failOpenSql, [session.id, session.epoch, reason, podReason]),
 

@@ -21,8 +21,8 @@ const activateSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-// An agent renews only after it has accepted: its renewal proves the acknowledgement that a crash of PostgreSQL may
-// have taken from an activation, which is not flushed (synchronous_commit=off).
+// A session that is still PENDING is not kept by its agent: the replica that should have made it ACTIVE was lost and
+// nobody heard of it, and an agent would renew for ever what no caller knows of. It lapses, or is opened again by its key.
 const renewSql = `
   WITH wanted AS (
     SELECT sessions.id, w.by_agent FROM sessions
@@ -30,10 +30,9 @@ const renewSql = `
     WHERE status IN ('PENDING', 'ACTIVE') AND sessions.epoch = w.epoch
     ORDER BY id FOR NO KEY UPDATE OF sessions
   ), s AS (
-    UPDATE sessions SET
-      status = CASE WHEN wanted.by_agent THEN 'ACTIVE' ELSE status END,
-      active_at = CASE WHEN wanted.by_agent THEN coalesce(active_at, now()) ELSE active_at END,
-      lease_expires_at = least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at)
+    UPDATE sessions SET lease_expires_at = CASE
+      WHEN status = 'PENDING' AND wanted.by_agent THEN lease_expires_at
+      ELSE least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at) END
     FROM wanted WHERE sessions.id = wanted.id
     RETURNING sessions.*
   )
@@ -85,13 +84,39 @@ function createTransitionGroup<Input extends Activation>(options: TransitionGrou
   return createGroupCommit({ run, maxSize: mostTransitions, maxInFlight: inFlight, maxWaitMs })
 }
 
-export function createActivateGroup({ relaxed }: Pick<Postgres, 'relaxed'>) {
-  return createTransitionGroup<Activation>({
+/** PostgreSQL flushes what was committed with synchronous_commit=off within three rounds of its writer, 0.6 s. */
+const unflushedMs = 5_000
+
+/** Activations, and those of the last seconds once more: what was not flushed is gone after a crash of PostgreSQL. */
+export function createActivations({ relaxed }: Pick<Postgres, 'relaxed'>) {
+  const submit = createTransitionGroup<Activation>({
     pool: relaxed,
     name: 'sessions-activate',
     sql: activateSql,
     columns: (inputs) => [inputs.map(({ id }) => id), inputs.map(({ epoch }) => epoch)],
   })
+  const recent: (Activation & { at: number })[] = []
+
+  function forgetFlushed(): void {
+    const since = performance.now() - unflushedMs
+    const kept = recent.findIndex(({ at }) => at >= since)
+    recent.splice(0, kept < 0 ? recent.length : kept)
+  }
+
+  return {
+    async activate(activation: Activation): Promise<Session | undefined> {
+      const session = await submit(activation)
+      if (session) recent.push({ ...activation, at: performance.now() })
+      if (recent.length % 256 === 0) forgetFlushed()
+      return session
+    },
+    /** Resolves with the number of sessions that had fallen back to PENDING. */
+    async repeat(): Promise<number> {
+      const repeated = await Promise.all(recent.map((activation) => submit(activation)))
+      forgetFlushed()
+      return repeated.filter((session) => session !== undefined).length
+    },
+  }
 }
 
 export function createRenewGroup({ relaxed }: Pick<Postgres, 'relaxed'>) {

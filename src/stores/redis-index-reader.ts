@@ -21,9 +21,9 @@ export function createRedisIndexReader(redis: SlotRedis): IndexReader {
     const replies = await redis
       .multi()
       .time()
-      .zrange(ready, 0, -1)
+      .zrange(ready, '0', '-1')
       .hgetall(reservations)
-      .zrange(expiries, 0, -1, 'WITHSCORES')
+      .zrange(expiries, '0', '-1', 'WITHSCORES')
       .exec()
     const failed = replies?.find(([error]) => error !== null)
     if (!replies || failed) throw failed?.[0] ?? new Error('the transaction was dropped')

@@ -368,3 +368,56 @@ function assertMove(before: Session, after: Session, operation: string): void {
   if (after.endReason?.startsWith('failed:'))
     assert.equal(after.activeAt, undefined, `${operation}: failed after ACTIVE`)
 }
+
+void t.test('activations that PostgreSQL lost are made again; others are left alone', async (t) => {
+  const { store, postgres } = await freshStore(t)
+  const [lost, kept, ended] = [await opened(store), await opened(store), await opened(store)]
+  for (const { id } of [lost, kept, ended]) await store.activate(id, 1)
+  // What a crash within the second leaves of an unflushed commit.
+  await postgres.durable.query(`UPDATE sessions SET status = 'PENDING', active_at = NULL WHERE id = $1`, [
+    lost.id,
+  ])
+  await store.beginEnding(ended.id, endReason.caller)
+  t.equal(await store.repeatActivations(), 1)
+  t.match(await store.get(lost.id), { status: 'ACTIVE' })
+  t.match(await store.get(ended.id), { status: 'ENDING' })
+  t.equal(await store.repeatActivations(), 0)
+})
+
+void t.test('an agent does not keep a session that nobody may know of; its caller does', async (t) => {
+  const { store, postgres } = await freshStore(t)
+  const pending = await opened(store)
+  await postgres.durable.query(`UPDATE sessions SET lease_expires_at = now() + interval '1 s'`)
+  const before = (await store.get(pending.id))?.leaseExpiresAt
+  t.match(await store.renew(pending.id, 1, true), { kind: 'done', session: { leaseExpiresAt: before } })
+  await store.activate(pending.id, 1)
+  await postgres.durable.query(`UPDATE sessions SET lease_expires_at = now() + interval '1 s'`)
+  const renewed = await store.renew(pending.id, 1, true)
+  t.ok(renewed.kind === 'done' && renewed.session.leaseExpiresAt > (before ?? 0) + 50_000)
+})
+
+void t.test(
+  'groups: every open of a storm with colliding pods and keys is answered as if alone',
+  async (t) => {
+    const { store, claims, sessionCount } = await freshStore(t)
+    const records = Array.from({ length: 200 }, (_, n) =>
+      newRecord({ pod: podNamed(`pod-${n % 120}`), ...(n % 50 === 0 && { id: newId() }) }),
+    )
+    const twice = [...records, ...records.slice(0, 30)]
+    const outcomes = await Promise.all(twice.map((record) => store.commitOpen(record)))
+    const committed = outcomes.filter(({ kind }) => kind === 'committed')
+    t.equal(committed.length, 120)
+    t.equal(await sessionCount(), 120)
+    t.equal((await claims()).length, 120)
+  },
+)
+
+void t.test('one that PostgreSQL refuses does not fail those that came with it', async (t) => {
+  const { store } = await freshStore(t)
+  const bad = newRecord({ metadata: { text: 'a\u0000b' } })
+  const outcomes = await Promise.allSettled([newRecord(), bad, newRecord()].map((r) => store.commitOpen(r)))
+  t.same(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+})
