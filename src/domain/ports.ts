@@ -26,10 +26,10 @@ export interface IndexedSlot {
 export interface SlotIndex {
   /** Idempotent per (session, attempt): the same attempt gets the same slot again. */
   reserve(request: { agentType: string; sessionId: string; attempt: number }): Promise<Reservation>
-  /** The claim is committed: forget the reservation; the slot stays out of the index. */
-  settle(agentType: string, sessionId: string): Promise<void>
-  /** The claim was not made: the reserved slot goes back. */
-  giveBack(agentType: string, sessionId: string): Promise<void>
+  /** The claim of this slot is decided: forget its reservation; the slot stays out of the index. */
+  settle(agentType: string, sessionId: string, podUid: string): Promise<void>
+  /** The claim of this slot was not made: it goes back, if the session still has it reserved. */
+  giveBack(agentType: string, sessionId: string, podUid: string): Promise<void>
   /** These slots must not be handed out again. */
   drop(agentType: string, podUids: readonly string[]): Promise<void>
   /** Adds ready, unclaimed slots; those reserved at present stay reserved. */

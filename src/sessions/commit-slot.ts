@@ -47,9 +47,9 @@ export function createCommitSlot({ sessions, index, candidates, wakes }: CommitS
     const taken = outcome?.kind === 'pod-taken' || isHeldBy(outcome, podUid)
     candidates.release(podUid, taken)
     // A commit whose outcome is unknown may have claimed the slot: giving it back costs somebody an attempt at most.
-    if (!taken) return await index.giveBack(agentType, id)
+    if (!taken) return await index.giveBack(agentType, id, podUid)
     // Without the reservation the slot cannot come back by lapsing.
-    void index.settle(agentType, id)
+    void index.settle(agentType, id, podUid)
     if (outcome?.kind === 'pod-taken') void index.drop(agentType, [podUid])
     if (outcome?.kind === 'committed') wakes.publish({ kind: 'claimed', agentType })
   }

@@ -59,7 +59,7 @@ export function createSlotTaker({ index, pods, candidates, waiters, refillRate, 
     if (pod && !tried.has(pod.uid)) return { pod }
     if (!pod && !pods.synced()) {
       // It is this replica that does not see.
-      await index.giveBack(agentType, sessionId)
+      await index.giveBack(agentType, sessionId, answer.podUid)
       return 'empty'
     }
     // Gone, dying or refused before: the controller puts it back should it be wrong about that.

@@ -55,14 +55,14 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
       return reservation
     },
 
-    async settle(agentType, sessionId) {
+    async settle(agentType, sessionId, podUid) {
       const { reservations, expiries } = poolKeys(agentType)
-      await ask('settle', () => redis.settleSlot(reservations, expiries, sessionId))
+      await ask('settle', () => redis.settleSlot(reservations, expiries, sessionId, podUid))
     },
 
-    async giveBack(agentType, sessionId) {
+    async giveBack(agentType, sessionId, podUid) {
       const { ready, reservations, expiries } = poolKeys(agentType)
-      await ask('give back', () => redis.giveBackSlot(ready, reservations, expiries, sessionId))
+      await ask('give back', () => redis.giveBackSlot(ready, reservations, expiries, sessionId, podUid))
     },
 
     async drop(agentType, podUids) {

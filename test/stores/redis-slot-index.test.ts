@@ -85,7 +85,7 @@ void t.test('a reservation lapses after 5 s, by the clock of Redis', async (t) =
   t.same(await reserve('s1'), reserved('a'), 'the owner may still renew it')
   await lapse('s1')
   t.same(await reserve('s2'), reserved('a'), 'at its old rank, before b')
-  await index.settle(agentType, 's2')
+  await index.settle(agentType, 's2', 'a')
   t.same(await reserve('s1'), reserved('b'), 'what had lapsed is forgotten')
 })
 
@@ -101,11 +101,15 @@ void t.test('a thousand lapsed reservations come back a few at a time', async (t
 void t.test('settling keeps the slot away, giving back returns it at its rank', async (t) => {
   await index.rebuild(agentType, slots('a', 'b'))
   await reserve('s1')
-  await index.giveBack(agentType, 's1')
-  await index.giveBack(agentType, 's1')
+  await index.giveBack(agentType, 's1', 'b')
+  t.equal(await index.size(agentType), 1, 'not its slot: another request of the session may have gone on')
+  await index.giveBack(agentType, 's1', 'a')
+  await index.giveBack(agentType, 's1', 'a')
   t.same(await reserve('s2'), reserved('a'))
-  await index.settle(agentType, 's2')
-  await index.giveBack(agentType, 's2')
+  await index.settle(agentType, 's2', 'b')
+  t.equal(await redis.hlen(keys.reservations), 1)
+  await index.settle(agentType, 's2', 'a')
+  await index.giveBack(agentType, 's2', 'a')
   t.equal(await index.size(agentType), 1)
   t.same(await redis.hgetall(keys.reservations), {})
   t.equal(await redis.zcard(keys.expiries), 0)
@@ -175,7 +179,7 @@ void t.test('a reply that gets lost takes one slot only', async (t) => {
   await index.rebuild(agentType, slots('a', 'b', 'c'))
   // So that the script itself, not its loading, is what the connection is cut after.
   await distant.reserve({ agentType, sessionId: 'warm-up', attempt: 1 })
-  await distant.giveBack(agentType, 'warm-up')
+  await distant.giveBack(agentType, 'warm-up', 'a')
   proxy.set('drop-replies')
   const answer = distant.reserve({ agentType, sessionId: 's1', attempt: 1 })
   await until('the script ran', async () => (await redis.hlen(keys.reservations)) === 1)
@@ -407,11 +411,11 @@ async function play(model: ReturnType<typeof createModel>, next: Step): Promise<
       }
       return [await index.waiting(agentType), model.queue.size]
     case 'settle':
-      model.settle(next.session)
-      return [await index.settle(agentType, next.session), undefined]
+      await index.settle(agentType, next.session, model.held.get(next.session)?.pod ?? 'none')
+      return [model.settle(next.session), undefined]
     case 'giveBack':
-      model.putBack(next.session)
-      return [await index.giveBack(agentType, next.session), undefined]
+      await index.giveBack(agentType, next.session, model.held.get(next.session)?.pod ?? 'none')
+      return [model.putBack(next.session), undefined]
     case 'add':
       if (!model.isHeld(next.pod)) model.ready.add(next.pod)
       return [await index.add(agentType, indexed([next.pod])), undefined]
