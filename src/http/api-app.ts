@@ -60,6 +60,9 @@ const shownProblemLength = 200
 /** Above the 60 s that common load balancers keep idle connections: they must be the first to close. */
 const keepAliveTimeoutMs = 75_000
 
+/** For a whole request to arrive: 256 KiB within it is what the slowest link has, and a trickle holds no connection. */
+const requestTimeoutMs = 10_000
+
 /** The session API (DESIGN §9). Listens to nothing yet. */
 export async function createApiApp(deps: ApiAppDeps): Promise<TypedApp> {
   const app = fastify({
@@ -67,6 +70,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<TypedApp> {
     loggerInstance: deps.logger as FastifyBaseLogger,
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: requestTimeoutMs,
     // A line for each of thousands of opens a second says nothing that the metrics do not say better.
     logController: new LogController({ disableRequestLogging: true }),
   }).withTypeProvider<TypeBoxTypeProvider>()
