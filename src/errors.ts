@@ -91,6 +91,16 @@ export const errorCatalogue = {
     title: 'PostgreSQL did not answer in time',
     remedy: 'Retry after the given time with the same Idempotency-Key.',
   },
+  GRN_REDIS_UNAVAILABLE: {
+    status: 503,
+    title: 'Redis did not answer in time',
+    remedy: 'Look at Redis and the network to it; claims go on without it meanwhile.',
+  },
+  GRN_KUBERNETES_UNAVAILABLE: {
+    status: 503,
+    title: 'The Kubernetes API did not answer in time',
+    remedy: 'Look at the API server, and at the kubeconfig or ServiceAccount this process uses.',
+  },
   GRN_NOT_READY: {
     status: 503,
     title: 'This replica is not ready',

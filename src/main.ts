@@ -8,10 +8,10 @@ import type { RoleContext } from './roles/role.ts'
 
 /**
  * `node src/main.ts ROLE…`: the entry point of every process. Several roles may share one process; each reads its own
- * part of the environment. `migrate` and `assign-key` do their work and end.
+ * part of the environment. `migrate`, `doctor` and `assign-key` do their work and end.
  */
 
-type ServerRole = Exclude<Role, 'migrate'>
+type ServerRole = Exclude<Role, 'migrate' | 'doctor'>
 
 /** Each role loads only what it needs: the webhook neither the database client nor LiveKit's SDK. */
 const servers: {
@@ -73,6 +73,10 @@ async function main(argv: readonly string[]): Promise<void> {
   const [command] = argv
   if (command === 'assign-key') return (await import('./cli/assign-key.ts')).runAssignKey(argv.slice(1))
   if (command === 'migrate') return runMigrate()
+  if (command === 'doctor') {
+    process.exitCode = await (await import('./cli/doctor.ts')).runDoctor(argv.slice(1))
+    return
+  }
   const wanted = argv.filter((word): word is ServerRole => Object.hasOwn(servers, word))
   if (wanted.length === 0 || wanted.length !== argv.length) {
     throw new GreenroomError(

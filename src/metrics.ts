@@ -79,10 +79,27 @@ export function createMetrics(registry = new Registry()) {
       help: '1 while the last look at the Redis index found it missing or unreachable; claims go on without it.',
       registers,
     }),
+    purged: new Counter({
+      name: 'greenroom_purged_rows_total',
+      help: 'Rows deleted because they were kept long enough, by table.',
+      labelNames: ['table'],
+      registers,
+    }),
     loopErrors: new Counter({
       name: 'greenroom_loop_errors_total',
       help: 'Errors of background loops, by loop.',
       labelNames: ['loop'],
+      registers,
+    }),
+    absenceFrozen: new Gauge({
+      name: 'greenroom_absence_frozen',
+      help: '1 while more pods of live sessions are missing than is believed: none of these sessions is ended.',
+      registers,
+    }),
+    invariantViolations: new Gauge({
+      name: 'greenroom_invariant_violations',
+      help: 'What may not be, by kind, as the leading controller found it in Kubernetes, PostgreSQL and Redis.',
+      labelNames: ['kind'],
       registers,
     }),
   }

@@ -78,6 +78,19 @@ void t.test('LiveKit is configured whole or not at all', async (t) => {
   t.notMatch(message, 'LIVEKIT_URL')
 })
 
+void t.test('the controller knows LiveKit by the same rule, and how long a node may be silent', async (t) => {
+  t.equal(loadConfig('controller', api).GREENROOM_NODE_LOST_SECONDS, 300)
+  t.match(
+    messageOf(() => loadConfig('controller', { ...api, LIVEKIT_API_KEY: 'k' })),
+    'LIVEKIT_URL: is missing',
+  )
+  for (const GREENROOM_NODE_LOST_SECONDS of ['0', '-1', 'x'])
+    t.match(
+      messageOf(() => loadConfig('controller', { ...api, GREENROOM_NODE_LOST_SECONDS })),
+      'GREENROOM_NODE_LOST_SECONDS',
+    )
+})
+
 void t.test('ports and keys out of bounds are refused', async (t) => {
   for (const GREENROOM_PORT of ['-1', '65536', '1e9', 'x']) {
     t.match(
@@ -99,8 +112,10 @@ void t.test('ports and keys out of bounds are refused', async (t) => {
 })
 
 void t.test('each role asks only for what it needs', async (t) => {
-  t.same([...roles].sort(), ['api', 'controller', 'migrate', 'webhook'])
+  t.same([...roles].sort(), ['api', 'controller', 'doctor', 'migrate', 'webhook'])
   t.match(loadConfig('migrate', { DATABASE_URL: 'postgres://h/d' }), { DATABASE_URL: 'postgres://h/d' })
+  const stores = { DATABASE_URL: 'postgres://h/d', REDIS_URL: 'redis://h' }
+  t.match(loadConfig('doctor', stores), stores, 'it signs nothing')
   const files = { GREENROOM_WEBHOOK_CERT_FILE: '/c', GREENROOM_WEBHOOK_KEY_FILE: '/k' }
   t.match(loadConfig('webhook', files), { ...files, GREENROOM_WEBHOOK_PORT: 8443 })
 })

@@ -41,8 +41,11 @@ export interface ListWatchOptions<Raw extends KubeObject, T> {
   readonly fieldSelector?: string
   /** What to keep of an object; undefined: nothing, as if it were not there. Runs page by page. */
   readonly keep: (raw: Raw) => T | undefined
-  /** The new state, or the last one with `gone` true. Per object in order; each object goes exactly once. */
-  readonly onChange: (object: T, gone: boolean) => void
+  /**
+   * The new state, or the last one with `gone` true. Per object in order; each object goes exactly once. `absent`: no
+   * event told of its end, a list only lacks it. A restored backup or a server's mistake looks the same.
+   */
+  readonly onChange: (object: T, gone: boolean, absent: boolean) => void
   /** After every complete list, the first included. */
   readonly onListed?: () => void
   /** Once per outage, with the sentence of its first failure. */
@@ -74,6 +77,14 @@ const defaultTiming: ListWatchTiming = {
 /** Pods are some KiB each: a page stays below a few MiB, and 5,000 pods are ten requests. */
 const pageSize = 500
 
+/**
+ * A list that lacks more than this of what was known is listed once more before it is believed, and again soon after
+ * that: until then every reader of the view would go by what may be a mistake.
+ */
+const believedShare = 0.1
+const believedCount = 5
+const relistSoonMs = 30_000
+
 /** A watch that ends sooner than this without an event did not work, even if nobody called it an error. */
 const shortWatchMs = 1_000
 
@@ -100,16 +111,24 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     }
   }
 
-  const put = (uid: string, next: Kept<T> | undefined): void => {
+  const put = (uid: string, next: Kept<T> | undefined, absent = false): void => {
     const before = kept.get(uid)
     if (next !== undefined) {
       if (before?.version === next.version) return
       kept.set(uid, next)
-      guard('change', () => options.onChange(next.object, false))
+      guard('change', () => options.onChange(next.object, false, false))
     } else if (before !== undefined) {
       kept.delete(uid)
-      guard('change', () => options.onChange(before.object, true))
+      guard('change', () => options.onChange(before.object, true, absent))
     }
+  }
+
+  /** The event carries the last state, which may say more than the one before: why the object went. */
+  const remove = (uid: string, raw: Raw): void => {
+    const before = kept.get(uid)
+    const last = before && keepRaw(raw)
+    if (last) kept.set(uid, last)
+    put(uid, undefined)
   }
 
   const keepRaw = (raw: Raw): Kept<T> | undefined => {
@@ -130,18 +149,30 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
   }
 
   const list = async (): Promise<void> => {
-    counters.lists += 1
-    const { objects, resourceVersion } = await listPages()
+    let { objects, resourceVersion } = await listPages()
+    const doubtful = lacksMany(objects)
+    if (doubtful) {
+      logger.warn({ path, known: kept.size, listed: objects.size }, 'a list lacks many; it is read once more')
+      ;({ objects, resourceVersion } = await listPages())
+    }
     contact()
-    for (const uid of kept.keys()) if (!objects.has(uid)) put(uid, undefined)
+    for (const uid of kept.keys()) if (!objects.has(uid)) put(uid, undefined, true)
     for (const [uid, object] of objects) put(uid, object)
     version = resourceVersion
-    nextListAt = now() + timing.relistMs * (1 + Math.random() / 10)
+    const relistMs = doubtful ? Math.min(relistSoonMs, timing.relistMs) : timing.relistMs
+    nextListAt = now() + relistMs * (1 + Math.random() / 10)
     synced = true
     guard('listed', () => options.onListed?.())
   }
 
+  const lacksMany = (objects: ReadonlyMap<string, unknown>): boolean => {
+    let lacking = 0
+    for (const uid of kept.keys()) if (!objects.has(uid)) lacking += 1
+    return lacking > Math.max(believedCount, kept.size * believedShare)
+  }
+
   const listPages = async (): Promise<{ objects: Map<string, Kept<T>>; resourceVersion: string }> => {
+    counters.lists += 1
     const objects = new Map<string, Kept<T>>()
     let continuation: string | undefined
     do {
@@ -172,7 +203,8 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     if (uid === undefined || resourceVersion === undefined) return
     // A watch is ordered by version; a duplicate or late event would bring back what is gone.
     if (version !== undefined && !isNewer(resourceVersion, version)) return
-    put(uid, event.type === 'DELETED' ? undefined : keepRaw(event.object))
+    if (event.type === 'DELETED') remove(uid, event.object)
+    else put(uid, keepRaw(event.object))
     version = resourceVersion
   }
 

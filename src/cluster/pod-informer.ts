@@ -1,6 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
-import { type AgentPod, agentPodFrom } from '../domain/agent-pod.ts'
+import { type AgentPod, agentPodFrom, continuedFrom } from '../domain/agent-pod.ts'
 import { label } from '../domain/names.ts'
 import type { PodView } from '../domain/ports.ts'
 import type { KubeTransport } from './kube-transport.ts'
@@ -50,10 +50,10 @@ export function createPodInformer({ namespace, logger, ...rest }: PodInformerOpt
     if (pool?.size === 0) byPool.delete(pod.agentType)
   }
 
-  const announce = (pod: AgentPod, gone: boolean): void => {
+  const announce = (pod: AgentPod, gone: boolean, absent: boolean): void => {
     for (const listener of listeners) {
       try {
-        listener({ pod, gone })
+        listener({ pod, gone, absent })
       } catch (error) {
         logger.error({ err: error, pod: pod.name }, 'a listener of the pod informer failed')
       }
@@ -64,11 +64,14 @@ export function createPodInformer({ namespace, logger, ...rest }: PodInformerOpt
     ...rest,
     path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`,
     labelSelector: `${label.managed}=true`,
-    keep: agentPodFrom,
-    onChange: (pod, gone) => {
+    keep(raw) {
+      const pod = agentPodFrom(raw)
+      return pod && continuedFrom(byUid.get(pod.uid), pod)
+    },
+    onChange: (pod, gone, absent) => {
       if (gone) forget(pod)
       else store(pod)
-      announce(pod, gone)
+      announce(pod, gone, absent)
     },
     logger,
   })

@@ -2,9 +2,13 @@ import type { PoolsDocument } from '../domain/pool.ts'
 import type { ClaimLedger, DocumentView, PodView, WakeBus } from '../domain/ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import type { AgentRemovals } from './agent-removals.ts'
 import { every } from './every.ts'
+import type { PodDeaths } from './pod-deaths.ts'
 import type { PoolReconciler } from './pool-reconciler.ts'
+import type { Retention } from './retention.ts'
 import type { SessionReconciler } from './session-reconciler.ts'
+import type { VanishedPods } from './vanished-pods.ts'
 import { createWorkQueue } from './work-queue.ts'
 
 export interface ControllerDeps {
@@ -14,6 +18,10 @@ export interface ControllerDeps {
   readonly wakes: WakeBus
   readonly poolReconciler: PoolReconciler
   readonly sessionReconciler: SessionReconciler
+  readonly podDeaths: PodDeaths
+  readonly vanishedPods: VanishedPods
+  readonly agentRemovals: AgentRemovals
+  readonly retention: Retention
   readonly metrics: Metrics
   readonly logger: Logger
 }
@@ -23,12 +31,16 @@ const poolResyncMs = 2_000
 /** DESIGN §3: a lapsed lease is ended within 2 s. */
 const leaseSweepMs = 1_000
 const vanishedSweepMs = 5_000
+/** Nothing waits for a row to be deleted. */
+const retentionMs = 60_000
+const allPods = 'all'
 /** Rows of one sweep; the rest follows in the next. */
 const sweepLimit = 500
 
 /** Everything the elected controller does, from winning the lease until `signal`. */
 export function createController(deps: ControllerDeps) {
   const { pools, pods, ledger, wakes, poolReconciler, sessionReconciler, metrics, logger } = deps
+  const { podDeaths, vanishedPods, agentRemovals, retention } = deps
 
   return async function lead(signal: AbortSignal): Promise<void> {
     logger.info('leading: pools and sessions are reconciled here')
@@ -53,23 +65,25 @@ export function createController(deps: ControllerDeps) {
     }
     const poolQueue = queueOf('pools', 4, poolReconciler.reconcile)
     const sessionQueue = queueOf('sessions', 16, sessionReconciler.reconcile)
-    // The key holds all there is to know: a pod read by a name that was forgotten would seem to be gone.
-    const podQueue = queueOf('pods', 4, async (key) => {
-      const [name = '', uid = ''] = key.split('/')
-      const ids = await sessionReconciler.podVanished({ uid, name })
-      for (const id of ids) sessionQueue.add(id)
-      return undefined
-    })
-    const addVanished = ({ name, uid }: { uid: string; name: string }) => podQueue.add(`${name}/${uid}`)
+    const podQueue = queueOf('pods', 8, (key) => podDeaths.reconcile(key))
+    // One key: whether absences are believed depends on how many there are.
+    const absenceQueue = queueOf('absences', 1, () => vanishedPods.reconcile())
+    const roomQueue = queueOf('rooms', 2, (key) => agentRemovals.reconcile(key))
+    sessionReconciler.begin()
+    podDeaths.begin()
+    vanishedPods.reset()
+    agentRemovals.begin((key) => roomQueue.add(key))
 
     const unsubscribe = [
-      pods.onChange(({ pod, gone }) => {
+      pods.onChange((change) => {
+        const { pod, gone, absent } = change
         poolQueue.add(pod.agentType)
-        if (!gone) return
-        poolReconciler.podGone(pod.agentType, pod.uid)
-        const session = sessionReconciler.endingOn(pod.uid)
-        if (session) sessionQueue.add(session)
-        else addVanished(pod)
+        const death = podDeaths.keyOf(change)
+        const ending = sessionReconciler.endingOn(pod.uid)
+        if (gone) poolReconciler.podGone(pod.agentType, pod.uid)
+        if (ending) sessionQueue.add(ending)
+        else if (absent) absenceQueue.add(allPods)
+        else if (death) podQueue.add(death)
       }),
       pools.onChange(() => poolReconciler.poolsToWatch().forEach((agentType) => poolQueue.add(agentType))),
       wakes.subscribe((wake) => {
@@ -86,15 +100,17 @@ export function createController(deps: ControllerDeps) {
         }),
         loop('leases', leaseSweepMs, async () => {
           for (const session of await ledger.lapse(sweepLimit)) sessionQueue.add(session.id)
-          for (const session of await ledger.ending(sweepLimit)) sessionQueue.add(session.id)
+          for (const id of await sessionReconciler.ending(sweepLimit)) sessionQueue.add(id)
         }),
-        loop('vanished-pods', vanishedSweepMs, async () => {
-          for (const pod of await sessionReconciler.vanishedPods()) addVanished(pod)
-        }),
+        loop('vanished-pods', vanishedSweepMs, async () => absenceQueue.add(allPods)),
+        loop('retention', retentionMs, () => retention(signal)),
       ])
     } finally {
       for (const stop of unsubscribe) stop()
-      await Promise.all([poolQueue.stop(), sessionQueue.stop(), podQueue.stop()])
+      await Promise.all(
+        [poolQueue, sessionQueue, podQueue, absenceQueue, roomQueue].map((queue) => queue.stop()),
+      )
+      vanishedPods.reset()
       metrics.leading.set(0)
       logger.info('no longer leading')
     }

@@ -1,3 +1,4 @@
+import { type AgentPod, asOf, endOfSessionOn } from '../domain/agent-pod.ts'
 import { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { createPoolExpectations, type PoolExpectations } from '../domain/pool-expectations.ts'
@@ -16,12 +17,13 @@ import type {
   PoolNotice,
   PoolNotices,
 } from '../domain/ports.ts'
-import { endReason } from '../domain/session.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import type { AgentRemovals } from './agent-removals.ts'
 import { allDone } from './all-done.ts'
 import type { IndexSync } from './index-sync.ts'
+import type { PodDeaths } from './pod-deaths.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
 export interface PoolReconcilerDeps {
@@ -32,8 +34,10 @@ export interface PoolReconcilerDeps {
   readonly indexSync: IndexSync
   readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
-  /** Sessions that entered ENDING here: whoever takes their pods away should know at once. */
-  readonly onEnding: (sessionIds: readonly string[]) => void
+  readonly podDeaths: PodDeaths
+  readonly agentRemovals: AgentRemovals
+  /** A node that was silent for so long has lost its pods. */
+  readonly nodeLostMs: number
   /** A refusal of the API server that people should see: becomes an Event. */
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
@@ -63,7 +67,7 @@ const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 
 const none: StartFailures = { count: 0, lastAt: 0 }
 
 /** A pool that is not wanted any more: idle pods drain, claimed ones stay. */
-const unwanted = { min: 0, max: 0, inFlight: 1, frozen: false }
+const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
 
 /** One pool, level-triggered: read everything, plan, carry it out. Holds no rule; every number comes from the plan. */
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
@@ -91,7 +95,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     // No document was ever accepted: that says nothing about what is wanted, and the pools are left untouched.
     if (!document) return undefined
     const spec = Object.hasOwn(document.pools, agentType) ? document.pools[agentType] : undefined
-    const seen = pods.byPool(agentType)
+    const seen = pods.byPool(agentType).map((pod) => asOf(pod, { now: now(), nodeLostMs: deps.nodeLostMs }))
     if (!spec && seen.length === 0) {
       memories.delete(agentType)
       for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
@@ -100,13 +104,19 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     }
     const memory = memoryOf(agentType)
     const podUids = seen.map((pod) => pod.uid)
-    const claims = await ledger.claimsOf(podUids)
+    const [claims, coldWaiting] = await Promise.all([ledger.claimsOf(podUids), ledger.coldWaiting(agentType)])
     const hash = spec && templateHash(agentType, spec)
     const observed = observePool({ agentType, pods: seen, claims, templateHash: hash })
     memory.expectations.settle(new Set(podUids), now())
     noteFailures(memory, observed, hash)
     const plan = planPool({
-      desired: spec ? { ...spec, inFlight: spec.refill.inFlight } : unwanted,
+      desired: spec
+        ? {
+            ...spec,
+            inFlight: spec.refill.inFlight,
+            cold: Math.min(coldWaiting, spec.coldStart.max),
+          }
+        : unwanted,
       slots: observed.slots,
       pendingCreates: memory.expectations.pendingCreates(),
       pendingRemovals: memory.expectations.pendingRemovals(),
@@ -120,7 +130,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       await allDone([
         spec && createPods(agentType, spec, plan.create),
         retire(agentType, plan.retire),
-        tidy(agentType, observed),
+        tidy(observed, seen),
       ])
     } finally {
       // What keeps the pool from its goal is told also when one of the writes failed.
@@ -211,28 +221,24 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     if (pod) await recentWrites.once(`delete ${podUid}`, () => writer.delete(pod))
   }
 
-  /** Labels for people, deaths for sessions, and pods that nobody will use again. */
-  async function tidy(agentType: string, observed: ObservedPool): Promise<void> {
-    const live = observed.slots.filter(holdsLiveSession)
-    const deaths = live.filter((slot) => slot.state !== 'claimed')
+  /** Labels for people, deaths for sessions, agents of failed attempts, and pods that nobody will use again. */
+  async function tidy({ slots }: ObservedPool, seen: readonly AgentPod[]): Promise<void> {
+    const reasons = new Map(seen.map((pod) => [pod.uid, endOfSessionOn(pod)]))
+    const live = slots.filter(holdsLiveSession)
+    for (const { claim } of slots) {
+      const { purpose, sessionId, epoch } = claim ?? {}
+      if (purpose === 'retired' && sessionId !== undefined && epoch !== undefined)
+        deps.agentRemovals.note({ sessionId, epoch })
+    }
+    const deaths = live.flatMap(({ podUid, claim }) => {
+      const reason = reasons.get(podUid)
+      return reason ? [{ podUid, reason, status: claim?.sessionStatus }] : []
+    })
     await allDone([
-      endDead(agentType, deaths),
-      ...live.filter((slot) => slot.state === 'claimed').map((slot) => labelClaimed(slot)),
-      ...observed.slots.filter(isLeftOver).map((slot) => remove(slot.podUid)),
+      deps.podDeaths.end(deaths),
+      ...live.filter(({ podUid }) => !reasons.get(podUid)).map((slot) => labelClaimed(slot)),
+      ...slots.filter(isLeftOver).map((slot) => remove(slot.podUid)),
     ])
-  }
-
-  async function endDead(agentType: string, deaths: readonly SlotView[]): Promise<void> {
-    if (deaths.length === 0) return
-    const ended = await ledger.endOnPods(
-      deaths.map(({ podUid, deadReason }) => ({
-        podUid,
-        reason: deadReason === undefined ? endReason.podDeleted : endReason.podDied,
-      })),
-    )
-    for (const session of ended)
-      logger.warn({ agentType, sessionId: session.id, reason: session.endReason }, 'pod died')
-    deps.onEnding(ended.map((session) => session.id))
   }
 
   async function labelClaimed(slot: SlotView): Promise<void> {
@@ -278,11 +284,14 @@ function noticeOf({ refusal }: PoolMemory, plan: PoolPlan): PoolNotice {
 }
 
 function holdsLiveSession({ claim }: SlotView): boolean {
-  return claim?.sessionStatus === 'PENDING' || claim?.sessionStatus === 'ACTIVE'
+  return (
+    claim?.purpose === 'session' && (claim.sessionStatus === 'PENDING' || claim.sessionStatus === 'ACTIVE')
+  )
 }
 
-/** Claimed or retired, not used any more, and not on its way out. ENDING is the session reconciler's. */
+/** Retired, or claimed by a session that is over or not there any more; ENDING is the session reconciler's. */
 function isLeftOver(slot: SlotView): boolean {
-  if (!slot.claim || slot.deletingSince !== undefined) return false
-  return !holdsLiveSession(slot) && slot.claim.sessionStatus !== 'ENDING'
+  const { claim, deletingSince } = slot
+  if (!claim || deletingSince !== undefined) return false
+  return claim.purpose === 'retired' || (!holdsLiveSession(slot) && claim.sessionStatus !== 'ENDING')
 }

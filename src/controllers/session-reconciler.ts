@@ -13,26 +13,47 @@ export interface SessionReconcilerDeps {
   readonly recentWrites: RecentWrites
   readonly metrics: Metrics
   readonly logger: Logger
-  /** Epoch ms. */
-  readonly now: () => number
+  readonly monotonicMs: () => number
 }
 
 /** Grace period of every agent pod (30 s) and 15 s for a kubelet that is slow to say so: then it is ENDED anyway. */
 export const endDeadlineMs = 45_000
 
+/** What is remembered of a session on its way out; all of it can be lost, and is when another process leads. */
+interface Ending {
+  /** When this process first saw it ENDING: PostgreSQL's clock and this one's are not compared. */
+  readonly since: number
+  podUid?: string
+  /** The agent has been told; once is enough, and the deletion's SIGTERM says it again. */
+  told: boolean
+}
+
 /** ENDING → /end to the agent → graceful deletion → ENDED when the pod is gone. Every step may be repeated. */
 export function createSessionReconciler(deps: SessionReconcilerDeps) {
-  const { ledger, pods, writer, delivery, wakes, recentWrites, metrics, logger, now } = deps
-  /** Sessions on their way out by pod, so that a pod's end is told to its session at once. */
+  const { ledger, pods, writer, delivery, wakes, recentWrites, metrics, logger, monotonicMs } = deps
+  const endings = new Map<string, Ending>()
+  /** Session ids by pod, so that a pod's end is told to its session at once. */
   const endingByPod = new Map<string, string>()
-  /** Agents that have been told; once is enough, and the deletion's SIGTERM says it again. */
-  const told = new Set<string>()
+
+  function remember(sessionId: string, podUid: string): Ending {
+    const ending = endings.get(sessionId) ?? { since: monotonicMs(), told: false }
+    ending.podUid = podUid
+    endings.set(sessionId, ending)
+    endingByPod.set(podUid, sessionId)
+    return ending
+  }
+
+  function forget(sessionId: string): void {
+    const podUid = endings.get(sessionId)?.podUid
+    if (podUid !== undefined) endingByPod.delete(podUid)
+    endings.delete(sessionId)
+  }
 
   /** Resolves with the time after which to look again, ms; undefined when the session is done with. */
   async function reconcile(sessionId: string): Promise<number | undefined> {
     const session = await ledger.get(sessionId)
     if (session?.status !== 'ENDING') {
-      told.delete(sessionId)
+      forget(sessionId)
       return undefined
     }
     const { pod: ref } = session
@@ -41,23 +62,25 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
       await finish(session, false)
       return undefined
     }
-    endingByPod.set(ref.uid, sessionId)
-    const overdue = now() >= (session.endingAt ?? now()) + endDeadlineMs
+    const ending = remember(sessionId, ref.uid)
+    const leftMs = ending.since + endDeadlineMs - monotonicMs()
     const pod = pods.get(ref.uid)
-    if (overdue || (!pod && !(await writer.exists(ref)))) {
-      await finish(session, overdue)
+    if (leftMs <= 0 || (!pod && !(await writer.exists(ref)))) {
+      await finish(session, leftMs <= 0)
       return undefined
     }
     if (pod?.deletingSince === undefined) {
-      if (pod && pod.deadReason === undefined) await tell(session, { ...ref, assignKeyIds: pod.assignKeyIds })
+      const listens = pod && pod.deadReason === undefined && pod.unreachableSince === undefined
+      if (listens && !ending.told) {
+        ending.told = true
+        await tell(session, { ...ref, assignKeyIds: pod.assignKeyIds })
+      }
       await recentWrites.once(`delete ${ref.uid}`, () => writer.delete(ref))
     }
-    return Math.max(100, (session.endingAt ?? now()) + endDeadlineMs - now())
+    return Math.max(100, leftMs)
   }
 
   async function tell(session: Session, pod: Parameters<AgentDelivery['end']>[0]): Promise<void> {
-    if (told.has(session.id)) return
-    told.add(session.id)
     const reason = session.endReason ?? endReason.caller
     const outcome = await delivery.end(pod, { sessionId: session.id, epoch: session.epoch, reason })
     if (outcome.kind !== 'accepted') {
@@ -70,8 +93,7 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
 
   async function finish(session: Session, overdue: boolean): Promise<void> {
     await ledger.finishEnding([session.id])
-    if (session.pod) endingByPod.delete(session.pod.uid)
-    told.delete(session.id)
+    forget(session.id)
     metrics.sessionsEnded.inc({ reason: session.endReason ?? 'unknown' })
     wakes.publish({ kind: 'ended', sessionId: session.id })
     if (overdue)
@@ -87,19 +109,27 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     /** The session that waits for this pod to go, if there is one. */
     endingOn: (podUid: string): string | undefined => endingByPod.get(podUid),
 
-    /** A pod vanished from the informer: its session ends, once a fresh read confirms it. Returns the ids that end. */
-    async podVanished(pod: { uid: string; name: string }): Promise<readonly string[]> {
-      if (await writer.exists(pod)) return []
-      const ended = await ledger.endOnPods([{ podUid: pod.uid, reason: endReason.podDeleted }])
-      return ended.map((session) => session.id)
+    /**
+     * Sessions in ENDING, oldest first, at most `limit`. What is remembered of others is dropped: another process may have
+     * finished them.
+     */
+    async ending(limit: number): Promise<readonly string[]> {
+      const before = monotonicMs()
+      const listed = new Set((await ledger.ending(limit)).map(({ id }) => id))
+      if (listed.size < limit) {
+        // One that began while the list was read is not in it and stays.
+        for (const [id, { since }] of endings) if (since < before && !listed.has(id)) forget(id)
+      }
+      return [...listed]
     },
 
-    /** Live sessions whose pod this informer does not show: a missed event, or a controller that was away. */
-    async vanishedPods(): Promise<readonly { uid: string; name: string }[]> {
-      const live = await ledger.liveSessions()
-      return live.flatMap(({ pod }) =>
-        pod && pods.get(pod.uid) === undefined ? [{ uid: pod.uid, name: pod.name }] : [],
-      )
+    /** How many are remembered. */
+    remembered: (): number => endings.size,
+
+    /** A new leadership: what this process saw in an earlier one may be over, and its times are. */
+    begin(): void {
+      endings.clear()
+      endingByPod.clear()
     },
   }
 }

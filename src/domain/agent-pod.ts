@@ -1,5 +1,6 @@
 import type { V1ContainerStatus, V1Pod, V1PodStatus } from '@kubernetes/client-node'
 import { agentContainerName, annotation, label } from './names.ts'
+import { type EndReason, endReason } from './session.ts'
 
 /** What Greenroom keeps of a pod it watches: a few hundred bytes instead of the whole object. Times are epoch ms. */
 export interface AgentPod {
@@ -13,11 +14,15 @@ export interface AgentPod {
   readonly deletingSince: number | undefined
   /** When the Ready condition became true; undefined while it is not. */
   readonly readySince: number | undefined
-  /** Why the pod can never serve again: phase Succeeded or Failed, or the agent container ended. */
+  /** Why the pod can never serve again: phase Succeeded or Failed, or the agent container ended or was replaced. */
   readonly deadReason: string | undefined
   /** Why a container cannot start at present (ErrImagePull, CrashLoopBackOff, …). */
   readonly waitingReason: string | undefined
-  /** Identity of the running agent container; another one means that the process was replaced. */
+  /** Present when the API says that the pod's node is gone, so that nobody will report its end. */
+  readonly nodeLost?: true
+  /** Since when the node has not been heard of; absent while it is. Short interruptions are no death. */
+  readonly unreachableSince?: number
+  /** Identity of the first agent container that was seen; another one means that the process was replaced. */
   readonly containerId: string | undefined
   readonly templateHash: string | undefined
   readonly assignKeyIds: readonly string[]
@@ -46,7 +51,34 @@ export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
   }
 }
 
-type RunningState = Pick<AgentPod, 'ip' | 'readySince' | 'deadReason' | 'waitingReason' | 'containerId'>
+/**
+ * The same pod as it was seen before and now. A container other than the first is a process that knows nothing of the
+ * session; `deadReason` says so for as long as the pod is there.
+ */
+export function continuedFrom(before: AgentPod | undefined, pod: AgentPod): AgentPod {
+  const first = before?.containerId
+  if (first === undefined || pod.containerId === undefined || pod.containerId === first) return pod
+  return { ...pod, containerId: first, deadReason: pod.deadReason ?? 'agent container was replaced' }
+}
+
+/** The pod as it counts now: one whose node has been silent for `nodeLostMs` is dead, although nobody reports it. */
+export function asOf(pod: AgentPod, { now, nodeLostMs }: { now: number; nodeLostMs: number }): AgentPod {
+  if (pod.unreachableSince === undefined || now - pod.unreachableSince < nodeLostMs) return pod
+  return { ...pod, nodeLost: true, deadReason: pod.deadReason ?? 'node is unreachable' }
+}
+
+/** Why a session on this pod is over; undefined while the pod may serve it. For the last state of a pod that is gone too. */
+export function endOfSessionOn(pod: AgentPod): EndReason | undefined {
+  if (pod.nodeLost) return endReason.nodeLost
+  // Nobody deletes the pod of a live session but people and evictions; its agent ends because of that.
+  if (pod.deletingSince !== undefined) return endReason.podDeleted
+  return pod.deadReason === undefined ? undefined : endReason.podDied
+}
+
+type RunningState = Pick<
+  AgentPod,
+  'ip' | 'readySince' | 'deadReason' | 'waitingReason' | 'containerId' | 'nodeLost' | 'unreachableSince'
+>
 
 function runningStateOf(status: V1PodStatus): RunningState {
   const containers = status.containerStatuses ?? []
@@ -55,13 +87,48 @@ function runningStateOf(status: V1PodStatus): RunningState {
     (condition) => condition.type === 'Ready' && condition.status === 'True',
   )
   const waiting = containers.find((container) => container.state?.waiting)
+  const unreachableSince = unreachableSinceOf(status)
   return {
     ip: status.podIP,
     readySince: ready && (epochMs(ready.lastTransitionTime) ?? 0),
     deadReason: deadReasonOf(status.phase, agent),
     waitingReason: waiting?.state?.waiting?.reason,
     containerId: agent?.containerID,
+    ...(isNodeLost(status) && { nodeLost: true }),
+    ...(unreachableSince !== undefined && { unreachableSince }),
   }
+}
+
+/** What deletes pods because their node is gone; other reasons (preemption, the eviction API) have a living kubelet. */
+const nodeLostReasons = ['DeletionByTaintManager', 'DeletionByPodGC']
+
+function isNodeLost({ reason, conditions = [] }: V1PodStatus): boolean {
+  // NodeLost is what the node controller writes on a pod that it deletes from a silent node.
+  if (reason === 'NodeLost') return true
+  return conditions.some(
+    (condition) =>
+      condition.type === 'DisruptionTarget' &&
+      condition.status === 'True' &&
+      nodeLostReasons.includes(condition.reason ?? ''),
+  )
+}
+
+/**
+ * The manifests give no right to read nodes, so the pod's own conditions tell. A kubelet that finds the pod unready says
+ * so in ContainersReady too (or names a readiness gate). The node controller, which speaks for a silent node, changes
+ * Ready alone; some providers' write Unknown or NodeStatusUnknown.
+ */
+function unreachableSinceOf({ conditions = [] }: V1PodStatus): number | undefined {
+  const ready = conditions.find(({ type }) => type === 'Ready')
+  if (!ready || ready.status === 'True') return undefined
+  const containersReady = conditions.some(
+    ({ type, status }) => type === 'ContainersReady' && status === 'True',
+  )
+  const bySomebodyElse =
+    ready.status === 'Unknown' ||
+    ready.reason === 'NodeStatusUnknown' ||
+    (containersReady && ready.reason !== 'ReadinessGatesNotReady')
+  return bySomebodyElse ? epochMs(ready.lastTransitionTime) : undefined
 }
 
 function agentContainerStatus(statuses: readonly V1ContainerStatus[]): V1ContainerStatus | undefined {
@@ -72,6 +139,8 @@ function deadReasonOf(phase: string | undefined, agent: V1ContainerStatus | unde
   const ended = agent?.state?.terminated
   if (ended) return `agent container ended: ${ended.reason ?? 'unknown'} (exit code ${ended.exitCode})`
   if (phase === 'Failed' || phase === 'Succeeded') return `pod phase ${phase}`
+  // Pool pods never restart their containers: somebody's template or a node's runtime did.
+  if ((agent?.restartCount ?? 0) > 0) return 'agent container was started again'
   return undefined
 }
 

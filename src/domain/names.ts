@@ -54,3 +54,11 @@ export const agentEnv = {
   podIp: 'GREENROOM_POD_IP',
   agentType: 'GREENROOM_AGENT_TYPE',
 } as const
+
+/**
+ * Who the agent is in its LiveKit room. LiveKit throws out whoever has the same identity, and so does Greenroom with the
+ * agent of an attempt that failed: each attempt is somebody else.
+ */
+export function agentIdentity(sessionId: string, epoch: number): string {
+  return `agent-${sessionId}-${epoch}`
+}

@@ -22,6 +22,7 @@ export const endReason = {
   maxDuration: 'lapsed:max-duration',
   podDied: 'pod:died',
   podDeleted: 'pod:deleted',
+  nodeLost: 'pod:node-lost',
   deliveryFailed: 'failed:delivery',
   poolEmpty: 'failed:pool-empty',
   abandoned: 'failed:abandoned',

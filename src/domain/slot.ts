@@ -3,11 +3,15 @@ import type { AgentPod } from './agent-pod.ts'
 /**
  * One pod of a pool. `reserved` lives in Redis only, for a few seconds; everything else is read from the pod and its
  * row in `pod_claims`. This table is the only gate: Lua and SQL must agree with it.
+ *
+ * Neither Redis nor PostgreSQL knows of readiness, and PostgreSQL not of reservations. So readiness may come and go while
+ * a slot is reserved, and a claim may come without a reservation (Redis is down), after it (it lapsed meanwhile), or to
+ * a pod that is not Ready for a moment. What counts is that no way leads out of `claimed` but to the end.
  */
 export const slotTransitions = {
-  warming: ['ready', 'failed', 'draining', 'gone'],
-  ready: ['reserved', 'draining', 'failed', 'warming', 'gone'],
-  reserved: ['ready', 'claimed', 'draining', 'failed', 'gone'],
+  warming: ['ready', 'reserved', 'claimed', 'failed', 'draining', 'gone'],
+  ready: ['reserved', 'claimed', 'draining', 'failed', 'warming', 'gone'],
+  reserved: ['ready', 'warming', 'claimed', 'draining', 'failed', 'gone'],
   claimed: ['draining', 'failed', 'gone'],
   draining: ['gone', 'failed'],
   failed: ['draining', 'gone'],

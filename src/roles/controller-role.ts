@@ -5,19 +5,29 @@ import { createEventRecorder } from '../cluster/events.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
-import { createPodInformer } from '../cluster/pod-informer.ts'
+import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
 import type { Config } from '../config.ts'
+import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
 import { createIndexSync } from '../controllers/index-sync.ts'
+import { createInvariantWatch } from '../controllers/invariant-watch.ts'
+import { createPendingGrace } from '../controllers/pending-grace.ts'
+import { createPodDeaths } from '../controllers/pod-deaths.ts'
 import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
 import { createRecentWrites } from '../controllers/recent-writes.ts'
+import { createRetention } from '../controllers/retention.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
+import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadAssignKeys } from '../delivery/assign-keys.ts'
+import type { AgentPod } from '../domain/agent-pod.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { checkPools } from '../domain/pool.ts'
+import type { RoomService } from '../domain/ports.ts'
+import { GreenroomError } from '../errors.ts'
 import { createOpsApp } from '../http/ops-app.ts'
+import { createRoomService } from '../livekit/room-service.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
 
@@ -82,6 +92,22 @@ export async function startController(config: Config<'controller'>, context: Rol
   const pods = createPodInformer({ transport, namespace, logger })
   const writer = createPodWriter({ clients, namespace })
   const now = () => Date.now()
+  const monotonicMs = () => performance.now()
+  /** An Event on agent-pools, for people. */
+  const report = (action: string, reason: string, note: string) =>
+    events.record({
+      regarding: { kind: 'ConfigMap', name: configMapName.pools },
+      type: 'Warning',
+      reason,
+      action,
+      note,
+    })
+  const onEnding = announceEndings(wakes)
+  const grace = createPendingGrace(monotonicMs)
+  const podDeaths = createPodDeaths({ ledger, writer, grace, onEnding, logger })
+  // Followers note as well: what they saw go is no mere absence when they lead.
+  pods.onChange((change) => podDeaths.note(change))
+  const agentRemovals = createAgentRemovals({ ledger, rooms: roomServiceOf(config), logger, monotonicMs })
   const recentWrites = createRecentWrites(now)
   const controller = createController({
     pools,
@@ -101,15 +127,10 @@ export async function startController(config: Config<'controller'>, context: Rol
       now,
       recentWrites,
       indexSync: createIndexSync({ index, wakes, now }),
-      onEnding: announceEndings(wakes),
-      report: (agentType, reason, message) =>
-        events.record({
-          regarding: { kind: 'ConfigMap', name: configMapName.pools },
-          type: 'Warning',
-          reason,
-          action: 'Create',
-          note: `${agentType}: ${message}`,
-        }),
+      podDeaths,
+      agentRemovals,
+      nodeLostMs: config.GREENROOM_NODE_LOST_SECONDS * 1_000,
+      report: (agentType, reason, message) => report('Create', reason, `${agentType}: ${message}`),
     }),
     sessionReconciler: createSessionReconciler({
       ledger,
@@ -120,7 +141,28 @@ export async function startController(config: Config<'controller'>, context: Rol
       wakes,
       metrics,
       logger,
-      now,
+      monotonicMs,
+    }),
+    podDeaths,
+    agentRemovals,
+    retention: createRetention({
+      ledger,
+      pods,
+      sessionsAfterMs: config.GREENROOM_RETENTION_HOURS * 3_600_000,
+      metrics,
+      logger,
+    }),
+    vanishedPods: createVanishedPods({
+      ledger,
+      pods,
+      writer,
+      podDeaths,
+      grace,
+      onEnding,
+      report: (reason, message) => report('EndSessions', reason, message),
+      metrics,
+      logger,
+      monotonicMs,
     }),
   })
   for (const part of [
@@ -130,6 +172,19 @@ export async function startController(config: Config<'controller'>, context: Rol
   ]) {
     await lifecycle.start({ name: part.name, start: () => part.watch.start(), stop: () => part.watch.stop() })
   }
+  const invariants = createInvariantWatch({
+    sources: {
+      pods: async () => currentPods(pods),
+      ledger: stores.ledgerReader,
+      index: stores.indexReader,
+      agentTypes: (seen) => [
+        ...new Set([...Object.keys(pools.current()?.pools ?? {}), ...seen.map((pod) => pod.agentType)]),
+      ],
+    },
+    metrics,
+    logger,
+    now,
+  })
   const elector = createLeaseElector({
     clients,
     namespace,
@@ -138,7 +193,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     logger,
     async onLeading(signal) {
       await untilSynced(() => pods.synced() && pools.current() !== undefined, signal)
-      if (!signal.aborted) await controller(signal)
+      if (!signal.aborted) await Promise.all([controller(signal), invariants.run(signal)])
     },
   })
   await lifecycle.start({ name: 'election', start: () => elector.start(), stop: () => elector.stop() })
@@ -159,6 +214,20 @@ export async function startController(config: Config<'controller'>, context: Rol
     },
     stop: () => app.close(),
   })
+}
+
+function roomServiceOf({
+  LIVEKIT_URL: url,
+  LIVEKIT_API_KEY: apiKey,
+  LIVEKIT_API_SECRET: apiSecret,
+}: Config<'controller'>): RoomService | undefined {
+  return url && apiKey && apiSecret ? createRoomService({ url, apiKey, apiSecret }) : undefined
+}
+
+/** What the informer shows while it hears from the API server; an old view would accuse what has changed since. */
+function currentPods(pods: PodInformer): readonly AgentPod[] {
+  if (pods.synced() && pods.staleSince() === undefined) return pods.all()
+  throw new GreenroomError('GRN_KUBERNETES_UNAVAILABLE')
 }
 
 type DocumentCheck<T> = Parameters<typeof createDocumentWatch<T>>[0]['check']

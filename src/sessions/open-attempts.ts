@@ -117,8 +117,8 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     const active = await stages.timed(opening, 'activate', () => sessions.activate(pending.id, pending.epoch))
     if (active) return active
     const present = await sessions.get(pending.id)
-    // A follower of the same key was faster; anything else has overtaken this open.
-    if (present?.status === 'ACTIVE' && present.epoch === pending.epoch) return present
+    // Another open of the same key was faster, here or, when this acknowledgement came late, on the next pod.
+    if (present?.status === 'ACTIVE') return present
     if (present?.status === 'PENDING' || isRetryableFailure(present?.endReason)) throw deliveryFailed()
     throw new GreenroomError('GRN_SESSION_OVER', 'The session was ended while it was being opened.')
   }

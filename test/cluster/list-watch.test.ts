@@ -349,3 +349,56 @@ void t.test('stop during the pause after a failure', async (t) => {
   await listWatch.stop()
   t.ok(performance.now() - startedAt < 1_000)
 })
+
+void t.test('an end that an event told of is told from one that a list only lacks', async (t) => {
+  const ends: string[] = []
+  const { fake, watching } = await bed(
+    t,
+    {
+      onChange: (item, isGone, absent) => {
+        if (isGone) ends.push(`${item.name} ${absent ? 'absent' : 'deleted'} at ${item.version}`)
+      },
+    },
+    (f) => {
+      f.put('a')
+      f.put('b')
+    },
+  )
+  await watching()
+  fake.remove('a')
+  await waitUntil('the event', () => ends.length === 1)
+  fake.remove('b', true)
+  fake.openWatches()[0]?.event('ERROR', { code: 410, message: 'too old' })
+  await waitUntil('the list', () => ends.length === 2)
+  t.same(ends, ['a deleted at 103', 'b absent at 102'], 'with the last state that is known')
+})
+
+void t.test('a list that lacks many is read once more before it is believed, and soon again', async (t) => {
+  const empty = JSON.stringify({ metadata: { resourceVersion: '900' }, items: [] })
+  let emptyLists = 0
+  let time = 1_000_000
+  const { fake, changes, names, watching } = await bed(t, { now: () => time }, (f) => {
+    for (let n = 0; n < 20; n += 1) f.put(`pod-${n}`)
+    f.listFault = () => (emptyLists-- > 0 ? { status: 200, body: empty } : undefined)
+  })
+  await watching()
+  changes.length = 0
+  const relist = async () => {
+    const watches = fake.watches.length
+    fake.openWatches()[0]?.event('ERROR', { code: 410, message: 'too old' })
+    await watching(watches + 1)
+  }
+  emptyLists = 1
+  await relist()
+  t.strictSame(changes, [], 'one empty answer changes nothing')
+  t.equal(names().length, 20)
+  t.equal(fake.lists.length, 3)
+  emptyLists = 2
+  await relist()
+  t.equal(names().length, 0, 'twice is believed')
+  time += 34_000
+  const watches = fake.watches.length
+  fake.openWatches()[0]?.end()
+  await watching(watches + 1)
+  t.equal(names().length, 20, 'and listed anew within half a minute, not ten')
+})

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
 import { createPodInformer } from '../../src/cluster/pod-informer.ts'
 import { startFakeApiServer } from './fake-api-server.ts'
@@ -7,7 +7,7 @@ import { waitUntil } from './wait-until.ts'
 
 const podOf = (pool: string) => ({ metadata: { labels: { 'greenroom.dev/pool': pool } } })
 
-void t.test('pods by UID and by pool', async (t) => {
+async function bed(t: Test) {
   const fake = await startFakeApiServer()
   const transport = createKubeTransport(fake.access)
   const { logger } = createLogLines()
@@ -22,6 +22,11 @@ void t.test('pods by UID and by pool', async (t) => {
     transport.close()
     await fake.stop()
   })
+  return { fake, informer }
+}
+
+void t.test('pods by UID and by pool', async (t) => {
+  const { fake, informer } = await bed(t)
   const moving = fake.put('moving', podOf('a'))
   fake.put('no-pool')
   const names = (pool: string) =>
@@ -53,4 +58,47 @@ void t.test('pods by UID and by pool', async (t) => {
   await waitUntil('stale', () => informer.staleSince() !== undefined)
   t.equal(informer.synced(), true, 'what is known stays in use')
   t.same(names('b'), ['moving'])
+})
+
+void t.test('a pod whose agent container was replaced is dead, as often as it is seen again', async (t) => {
+  const { fake, informer } = await bed(t)
+  const running = (containerID: string) => ({
+    ...podOf('a'),
+    status: { phase: 'Running', containerStatuses: [{ name: 'agent', containerID, state: { running: {} } }] },
+  })
+  const { uid } = fake.put('pod', running('c1')).metadata
+  informer.start()
+  await waitUntil('a watch', () => fake.openWatches().length === 1)
+  const deadReason = () => informer.get(uid)?.deadReason
+  fake.put('pod', running('c1'))
+  t.equal(deadReason(), undefined)
+  fake.put('pod', running('c2'))
+  await waitUntil('its death', () => deadReason() !== undefined)
+  fake.put('pod', running('c2'))
+  const seen = informer.counters().lists
+  fake.openWatches()[0]?.event('ERROR', { code: 410, message: 'too old' })
+  await waitUntil('a new list', () => informer.counters().lists > seen && fake.openWatches().length === 1)
+  t.match(deadReason(), /was replaced/)
+})
+
+void t.test('tells a deletion from a pod that a list lacks, with its last state', async (t) => {
+  const { fake, informer } = await bed(t)
+  for (const name of ['deleted', 'lacking']) fake.put(name, podOf('a'))
+  const ends: unknown[] = []
+  informer.onChange(({ pod, gone, absent }) => {
+    if (gone) ends.push([pod.name, absent, pod.deadReason])
+  })
+  informer.start()
+  await waitUntil('a watch', () => fake.openWatches().length === 1)
+  const last = fake.put('deleted', { ...podOf('a'), status: { phase: 'Failed' } }, true)
+  fake.openWatches()[0]?.event('DELETED', last)
+  fake.remove('deleted', true)
+  await waitUntil('the deletion', () => ends.length === 1)
+  fake.remove('lacking', true)
+  fake.openWatches()[0]?.event('ERROR', { code: 410, message: 'too old' })
+  await waitUntil('the absence', () => ends.length === 2)
+  t.same(ends, [
+    ['deleted', false, 'pod phase Failed'],
+    ['lacking', true, undefined],
+  ])
 })

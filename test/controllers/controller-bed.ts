@@ -1,8 +1,12 @@
 import type { Test } from 'tap'
+import { createAgentRemovals } from '../../src/controllers/agent-removals.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
+import { createPendingGrace } from '../../src/controllers/pending-grace.ts'
+import { createPodDeaths } from '../../src/controllers/pod-deaths.ts'
 import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
 import { createRecentWrites } from '../../src/controllers/recent-writes.ts'
 import { createSessionReconciler } from '../../src/controllers/session-reconciler.ts'
+import { createVanishedPods } from '../../src/controllers/vanished-pods.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type { ClaimLedger, DocumentView, PoolNotice, SlotIndex, Wake } from '../../src/domain/ports.ts'
@@ -67,6 +71,38 @@ export async function controllerBed(t: Test, options: BedOptions) {
   const ended: string[] = []
   const told: EndOrder[] = []
   const recentWrites = createRecentWrites(now)
+  const onEnding = (ids: readonly string[]) => {
+    ended.push(...ids)
+    for (const sessionId of ids) wakes.publish({ kind: 'ending', sessionId })
+  }
+  /** Who is asked to leave which room; the answer or the fault is the test's. */
+  const removed: string[] = []
+  const rooms = { answer: async (): Promise<boolean> => true }
+  const removeParticipant = (room: string, identity: string) => {
+    removed.push(`${room} ${identity}`)
+    return rooms.answer()
+  }
+  const grace = createPendingGrace(now)
+  const podDeaths = createPodDeaths({ ledger, writer: pods.writer, grace, onEnding, logger })
+  pods.view.onChange((change) => podDeaths.note(change))
+  const agentRemovals = createAgentRemovals({
+    ledger,
+    rooms: { removeParticipant },
+    logger,
+    monotonicMs: now,
+  })
+  const vanishedPods = createVanishedPods({
+    ledger,
+    pods: pods.view,
+    writer: pods.writer,
+    podDeaths,
+    grace,
+    onEnding,
+    report: (reason, message) => void reports.push(`${reason}: ${message}`),
+    metrics,
+    logger,
+    monotonicMs: now,
+  })
   const indexSync = createIndexSync({ index: options.index, wakes, now })
   const poolReconciler = createPoolReconciler({
     pools,
@@ -79,7 +115,9 @@ export async function controllerBed(t: Test, options: BedOptions) {
       post: async (type, notice) => void notices.set(type, notice),
       read: async (type) => notices.get(type),
     },
-    onEnding: (ids) => void ended.push(...ids),
+    podDeaths,
+    agentRemovals,
+    nodeLostMs: 300_000,
     report: (_type, reason, message) => void reports.push(`${reason}: ${message}`),
     metrics,
     logger,
@@ -100,7 +138,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     recentWrites,
     metrics,
     logger,
-    now,
+    monotonicMs: now,
   })
   return {
     postgres,
@@ -119,6 +157,11 @@ export async function controllerBed(t: Test, options: BedOptions) {
     logger,
     poolReconciler,
     sessionReconciler,
+    podDeaths,
+    vanishedPods,
+    agentRemovals,
+    rooms,
+    removed,
     indexSync,
     now,
     advance: (ms: number) => {

@@ -1,10 +1,12 @@
 import t from 'tap'
 import { announceEndings, createController } from '../../src/controllers/controller.ts'
+import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
 import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { until } from '../support/until.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
+import { newPod } from './fake-pods.ts'
 
 const database = await startDatabase(t)
 const redis = await redisFor(t, (await startIndexServer(t)).url)
@@ -18,7 +20,7 @@ async function leadingBed(t: Parameters<typeof controllerBed>[0]) {
   })
   const bed = await controllerBed(t, { database, index, pools: poolsOf({ min: 2, max: 10 }) })
   const stop = new AbortController()
-  const led = createController({ ...bed, pods: bed.pods.view })(stop.signal)
+  const led = createController({ ...bed, pods: bed.pods.view, retention: async () => {} })(stop.signal)
   t.teardown(async () => {
     stop.abort()
     await led
@@ -50,6 +52,10 @@ void t.test('leads: claim → refill, ending → deletion → ENDED, changed poo
 void t.test('what no event told is found by the sweeps', async (t) => {
   const bed = await leadingBed(t)
   const [lapsed, vanished] = [await bed.claim('uid-1'), await bed.claim('uid-2')]
+  // As if API replicas had taken renewals all the time.
+  await bed.postgres.durable.query(
+    "UPDATE renewal_service SET alive_at = now() + interval '1 hour', gap_ended_at = '-infinity'",
+  )
   await bed.postgres.durable.query(
     `UPDATE sessions SET lease_expires_at = now() - interval '1 s' WHERE id = $1`,
     [lapsed],
@@ -82,6 +88,61 @@ void t.test(
   },
 )
 
+void t.test('a node with all its pods goes: every session ends within 10 s, without an alarm', async (t) => {
+  const bed = await leadingBed(t)
+  const count = 100
+  const uids = Array.from({ length: count }, (_, n) => `node-${n}`)
+  for (const uid of uids) bed.pods.put(newPod({ uid, readySince: 1, ip: '127.1.2.3' }))
+  const ids = await Promise.all(uids.map((uid) => bed.claim(uid)))
+  const begun = performance.now()
+  for (const uid of uids) bed.pods.change(uid, { nodeLost: true, deadReason: 'pod phase Failed' })
+  for (const uid of uids) bed.pods.vanish(uid)
+  await until('all have ended', () => bed.ended.length >= count, 10_000)
+  t.comment(`${count} sessions ended within ${Math.round(performance.now() - begun)} ms`)
+  t.match(await bed.session(ids[0] ?? ''), { endReason: 'pod:node-lost' })
+  t.same([...bed.ended].sort(), [...ids].sort(), 'each once')
+  t.match(await bed.metrics.registry.metrics(), /greenroom_absence_frozen 0/)
+})
+
+void t.test('a create that hangs keeps no dead pod’s session alive', async (t) => {
+  const bed = await leadingBed(t)
+  const hanging = Promise.withResolvers<never>()
+  bed.pods.writer.create = () => hanging.promise
+  t.teardown(() => hanging.reject(new PodWriteError('unavailable', 'given up', { answered: false })))
+  const id = await bed.claim('uid-1')
+  bed.wakes.publish({ kind: 'claimed', agentType })
+  await until('the pool is busy', () => bed.pods.of('label').includes('uid-1'))
+  bed.pods.change('uid-1', { deadReason: 'agent container ended', readySince: undefined })
+  await until('its end', async () => (await bed.session(id)).endReason === 'pod:died', 2_000)
+})
+
+void t.test('an empty re-list is looked at at once, and ends nothing', async (t) => {
+  const bed = await leadingBed(t)
+  const id = await bed.claim('uid-1')
+  const reads = bed.pods.reads()
+  bed.pods.listNothing()
+  await until('the confirming read', () => bed.pods.reads() > reads, 2_000)
+  t.equal((await bed.session(id)).status, 'ACTIVE')
+})
+
+void t.test(
+  'the agent of a failed attempt is asked to leave, and LiveKit down holds up nothing',
+  async (t) => {
+    const bed = await leadingBed(t)
+    bed.rooms.answer = () => Promise.reject(new Error('fetch failed'))
+    const id = await bed.claim('uid-1', 'PENDING')
+    const { room } = await bed.session(id)
+    await bed.sessions.failOpen(await bed.session(id), 'failed:delivery', 'unreachable')
+    bed.wakes.publish({ kind: 'claimed', agentType })
+    await until('it was asked', () => bed.removed.length >= 2)
+    t.equal(bed.removed[0], `${room} agent-${id}-1`)
+    await until('the pod goes', () => bed.pods.of('delete').includes('uid-1'))
+    await until('the pool is filled', () => bed.pods.of('create').length === 3)
+    bed.rooms.answer = async () => true
+    await until('it was removed', () => bed.lines.some((line) => line.includes('was removed from the room')))
+  },
+)
+
 void t.test('a slow confirming read that is asked for again keeps its name', async (t) => {
   const bed = await leadingBed(t)
   const id = await bed.claim('uid-1')
@@ -105,7 +166,7 @@ void t.test('a slow confirming read that is asked for again keeps its name', asy
 
 void t.test('stops cleanly: no listener, no timer, no longer the leader', async (t) => {
   const bed = await leadingBed(t)
-  t.equal(bed.listeners(), 3)
+  t.equal(bed.listeners(), 4, 'one of them is the record of what went, kept by followers too')
   bed.pods.refuse('create', { error: new Error('something else') })
   await bed.claim('uid-1')
   bed.wakes.publish({ kind: 'claimed', agentType })
@@ -114,7 +175,7 @@ void t.test('stops cleanly: no listener, no timer, no longer the leader', async 
   bed.stop.abort()
   await bed.led
   await until('its three loops and the retry have no timer', () => timers() <= leading - 4)
-  t.equal(bed.listeners(), 0)
+  t.equal(bed.listeners(), 1)
   t.match(await bed.metrics.registry.metrics(), /greenroom_leader 0/)
   t.match(
     await bed.metrics.registry.metrics(),

@@ -32,14 +32,14 @@ export function createFakePods(now: () => number) {
   let serial = 0
   let reads = 0
 
-  function show(uid: string, events = true): void {
+  function show(uid: string, { events = true, absent = false } = {}): void {
     const pod = real.get(uid)
     const before = shown.get(uid)
     if (pod) shown.set(uid, pod)
     else shown.delete(uid)
     const change = pod ?? before
     if (!change || !events) return
-    for (const listener of listeners) listener({ pod: change, gone: !pod })
+    for (const listener of listeners) listener({ pod: change, gone: !pod, absent: !pod && absent })
   }
 
   function put(pod: AgentPod): void {
@@ -113,7 +113,7 @@ export function createFakePods(now: () => number) {
     /** `events: false`: the state arrives without its events, as after a re-list that missed them. */
     catchUp({ events = true } = {}): void {
       lagging = false
-      for (const uid of new Set([...real.keys(), ...shown.keys()])) show(uid, events)
+      for (const uid of new Set([...real.keys(), ...shown.keys()])) show(uid, { events })
     },
     put,
     /** Every pod that is not on its way out becomes Ready. */
@@ -127,10 +127,17 @@ export function createFakePods(now: () => number) {
       if (!pod) throw new Error(`no pod ${uid}`)
       put({ ...pod, ...change })
     },
-    /** The pod is gone for good. */
-    vanish(uid: string): void {
+    /** The pod is gone for good; `absent`: no event says so, the informer's list only lacks it. */
+    vanish(uid: string, options: { absent?: boolean } = {}): void {
       real.delete(uid)
-      if (!lagging) show(uid)
+      if (!lagging) show(uid, options)
+    },
+    /** The informer's list lacks every pod, although all are there. */
+    listNothing(): void {
+      for (const [uid, pod] of shown) {
+        shown.delete(uid)
+        for (const listener of listeners) listener({ pod, gone: true, absent: true })
+      }
     },
     /** Pods that are being deleted are gone. */
     reap(): void {

@@ -178,6 +178,91 @@ void t.test('a claimed pod whose session has ended is deleted', async (t) => {
   t.strictSame(bed.pods.of('delete'), ['uid-1'])
 })
 
+for (const [what, pools] of [
+  ['frozen', poolsOf({ min: 2, max: 10, frozen: true })],
+  ['removed', poolsOf({ min: 0, max: 0 }, 'another-agent')],
+] as const) {
+  void t.test(`what is left over goes, although the pool is ${what}`, async (t) => {
+    const bed = await bedFor(t, { min: 4, max: 10 })
+    await bed.settle()
+    // Its replica died after the transaction that gave it up: nobody deletes uid-1 but who looks at the ledger.
+    const failed = await bed.claim('uid-1', 'PENDING')
+    await bed.sessions.failOpen(await bed.session(failed), 'failed:delivery', 'unreachable')
+    const [ended, purged, live] = [
+      await bed.claim('uid-2'),
+      await bed.claim('uid-3'),
+      await bed.claim('uid-4'),
+    ]
+    await bed.sessions.beginEnding(ended, 'ended:caller')
+    await bed.ledger.finishEnding([ended])
+    await bed.postgres.durable.query('DELETE FROM sessions WHERE id = $1', [purged])
+    bed.setPools(pools)
+    await bed.reconcile()
+    t.same(bed.pods.of('delete').sort(), ['uid-1', 'uid-2', 'uid-3'])
+    t.equal((await bed.session(live)).status, 'ACTIVE')
+    t.match((await bed.ledger.claimsOf(['uid-1'])).get('uid-1'), { purpose: 'retired', sessionId: failed })
+  })
+}
+
+void t.test('a retired pod goes whatever is said of the session that once had it', async (t) => {
+  const bed = await bedFor(t, { min: 2, max: 10 })
+  await bed.settle()
+  const [, ending] = [await bed.claim('uid-1'), await bed.claim('uid-2')]
+  await bed.sessions.beginEnding(ending, 'ended:caller')
+  await bed.postgres.durable.query(`UPDATE pod_claims SET purpose = 'retired'`)
+  await bed.reconcile()
+  t.same(bed.pods.of('delete').sort(), ['uid-1', 'uid-2'])
+  t.strictSame(bed.pods.of('label'), [])
+})
+
+void t.test('an idle pod on a node that is silent too long is replaced', async (t) => {
+  const bed = await bedFor(t, { min: 2, max: 10 })
+  await bed.settle()
+  bed.pods.change('uid-1', { readySince: undefined, unreachableSince: bed.now() })
+  await bed.reconcile()
+  t.strictSame(bed.pods.of('delete'), [])
+  bed.advance(300_000)
+  await bed.reconcile()
+  t.strictSame(bed.pods.of('delete'), ['uid-1'])
+  bed.advance(10_000)
+  await bed.settle()
+  t.equal(bed.pods.view.all().filter((pod) => pod.deletingSince === undefined).length, 2)
+})
+
+/** Reconciles as resync and requeues would for an hour, and counts the creates. */
+async function hourOf(bed: Awaited<ReturnType<typeof bedFor>>, each: () => void): Promise<number> {
+  const until = bed.now() + 3_600_000
+  while (bed.now() < until) {
+    const againMs = await bed.reconcile()
+    each()
+    bed.pods.reap()
+    bed.advance(Math.min(againMs ?? 10_000, 10_000))
+  }
+  return bed.pods.of('create').length
+}
+
+void t.test(
+  'an image that cannot be pulled costs as many creates as may start at once, in an hour',
+  async (t) => {
+    const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 3 } })
+    const creates = await hourOf(bed, () => {
+      for (const uid of bed.pods.real.keys()) bed.pods.change(uid, { waitingReason: 'ImagePullBackOff' })
+    })
+    t.equal(creates, 3)
+  },
+)
+
+void t.test('agents that die at start cost at most 30 creates in an hour', async (t) => {
+  const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 8 } })
+  const creates = await hourOf(bed, () => {
+    for (const uid of bed.pods.real.keys()) bed.pods.change(uid, { deadReason: 'agent container ended' })
+  })
+  t.ok(creates > 8, 'it does try again')
+  // 8 at first, then 4, 2, 1, … while the pause doubles from 1 s to 5 minutes: 21 + 12 an hour less what has passed.
+  t.ok(creates <= 30, `${creates} creates`)
+  t.ok(bed.pods.real.size <= 1, 'and no dead pod is kept')
+})
+
 void t.test('a removed type drains its idle pods, keeps the claimed ones, and is forgotten', async (t) => {
   const bed = await bedFor(t, { min: 3, max: 10 })
   await bed.settle()

@@ -76,8 +76,7 @@ void t.test('at the deadline it is ENDED, whatever remains', async (t) => {
   await bed.sessions.beginEnding(bed.id, 'lapsed:lease')
   bed.pods.refuse('delete', new PodWriteError('forbidden', 'may not delete', { answered: true }))
   await t.rejects(bed.look(), { message: 'may not delete' }, 'the queue tries again')
-  const { endingAt = 0 } = await bed.session(bed.id)
-  bed.advance(endingAt + endDeadlineMs - bed.now() - 1)
+  bed.advance(endDeadlineMs - 1)
   await t.rejects(bed.look())
   t.equal((await bed.session(bed.id)).status, 'ENDING')
   bed.advance(1)
@@ -87,18 +86,71 @@ void t.test('at the deadline it is ENDED, whatever remains', async (t) => {
   t.match(await bed.metrics.registry.metrics(), /greenroom_sessions_ended_total\{reason="lapsed:lease"\} 1/)
 })
 
-void t.test('a vanished pod ends its session only after a read that confirms it', async (t) => {
+void t.test('the deadline runs on this process’s clock, whatever PostgreSQL’s says', async (t) => {
   const bed = await claimedBed(t)
-  const pod = { uid: 'uid-1', name: 'name-uid-1' }
-  t.strictSame(await bed.sessionReconciler.podVanished(pod), [], 'it is there')
-  bed.pods.refuse('exists', new PodWriteError('unavailable', 'no answer', { answered: false }))
-  await t.rejects(bed.sessionReconciler.podVanished(pod), { message: 'no answer' })
-  t.equal((await bed.session(bed.id)).status, 'ACTIVE', 'no answer is no proof')
-  bed.pods.refuse('exists', undefined)
-  t.strictSame(await bed.sessionReconciler.vanishedPods(), [])
-  bed.pods.vanish('uid-1')
-  t.strictSame(await bed.sessionReconciler.vanishedPods(), [pod])
-  t.strictSame(await bed.sessionReconciler.podVanished(pod), [bed.id])
-  t.match(await bed.session(bed.id), { status: 'ENDING', endReason: 'pod:deleted' })
-  t.strictSame(await bed.sessionReconciler.podVanished(pod), [])
+  await bed.sessions.beginEnding(bed.id, 'ended:caller')
+  for (const shift of ['-1 hour', '1 hour']) {
+    await bed.postgres.durable.query(`UPDATE sessions SET ending_at = now() + $2::interval WHERE id = $1`, [
+      bed.id,
+      shift,
+    ])
+    await bed.look()
+    t.equal((await bed.session(bed.id)).status, 'ENDING', `its clock is off by ${shift}`)
+  }
+  bed.advance(endDeadlineMs)
+  await bed.look()
+  t.equal((await bed.session(bed.id)).status, 'ENDED')
+})
+
+void t.test('what another process finished, and what an earlier leadership saw, is forgotten', async (t) => {
+  const bed = await claimedBed(t)
+  await bed.sessions.beginEnding(bed.id, 'ended:caller')
+  await bed.look()
+  bed.advance(1)
+  t.strictSame(await bed.sessionReconciler.ending(500), [bed.id])
+  t.equal(bed.sessionReconciler.remembered(), 1, 'it is listed')
+  await bed.ledger.finishEnding([bed.id])
+  t.strictSame(await bed.sessionReconciler.ending(500), [])
+  t.equal(bed.sessionReconciler.remembered(), 0)
+  t.equal(bed.sessionReconciler.endingOn('uid-1'), undefined)
+
+  const again = await claimedBed(t)
+  await again.sessions.beginEnding(again.id, 'ended:caller')
+  await again.look()
+  again.sessionReconciler.begin()
+  t.equal(again.sessionReconciler.endingOn('uid-1'), undefined)
+  again.advance(endDeadlineMs)
+  await again.look()
+  t.equal((await again.session(again.id)).status, 'ENDING', 'its time starts with the leadership')
+})
+
+void t.test('a list that may be cut off drops nothing', async (t) => {
+  const bed = await claimedBed(t)
+  await bed.sessions.beginEnding(bed.id, 'ended:caller')
+  await bed.look()
+  bed.advance(1)
+  bed.ledger.ending = async () => []
+  await bed.sessionReconciler.ending(0)
+  t.equal(bed.sessionReconciler.remembered(), 1)
+})
+
+void t.test('an agent on a silent node is not waited for', async (t) => {
+  const bed = await claimedBed(t)
+  await bed.sessions.beginEnding(bed.id, 'pod:node-lost')
+  bed.pods.change('uid-1', { unreachableSince: bed.now() })
+  await bed.look()
+  t.strictSame(bed.told, [])
+  t.strictSame(bed.pods.of('delete'), ['uid-1'])
+})
+
+void t.test('a session that never had a pod is ENDED at once', async (t) => {
+  const bed = await claimedBed(t)
+  await bed.sessions.beginEnding(bed.id, 'ended:caller')
+  await bed.postgres.durable.query(
+    'UPDATE sessions SET pod_uid = NULL, pod_name = NULL, pod_ip = NULL WHERE id = $1',
+    [bed.id],
+  )
+  t.equal(await bed.look(), undefined)
+  t.match(await bed.session(bed.id), { status: 'ENDED', endReason: 'ended:caller' })
+  t.strictSame(bed.pods.of('delete'), [])
 })

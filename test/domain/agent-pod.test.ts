@@ -1,6 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
-import { agentPodFrom } from '../../src/domain/agent-pod.ts'
+import { agentPodFrom, asOf, continuedFrom, endOfSessionOn } from '../../src/domain/agent-pod.ts'
+import { agentPod } from './slot-views.ts'
 
 const metadata = {
   uid: 'u1',
@@ -97,5 +98,83 @@ void t.test('why a pod is dead or cannot start', (t) => {
     },
   })
   t.equal(agentPodFrom(sidecarEnded)?.deadReason, undefined)
+  t.end()
+})
+
+type Conditions = { type: string; status: string; reason?: string; lastTransitionTime?: string }[]
+const withConditions = (conditions: Conditions, more: object = {}) =>
+  agentPodFrom(wire({ metadata, status: { phase: 'Running', conditions, ...more } }))
+const at = '2026-01-01T00:00:00Z'
+
+void t.test('a node that is gone, by what deleted the pod', (t) => {
+  const disrupted = (reason: string, status = 'True') =>
+    withConditions([{ type: 'DisruptionTarget', status, reason }])?.nodeLost
+  t.equal(disrupted('DeletionByTaintManager'), true)
+  t.equal(disrupted('DeletionByPodGC'), true)
+  t.equal(disrupted('DeletionByPodGC', 'False'), undefined)
+  t.equal(disrupted('PreemptionByScheduler'), undefined, 'its kubelet lives')
+  t.equal(disrupted('EvictionByEvictionAPI'), undefined)
+  t.equal(withConditions([], { reason: 'NodeLost' })?.nodeLost, true)
+  t.equal(withConditions([], { reason: 'Evicted' })?.nodeLost, undefined)
+  t.end()
+})
+
+void t.test('a silent node is told from a failed probe by the conditions of the pod', (t) => {
+  const since = (ready: Partial<Conditions[number]>, containersReady: string) =>
+    withConditions([
+      { type: 'Ready', status: 'False', lastTransitionTime: at, ...ready },
+      { type: 'ContainersReady', status: containersReady },
+    ])?.unreachableSince
+  t.equal(since({}, 'True'), Date.parse(at), 'the node controller changes Ready alone')
+  t.equal(since({ status: 'Unknown' }, 'False'), Date.parse(at))
+  t.equal(since({ reason: 'NodeStatusUnknown' }, 'False'), Date.parse(at))
+  t.equal(since({ reason: 'ContainersNotReady' }, 'False'), undefined, 'a kubelet said so')
+  t.equal(since({ reason: 'ReadinessGatesNotReady' }, 'True'), undefined)
+  t.equal(since({ status: 'True' }, 'True'), undefined)
+  t.equal(withConditions([])?.unreachableSince, undefined)
+  t.end()
+})
+
+void t.test('silence becomes death at the configured time', (t) => {
+  const pod = agentPod('u', { unreachableSince: 1_000 })
+  t.equal(asOf(pod, { now: 300_999, nodeLostMs: 300_000 }), pod)
+  t.match(asOf(pod, { now: 301_000, nodeLostMs: 300_000 }), {
+    nodeLost: true,
+    deadReason: 'node is unreachable',
+  })
+  t.equal(asOf(agentPod('u'), { now: 1e12, nodeLostMs: 1 }).deadReason, undefined)
+  t.end()
+})
+
+void t.test('another container than the first is a dead agent, for good', (t) => {
+  const first = agentPod('u', { containerId: 'c1' })
+  const replaced = continuedFrom(first, agentPod('u', { containerId: 'c2' }))
+  t.match(replaced, { deadReason: 'agent container was replaced', containerId: 'c1' })
+  t.match(continuedFrom(replaced, agentPod('u', { containerId: 'c2' })), { deadReason: /replaced/ })
+  t.equal(continuedFrom(first, agentPod('u', { containerId: 'c1' })).deadReason, undefined)
+  t.equal(continuedFrom(first, agentPod('u')).deadReason, undefined, 'a status without one says nothing')
+  t.equal(continuedFrom(undefined, agentPod('u', { containerId: 'c1' })).deadReason, undefined)
+  t.equal(continuedFrom(agentPod('u'), agentPod('u', { containerId: 'c1' })).deadReason, undefined)
+  const restarted = wire({
+    metadata,
+    status: { containerStatuses: [{ name: 'agent', restartCount: 1, state: { running: {} } }] },
+  })
+  t.match(agentPodFrom(restarted)?.deadReason, /started again/, 'although nobody saw the first')
+  t.end()
+})
+
+void t.test('why a session on a pod is over', (t) => {
+  const cases = [
+    [{}, undefined],
+    [{ readySince: undefined }, undefined],
+    [{ unreachableSince: 1 }, undefined],
+    [{ waitingReason: 'ErrImagePull' }, undefined],
+    [{ deadReason: 'agent container ended' }, 'pod:died'],
+    [{ deletingSince: 1 }, 'pod:deleted'],
+    [{ deletingSince: 1, deadReason: 'agent container ended' }, 'pod:deleted'],
+    [{ nodeLost: true, deletingSince: 1, deadReason: 'pod phase Failed' }, 'pod:node-lost'],
+  ] as const
+  for (const [change, reason] of cases)
+    t.equal(endOfSessionOn(agentPod('u', change)), reason, JSON.stringify(change))
   t.end()
 })

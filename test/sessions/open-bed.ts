@@ -78,8 +78,8 @@ export function createPodMap() {
   }
 }
 
-/** `refuse-first`: refuses once and accepts then, as after a network fault. */
-export type AgentMood = 'accept' | 'refuse' | 'refuse-first'
+/** `refuse-first`: refuses once and accepts then, as after a network fault. `mute`: accepts, and its answer is lost. */
+export type AgentMood = 'accept' | 'refuse' | 'refuse-first' | 'mute'
 
 export interface FakeAgent {
   readonly uid: string
@@ -149,6 +149,7 @@ function serve(agent: FakeAgent): Server {
         return response.end(JSON.stringify({ code: 'AGENT_BUSY' }))
       }
       agent.serving = assignment
+      if (agent.mood === 'mute') return undefined
       return response.end(JSON.stringify({ podUid, sessionId, epoch }))
     })
   })
@@ -166,7 +167,7 @@ const defaultPools = poolsOf(
 
 interface ReplicaOptions {
   readonly name?: string
-  readonly agents: Agents
+  readonly agents: Pick<Agents, 'pods' | 'port'> & { all(): readonly unknown[] }
   readonly sessions: SessionStore
   readonly index: SlotIndex
   readonly pools?: PoolsDocument

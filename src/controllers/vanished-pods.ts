@@ -1,0 +1,105 @@
+import { type AbsenceVerdict, createAbsenceGuard } from '../domain/absence-guard.ts'
+import type { ClaimLedger, PodView, PodWriter } from '../domain/ports.ts'
+import { endReason, type Session, type SessionPod } from '../domain/session.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+import type { PendingGrace } from './pending-grace.ts'
+import type { PodDeaths } from './pod-deaths.ts'
+
+export interface VanishedPodsDeps {
+  readonly ledger: ClaimLedger
+  readonly pods: PodView
+  readonly writer: PodWriter
+  readonly podDeaths: PodDeaths
+  readonly grace: PendingGrace
+  readonly onEnding: (sessionIds: readonly string[]) => void
+  /** For people: becomes an Event. */
+  readonly report: (reason: string, message: string) => void
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly monotonicMs: () => number
+}
+
+/** Confirming reads at a time: 1,000 pods take about a second, and the API server hardly notices. */
+const readsAtOnce = 16
+
+type LiveOn = Session & { readonly pod: SessionPod }
+
+/**
+ * Live sessions whose pod the informer does not show: a missed event, a controller that was away, an empty re-list, a
+ * restored backup. Each absence is confirmed by a read of its own, and all together pass the guard.
+ */
+export function createVanishedPods(deps: VanishedPodsDeps) {
+  const { ledger, pods, writer, podDeaths, grace, metrics, logger } = deps
+  let guard = createAbsenceGuard()
+  let frozen = false
+  /** While frozen: each look asks the API server for every missing pod, which may be thousands. */
+  let nextLookAt = 0
+
+  /** Throws if one could not be read: then nobody knows how many are missing, and none is judged. */
+  async function confirm(missing: readonly LiveOn[]): Promise<LiveOn[]> {
+    const confirmed: LiveOn[] = []
+    for (let from = 0; from < missing.length; from += readsAtOnce) {
+      const group = missing.slice(from, from + readsAtOnce)
+      const there = await Promise.all(group.map(({ pod }) => writer.exists(pod)))
+      confirmed.push(...group.filter((_, at) => there[at] === false))
+    }
+    return confirmed
+  }
+
+  function show(verdict: Pick<AbsenceVerdict, 'frozen'>, missing: number, live: number): void {
+    metrics.absenceFrozen.set(verdict.frozen ? 1 : 0)
+    if (verdict.frozen && !frozen) {
+      const message = `The pods of ${missing} of ${live} live sessions are missing: none of these sessions is ended.`
+      logger.error({ missing, live }, 'frozen: too many pods of live sessions are missing to believe it')
+      deps.report('AbsenceFrozen', message)
+    }
+    if (!verdict.frozen && frozen) logger.info({ missing, live }, 'no longer frozen')
+    frozen = verdict.frozen
+  }
+
+  /** A pod that is missing is dead at once only if its session has been delivered. */
+  const mayEnd = ({ status, pod }: LiveOn): boolean => status === 'ACTIVE' || grace.remainingMs(pod.uid) === 0
+
+  return {
+    /** One look at all of them. Resolves with the time after which to look again, ms. */
+    async reconcile(): Promise<number | undefined> {
+      const waitMs = nextLookAt - deps.monotonicMs()
+      if (frozen && waitMs > 0) return waitMs
+      const live = (await ledger.liveSessions()).filter(
+        (session): session is LiveOn => session.pod !== undefined,
+      )
+      const missing = live.filter((session) => pods.get(session.pod.uid) === undefined && mayEnd(session))
+      const confirmed = await confirm(missing)
+      const evident = confirmed.filter(({ pod }) => podDeaths.evidenceOf(pod.uid) !== undefined)
+      const absent = confirmed.filter(({ pod }) => podDeaths.evidenceOf(pod.uid) === undefined)
+      const verdict = guard.judge({
+        live: live.length,
+        missing: absent.map(({ pod }) => pod.uid),
+        now: deps.monotonicMs(),
+      })
+      show(verdict, absent.length, live.length)
+      nextLookAt = deps.monotonicMs() + (verdict.againMs ?? 0)
+      const ends = [...evident.map(({ pod }) => pod.uid), ...verdict.end].map((podUid) => ({
+        podUid,
+        reason: podDeaths.evidenceOf(podUid) ?? endReason.podDeleted,
+      }))
+      if (ends.length > 0) {
+        const ended = await ledger.endOnPods(ends)
+        for (const { id, endReason: reason } of ended)
+          logger.warn({ sessionId: id, reason }, 'the pod of a session is gone')
+        deps.onEnding(ended.map(({ id }) => id))
+      }
+      return verdict.againMs
+    },
+
+    /** At the ends of a leadership: what is missing while nobody looks counts from the next look. */
+    reset(): void {
+      guard = createAbsenceGuard()
+      frozen = false
+      metrics.absenceFrozen.set(0)
+    },
+  }
+}
+
+export type VanishedPods = ReturnType<typeof createVanishedPods>

@@ -1,0 +1,190 @@
+import t from 'tap'
+import { pendingGraceMs } from '../../src/controllers/pending-grace.ts'
+import type { AgentPod } from '../../src/domain/agent-pod.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { poolKeys } from '../../src/stores/redis-keys.ts'
+import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
+import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { agentType, type ControllerBed, controllerBed, poolsOf } from './controller-bed.ts'
+
+/** Every way a pod dies, seen as a state that is looked at and as an event: the pod serves nobody, its session ends. */
+
+const database = await startDatabase(t)
+const redis = await redisFor(t, (await startIndexServer(t)).url)
+
+async function bedOf(t: Parameters<typeof controllerBed>[0], min = 1): Promise<ControllerBed> {
+  await redis.flushall()
+  const index = createRedisSlotIndex({
+    redis,
+    logger: silent,
+    metrics: createMetrics(),
+    now: () => performance.now(),
+  })
+  const bed = await controllerBed(t, { database, index, pools: poolsOf({ min, max: 10 }) })
+  await bed.settle()
+  return bed
+}
+
+interface Death {
+  readonly what: string
+  readonly change: (bed: ControllerBed) => Partial<AgentPod>
+  readonly reason: string | undefined
+  /** Whether an idle pod in this state may be handed out. */
+  readonly servable?: boolean
+}
+
+const deaths: readonly Death[] = [
+  {
+    what: 'the agent crashed',
+    change: () => ({ deadReason: 'agent container ended: Error (exit code 137)', readySince: undefined }),
+    reason: 'pod:died',
+  },
+  {
+    what: 'finished early',
+    change: () => ({ deadReason: 'agent container ended: Completed (exit code 0)', readySince: undefined }),
+    reason: 'pod:died',
+  },
+  {
+    what: 'container restarted',
+    change: () => ({ deadReason: 'agent container was replaced' }),
+    reason: 'pod:died',
+  },
+  {
+    what: 'deleted by hand',
+    change: (bed) => ({ deletingSince: bed.now() + 30_000 }),
+    reason: 'pod:deleted',
+  },
+  {
+    what: 'deleted by the taint manager',
+    change: (bed) => ({ deletingSince: bed.now() + 30_000, nodeLost: true }),
+    reason: 'pod:node-lost',
+  },
+  {
+    what: 'its node silent for too long',
+    change: (bed) => ({ readySince: undefined, unreachableSince: bed.now() - 300_000 }),
+    reason: 'pod:node-lost',
+  },
+  {
+    what: 'its node silent for a while',
+    change: (bed) => ({ readySince: undefined, unreachableSince: bed.now() - 299_000 }),
+    reason: undefined,
+  },
+  { what: 'a probe failed', change: () => ({ readySince: undefined }), reason: undefined },
+  {
+    what: 'another image cannot be pulled',
+    change: () => ({ waitingReason: 'ErrImagePull' }),
+    reason: undefined,
+    servable: true,
+  },
+]
+
+for (const { what, change, reason, servable } of deaths) {
+  void t.test(`claimed: ${what} → ${reason ?? 'goes on'}`, async (t) => {
+    const bed = await bedOf(t)
+    const id = await bed.claim('uid-1')
+    bed.pods.change('uid-1', change(bed))
+    await bed.reconcile()
+    if (reason) {
+      t.match(await bed.session(id), { status: 'ENDING', endReason: reason })
+      t.strictSame(bed.ended, [id])
+      await bed.reconcile()
+      t.strictSame(bed.ended, [id], 'told once')
+    } else {
+      t.equal((await bed.session(id)).status, 'ACTIVE')
+    }
+    t.strictSame(bed.pods.of('delete'), [], 'the pod of a session is the session reconciler’s to delete')
+  })
+
+  void t.test(`idle: ${what} → ${servable ? 'stays' : 'never handed out'}`, async (t) => {
+    const bed = await bedOf(t)
+    bed.pods.change('uid-1', change(bed))
+    await bed.reconcile()
+    const offered = await redis.zrange(poolKeys(agentType).ready, '0', '-1')
+    t.equal(offered.includes('uid-1'), servable === true)
+    const gone = reason !== undefined && !what.startsWith('deleted')
+    t.strictSame(bed.pods.of('delete'), gone ? ['uid-1'] : [], 'what is dead for good is deleted')
+  })
+}
+
+void t.test('one failed probe ends nothing: unready, then ready again', async (t) => {
+  const bed = await bedOf(t)
+  const id = await bed.claim('uid-1')
+  for (const readySince of [undefined, bed.now(), undefined, bed.now()]) {
+    bed.pods.change('uid-1', { readySince })
+    await bed.reconcile()
+    bed.advance(60_000)
+  }
+  t.equal((await bed.session(id)).status, 'ACTIVE')
+})
+
+void t.test('PENDING: the replica that delivers has its time, then the open has failed', async (t) => {
+  const bed = await bedOf(t)
+  const id = await bed.claim('uid-1', 'PENDING')
+  bed.pods.change('uid-1', { deadReason: 'agent container ended', readySince: undefined })
+  await bed.reconcile()
+  t.equal((await bed.session(id)).status, 'PENDING', 'the replica may be going on to the next pod')
+  bed.advance(pendingGraceMs)
+  await bed.reconcile()
+  t.match(await bed.session(id), { status: 'ENDING', endReason: 'failed:delivery' })
+})
+
+void t.test('events: a death is queued once, its key holds all there is to know', async (t) => {
+  const bed = await bedOf(t)
+  const id = await bed.claim('uid-1')
+  const keys: string[] = []
+  bed.pods.view.onChange((change) => {
+    const key = bed.podDeaths.keyOf(change)
+    if (key) keys.push(key)
+  })
+  bed.pods.change('uid-1', { readySince: undefined })
+  t.strictSame(keys, [])
+  bed.pods.change('uid-1', { deadReason: 'agent container ended' })
+  bed.pods.change('uid-1', { deadReason: 'agent container ended', waitingReason: 'x' })
+  t.strictSame(keys, ['there/pod:died/name-uid-1/uid-1'])
+  t.equal(await bed.podDeaths.reconcile(keys[0] ?? ''), undefined)
+  t.match(await bed.session(id), { status: 'ENDING', endReason: 'pod:died' })
+  t.strictSame(bed.ended, [id])
+  await bed.podDeaths.reconcile(keys[0] ?? '')
+  t.strictSame(bed.ended, [id])
+})
+
+void t.test(
+  'events: deleted at once (--force) → pod:deleted; a DELETED event of a pod that is there → nothing',
+  async (t) => {
+    const bed = await bedOf(t, 2)
+    const [forced, relabelled] = [await bed.claim('uid-1'), await bed.claim('uid-2')]
+    await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-2/uid-2')
+    t.equal((await bed.session(relabelled)).status, 'ACTIVE', 'the pool’s label was taken off it')
+    bed.pods.vanish('uid-1')
+    t.equal(bed.podDeaths.evidenceOf('uid-1'), 'pod:deleted')
+    await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-1/uid-1')
+    t.match(await bed.session(forced), { status: 'ENDING', endReason: 'pod:deleted' })
+  },
+)
+
+void t.test('events: PENDING waits in the queue; a pod without a session costs no write', async (t) => {
+  const bed = await bedOf(t, 2)
+  const id = await bed.claim('uid-1', 'PENDING')
+  bed.pods.vanish('uid-1')
+  t.equal(await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-1/uid-1'), pendingGraceMs)
+  bed.advance(pendingGraceMs)
+  t.equal(await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-1/uid-1'), undefined)
+  t.equal((await bed.session(id)).endReason, 'failed:delivery')
+  const reads = bed.pods.reads()
+  bed.ledger.endOnPods = () => Promise.reject(new Error('not for an idle pod'))
+  t.equal(await bed.podDeaths.reconcile('there/pod:died/name-uid-2/uid-2'), undefined)
+  t.equal(bed.pods.reads(), reads)
+})
+
+void t.test('absences are no evidence; the record of deletions is bounded', async (t) => {
+  const bed = await bedOf(t)
+  const pod = bed.pods.real.get('uid-1')
+  if (!pod) throw new Error('no pod')
+  const change = { pod, gone: true, absent: true }
+  bed.podDeaths.note(change)
+  t.equal(bed.podDeaths.evidenceOf('uid-1'), undefined)
+  t.equal(bed.podDeaths.keyOf(change), undefined)
+  for (let n = 0; n <= 10_000; n += 1) bed.podDeaths.note({ pod: { ...pod, uid: `old-${n}` }, gone: true })
+  t.equal(bed.podDeaths.evidenceOf('old-0'), undefined)
+  t.equal(bed.podDeaths.evidenceOf('old-1'), 'pod:deleted')
+})
