@@ -46,7 +46,7 @@ export function createAgentDelivery({
     if (!key) return refused('the pod lists none of the signing keys of this server')
     const { sessionId, epoch } = content
     const body = JSON.stringify(content)
-    const token = await signDelivery(key, { podUid: pod.uid, sessionId, epoch, body, now: Date.now() })
+    const token = signDelivery(key, { podUid: pod.uid, sessionId, epoch, body, now: Date.now() })
     const result = await postOnce({
       host: pod.ip,
       port,
@@ -68,7 +68,10 @@ export function createAgentDelivery({
 }
 
 function outcomeOf(result: PostResult, expected: AssignmentEcho): DeliveryOutcome {
-  if (result.kind === 'failed') return { kind: 'unreachable', reason: result.reason }
+  if (result.kind === 'failed') {
+    const { reason, untouched } = result
+    return { kind: 'unreachable', reason, ...(untouched && { untouched }) }
+  }
   if (result.kind === 'malformed') return refused(result.reason)
   if (result.status !== 200) return refused(`status ${result.status}${errorCodeIn(result.body)}`)
   const echo = parseJson(result.body)

@@ -1,4 +1,4 @@
-import { type CryptoKey, importJWK } from 'jose'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { assignAlgorithm } from '../domain/assign-contract.ts'
 import { GreenroomError } from '../errors.ts'
 
@@ -13,7 +13,9 @@ export interface PrivateAssignJwk {
 
 export interface AssignKey {
   readonly kid: string
-  readonly key: CryptoKey
+  readonly key: KeyObject
+  /** Protected header of every token signed with this key, encoded. */
+  readonly header: string
 }
 
 export interface AssignKeys {
@@ -30,7 +32,7 @@ export interface AssignKeys {
  * @throws GreenroomError GRN_INVALID_CONFIG; its message never holds key material.
  */
 export async function loadAssignKeys(text: string): Promise<AssignKeys> {
-  const keys = await Promise.all(parseAssignKeySet(text).map(importAssignKey))
+  const keys = parseAssignKeySet(text).map(importAssignKey)
   return {
     kids: keys.map((key) => key.kid),
     choose: (podKeyIds) => keys.find((key) => podKeyIds.includes(key.kid)),
@@ -67,12 +69,18 @@ function checkPrivateJwk(candidate: unknown, index: number): PrivateAssignJwk {
   return { kty, crv, kid, x, d }
 }
 
-async function importAssignKey(jwk: PrivateAssignJwk, index: number): Promise<AssignKey> {
+function importAssignKey({ kty, crv, kid, x, d }: PrivateAssignJwk, index: number): AssignKey {
+  const header = Buffer.from(JSON.stringify({ alg: assignAlgorithm, kid, typ: 'JWT' })).toString('base64url')
+  let key: KeyObject
   try {
-    return { kid: jwk.kid, key: (await importJWK(jwk, assignAlgorithm)) as CryptoKey }
+    key = createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' })
   } catch {
     throw invalid(`key ${index + 1} is not a usable Ed25519 private key`)
   }
+  // OpenSSL takes `d` alone and works out the public part: pods would be given one that fits nothing we sign.
+  if (createPublicKey(key).export({ format: 'jwk' }).x !== x)
+    throw invalid(`key ${index + 1} has a public part that is not its own`)
+  return { kid, key, header }
 }
 
 function invalid(problem: string): GreenroomError {

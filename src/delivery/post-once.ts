@@ -20,7 +20,8 @@ export type PostResult =
   | { readonly kind: 'answered'; readonly status: number; readonly body: string }
   /** Something answered that does not speak our HTTP. */
   | { readonly kind: 'malformed'; readonly reason: string }
-  | { readonly kind: 'failed'; readonly reason: string }
+  /** `untouched`: there was no connection, so not one byte was sent. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly untouched?: true }
 
 /** One POST of JSON on a connection of its own. Never rejects for what the network or the other side does. */
 export function postOnce(post: Post): Promise<PostResult> {
@@ -37,9 +38,10 @@ export function postOnce(post: Post): Promise<PostResult> {
         authorization: post.authorization,
       },
     })
+    let connected = false
     const settle = (result: PostResult): void => {
       clearExpiry()
-      resolve(result)
+      resolve(result.kind === 'failed' && !connected ? { ...result, untouched: true } : result)
       // Whatever still happens on this connection is of no interest: the pod had its one answer.
       request.destroy()
     }
@@ -48,6 +50,7 @@ export function postOnce(post: Post): Promise<PostResult> {
     )
     request.on('socket', (socket) => {
       socket.once('connect', () => {
+        connected = true
         clearExpiry()
         clearExpiry = expireAfterPoll(within(post.answerTimeoutMs, post.deadline), () =>
           settle({ kind: 'failed', reason: 'no answer in time' }),

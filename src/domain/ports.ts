@@ -44,6 +44,8 @@ export interface SlotIndex {
    */
   keepWaiting(agentType: string, waiters: readonly WaitingOpen[]): Promise<readonly number[] | undefined>
   leaveWaiting(agentType: string, sessionId: string): Promise<void>
+  /** Notes that a pod did not take its session; resolves with how many did not within the window, over all replicas. */
+  noteFailure(agentType: string, podUid: string, windowMs: number): Promise<number | undefined>
   /** Opens waiting in all replicas; undefined without Redis. */
   waiting(agentType: string): Promise<number | undefined>
 }
@@ -117,6 +119,12 @@ export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
 
 export type ColdOutcome = CommitOutcome | { readonly kind: 'full' }
 
+/** What becomes of the pod of an open that failed. */
+export type PodFate =
+  | { readonly kind: 'retire'; readonly reason: string }
+  /** It never heard of the session, and is as good for the next one. */
+  | { readonly kind: 'release' }
+
 export type CommitOutcome =
   | { readonly kind: 'committed'; readonly session: Session }
   /** Another session holds this pod, or it is retired. */
@@ -148,8 +156,8 @@ export interface SessionStore {
    * PostgreSQL may have undone them. Resolves with how many it had.
    */
   repeatActivations(): Promise<number>
-  /** PENDING → ENDED `failed:…`, the pod retired; undefined if it was not PENDING with this epoch. */
-  failOpen(session: Session, reason: EndReason, podReason: string): Promise<Session | undefined>
+  /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
+  failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>
   list(query: SessionQuery): Promise<readonly Session[]>
   /**
@@ -269,8 +277,8 @@ export type DeliveryOutcome =
   | { readonly kind: 'accepted'; readonly echo: AssignmentEcho }
   /** The pod answered, but not with what it must: it refuses, or is not who we think it is. */
   | { readonly kind: 'refused'; readonly reason: string }
-  /** No answer in time, or no connection. */
-  | { readonly kind: 'unreachable'; readonly reason: string }
+  /** No answer in time, or no connection; `untouched`: not one byte of the assignment was sent. */
+  | { readonly kind: 'unreachable'; readonly reason: string; readonly untouched?: true }
 
 export interface AgentDelivery {
   assign(

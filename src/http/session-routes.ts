@@ -38,6 +38,7 @@ const defaultReadWaitMs = 10_000
 const refusals = { '4xx': ProblemView, '5xx': ProblemView }
 
 export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
+  const signalOf = createCallSignals(deps.draining)
   const { openSession, renewSession, closeSession, awaitSession, sessions, roomAccess } = deps
 
   app.post(
@@ -55,7 +56,7 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
     async (request, reply) => {
       const answer = await openSession(request.body, {
         idempotencyKey: request.headers['idempotency-key'],
-        signal: signalOf(reply, deps.draining),
+        signal: signalOf(reply),
         logger: request.log as never,
         headStartMs: deps.headStartMs(request.body.projectId),
       })
@@ -112,7 +113,7 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
       const session = await awaitSession(knownId(request.params.id), {
         until: ({ status }) => waitFor === undefined || status === waitFor || status === 'ENDED',
         waitMs,
-        signal: signalOf(reply, deps.draining),
+        signal: signalOf(reply),
       })
       return sessionView(session ?? unknownSession(request.params.id))
     },
@@ -183,7 +184,7 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
       const by = request.sessionRight ? 'agent' : 'caller'
       let session = await closeSession(knownId(request.params.id), by, request.sessionRight?.epoch ?? epoch)
       if (wait) {
-        const signal = signalOf(reply, deps.draining)
+        const signal = signalOf(reply)
         const until = ({ status }: Session) => status === 'ENDED'
         session = (await awaitSession(session.id, { until, waitMs: endWaitMs, signal })) ?? session
       }
@@ -201,11 +202,23 @@ function unknownSession(id: string): never {
   throw new GreenroomError('GRN_SESSION_NOT_FOUND', `There is no session ${id.slice(0, 64)}.`)
 }
 
-/** Aborts when the caller has hung up, or when this replica drains: a wait must end then. */
-function signalOf(reply: FastifyReply, draining: AbortSignal): AbortSignal {
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort()
+/**
+ * Signals that abort when the caller has hung up, or when this replica drains: a wait must end then. One listener for all
+ * of them, for AbortSignal.any would leave one on `draining` with every call.
+ */
+function createCallSignals(draining: AbortSignal): (reply: FastifyReply) => AbortSignal {
+  const open = new Set<AbortController>()
+  draining.addEventListener('abort', () => {
+    for (const call of open) call.abort(draining.reason)
   })
-  return AbortSignal.any([gone.signal, draining])
+  return (reply) => {
+    const call = new AbortController()
+    if (draining.aborted) call.abort(draining.reason)
+    open.add(call)
+    reply.raw.once('close', () => {
+      open.delete(call)
+      if (!reply.raw.writableFinished) call.abort()
+    })
+    return call.signal
+  }
 }

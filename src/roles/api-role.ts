@@ -94,7 +94,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
       sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
       apiUrl: config.GREENROOM_API_URL,
     }),
-    retirementCap: createRetirementCap(now),
+    retirementCap: createRetirementCap({ index, now }),
     poolSize: (agentType) => pods.byPool(agentType).length,
     wakes,
     metrics,

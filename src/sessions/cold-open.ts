@@ -103,7 +103,7 @@ export function createColdOpens(deps: ColdOpensDeps) {
     const context = { idempotencyKey: undefined, signal: draining, logger }
     const prior: Prior = { kind: 'undelivered', session, reason: 'its replica was lost' }
     if (!spec || !session.adoptable) {
-      await sessions.failOpen(session, endReason.abandoned, prior.reason)
+      await sessions.failOpen(session, endReason.abandoned, { kind: 'retire', reason: prior.reason })
       return
     }
     const identity = { id: session.id, fingerprint: session.fingerprint }

@@ -1,4 +1,4 @@
-import type { DeliveryOutcome, SessionStore, WakeBus } from '../domain/ports.ts'
+import type { DeliveryOutcome, PodFate, SessionStore, WakeBus } from '../domain/ports.ts'
 import { type EndReason, endReason, isRetryableFailure, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
@@ -39,6 +39,7 @@ export type Attempted =
   | { readonly kind: 'exists'; readonly session: Session }
 
 interface DeliveryFailure {
+  readonly fate: PodFate
   readonly reason: string
   readonly mayGoOn: boolean
 }
@@ -91,7 +92,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
   /** Opens that are under way together may fail together: each asks again before it takes one more pod. */
   function isDegraded({ request: { agentType } }: Opening): boolean {
-    return deps.retirementCap.reached(agentType, deps.poolSize(agentType))
+    return deps.retirementCap.reached(agentType, () => deps.poolSize(agentType))
   }
 
   /**
@@ -103,14 +104,18 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     const outcome = await assign(opening, session)
     metrics.deliveries.inc({ agent_type: agentType, outcome: outcome.kind })
     if (outcome.kind === 'accepted') return undefined
-    const mayGoOn = !isDegraded(opening)
-    if (mayGoOn) deps.retirementCap.note(agentType)
-    metrics.podsRetired.inc({ agent_type: agentType, cause: outcome.kind })
+    const poolSize = () => deps.poolSize(agentType)
+    const podUid = session.pod?.uid ?? ''
+    const mayGoOn = await deps.retirementCap.admit({ agentType, podUid, poolSize })
+    // Beyond the cap it is not the pods that fail: one that heard nothing is kept for the time after.
+    const isKept = !mayGoOn && outcome.kind === 'unreachable' && outcome.untouched
+    if (!isKept) metrics.podsRetired.inc({ agent_type: agentType, cause: outcome.kind })
     opening.context.logger.warn(
       { sessionId: session.id, pod: session.pod?.name, outcome: outcome.kind, reason: outcome.reason },
       'pod did not take the session',
     )
-    return { reason: `${outcome.kind}: ${outcome.reason}`, mayGoOn }
+    const reason = `${outcome.kind}: ${outcome.reason}`
+    return { reason, mayGoOn, fate: isKept ? { kind: 'release' } : { kind: 'retire', reason } }
   }
 
   async function activate(opening: Opening, pending: Session): Promise<Session> {
@@ -124,9 +129,10 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
   }
 
   /** No way forward: a PENDING row must not be left behind, and its pod must not serve again. */
-  async function giveUp(opening: Opening, prior: Prior, error: unknown): Promise<never> {
+  async function giveUp(opening: Opening, prior: Prior, error: unknown, fate?: PodFate): Promise<never> {
     if (prior.kind === 'undelivered' && !opening.context.handsOver?.()) {
-      await failOpen(opening, prior.session, prior.reason, reasonOf(opening, error))
+      const { session, reason } = prior
+      await failOpen(opening, session, fate ?? { kind: 'retire', reason }, reasonOf(opening, error))
       // The controller takes the pod away and makes another.
       deps.wakes.publish({ kind: 'claimed', agentType: opening.request.agentType })
     }
@@ -136,11 +142,11 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
   async function failOpen(
     opening: Opening,
     session: Session,
-    podReason: string,
+    fate: PodFate,
     reason: EndReason,
   ): Promise<void> {
     try {
-      await sessions.failOpen(session, reason, podReason)
+      await sessions.failOpen(session, reason, fate)
     } catch (failure) {
       // Its lease ends it: PENDING never outlives that.
       opening.context.logger.warn(
@@ -164,9 +170,9 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
         if (failure === undefined) return { kind: 'active', session: await activate(opening, session) }
         last = { kind: 'undelivered', session, reason: failure.reason }
         if (session.pod) opening.tried.add(session.pod.uid)
+        if (!failure.mayGoOn) await giveUp(opening, last, poolDegraded(), failure.fate)
         if (attempts >= mostAttempts || now() >= opening.deadline)
           await giveUp(opening, last, deliveryFailed(failure.reason))
-        if (!failure.mayGoOn) await giveUp(opening, last, poolDegraded())
       }
     },
 

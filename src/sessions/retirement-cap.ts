@@ -1,26 +1,58 @@
+import type { SlotIndex } from '../domain/ports.ts'
+
 /** Deliveries that fail say as much about the network as about the pods: only so many pods are given up for it. */
-const windowMs = 10_000
+export const failureWindowMs = 10_000
 const leastRetirements = 2
 const shareOfPool = 0.05
 
-/** DESIGN §3: at most max(2, 5 % of the pool) retirements by failed delivery in 10 s; beyond that it is Degraded. */
-export function createRetirementCap(now: () => number) {
+interface RetirementCapDeps {
+  readonly index: Pick<SlotIndex, 'noteFailure'>
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+export interface FailedPod {
+  readonly agentType: string
+  readonly podUid: string
+  readonly poolSize: () => number
+}
+
+/**
+ * DESIGN §3: at most max(2, 5 % of the pool) retirements by failed delivery in 10 s, over all replicas; beyond that the
+ * pool is Degraded. Without Redis each replica counts its own.
+ */
+export function createRetirementCap({ index, now }: RetirementCapDeps) {
   const retirements = new Map<string, number[]>()
+  const degradedUntil = new Map<string, number>()
 
   function recent(agentType: string): number[] {
-    const kept = (retirements.get(agentType) ?? []).filter((at) => at > now() - windowMs)
+    const kept = (retirements.get(agentType) ?? []).filter((at) => at > now() - failureWindowMs)
     if (kept.length === 0) retirements.delete(agentType)
     else retirements.set(agentType, kept)
     return kept
   }
 
+  const mostOf = (poolSize: number) => Math.max(leastRetirements, Math.floor(poolSize * shareOfPool))
+
   return {
-    note(agentType: string): void {
-      retirements.set(agentType, [...recent(agentType), now()])
+    /** Notes a failure; resolves with whether its pod may be given up and another one tried. */
+    async admit({ agentType, podUid, poolSize }: FailedPod): Promise<boolean> {
+      const seen = (await index.noteFailure(agentType, podUid, failureWindowMs)) ?? 0
+      const own = recent(agentType)
+      if (Math.max(seen, own.length + 1) > mostOf(poolSize())) {
+        degradedUntil.set(agentType, now() + failureWindowMs)
+        return false
+      }
+      retirements.set(agentType, [...own, now()])
+      return true
     },
-    /** Whether one more retirement would be one too many. */
-    reached(agentType: string, poolSize: number): boolean {
-      return recent(agentType).length >= Math.max(leastRetirements, Math.floor(poolSize * shareOfPool))
+
+    /** Whether the pool is Degraded: no pod is tried. */
+    reached(agentType: string, poolSize: () => number): boolean {
+      if (now() < (degradedUntil.get(agentType) ?? 0)) return true
+      const count = recent(agentType).length
+      // Asked with every open, and nearly always about none: counting a pool of thousands for it would be waste.
+      return count >= leastRetirements && count >= mostOf(poolSize())
     },
   }
 }

@@ -9,14 +9,24 @@ export type GroupResult<Output> =
   | { readonly ok: true; readonly value: Output }
   | { readonly ok: false; readonly error: unknown }
 
+/**
+ * Answers for each input, in order. What it throws fails the whole group, so it should do so for none of its own.
+ * `until`: when the callers are told that there is no answer, monotonic milliseconds.
+ */
+export type RunGroup<Input, Output> = (
+  inputs: readonly Input[],
+  until: number,
+) => Promise<readonly GroupResult<Output>[]>
+
 interface GroupCommitOptions<Input, Output> {
-  /** Answers for each input, in order. What it throws fails the whole group, so it should do so for none of its own. */
-  readonly run: (inputs: readonly Input[]) => Promise<readonly GroupResult<Output>[]>
+  readonly run: RunGroup<Input, Output>
   readonly maxSize: number
   /** Statements at a time; with two, one travels while the other is on the disk. */
   readonly maxInFlight: number
   /** What has waited this long is refused, not run: the caller was promised an answer. */
   readonly maxWaitMs: number
+  /** Waiting included; after it the caller hears that there is no answer, whatever becomes of the statement. */
+  readonly answerWithinMs: number
 }
 
 interface Waiting<Input, Output> {
@@ -35,8 +45,36 @@ export class NotSentError extends GreenroomError {
   }
 }
 
+function noAnswerInTime(): GreenroomError {
+  return new GreenroomError('GRN_DATABASE_UNAVAILABLE', undefined, { retryAfterMs: 1_000 })
+}
+
+/** As many as leave the others a connection. */
+const lanes = 6
+
+/**
+ * For a group that failed because of one of its own: each by itself, so that none fails for its neighbour, and several
+ * at a time, so that none waits for it either. After `sendUntil` nothing more is sent: its caller would be gone.
+ */
+export async function runEachAlone<Input, Output>(
+  inputs: readonly Input[],
+  run: (input: Input) => Promise<GroupResult<Output>>,
+  sendUntil: number,
+): Promise<readonly GroupResult<Output>[]> {
+  const results: GroupResult<Output>[] = []
+  const left = inputs.entries()
+  async function lane(): Promise<void> {
+    for (const [position, input] of left) {
+      const isLate = performance.now() >= sendUntil
+      results[position] = isLate ? { ok: false, error: new NotSentError() } : await run(input)
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
+  return results
+}
+
 export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Input, Output>) {
-  const { run, maxSize, maxInFlight, maxWaitMs } = options
+  const { run, maxSize, maxInFlight, maxWaitMs, answerWithinMs } = options
   const waiting: Waiting<Input, Output>[] = []
   let inFlight = 0
   let expiry: NodeJS.Timeout | undefined
@@ -54,8 +92,18 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
   }
 
   async function runGroup(group: readonly Waiting<Input, Output>[]): Promise<void> {
+    const until = (group[0]?.since ?? 0) + answerWithinMs
+    const tooLate = setTimeout(
+      () => {
+        for (const { reject } of group) reject(noAnswerInTime())
+      },
+      Math.max(1, until - performance.now()),
+    )
     try {
-      const results = await run(group.map(({ input }) => input))
+      const results = await run(
+        group.map(({ input }) => input),
+        until,
+      )
       for (const [index, { resolve, reject }] of group.entries()) {
         const result = results[index]
         if (result?.ok) resolve(result.value)
@@ -63,6 +111,8 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
       }
     } catch (error) {
       for (const { reject } of group) reject(error)
+    } finally {
+      clearTimeout(tooLate)
     }
   }
 

@@ -14,20 +14,25 @@ interface ClaimRow {
   claimed_ms: number
 }
 
-// A session that has gone on to another pod (a reopened record) has ended as far as this pod is concerned.
+// A session that has gone on to another pod (a reopened record) has ended as far as this pod is concerned, and so has
+// one whose record is purged.
 const claimsSql = `
   SELECT c.pod_uid, c.purpose, c.session_id,
-    CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN s.id IS NOT NULL THEN 'ENDED' END AS session_status, c.epoch, c.reason,
+    CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status,
+    c.epoch, c.reason,
     (extract(epoch FROM c.at) * 1000)::float8 AS claimed_ms
   FROM pod_claims c LEFT JOIN sessions s ON s.id = c.session_id
   WHERE c.pod_uid = ANY ($1::text[])`
 
-// Sorted, so that two retirements of the same pods cannot wait for each other.
+// Sorted, so that two retirements of the same pods cannot wait for each other. The rows that are there stay unlocked: a
+// next attempt holds the pod it claims while it retires the one before, and would wait here in a circle.
 const retireSql = `
   INSERT INTO pod_claims (pod_uid, purpose, reason)
   SELECT DISTINCT uid, 'retired', $2 FROM unnest($1::text[]) AS uid ORDER BY uid
-  ON CONFLICT (pod_uid) DO UPDATE SET pod_uid = excluded.pod_uid WHERE pod_claims.purpose = 'retired'
+  ON CONFLICT (pod_uid) DO NOTHING
   RETURNING pod_uid`
+
+const retiredSql = `SELECT pod_uid FROM pod_claims WHERE pod_uid = ANY ($1::text[]) AND purpose = 'retired'`
 
 /** API replicas note themselves every second; two missed notes and a little are a gap. */
 export const renewalGapMs = 3_000
@@ -66,12 +71,16 @@ const endOnPodsSql = `
   SELECT ${sessionColumns} FROM s`
 
 const finishSql = `
-  UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id = ANY ($1::uuid[]) AND status = 'ENDING'`
+  UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id IN (
+    SELECT id FROM sessions WHERE id = ANY ($1::uuid[]) AND status = 'ENDING' ORDER BY id FOR NO KEY UPDATE)`
 
 const noteGoneSql = `
   UPDATE pod_claims SET gone_at = CASE WHEN pod_uid = ANY ($1::text[]) THEN NULL ELSE now() END
-  WHERE (gone_at IS NULL AND pod_uid <> ALL ($1::text[]) AND at < now() - interval '1 minute')
-    OR (gone_at IS NOT NULL AND pod_uid = ANY ($1::text[]))`
+  WHERE pod_uid IN (
+    SELECT pod_uid FROM pod_claims
+    WHERE (gone_at IS NULL AND pod_uid <> ALL ($1::text[]) AND at < now() - interval '1 minute')
+      OR (gone_at IS NOT NULL AND pod_uid = ANY ($1::text[]))
+    FOR NO KEY UPDATE SKIP LOCKED)`
 
 // A claim stays as long as a session that may still be looked at names its pod as a live one.
 const purgeSql = {
@@ -89,7 +98,7 @@ const purgeSql = {
     DELETE FROM session_events WHERE id IN (
       SELECT e.id FROM session_events e
       WHERE e.at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
-      ORDER BY e.at LIMIT $2)`,
+      ORDER BY e.at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 } as const
 
 /** `pod_claims` and `sessions` for the controller: the facts it reconciles Kubernetes with. */
@@ -117,8 +126,11 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
       return new Map(claims.map((row) => [row.pod_uid, claimFrom(row)]))
     },
     async retire(podUids, reason) {
-      const retired = await rows<{ pod_uid: string }>(retireSql, [podUids, reason])
-      return retired.map((row) => row.pod_uid)
+      const uidsOf = async (sql: string, values: unknown[]) =>
+        (await rows<{ pod_uid: string }>(sql, values)).map((row) => row.pod_uid)
+      const retired = await uidsOf(retireSql, [podUids, reason])
+      // The others are held by a session, or retired by somebody else.
+      return retired.length === new Set(podUids).size ? retired : uidsOf(retiredSql, [podUids])
     },
     lapse: (limit) => sessions(lapseSql, [limit]),
     endOnPods: (deaths) =>

@@ -6,7 +6,11 @@ import type { Logger } from '../logging.ts'
 const connectTimeoutMs = 800
 const statementTimeoutMs = 900
 /** From the begin of a statement; what is left after a failure may be used to learn how it ended. */
-export const answerWithinMs = 1_800
+export const answerWithinMs = 1_700
+/** Of a group commit; what is left is for a last look at the row. */
+export const groupAnswerWithinMs = 1_600
+/** Longer than any healthy statement holds a row; well within statement_timeout, so that the others can still be run. */
+export const lockTimeoutMs = 400
 const retryAfterMs = 1_000
 /** Used after failures only; a server that comes back must not be met by a crowd. */
 const mostFresh = 4
@@ -32,6 +36,7 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
     max,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
+    lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs,
     // The server cancels at statement_timeout; this one is for a server that does not answer at all.
     query_timeout: statementTimeoutMs + 100,
@@ -70,14 +75,19 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
 
 /**
  * SQLSTATE classes that say "not now" rather than "wrong": connection, read-only standby, access, catalogue, rollback
- * (deadlock), resources, operator intervention, system.
+ * (deadlock), resources, locks, operator intervention, system.
  */
-const unavailableClasses = ['08', '25', '28', '3D', '40', '53', '57', '58']
+const unavailableClasses = ['08', '25', '28', '3D', '40', '53', '55', '57', '58']
 
 /** The violated constraint, if that is what the error is. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (!(error instanceof DatabaseError) || error.code !== '23505') return undefined
   return error.constraint ?? 'unknown'
+}
+
+/** Whether somebody holds a row that was needed for longer than {@link lockTimeoutMs}. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '55P03'
 }
 
 /** Whether it says that PostgreSQL is not there or not well, rather than that a statement is wrong. */
@@ -96,7 +106,8 @@ export function databaseError(error: unknown): Error {
 
 /**
  * Runs one statement; rejects with what pg says. pg's own `pool.query` throws the connection away with every error, but
- * a violated constraint is an answer like any other: a storm of claims must not become a storm of connections.
+ * a violated constraint or a row held by others is an answer like any other: a storm of claims must not become a storm
+ * of connections.
  */
 export async function runStatement<T extends QueryResultRow>(
   pool: Pool,
@@ -110,7 +121,7 @@ export async function runStatement<T extends QueryResultRow>(
   try {
     return (await client.query<T>(statement)).rows
   } catch (error) {
-    reusable = violatedConstraint(error) !== undefined
+    reusable = violatedConstraint(error) !== undefined || isLockTimeout(error)
     throw error
   } finally {
     client.removeListener('error', ignore)

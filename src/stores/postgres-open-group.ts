@@ -1,11 +1,19 @@
 import type { OpenRecord } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
-import { createGroupCommit, type GroupResult } from './group-commit.ts'
-import { databaseError, isUnavailable, type Postgres, runStatement } from './postgres-client.ts'
+import { createGroupCommit, type GroupResult, runEachAlone } from './group-commit.ts'
+import {
+  groupAnswerWithinMs,
+  isLockTimeout,
+  isUnavailable,
+  lockTimeoutMs,
+  type Postgres,
+  runStatement,
+} from './postgres-client.ts'
 
 /**
  * Opens that arrive together are one statement and one fsync. A pod or a session that is there already refuses its own
- * open only; whatever else goes wrong with a group is tried again one by one, so that no open fails for its neighbour.
+ * open only; whatever else goes wrong with a group is tried again one by one, so that no open fails for its neighbour:
+ * two opens under one key at the same moment, a value that PostgreSQL refuses, a pod that somebody keeps locked.
  *
  * Locks are taken in one order by every group, pods by UID and then sessions by id, so that two groups with colliding
  * candidates wait for each other but never in a circle: the sort under `s` has read all of `claim` before the first
@@ -69,18 +77,31 @@ export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitO
     })
   }
 
-  async function run(records: readonly OpenRecord[]): Promise<readonly Result[]> {
+  async function run(records: readonly OpenRecord[], until: number): Promise<readonly Result[]> {
     try {
       return await statement(records)
     } catch (error) {
-      if (records.length === 1 || isUnavailable(error)) return records.map(() => ({ ok: false, error }))
-      const results: Result[] = []
-      for (const record of records) results.push(...(await run([record])))
-      return results
+      const isForAll = isUnavailable(error) && !isLockTimeout(error)
+      if (records.length === 1 || isForAll) return records.map(() => ({ ok: false, error }))
+      return runEachAlone(records, alone, until - lockTimeoutMs)
     }
   }
 
-  return createGroupCommit({ run, maxSize: mostOpens, maxInFlight: inFlight, maxWaitMs })
+  async function alone(record: OpenRecord): Promise<Result> {
+    try {
+      return (await statement([record]))[0] ?? { ok: true, value: undefined }
+    } catch (error) {
+      return { ok: false, error }
+    }
+  }
+
+  return createGroupCommit({
+    run,
+    maxSize: mostOpens,
+    maxInFlight: inFlight,
+    maxWaitMs,
+    answerWithinMs: groupAnswerWithinMs,
+  })
 }
 
 function inputOf({ pod, ...record }: OpenRecord): object {

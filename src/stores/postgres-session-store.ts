@@ -71,16 +71,19 @@ const adoptSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
+// The new pod first, and the failed one last, when nothing is left to wait for: a group of opens may hold the new one
+// while it meets the failed one among its candidates.
 const commitNextAttemptSql = `
   WITH s AS (
     UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6
     WHERE id = $1 AND status = 'PENDING' AND epoch = $2
     RETURNING *
-  ), failed AS (
-    UPDATE pod_claims SET purpose = 'retired', reason = $8
-    WHERE pod_uid = $7 AND session_id = $1 AND EXISTS (SELECT FROM s)
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT pod_uid, 'session', id, epoch FROM s
+    RETURNING pod_uid
+  ), failed AS (
+    UPDATE pod_claims SET purpose = 'retired', reason = $8
+    WHERE pod_uid = $7 AND session_id = $1 AND EXISTS (SELECT FROM claim)
   )
   SELECT ${sessionColumns} FROM s`
 
@@ -91,9 +94,25 @@ const failOpenSql = `
     RETURNING *
   ), failed AS (
     UPDATE pod_claims SET purpose = 'retired', reason = $4
-    WHERE session_id = $1 AND purpose = 'session' AND EXISTS (SELECT FROM s)
+    WHERE pod_uid = (SELECT pod_uid FROM s) AND session_id = $1 AND purpose = 'session'
   )
   SELECT ${sessionColumns} FROM s`
+
+// The one way back of a claim (ADR 0012): nothing of it was ever sent to the pod.
+const releaseOpenSql = `
+  WITH s AS (
+    UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now()
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
+    RETURNING *
+  ), freed AS (
+    DELETE FROM pod_claims WHERE pod_uid = (SELECT pod_uid FROM s) AND session_id = $1 AND purpose = 'session'
+  )
+  SELECT ${sessionColumns} FROM s`
+
+// In the order of ids, as every statement that changes several sessions.
+const releaseHeldSql = `
+  UPDATE sessions SET held_until = now() WHERE id IN (
+    SELECT id FROM sessions WHERE held_by = $1 AND status = 'PENDING' ORDER BY id FOR NO KEY UPDATE)`
 
 const beginEndingSql = `
   WITH s AS (
@@ -173,13 +192,16 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
   async function transition(
     id: string,
     epoch: number | undefined,
-    session: Session | undefined,
+    change: () => Promise<Session | undefined>,
   ): Promise<TransitionOutcome> {
+    const session = await change()
     if (session) return { kind: 'done', session }
     const present = await get(id)
     if (!present) return { kind: 'not-found' }
     if (epoch !== undefined && present.epoch !== epoch) return { kind: 'stale-epoch', session: present }
-    return { kind: 'over', session: present }
+    // It was over when it was to be changed, and has started again since.
+    const again = present.status === 'PENDING' || present.status === 'ACTIVE' ? await change() : undefined
+    return again ? { kind: 'done', session: again } : { kind: 'over', session: present }
   }
 
   /** An answer of a group; what it throws is mapped here, for the open group's callers branch on it. */
@@ -198,7 +220,9 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     reopen: (ended, record) =>
       claim({
         ...claimOf(record),
-        run: () => one(durable, 'session-reopen', reopenSql, openValues(record)),
+        // A record that was purged meanwhile leaves the key as free as one that never was.
+        run: async () =>
+          (await one(durable, 'session-reopen', reopenSql, openValues(record))) ?? openGroup(record),
         isOurTurn: (session) => session.status === 'ENDED' && session.epoch === ended.epoch,
       }),
     commitNextAttempt: (pending, { pod, epoch, reason }) => {
@@ -224,13 +248,14 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     },
     adopt: (by, { id, limit }) => many(durable, 'sessions-adopt', adoptSql, [by, id, limit]),
     async releaseHeld(by) {
-      const sql = `UPDATE sessions SET held_until = now() WHERE held_by = $1 AND status = 'PENDING'`
-      await many(durable, 'sessions-release', sql, [by])
+      await many(durable, 'sessions-release', releaseHeldSql, [by])
     },
     activate: (id, epoch) => grouped(activations.activate({ id, epoch })),
     repeatActivations: () => grouped(activations.repeat()),
-    failOpen: (session, reason, podReason) =>
-      one(durable, 'session-fail', failOpenSql, [session.id, session.epoch, reason, podReason]),
+    failOpen: ({ id, epoch }, reason, fate) =>
+      fate.kind === 'retire'
+        ? one(durable, 'session-fail', failOpenSql, [id, epoch, reason, fate.reason])
+        : one(durable, 'session-release', releaseOpenSql, [id, epoch, reason]),
 
     async list(query: SessionQuery) {
       const { status, projectId, agentType, before, limit } = query
@@ -241,12 +266,12 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     },
 
     async renew(id, epoch, byAgent = false) {
-      return transition(id, epoch, await grouped(renewGroup({ id, epoch, byAgent })))
+      return transition(id, epoch, () => grouped(renewGroup({ id, epoch, byAgent })))
     },
 
     async beginEnding(id: string, reason: EndReason, epoch?: number) {
-      const ended = await one(durable, 'session-end', beginEndingSql, [id, reason, epoch])
-      const outcome = await transition(id, epoch, ended)
+      const values = [id, reason, epoch]
+      const outcome = await transition(id, epoch, () => one(durable, 'session-end', beginEndingSql, values))
       return outcome.kind === 'over' ? { kind: 'done', session: outcome.session } : outcome
     },
 

@@ -1,6 +1,13 @@
 import type { Session } from '../domain/session.ts'
-import { createGroupCommit, type GroupResult } from './group-commit.ts'
-import { isUnavailable, type Postgres, runStatement } from './postgres-client.ts'
+import { createGroupCommit, type GroupResult, runEachAlone } from './group-commit.ts'
+import {
+  groupAnswerWithinMs,
+  isLockTimeout,
+  isUnavailable,
+  lockTimeoutMs,
+  type Postgres,
+  runStatement,
+} from './postgres-client.ts'
 import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
 
 /**
@@ -25,8 +32,10 @@ const activateSql = `
 // nobody heard of it, and an agent would renew for ever what no caller knows of. It lapses, or is opened again by its key.
 const renewSql = `
   WITH wanted AS (
-    SELECT sessions.id, w.by_agent FROM sessions
-      JOIN unnest($1::uuid[], $2::integer[], $3::boolean[]) AS w (id, epoch, by_agent) USING (id)
+    SELECT sessions.id, w.by_agent FROM sessions JOIN (
+      SELECT id, epoch, bool_and(by_agent) AS by_agent
+      FROM unnest($1::uuid[], $2::integer[], $3::boolean[]) AS asked (id, epoch, by_agent) GROUP BY id, epoch
+    ) AS w USING (id)
     WHERE status IN ('PENDING', 'ACTIVE') AND sessions.epoch = w.epoch
     ORDER BY id FOR NO KEY UPDATE OF sessions
   ), s AS (
@@ -64,24 +73,41 @@ function createTransitionGroup<Input extends Activation>(options: TransitionGrou
   const { pool, name, sql, columns } = options
   type Result = GroupResult<Session | undefined>
 
-  async function run(inputs: readonly Input[]): Promise<readonly Result[]> {
+  async function statement(inputs: readonly Input[]): Promise<Result[]> {
+    const rows = await runStatement<SessionRow>(pool, { name, text: sql, values: columns(inputs) })
+    const changed = new Map(rows.map((row) => [row.id, sessionFrom(row)]))
+    return inputs.map(({ id, epoch }) => {
+      const session = changed.get(id)
+      // Two callers of one group may have named different epochs of a session: only one of them was right.
+      return { ok: true, value: session?.epoch === epoch ? session : undefined }
+    })
+  }
+
+  async function run(inputs: readonly Input[], until: number): Promise<readonly Result[]> {
     try {
-      const rows = await runStatement<SessionRow>(pool, { name, text: sql, values: columns(inputs) })
-      const changed = new Map(rows.map((row) => [row.id, sessionFrom(row)]))
-      return inputs.map(({ id, epoch }) => {
-        const session = changed.get(id)
-        // Two callers of one group may have named different epochs of a session: only one of them was right.
-        return { ok: true, value: session?.epoch === epoch ? session : undefined }
-      })
+      return await statement(inputs)
     } catch (error) {
-      if (inputs.length === 1 || isUnavailable(error)) return inputs.map(() => ({ ok: false, error }))
-      const results: Result[] = []
-      for (const input of inputs) results.push(...(await run([input])))
-      return results
+      const isForAll = isUnavailable(error) && !isLockTimeout(error)
+      if (inputs.length === 1 || isForAll) return inputs.map(() => ({ ok: false, error }))
+      return runEachAlone(inputs, alone, until - lockTimeoutMs)
     }
   }
 
-  return createGroupCommit({ run, maxSize: mostTransitions, maxInFlight: inFlight, maxWaitMs })
+  async function alone(input: Input): Promise<Result> {
+    try {
+      return (await statement([input]))[0] ?? { ok: true, value: undefined }
+    } catch (error) {
+      return { ok: false, error }
+    }
+  }
+
+  return createGroupCommit({
+    run,
+    maxSize: mostTransitions,
+    maxInFlight: inFlight,
+    maxWaitMs,
+    answerWithinMs: groupAnswerWithinMs,
+  })
 }
 
 /** PostgreSQL flushes what was committed with synchronous_commit=off within three rounds of its writer, 0.6 s. */

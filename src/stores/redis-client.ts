@@ -13,8 +13,9 @@ function lua(name: string): string {
 const scripts = {
   reserveSlot: { lua: lua('reserve-slot'), numberOfKeys: 6 },
   keepWaiting: { lua: lua('keep-waiting'), numberOfKeys: 2 },
-  settleSlot: { lua: lua('settle-slot'), numberOfKeys: 2 },
+  settleSlots: { lua: lua('settle-slots'), numberOfKeys: 2 },
   giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
+  noteFailure: { lua: lua('note-failure'), numberOfKeys: 1 },
   addSlots: { lua: lua('add-slots'), numberOfKeys: 2 },
   rebuildIndex: { lua: lua('rebuild-index'), numberOfKeys: 3 },
 } as const
@@ -26,8 +27,9 @@ type KeyOrArguments = string | number | (string | number)[]
 export interface SlotRedis extends Redis {
   reserveSlot(...keysAndArguments: (string | number)[]): Promise<[number, string?]>
   keepWaiting(...keysAndArguments: KeyOrArguments[]): Promise<string[]>
-  settleSlot(...keysAndArguments: (string | number)[]): Promise<number>
+  settleSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
   giveBackSlot(...keysAndArguments: (string | number)[]): Promise<number>
+  noteFailure(...keysAndArguments: (string | number)[]): Promise<number>
   addSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
   rebuildIndex(...keysAndArguments: KeyOrArguments[]): Promise<number>
 }

@@ -8,6 +8,7 @@ export function poolKeys(agentType: string) {
     built: `${prefix}:built`,
     waiters: `${prefix}:waiters`,
     seen: `${prefix}:seen`,
+    failures: `${prefix}:failures`,
     notice: `${prefix}:notice`,
   }
 }

@@ -12,6 +12,15 @@ const waiterSilenceMs = 2_000
 /** Slots in one call: 5,000 take some 10 ms, in which Redis serves nobody else. */
 const slotsPerCall = 5_000
 
+/** Settled together: at 1,000 opens a second it saves four of five commands, a tenth of Redis' share of an open. */
+const settleEveryMs = 5
+
+interface Settling {
+  /** Session id, pod UID, session id, …. */
+  readonly pairs: string[]
+  readonly done: Promise<void>
+}
+
 /** After a failure Redis is left alone for this long: one time-out costs one request, not each of them. */
 const breakerMs = 1_000
 
@@ -25,6 +34,7 @@ interface SlotIndexDeps {
 /** The index of ready slots in Redis. Reading trouble answers `unknown`; losing a write costs an attempt, no more. */
 export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexDeps): SlotIndex {
   let closedUntil = 0
+  const settling = new Map<string, Settling>()
 
   /** Runs one command unless the breaker is open; undefined when Redis did not answer. */
   async function ask<T>(what: string, command: () => Promise<T>): Promise<T | undefined> {
@@ -41,6 +51,23 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     }
   }
 
+  /** Those of the same few milliseconds go together: nobody waits for them, and a reservation lasts seconds. */
+  function settleSoon(agentType: string, sessionId: string, podUid: string): Promise<void> {
+    const known = settling.get(agentType)
+    if (known) {
+      known.pairs.push(sessionId, podUid)
+      return known.done
+    }
+    const pairs = [sessionId, podUid]
+    const done = new Promise((resolve) => setTimeout(resolve, settleEveryMs)).then(async () => {
+      settling.delete(agentType)
+      const { reservations, expiries } = poolKeys(agentType)
+      await ask('settle', () => redis.settleSlots(reservations, expiries, pairs))
+    })
+    settling.set(agentType, { pairs, done })
+    return done
+  }
+
   const flat = (slots: readonly IndexedSlot[]) => slots.flatMap((slot) => [slot.podUid, slot.rank])
 
   return {
@@ -55,10 +82,7 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
       return reservation
     },
 
-    async settle(agentType, sessionId, podUid) {
-      const { reservations, expiries } = poolKeys(agentType)
-      await ask('settle', () => redis.settleSlot(reservations, expiries, sessionId, podUid))
-    },
+    settle: settleSoon,
 
     async giveBack(agentType, sessionId, podUid) {
       const { ready, reservations, expiries } = poolKeys(agentType)
@@ -107,6 +131,10 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     async leaveWaiting(agentType, sessionId) {
       const { waiters, seen } = poolKeys(agentType)
       await ask('leave', () => redis.multi().zrem(waiters, sessionId).zrem(seen, sessionId).exec())
+    },
+
+    async noteFailure(agentType, podUid, windowMs) {
+      return ask('note failure', () => redis.noteFailure(poolKeys(agentType).failures, podUid, windowMs))
     },
 
     async waiting(agentType) {

@@ -9,6 +9,9 @@ interface WakeBusDeps {
   readonly logger: Logger
 }
 
+/** A pool's wake-ups of this time are one: every listener only learns that it should look. */
+const joinedMs = 5
+
 const kinds: readonly string[] = [
   'claimed',
   'indexed',
@@ -31,6 +34,31 @@ export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDep
     }
   }
 
+  /** Pools told of within {@link joinedMs}; true when they are to be told of once more at its end. */
+  const told = new Map<string, boolean>()
+
+  function joined(wake: Wake & { agentType: string }): void {
+    const key = `${wake.kind} ${wake.agentType}`
+    if (told.has(key)) {
+      told.set(key, true)
+      return
+    }
+    send(wake)
+    told.set(key, false)
+    setTimeout(() => {
+      const again = told.get(key)
+      told.delete(key)
+      if (again) joined(wake)
+    }, joinedMs).unref()
+  }
+
+  function send(wake: Wake): void {
+    publisher.publish(wakeChannel, JSON.stringify(wake)).catch(() => {
+      // Nobody can be woken while Redis is away, and the connection's own listener has said so: deliver here only.
+      deliver(wake)
+    })
+  }
+
   subscriber.on('message', (_channel: string, message: string) => {
     const wake = parseWake(message)
     if (wake) deliver(wake)
@@ -44,10 +72,8 @@ export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDep
       })
     },
     publish(wake: Wake): void {
-      publisher.publish(wakeChannel, JSON.stringify(wake)).catch(() => {
-        // Nobody can be woken while Redis is away, and the connection's own listener has said so: deliver here only.
-        deliver(wake)
-      })
+      if (wake.kind === 'claimed' || wake.kind === 'indexed') joined(wake)
+      else send(wake)
     },
     subscribe(listener: (wake: Wake) => void): () => void {
       listeners.add(listener)

@@ -92,8 +92,9 @@ void t.test('a node with all its pods goes: every session ends within 10 s, with
   const bed = await leadingBed(t)
   const count = 100
   const uids = Array.from({ length: count }, (_, n) => `node-${n}`)
-  for (const uid of uids) bed.pods.put(newPod({ uid, readySince: 1, ip: '127.1.2.3' }))
+  // Claimed first: a hundred idle pods would be surplus to the pool.
   const ids = await Promise.all(uids.map((uid) => bed.claim(uid)))
+  for (const uid of uids) bed.pods.put(newPod({ uid, readySince: 1, ip: '127.1.2.3' }))
   const begun = performance.now()
   for (const uid of uids) bed.pods.change(uid, { nodeLost: true, deadReason: 'pod phase Failed' })
   for (const uid of uids) bed.pods.vanish(uid)
@@ -132,7 +133,10 @@ void t.test(
     bed.rooms.answer = () => Promise.reject(new Error('fetch failed'))
     const id = await bed.claim('uid-1', 'PENDING')
     const { room } = await bed.session(id)
-    await bed.sessions.failOpen(await bed.session(id), 'failed:delivery', 'unreachable')
+    await bed.sessions.failOpen(await bed.session(id), 'failed:delivery', {
+      kind: 'retire',
+      reason: 'unreachable',
+    })
     bed.wakes.publish({ kind: 'claimed', agentType })
     await until('it was asked', () => bed.removed.length >= 2)
     t.equal(bed.removed[0], `${room} agent-${id}-1`)

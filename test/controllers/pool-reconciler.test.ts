@@ -187,7 +187,10 @@ for (const [what, pools] of [
     await bed.settle()
     // Its replica died after the transaction that gave it up: nobody deletes uid-1 but who looks at the ledger.
     const failed = await bed.claim('uid-1', 'PENDING')
-    await bed.sessions.failOpen(await bed.session(failed), 'failed:delivery', 'unreachable')
+    await bed.sessions.failOpen(await bed.session(failed), 'failed:delivery', {
+      kind: 'retire',
+      reason: 'unreachable',
+    })
     const [ended, purged, live] = [
       await bed.claim('uid-2'),
       await bed.claim('uid-3'),

@@ -166,14 +166,18 @@ void t.test('no phase lasts beyond the deadline of the caller', async (t) => {
 
 void t.test('nobody at the address', async (t) => {
   const port = await closedPort(t)
-  t.same(await assignTo(port), { kind: 'unreachable', reason: 'connection failed (ECONNREFUSED)' })
+  t.same(await assignTo(port), {
+    kind: 'unreachable',
+    reason: 'connection failed (ECONNREFUSED)',
+    untouched: true,
+  })
 })
 
 void t.test('a connection that is never made', async (t) => {
   const port = await startFullWorker(t)
   const startedAt = performance.now()
   const outcome = await assignTo(port, { connectTimeoutMs: shortMs })
-  t.same(outcome, { kind: 'unreachable', reason: 'no connection in time' })
+  t.same(outcome, { kind: 'unreachable', reason: 'no connection in time', untouched: true })
   t.ok(performance.now() - startedAt < 1_000, 'far below the acknowledgement timeout')
 })
 

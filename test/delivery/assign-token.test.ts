@@ -12,7 +12,7 @@ const body = '{"sessionId":"s-1","epoch":3,"text":"ü"}'
 void t.test('the token binds pod, session, epoch and body for five minutes', async (t) => {
   const key = (await loadAssignKeys(privateSet(pair))).choose(['k1'])
   if (!key) throw new Error('no key')
-  const token = await signDelivery(key, { podUid, sessionId: 's-1', epoch: 3, body, now })
+  const token = signDelivery(key, { podUid, sessionId: 's-1', epoch: 3, body, now })
   t.same(decodeProtectedHeader(token), { alg: 'EdDSA', kid: 'k1', typ: 'JWT' })
   t.same(
     decodeJwt(token),

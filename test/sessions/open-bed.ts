@@ -213,7 +213,7 @@ export async function startReplica(options: ReplicaOptions) {
       sessionToken: (id, epoch) => `grs_${id}_${epoch}`,
       apiUrl: undefined,
     }),
-    retirementCap: createRetirementCap(options.capNow ?? now),
+    retirementCap: createRetirementCap({ index, now: options.capNow ?? now }),
     poolSize: () => options.poolSize ?? agents.all().length,
     wakes,
     metrics,

@@ -1,6 +1,29 @@
 import t from 'tap'
 import { createRetirementCap } from '../../src/sessions/retirement-cap.ts'
 
+/** Redis is played: `others` is what the other replicas have noted; undefined while it is away. */
+function start(others: { count: number | undefined } = { count: undefined }) {
+  let time = 0
+  let noted = 0
+  const cap = createRetirementCap({
+    now: () => time,
+    index: {
+      async noteFailure() {
+        noted += 1
+        return others.count === undefined ? undefined : others.count + noted
+      },
+    },
+  })
+  return {
+    admit: (poolSize: number, agentType = 'x') =>
+      cap.admit({ agentType, podUid: `pod-${noted}`, poolSize: () => poolSize }),
+    reached: (poolSize: number, agentType = 'x') => cap.reached(agentType, () => poolSize),
+    at: (ms: number) => {
+      time = ms
+    },
+  }
+}
+
 void t.test('two, or 5 % of the pool, in ten seconds', async (t) => {
   for (const [poolSize, allowed] of [
     [0, 2],
@@ -9,29 +32,38 @@ void t.test('two, or 5 % of the pool, in ten seconds', async (t) => {
     [60, 3],
     [1_000, 50],
   ] as const) {
-    let time = 0
-    const cap = createRetirementCap(() => time)
+    const { admit, reached, at } = start()
     for (let n = 0; n < allowed; n += 1) {
-      t.equal(cap.reached('x', poolSize), false, `${n} of ${allowed} in a pool of ${poolSize}`)
-      cap.note('x')
+      t.equal(reached(poolSize), false, `${n} of ${allowed} in a pool of ${poolSize}`)
+      t.equal(await admit(poolSize), true)
     }
-    t.equal(cap.reached('x', poolSize), true)
-    t.equal(cap.reached('other', poolSize), false)
-    time = 9_999
-    t.equal(cap.reached('x', poolSize), true)
-    time = 10_000
-    t.equal(cap.reached('x', poolSize), false)
+    t.equal(reached(poolSize), true)
+    t.equal(reached(poolSize, 'other'), false)
+    at(9_999)
+    t.equal(reached(poolSize), true)
+    t.equal(await admit(poolSize), false, 'one that was under way')
+    at(10_000)
+    t.equal(reached(poolSize), true, 'it failed still a moment ago')
+    at(19_999)
+    t.equal(reached(poolSize), false)
+    t.equal(await admit(poolSize), true)
   }
 })
 
 void t.test('the window slides', async (t) => {
-  let time = 0
-  const cap = createRetirementCap(() => time)
-  cap.note('x')
-  time = 6_000
-  cap.note('x')
-  time = 10_500
-  t.equal(cap.reached('x', 10), false, 'the first one is forgotten')
-  cap.note('x')
-  t.equal(cap.reached('x', 10), true)
+  const { admit, reached, at } = start()
+  await admit(10)
+  at(6_000)
+  await admit(10)
+  at(10_500)
+  t.equal(reached(10), false, 'the first one is forgotten')
+  await admit(10)
+  t.equal(reached(10), true)
+})
+
+void t.test('what failed at other replicas counts as well', async (t) => {
+  const { admit, reached } = start({ count: 2 })
+  t.equal(reached(10), false, 'nobody has told it')
+  t.equal(await admit(10), false)
+  t.equal(reached(10), true)
 })

@@ -27,6 +27,7 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     },
     leaveWaiting: async () => void calls.push('leave'),
     waiting: async () => 0,
+    noteFailure: async () => 1,
   }
   const waiters = createPoolWaiters({ index, clock: () => Date.now() })
   const candidates = createSlotCandidates(pods.view, 'api-1')

@@ -18,7 +18,13 @@ function heldRuns() {
 
 void t.test('what arrives while a statement is on its way goes with the next', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({ run, maxSize: 3, maxInFlight: 1, maxWaitMs: 5_000 })
+  const submit = createGroupCommit({
+    run,
+    maxSize: 3,
+    maxInFlight: 1,
+    maxWaitMs: 5_000,
+    answerWithinMs: 10_000,
+  })
   const first = submit(1)
   await until('the first group', () => groups.length === 1)
   const rest = [2, 3, 4, 5].map((input) => submit(input))
@@ -35,7 +41,13 @@ void t.test('what arrives while a statement is on its way goes with the next', a
 
 void t.test('a burst of one turn is one group', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({ run, maxSize: 64, maxInFlight: 2, maxWaitMs: 5_000 })
+  const submit = createGroupCommit({
+    run,
+    maxSize: 64,
+    maxInFlight: 2,
+    maxWaitMs: 5_000,
+    answerWithinMs: 10_000,
+  })
   const all = Promise.all([1, 2, 3].map((input) => submit(input)))
   await until('the group', () => groups.length === 1)
   t.same(groups[0]?.inputs, [1, 2, 3])
@@ -45,7 +57,13 @@ void t.test('a burst of one turn is one group', async (t) => {
 
 void t.test('one failure does not fail its neighbours; a group without answer fails all of it', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({ run, maxSize: 8, maxInFlight: 1, maxWaitMs: 5_000 })
+  const submit = createGroupCommit({
+    run,
+    maxSize: 8,
+    maxInFlight: 1,
+    maxWaitMs: 5_000,
+    answerWithinMs: 10_000,
+  })
   const settled = Promise.allSettled([submit(1), submit(2), submit(3)])
   await until('the group', () => groups.length === 1)
   groups[0]?.answer([ok(10), { ok: false, error: new Error('mine') }])
@@ -59,6 +77,7 @@ void t.test('one failure does not fail its neighbours; a group without answer fa
     maxSize: 8,
     maxInFlight: 1,
     maxWaitMs: 5_000,
+    answerWithinMs: 10_000,
   })
   t.match(await Promise.allSettled([throwing(1), throwing(2)]), [
     { reason: { message: 'all' } },
@@ -68,7 +87,7 @@ void t.test('one failure does not fail its neighbours; a group without answer fa
 
 void t.test('what waited too long is refused and never run', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({ run, maxSize: 8, maxInFlight: 1, maxWaitMs: 30 })
+  const submit = createGroupCommit({ run, maxSize: 8, maxInFlight: 1, maxWaitMs: 30, answerWithinMs: 10_000 })
   const first = submit(1)
   await until('the first group', () => groups.length === 1)
   const late = await submit(2).catch((error: unknown) => error)
@@ -104,6 +123,7 @@ void t.test('property: everybody is answered once, with the answer to his own in
           maxSize,
           maxInFlight,
           maxWaitMs: 5_000,
+          answerWithinMs: 10_000,
         })
         const answers: Promise<string>[] = []
         for (const turn of turns) {

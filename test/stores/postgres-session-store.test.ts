@@ -155,8 +155,14 @@ void t.test('activation happens once, in its epoch, and starts the lease', async
 void t.test('a failed open ends, its pod is retired, and the record may start again', async (t) => {
   const { store, claims } = await freshStore(t)
   const pending = await opened(store, { pod: podNamed('bad'), fingerprint: 'f' })
-  t.equal(await store.failOpen({ ...pending, epoch: 2 }, endReason.deliveryFailed, 'x'), undefined)
-  const failed = await store.failOpen(pending, endReason.deliveryFailed, 'unreachable')
+  t.equal(
+    await store.failOpen({ ...pending, epoch: 2 }, endReason.deliveryFailed, { kind: 'retire', reason: 'x' }),
+    undefined,
+  )
+  const failed = await store.failOpen(pending, endReason.deliveryFailed, {
+    kind: 'retire',
+    reason: 'unreachable',
+  })
   assert.ok(failed)
   t.match(failed, { status: 'ENDED', endReason: 'failed:delivery' })
   t.match(await claims(), [{ pod_uid: 'bad', purpose: 'retired', reason: 'unreachable' }])
@@ -326,7 +332,7 @@ void t.test('whatever is called in whatever order, a session only moves as its t
         const next = { pod: freshPod(), epoch: epoch + 1, reason: 'refused' }
         const calls: Record<(typeof operations)[number], () => Promise<unknown>> = {
           activate: () => store.activate(id, epoch),
-          fail: () => store.failOpen(known, endReason.deliveryFailed, 'x'),
+          fail: () => store.failOpen(known, endReason.deliveryFailed, { kind: 'retire', reason: 'x' }),
           next: () => store.commitNextAttempt(known, next),
           renew: () => store.renew(id, epoch),
           end: () => store.beginEnding(id, endReason.caller, stale ? epoch : undefined),
@@ -420,4 +426,17 @@ void t.test('one that PostgreSQL refuses does not fail those that came with it',
     outcomes.map(({ status }) => status),
     ['fulfilled', 'rejected', 'fulfilled'],
   )
+})
+
+void t.test('a pod that never heard of a failed open is free again; its session has ended', async (t) => {
+  const { store, claims } = await freshStore(t)
+  const pending = await opened(store, { pod: podNamed('untouched') })
+  t.equal(
+    await store.failOpen({ ...pending, epoch: 2 }, endReason.deliveryFailed, { kind: 'release' }),
+    undefined,
+  )
+  t.equal((await claims()).length, 1, 'not for an older attempt')
+  t.match(await store.failOpen(pending, endReason.deliveryFailed, { kind: 'release' }), { status: 'ENDED' })
+  t.same(await claims(), [])
+  t.match(await store.commitOpen(newRecord({ pod: podNamed('untouched') })), { kind: 'committed' })
 })

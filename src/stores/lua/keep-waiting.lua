@@ -1,7 +1,7 @@
 -- A replica says which opens wait in it: puts newcomers into the queue of the pool and keeps the others alive in it.
 -- KEYS  1 waiters zset   2 seen zset
 -- ARGV  session id, place (empty for a newcomer), head start in ms, ...
--- Returns the places, in the order of the sessions
+-- Returns the places they have, in the order of the sessions
 -- States: none
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
@@ -10,7 +10,7 @@ for i = 1, #ARGV, 3 do
   local place = ARGV[i + 1]
   if place == '' then place = string.format('%.3f', now - ARGV[i + 2]) end
   -- NX: after Redis lost everything the place is what it was; before that it never changes.
-  redis.call('ZADD', KEYS[1], 'NX', place, ARGV[i])
+  if redis.call('ZADD', KEYS[1], 'NX', place, ARGV[i]) == 0 then place = redis.call('ZSCORE', KEYS[1], ARGV[i]) end
   redis.call('ZADD', KEYS[2], math.floor(now), ARGV[i])
   places[#places + 1] = place
 end

@@ -46,15 +46,25 @@ end
 
 if redis.call('EXISTS', KEYS[4]) == 0 then return {-1} end
 local free = redis.call('ZCARD', KEYS[1])
-if free == 0 then return {0} end
 
-if redis.call('EXISTS', KEYS[5]) == 1 then
-  -- Waiters of a replica that died hold nobody up.
+local waiting = redis.call('ZCARD', KEYS[5])
+if waiting > 0 then
+  -- Waiters of a replica that died hold nobody up, and are not counted as waiting.
   local silent = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now - ARGV[4], 'LIMIT', 0, 500)
   if #silent > 0 then
     redis.call('ZREM', KEYS[5], unpack(silent))
     redis.call('ZREM', KEYS[6], unpack(silent))
   end
+  -- `seen` was evicted: nobody is silent before it is heard of again, or for as long as a waiter may be.
+  if waiting > #silent + redis.call('ZCARD', KEYS[6]) then
+    for _, session in ipairs(redis.call('ZRANGE', KEYS[5], 0, 499)) do
+      redis.call('ZADD', KEYS[6], 'NX', now, session)
+    end
+  end
+end
+if free == 0 then return {0} end
+
+if waiting > 0 then
   local before = redis.call('ZRANK', KEYS[5], ARGV[1]) or redis.call('ZCARD', KEYS[5])
   if before >= free then return {0} end
   redis.call('ZREM', KEYS[5], ARGV[1])
