@@ -1,0 +1,283 @@
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { parseAllDocuments } from 'yaml'
+import { assignKeyManifests } from '../../src/cli/assign-key.ts'
+import { migrate } from '../../src/stores/postgres-migrate.ts'
+import { createBedClient } from '../support/bed-client.ts'
+import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
+import { freePort, isFree } from '../support/free-port.ts'
+import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
+import { createKubeApi, type KubeApi } from '../support/process-kubelet/kube-api.ts'
+import { setPace } from '../support/process-kubelet/process-pace.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { root } from '../support/repository.ts'
+import { type Program, startProgram } from '../support/start-program.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/until.ts'
+import type { LoadTarget } from './load-generator.ts'
+
+/**
+ * The parts of the bed that a benchmark asks for, put together so that what is measured has the machine to itself: no
+ * process kubelet (agents are played by one process), PostgreSQL with fsync, and a controller and webhook only on demand.
+ */
+export interface BenchBed {
+  readonly folder: string
+  readonly postgres: PostgresServer
+  readonly redis: RedisServer
+  readonly databaseUrl: string
+  readonly say: (line: string) => void
+  /** Registers what must be undone at the end, last first. */
+  onStop(undo: () => Promise<void>): void
+  stop(): Promise<void>
+}
+
+export const silent = pino({ level: 'silent' })
+
+export interface StoreBedOptions {
+  readonly say?: (line: string) => void
+}
+
+/** Redis, PostgreSQL with fsync, migrated. */
+export async function startStoreBed({ say = () => undefined }: StoreBedOptions): Promise<BenchBed> {
+  const temporary = await temporaryFolder('bench')
+  const undo: (() => Promise<void>)[] = [() => temporary.remove()]
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    const redis = await startRedis({ folder: temporary.path })
+    undo.push(() => redis.stop())
+    const postgres = await startPostgres({ folder: temporary.path, fsync: true })
+    undo.push(() => postgres.stop())
+    const databaseUrl = await postgres.createDatabase('greenroom')
+    await migrate(databaseUrl, silent)
+    say('Redis and PostgreSQL (fsync on) are up')
+    return {
+      folder: temporary.path,
+      postgres,
+      redis,
+      databaseUrl,
+      say,
+      onStop: (step) => void undo.push(step),
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+export const namespace = 'ai-agents'
+export const agentType = 'echo-agent'
+const serverUser = 'system:serviceaccount:ai-agents:session-management-sa'
+const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
+
+/** A store bed with an API server, and Greenroom's own processes on it. */
+export interface GreenroomBed extends BenchBed {
+  readonly plane: ControlPlane
+  readonly kube: KubeApi
+  readonly kubeletConfig: string
+  /** JWK Set of the public assign keys, as the ConfigMap has it. */
+  readonly assignKeys: string
+  readonly assignKeyIds: readonly string[]
+  /** `api`, `controller`, `webhook`. */
+  readonly roles: ReadonlyMap<string, Program>
+  /** POST /v1/sessions of the API. */
+  readonly target: LoadTarget
+  /** Resolves when it is ready. */
+  startApi(): Promise<void>
+  startController(): Promise<void>
+  podWrites(): Promise<number>
+  isReady(): Promise<boolean>
+  pool(): ReturnType<ReturnType<typeof createBedClient>['pool']>
+}
+
+export interface GreenroomBedOptions extends StoreBedOptions {
+  /** Text of pools.yaml. */
+  readonly pools: string
+  /** With the webhook, which every pod of the controller passes. */
+  readonly webhook: boolean
+  /** Arguments of node for the API process, such as `--import FILE`. */
+  readonly apiNodeArgs?: readonly string[]
+  /** Body of each open. */
+  readonly body: object
+}
+
+const apiManifests = ['manifests/base/namespace.yaml', 'manifests/base/session-server/rbac.yaml']
+const webhookManifests = [
+  'manifests/base/webhook/service-account.yaml',
+  'manifests/base/webhook/rbac.yaml',
+  'manifests/base/agent-policy.yaml',
+]
+const readyTimeoutMs = 30_000
+
+export async function startGreenroomBed(options: GreenroomBedOptions): Promise<GreenroomBed> {
+  const bed = await startStoreBed(options)
+  try {
+    return await addGreenroom(bed, options)
+  } catch (error) {
+    await bed.stop()
+    throw error
+  }
+}
+
+async function addGreenroom(bed: BenchBed, options: GreenroomBedOptions): Promise<GreenroomBed> {
+  const plane = await startControlPlane({
+    folder: bed.folder,
+    webhookManifests: options.webhook ? [join(root, 'manifests/base/webhook')] : [],
+  })
+  bed.onStop(() => plane.stop())
+  const manifests = options.webhook ? [...apiManifests, ...webhookManifests] : apiManifests
+  await plane.apply(manifests.map((path) => join(root, path)))
+  const kubeletConfig = await plane.kubeconfigFor('bench-kubelet', ['system:masters'])
+  const kube = await createKubeApi(kubeletConfig)
+  bed.onStop(async () => kube.close())
+  const secrets = await provideSecrets(kube, bed.folder, options.pools)
+  bed.say('the Kubernetes API server is up')
+  return withRoles({ bed, plane, kube, kubeletConfig, secrets, options })
+}
+
+interface Secrets {
+  readonly keyPath: string
+  readonly assignKeys: string
+  readonly apiKey: string
+  readonly hmacSecret: string
+}
+
+async function provideSecrets(kube: KubeApi, folder: string, pools: string): Promise<Secrets> {
+  const documents = parseAllDocuments(await assignKeyManifests({ namespace })).map((document) =>
+    document.toJS(),
+  )
+  const keyPath = join(folder, 'assign-keys.json')
+  const secret = documents.find(({ kind }) => kind === 'Secret')
+  await writeFile(keyPath, secret.stringData['keys.json'], { mode: 0o600 })
+  const publicKeys = documents.find(({ kind }) => kind === 'ConfigMap')
+  const poolsMap = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'agent-pools', namespace },
+    data: { 'pools.yaml': pools },
+  }
+  for (const body of [publicKeys, poolsMap]) {
+    const answer = await kube.send({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/configmaps`,
+      body,
+    })
+    if (answer.status !== 201) throw new Error(`ConfigMap ${body.metadata.name}: HTTP ${answer.status}`)
+  }
+  return {
+    keyPath,
+    assignKeys: publicKeys.data['keys.json'],
+    apiKey: `gr_${randomBytes(18).toString('base64url')}`,
+    hmacSecret: randomBytes(32).toString('hex'),
+  }
+}
+
+interface RolesOptions {
+  readonly bed: BenchBed
+  readonly plane: ControlPlane
+  readonly kube: KubeApi
+  readonly kubeletConfig: string
+  readonly secrets: Secrets
+  readonly options: GreenroomBedOptions
+}
+
+async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
+  const { bed, plane, kube, kubeletConfig, secrets, options } = given
+  const roles = new Map<string, Program>()
+  const serverEnv = {
+    KUBECONFIG: await plane.kubeconfigFor(serverUser),
+    DATABASE_URL: bed.databaseUrl,
+    REDIS_URL: bed.redis.url,
+    GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
+    GREENROOM_HMAC_SECRET: secrets.hmacSecret,
+  }
+  async function start(
+    role: string,
+    env: Readonly<Record<string, string>>,
+    nodeArgs: readonly string[] = [],
+  ) {
+    const logPath = join(bed.folder, `${role}.log`)
+    const program = await startProgram({
+      command: process.execPath,
+      args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', role],
+      cwd: root,
+      env: { PATH: process.env.PATH, HOSTNAME: role, GREENROOM_HOST: '127.0.0.1', ...env },
+      logPath,
+    })
+    roles.set(role, program)
+    bed.onStop(() => program.stop('SIGTERM', 12_000))
+  }
+  if (options.webhook) {
+    await startWebhook(plane, start)
+    for (const pid of [plane.pids.etcd, plane.pids['kube-apiserver'], roles.get('webhook')?.pid])
+      if (pid !== undefined) setPace(pid, 'elsewhere')
+  }
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const client = createBedClient({ url, apiKey: secrets.apiKey })
+  bed.onStop(async () => client.close())
+  return {
+    ...bed,
+    plane,
+    kube,
+    kubeletConfig,
+    assignKeys: secrets.assignKeys,
+    assignKeyIds: JSON.parse(secrets.assignKeys).keys.map(({ kid }: { kid: string }) => kid),
+    roles,
+    target: {
+      host: '127.0.0.1',
+      port,
+      method: 'POST',
+      path: '/v1/sessions',
+      headers: { authorization: `Bearer ${secrets.apiKey}` },
+      body: JSON.stringify(options.body),
+      wanted: 201,
+    },
+    async startApi() {
+      const env = {
+        ...serverEnv,
+        GREENROOM_PORT: String(port),
+        GREENROOM_API_KEYS: secrets.apiKey,
+        GREENROOM_API_URL: url,
+        GREENROOM_DRAIN_MS: '0',
+        // Tokens are minted in the API process; nobody needs to listen there.
+        LIVEKIT_URL: 'ws://127.0.0.1:7880',
+        LIVEKIT_API_KEY: 'bench-key',
+        LIVEKIT_API_SECRET: randomBytes(32).toString('hex'),
+      }
+      await start('api', env, options.apiNodeArgs)
+      await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
+    },
+    async startController() {
+      await start('controller', { ...serverEnv, GREENROOM_CONTROLLER_PORT: String(await freePort()) })
+      setPace(roles.get('controller')?.pid ?? 0, 'elsewhere')
+    },
+    podWrites: async () =>
+      (await plane.writes()).filter(
+        ({ user, resource }) => resource === 'pods' && [serverUser, webhookUser].includes(user),
+      ).length,
+    isReady: () => client.isReady(),
+    pool: () => client.pool(agentType),
+  }
+}
+
+/** As `npm start` and the image run it. */
+const productionNodeArgs = ['--max-semi-space-size=4']
+
+async function startWebhook(
+  plane: ControlPlane,
+  start: (role: string, env: Readonly<Record<string, string>>) => Promise<void>,
+): Promise<void> {
+  const { webhook } = plane
+  await start('webhook', {
+    KUBECONFIG: await plane.kubeconfigFor(webhookUser),
+    GREENROOM_WEBHOOK_PORT: String(webhook.port),
+    GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
+    GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
+  })
+  await until('the webhook', async () => !(await isFree(webhook.port, webhook.host)), readyTimeoutMs)
+}

@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { root } from '../support/repository.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { ratiosOf } from './growth-bench.ts'
+
+const run = promisify(execFile)
+const program = join(root, 'test/bench/bench.ts')
+/** A runner of tests puts its loaders there; a user has none. */
+const env = { ...process.env, NODE_OPTIONS: undefined }
+
+/** The shape of a report, never its times: this machine has other things to do while tests run. */
+void t.test(
+  'claims, small: every case opens, and the report has what it must',
+  { timeout: 300_000 },
+  async (t) => {
+    await using folder = await temporaryFolder('bench-test')
+    const path = join(folder.path, 'report.json')
+    const args = ['claims', '--pool', '20', '--rounds', '1', '--concurrency', '1,4', '--report', path]
+    const { stdout } = await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], {
+      env,
+    })
+    const report = JSON.parse(await readFile(path, 'utf8'))
+    t.match(report, {
+      bench: 'claims',
+      at: /^\d{4}-\d\d-\d\dT/,
+      node: process.version,
+      machine: { cores: Number, cpu: String },
+      options: { pool: '20', concurrency: '1,4' },
+    })
+    t.equal(report.held, 20, 'the last case opened every pod once')
+    t.equal(report.refused, 0)
+    const cases = report.rows.map((row: { case: string }) => row.case.replace(/\d+\/s/, 'N/s'))
+    const baselines = ['bare fastify route', 'Lua script alone', 'PostgreSQL statement alone']
+    const both = (name: string) => [`${name}, c=1`, `${name}, c=4`]
+    t.same(cases, [...both('open'), 'open, N/s open loop', ...baselines.flatMap(both)])
+    for (const row of report.rows) {
+      t.match(row, { concurrency: Number, perSecond: Number, p50Ms: Number, p90Ms: Number }, row.case)
+      t.match(
+        row,
+        { p99Ms: Number, maxMs: Number, errors: 0, count: 18 },
+        `${row.case}: two of twenty warm up`,
+      )
+      t.ok(
+        row.p50Ms > 0 && row.p50Ms <= row.p90Ms && row.p90Ms <= row.p99Ms && row.p99Ms <= row.maxMs,
+        row.case,
+      )
+      t.match(stdout, row.case, 'the table has it too')
+    }
+  },
+)
+
+void t.test(
+  'without a name it lists the benches; a wrong one or a wrong option ends with one sentence',
+  async (t) => {
+    const bench = (...args: string[]) =>
+      run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args])
+    const { stdout } = await bench()
+    for (const name of ['claims', 'refill', 'burst', 'growth']) t.match(stdout, new RegExp(`^${name} `, 'm'))
+    await t.rejects(bench('nothing'), { code: 2, stderr: /^there is no bench "nothing": claims/ })
+    await t.rejects(bench('claims', '--unknown'), { code: 2, stderr: /--unknown/ })
+  },
+)
+
+void t.test('growth is told as a multiple of the smallest case of its kind', (t) => {
+  const row = (name: string, p50Ms: number) => ({
+    case: name,
+    concurrency: 1,
+    perSecond: 1,
+    p50Ms,
+    p90Ms: 1,
+    p99Ms: 1,
+    maxMs: 1,
+    errors: 0,
+    count: 1,
+  })
+  const rows = [row('slots, 10', 2), row('slots, 100', 3), row('pools, 1', 4), row('pools, 10', 4)]
+  t.same(ratiosOf(rows), { 'slots, 10': 1, 'slots, 100': 1.5, 'pools, 1': 1, 'pools, 10': 1 })
+  t.end()
+})

@@ -1,0 +1,47 @@
+import pg from 'pg'
+import { createMetrics } from '../../src/metrics.ts'
+import { createRedis } from '../../src/stores/redis-client.ts'
+import { poolKeys } from '../../src/stores/redis-keys.ts'
+import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
+import { until } from '../support/until.ts'
+import { type BenchBed, silent } from './bench-bed.ts'
+
+/** Index and tables of a bench, which it puts back to where nothing was ever claimed. */
+export interface ClaimStock {
+  readonly index: ReturnType<typeof createRedisSlotIndex>
+  /** Nothing is claimed, and these are the slots of the pools. */
+  refill(pools: Readonly<Record<string, readonly string[]>>): Promise<void>
+  close(): Promise<void>
+}
+
+export async function createClaimStock({ redis: server, databaseUrl }: BenchBed): Promise<ClaimStock> {
+  const redis = createRedis(server.url, silent)
+  await until('redis connection', () => redis.status === 'ready')
+  const database = new pg.Client({ connectionString: databaseUrl })
+  await database.connect()
+  const index = createRedisSlotIndex({
+    redis,
+    logger: silent,
+    metrics: createMetrics(),
+    now: () => performance.now(),
+  })
+  return {
+    index,
+    async refill(pools) {
+      await database.query('TRUNCATE sessions, pod_claims CASCADE')
+      // The next case must not pay for writing out the pages of this one.
+      await database.query('CHECKPOINT')
+      for (const [agentType, podUids] of Object.entries(pools)) {
+        await redis.del(...Object.values(poolKeys(agentType)))
+        await index.rebuild(
+          agentType,
+          podUids.map((podUid, rank) => ({ podUid, rank })),
+        )
+      }
+    },
+    async close() {
+      redis.disconnect()
+      await database.end()
+    },
+  }
+}

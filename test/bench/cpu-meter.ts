@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Linux counts processor time in hundredths of a second (USER_HZ), whatever the kernel's own clock. */
+const tickMs = 10
+
+/** Processor time of each named process and its children so far, milliseconds; empty where there is no /proc. */
+export function cpuMsOf(processes: Readonly<Record<string, number | undefined>>): Record<string, number> {
+  const all = processTable()
+  const sums: Record<string, number> = {}
+  for (const [name, pid] of Object.entries(processes)) {
+    const own = all.filter((entry) => entry.pid === pid || entry.parent === pid)
+    if (own.length > 0) sums[name] = own.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  }
+  return sums
+}
+
+/** What was used between two looks, for each of `count` operations; rounded to microseconds. */
+export function cpuMsEach(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+  count: number,
+): Record<string, number> {
+  const each = ([name, ms]: [string, number]): [string, number] => [
+    name,
+    Math.round(((ms - (before[name] ?? 0)) / count) * 1_000) / 1_000,
+  ]
+  return Object.fromEntries(Object.entries(after).map(each))
+}
+
+interface Entry {
+  readonly pid: number
+  readonly parent: number
+  readonly cpuMs: number
+}
+
+function processTable(): readonly Entry[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger).flatMap(entryOf)
+  } catch {
+    return []
+  }
+}
+
+function entryOf(pid: number): Entry[] {
+  try {
+    // The name in parentheses may hold blanks; after it: state, parent, … user and system time as 12th and 13th.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+    const cpuMs = (Number(fields[11]) + Number(fields[12])) * tickMs
+    return [{ pid, parent: Number(fields[1]), cpuMs }]
+  } catch {
+    // It has just ended.
+    return []
+  }
+}

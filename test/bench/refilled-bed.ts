@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { poolsDocument } from '../support/pools-document.ts'
+import { setPace } from '../support/process-kubelet/process-pace.ts'
+import { until } from '../support/until.ts'
+import { startAgentsProcess } from './agents-process.ts'
+import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
+import { type LoadGenerator, startLoadGenerator } from './load-generator.ts'
+
+/** A whole Greenroom whose pool is refilled: real API server, webhook and controller; agents and kubelet are played. */
+export interface RefilledBed extends GreenroomBed {
+  readonly load: LoadGenerator
+  /** Waits until the pool is full and nothing is on its way. */
+  untilFull(): Promise<void>
+}
+
+interface RefilledBedOptions {
+  readonly pool: number
+  /** Of claimed, warming and ending pods together, beyond the pool. */
+  readonly more: number
+  readonly onEmpty: 'wait' | 'fail'
+  readonly say: (line: string) => void
+}
+
+/** As a small container with a readiness probe every 100 ms would take with its image on the node, less its own start. */
+const readyAfterMs = 50
+/** Seconds on a machine of its own; minutes where a test suite runs beside it. */
+const fullTimeoutMs = 300_000
+
+export async function startRefilledBed(options: RefilledBedOptions): Promise<RefilledBed> {
+  const { pool, more, onEmpty, say } = options
+  const bed = await startGreenroomBed({
+    say,
+    pools: poolsDocument({ min: pool, max: pool + more }),
+    webhook: true,
+    body: {
+      agentType,
+      projectId: 'bench',
+      participant: { identity: 'caller' },
+      metadata: { topic: 'bench' },
+      onEmpty,
+    },
+  })
+  try {
+    const agents = startAgentsProcess(join(bed.folder, 'agents.log'))
+    bed.onStop(() => agents.stop())
+    const load = startLoadGenerator(join(bed.folder, 'load.log'))
+    bed.onStop(() => load.stop())
+    await agents.call('start', { count: pool + more, assignKeys: bed.assignKeys })
+    await agents.call('serve', { kubeconfigPath: bed.kubeletConfig, readyAfterMs })
+    // Agents and kubelet share a process; it answers the claims, so it comes with those who serve.
+    setPace(agents.pid, 'serving')
+    await Promise.all([bed.startApi(), bed.startController()])
+    const refilled: RefilledBed = { ...bed, load, untilFull: () => untilFull(bed, pool) }
+    await refilled.untilFull()
+    say(`the pool of ${pool} is full`)
+    return refilled
+  } catch (error) {
+    await bed.stop()
+    throw error
+  }
+}
+
+async function untilFull(bed: GreenroomBed, pool: number): Promise<void> {
+  let last: unknown
+  const look = async () => {
+    const { body } = await bed.pool()
+    last = body
+    return body.ready >= pool && body.warming === 0 && body.claimed === 0 && body.draining === 0
+  }
+  await until(`a pool of ${pool}`, look, fullTimeoutMs).catch((error: unknown) => {
+    throw new Error(`the pool does not fill: ${JSON.stringify(last)}`, { cause: error })
+  })
+}
