@@ -54,6 +54,10 @@ export interface AnswerBody {
 export interface BedClientOptions {
   readonly url: string
   readonly apiKey?: string
+  /** False: a connection of its own for each request. */
+  readonly keepAlive?: boolean
+  /** Of one request, the answer's body included; none unless given. */
+  readonly timeoutMs?: number
 }
 
 export interface BedCall {
@@ -62,18 +66,22 @@ export interface BedCall {
   /** Sent as JSON; a string is sent as it is. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
+  /** Hangs up. */
+  readonly signal?: AbortSignal
 }
 
-export function createBedClient({ url, apiKey }: BedClientOptions) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 })
+export function createBedClient({ url, apiKey, keepAlive = true, timeoutMs }: BedClientOptions) {
+  const agent = new Agent({ keepAlive, maxSockets: 256 })
 
-  function call({ method, path, body, headers }: BedCall): Promise<BedAnswer> {
+  function call({ method, path, body, headers, signal }: BedCall): Promise<BedAnswer> {
     const payload = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
     return new Promise((resolve, reject) => {
       const begun = performance.now()
+      const endings = [...(signal ? [signal] : []), ...(timeoutMs ? [AbortSignal.timeout(timeoutMs)] : [])]
       const sent = request(`${url}${path}`, {
         method,
         agent,
+        ...(endings.length > 0 && { signal: AbortSignal.any(endings) }),
         headers: {
           ...(apiKey && { authorization: `Bearer ${apiKey}` }),
           ...(payload !== undefined && {

@@ -6,7 +6,9 @@ import { parseAllDocuments } from 'yaml'
 import { assignKeyManifests } from '../../src/cli/assign-key.ts'
 import { createLogger } from '../../src/logging.ts'
 import { migrate } from '../../src/stores/postgres-migrate.ts'
+import { type Balancer, startBalancer } from './balancer.ts'
 import { createBedClient } from './bed-client.ts'
+import { atProxy, type BedProxies, startBedProxies } from './bed-proxies.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { freePort, isFree } from './free-port.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
@@ -28,6 +30,10 @@ export interface Bed {
   readonly redis: RedisServer
   readonly postgres: PostgresServer
   readonly databaseUrl: string
+  /** In front of the API replicas, if `balanced`. */
+  readonly balancer: Balancer | undefined
+  /** Between Greenroom's processes and the servers, if `proxied`. */
+  readonly proxies: BedProxies | undefined
   /** The process kubelet, a process of its own. */
   readonly kubelet: Program
   /** `api-1`, `api-2`, …, `controller`, `webhook`. */
@@ -45,9 +51,17 @@ export interface BedOptions {
   readonly pools: string
   /** More environment for the API processes, such as LIVEKIT_*. */
   readonly apiEnv?: Readonly<Record<string, string>>
+  /** More environment for the controller, such as GREENROOM_NODE_LOST_SECONDS. */
+  readonly controllerEnv?: Readonly<Record<string, string>>
   /** Value of OPENAI_API_KEY in Secret agent-secrets; no Secret without it. */
   readonly openAiKey?: string
   readonly logLevel?: string
+  /** A balancer in front of the replicas; it is also the address that agents are told. */
+  readonly balanced?: boolean
+  /** Greenroom's processes reach Redis and PostgreSQL through TCP proxies that misbehave on demand. */
+  readonly proxied?: boolean
+  /** True where speed is measured: what a cluster runs on other machines comes after what serves (the default). */
+  readonly paced?: boolean
   /** A role was started (again). */
   readonly onRole?: (name: string, pid: number) => void
   readonly say?: (line: string) => void
@@ -84,11 +98,25 @@ export async function startBed(options: BedOptions): Promise<Bed> {
     const databaseUrl = await postgres.createDatabase('greenroom')
     await migrate(databaseUrl, createLogger({ level: 'silent', role: 'migrate', instance: 'bed' }))
     const secrets = await provideSecrets(plane, folder, options)
-    const processes = await startGreenroom({ ...options, plane, redis, databaseUrl, folder, secrets }, undo)
-    const kubelet = await startKubelet(plane, folder)
+    const proxies = options.proxied ? await startBedProxies({ redisUrl: redis.url, databaseUrl }) : undefined
+    if (proxies) undo.push(() => proxies.stop())
+    const processes = await startGreenroom(
+      {
+        ...options,
+        plane,
+        redisUrl: atProxy(redis.url, proxies?.redis),
+        databaseUrl: atProxy(databaseUrl, proxies?.postgres),
+        folder,
+        secrets,
+      },
+      undo,
+    )
+    const kubelet = await startKubelet(plane, folder, options.paced ?? true)
     undo.push(() => kubelet.stop())
     await untilReady(processes, secrets.apiKey)
-    for (const pid of elsewhere(plane, processes, kubelet)) setPace(pid, 'elsewhere')
+    if (options.paced ?? true) {
+      for (const pid of elsewhere(plane, processes, kubelet)) setPace(pid, 'elsewhere')
+    }
     say(`Greenroom is ready after ${seconds(began)}`)
     return {
       namespace,
@@ -99,6 +127,8 @@ export async function startBed(options: BedOptions): Promise<Bed> {
       redis,
       postgres,
       databaseUrl,
+      balancer: processes.balancer,
+      proxies,
       kubelet,
       roles: processes.roles,
       folder,
@@ -167,18 +197,19 @@ interface Greenroom {
   readonly apiUrls: readonly string[]
   readonly opsUrls: readonly string[]
   readonly webhookUrl: string
+  readonly balancer: Balancer | undefined
 }
 
 interface GreenroomOptions extends BedOptions {
   readonly plane: ControlPlane
-  readonly redis: RedisServer
+  readonly redisUrl: string
   readonly databaseUrl: string
   readonly folder: string
   readonly secrets: BedSecrets
 }
 
 async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<void>)[]): Promise<Greenroom> {
-  const { plane, redis, databaseUrl, folder, secrets } = options
+  const { plane, redisUrl, databaseUrl, folder, secrets } = options
   const logs = join(folder, 'logs')
   await mkdir(logs)
   const roles = new Map<string, RoleProcess>()
@@ -197,7 +228,7 @@ async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<vo
   const server = {
     KUBECONFIG: await plane.kubeconfigFor(serverUser),
     DATABASE_URL: databaseUrl,
-    REDIS_URL: redis.url,
+    REDIS_URL: redisUrl,
     GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
     GREENROOM_HMAC_SECRET: secrets.hmacSecret,
   }
@@ -211,27 +242,34 @@ async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<vo
   // A controller that finds no webhook backs off for a second: everybody would wait for that.
   await until('the webhook', async () => !(await isFree(webhook.port, webhook.host)), 20_000)
   const controllerPort = await freePort()
-  await start('controller', 'controller', { ...server, GREENROOM_CONTROLLER_PORT: String(controllerPort) })
+  await start('controller', 'controller', {
+    ...server,
+    GREENROOM_CONTROLLER_PORT: String(controllerPort),
+    ...options.controllerEnv,
+  })
   const apiUrls: string[] = []
   for (let replica = 1; replica <= (options.replicas ?? 1); replica += 1) {
-    const port = await freePort()
-    const url = `http://127.0.0.1:${port}`
-    apiUrls.push(url)
-    await start(`api-${replica}`, 'api', {
+    apiUrls.push(`http://127.0.0.1:${await freePort()}`)
+  }
+  const balancer = options.balanced ? await startBalancer({ backends: apiUrls }) : undefined
+  if (balancer) undo.push(() => balancer.stop())
+  for (const [n, url] of apiUrls.entries()) {
+    await start(`api-${n + 1}`, 'api', {
       ...server,
-      GREENROOM_PORT: String(port),
+      GREENROOM_PORT: new URL(url).port,
       GREENROOM_API_KEYS: secrets.apiKey,
-      GREENROOM_API_URL: url,
+      GREENROOM_API_URL: balancer?.url ?? url,
       GREENROOM_DRAIN_MS: '0',
       ...options.apiEnv,
     })
   }
   const opsUrls = [...apiUrls, `http://127.0.0.1:${controllerPort}`]
-  return { roles, apiUrls, opsUrls, webhookUrl: `https://${webhook.host}:${webhook.port}` }
+  return { roles, apiUrls, opsUrls, webhookUrl: `https://${webhook.host}:${webhook.port}`, balancer }
 }
 
-async function startKubelet(plane: ControlPlane, folder: string): Promise<Program> {
+async function startKubelet(plane: ControlPlane, folder: string, paced: boolean): Promise<Program> {
   const options = {
+    paced,
     kubeconfigPath: await plane.kubeconfigFor('process-kubelet', ['system:masters']),
     images: { [image]: { workingDir: root, user: 1000 } },
     folder: join(folder, 'kubelet'),

@@ -11,6 +11,7 @@ import {
   writeKubeconfig,
 } from './cluster-identities.ts'
 import { endedAlready, watchedProgramScript } from './death-watch.ts'
+import { freePort } from './free-port.ts'
 import { applyAll, createKubectl, type Kubectl } from './kubectl.ts'
 import { createNamespaceCare } from './namespace-care.ts'
 import { readPid } from './read-pid.ts'
@@ -22,7 +23,12 @@ export interface ControlPlane {
   /** The administrator's. */
   readonly kubeconfigPath: string
   readonly kubectlPath: string
+  /** Of the processes that run now, or ran last. */
   readonly pids: { readonly etcd: number; readonly 'kube-apiserver': number }
+  /** SIGKILL to the API server; etcd keeps what it wrote. */
+  killApiServer(): Promise<void>
+  /** Starts it again after killApiServer(), at the same address; resolves when it is ready. */
+  startApiServerAgain(): Promise<void>
   /** Where the API server calls the webhook: listen here with this certificate. */
   readonly webhook: WebhookServing
   admin(): KubeConfig
@@ -67,7 +73,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
 interface Programs {
   readonly server: string
-  readonly pids: ControlPlane['pids']
+  readonly pids: () => ControlPlane['pids']
+  readonly killApiServer: () => Promise<void>
+  readonly startApiServerAgain: () => Promise<void>
   readonly certificates: Certificates
   readonly webhook: Awaited<ReturnType<typeof prepareWebhook>>
   readonly stop: () => Promise<void>
@@ -87,18 +95,34 @@ async function startPrograms(
   }
   try {
     const [certificates] = await Promise.all([createCertificates(folder), etcd.start()])
-    apiServer = await createApiServer(folder, binaries, etcd.url, certificates)
-    await apiServer.start()
+    const server = await createApiServer(folder, binaries, etcd.url, certificates)
+    apiServer = server
+    await server.start()
     const pids = {
       etcd: await readPid(join(folder, 'etcd.pid')),
       'kube-apiserver': await readPid(join(folder, 'kube-apiserver.pid')),
     }
-    const stop = async () => {
-      await stopBoth()
-      endedAlready(pids.etcd)
-      endedAlready(pids['kube-apiserver'])
+    return {
+      server: server.url,
+      pids: () => ({ ...pids }),
+      killApiServer: async () => {
+        process.kill(pids['kube-apiserver'], 'SIGKILL')
+        // Resolves when it has ended, whatever ended it.
+        await server.stop()
+        endedAlready(pids['kube-apiserver'])
+      },
+      startApiServerAgain: async () => {
+        await server.start()
+        pids['kube-apiserver'] = await readPid(join(folder, 'kube-apiserver.pid'))
+      },
+      certificates,
+      webhook,
+      stop: async () => {
+        await stopBoth()
+        endedAlready(pids.etcd)
+        endedAlready(pids['kube-apiserver'])
+      },
     }
-    return { server: apiServer.url, pids, certificates, webhook, stop }
   } catch (error) {
     await stopBoth()
     throw error
@@ -108,9 +132,10 @@ async function startPrograms(
 async function describe(
   folder: string,
   binaries: ControlPlaneBinaries,
-  { server, pids, certificates, webhook, stop }: Programs,
+  programs: Programs,
   options: ControlPlaneOptions,
 ): Promise<ControlPlane> {
+  const { server, pids, killApiServer, startApiServerAgain, certificates, webhook, stop } = programs
   const access = certificates.admin(server)
   await webhook.install(access)
   const kubeconfigPath = await writeKubeconfig(folder, 'admin', access)
@@ -127,7 +152,11 @@ async function describe(
     server,
     kubeconfigPath,
     kubectlPath: binaries.kubectl,
-    pids,
+    get pids() {
+      return pids()
+    },
+    killApiServer,
+    startApiServerAgain,
     webhook: webhook.serving,
     admin,
     kubeconfigFor: createIdentities(folder, certificates.ca, access),
@@ -170,6 +199,8 @@ async function createApiServer(
     etcdURL,
     certDir: certificates.folder,
     certFiles: certificates.files,
+    // Fixed, so that it comes back where its clients look for it.
+    securePort: await freePort(),
     adminRestConfigFor: (server) => certificates.admin(server),
     extraArgs: {
       // envtest turns the ServiceAccount plugin off: that bed would be kinder than a cluster.

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmod, chown, cp, mkdir, rm } from 'node:fs/promises'
+import { appendFile, chmod, chown, cp, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { findPostgres, type PostgresBinaries } from './binaries.ts'
@@ -26,12 +26,14 @@ export interface PostgresOptions {
   readonly folder: string
   /** Off unless asked: only benchmarks that claim durability need it. */
   readonly fsync?: boolean
+  /** Also listens at this address of the machine; who comes in there needs the password. */
+  readonly exposed?: { readonly host: string; readonly password: string }
 }
 
 const superuser = 'greenroom'
 const readyTimeoutMs = 20_000
 
-/** A PostgreSQL of its own, on loopback. */
+/** A PostgreSQL of its own, on loopback unless `exposed`. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const found = findPostgres()
   if (!found) throw new Error('PostgreSQL is missing: run "npm run setup" first')
@@ -42,10 +44,20 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   if (user) await chown(folder, user.uid, user.gid)
   await initialise(binaries, folder, user)
   const port = await freePort()
-  const start = () => startServer(binaries, { folder, port, user, fsync: options.fsync ?? false })
+  const { exposed } = options
+  if (exposed) await appendFile(join(folder, 'data', 'pg_hba.conf'), 'host all all all scram-sha-256\n')
+  const start = () =>
+    startServer(binaries, { folder, port, user, fsync: options.fsync ?? false, host: exposed?.host })
   let server = await start()
-  const url = (database: string) => `postgresql://${superuser}@127.0.0.1:${port}/${database}`
+  const authority = exposed
+    ? `${superuser}:${exposed.password}@${exposed.host}:${port}`
+    : `${superuser}@127.0.0.1:${port}`
+  const url = (database: string) => `postgresql://${authority}/${database}`
   const adminUrl = url('postgres')
+  if (exposed) {
+    const local = `postgresql://${superuser}@127.0.0.1:${port}/postgres`
+    await query(local, `ALTER ROLE ${superuser} PASSWORD ${pg.escapeLiteral(exposed.password)}`)
+  }
   return {
     url,
     adminUrl,
@@ -125,13 +137,15 @@ interface ServerSettings {
   readonly port: number
   readonly user: SystemUser | undefined
   readonly fsync: boolean
+  /** Beside loopback. */
+  readonly host: string | undefined
 }
 
 async function startServer(binaries: PostgresBinaries, settings: ServerSettings): Promise<Program> {
-  const { folder, port, user, fsync } = settings
+  const { folder, port, user, fsync, host } = settings
   const logPath = join(folder, 'postgres.log')
   const parameters = {
-    listen_addresses: '127.0.0.1',
+    listen_addresses: host === undefined ? '127.0.0.1' : `127.0.0.1,${host}`,
     port: String(port),
     unix_socket_directories: folder,
     max_connections: '200',

@@ -24,9 +24,11 @@ export interface RedisOptions {
   /** Chosen freely if absent; an error if something else listens there. */
   readonly port?: number
   readonly socketOnly?: boolean
+  /** Also listens at this address of the machine, and asks everybody for the password. */
+  readonly exposed?: { readonly host: string; readonly password: string }
 }
 
-/** The machine's redis-server or valkey-server, on loopback, without persistence. */
+/** The machine's redis-server or valkey-server, on loopback unless `exposed`, without persistence. */
 export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   const program = findRedisServer()
   if (!program) throw new Error('redis-server is missing: run "npm run setup" first')
@@ -34,11 +36,12 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   await mkdir(folder, { recursive: true })
   const socketPath = join(folder, 'redis.sock')
   const port = options.socketOnly ? 0 : await portFor(options.port)
-  const start = () => startOnce(program, { folder, socketPath, port })
+  const { host = '127.0.0.1', password = '' } = options.exposed ?? {}
+  const start = () => startOnce(program, { folder, socketPath, port, host, password })
   let server = await start()
   const dumpPath = join(folder, 'dump.rdb')
   return {
-    url: options.socketOnly ? socketPath : `redis://127.0.0.1:${port}`,
+    url: options.socketOnly ? socketPath : `redis://${password && `:${password}@`}${host}:${port}`,
     socketPath,
     get pid() {
       return server.pid
@@ -47,7 +50,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
     kill: () => server.stop('SIGKILL'),
     restart: async ({ flush = false } = {}) => {
       if (flush) await rm(dumpPath, { force: true })
-      else if (server.isRunning()) await command(socketPath, 'SAVE')
+      else if (server.isRunning()) await command({ socketPath, password }, 'SAVE')
       await server.stop('SIGKILL')
       if (flush) await rm(dumpPath, { force: true })
       server = await start()
@@ -61,15 +64,25 @@ async function portFor(wanted: number | undefined): Promise<number> {
   throw new Error(`something else listens on 127.0.0.1:${wanted}; the bed starts a Redis of its own`)
 }
 
+interface ServerSettings {
+  readonly folder: string
+  readonly socketPath: string
+  readonly port: number
+  readonly host: string
+  /** Empty: none. */
+  readonly password: string
+}
+
 async function startOnce(
   program_: string,
-  { folder, socketPath, port }: { folder: string; socketPath: string; port: number },
+  { folder, socketPath, port, host, password }: ServerSettings,
 ): Promise<Program> {
   await rm(socketPath, { force: true })
   const logPath = join(folder, 'redis.log')
   const settings = {
     port: String(port),
-    bind: '127.0.0.1',
+    bind: host === '127.0.0.1' ? host : `127.0.0.1 ${host}`,
+    requirepass: password,
     unixsocket: socketPath,
     unixsocketperm: '700',
     dir: folder,
@@ -83,7 +96,7 @@ async function startOnce(
   const program = await startProgram({ command: program_, args, cwd: folder, logPath })
   // PONG from our own socket: another server on the port would not answer there.
   const isUp = () =>
-    command(socketPath, 'PING').then(
+    command({ socketPath, password }, 'PING').then(
       (answer) => answer.startsWith('+PONG'),
       () => false,
     )
@@ -91,16 +104,22 @@ async function startOnce(
   return program
 }
 
-/** One inline command; resolves with the first line of the answer. */
-function command(socketPath: string, text: string): Promise<string> {
+/** One inline command; resolves with the first line of its answer. */
+function command(
+  { socketPath, password }: Pick<ServerSettings, 'socketPath' | 'password'>,
+  text: string,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const socket = connect(socketPath, () => socket.write(`${text}\r\n`))
-  let answer = ''
+  const lines = [...(password ? [`AUTH ${password}`] : []), text]
+  const socket = connect(socketPath, () => socket.write(lines.map((line) => `${line}\r\n`).join('')))
+  let heard = ''
   socket.setEncoding('utf8').on('data', (chunk: string) => {
-    answer += chunk
-    if (answer.includes('\r\n')) {
+    heard += chunk
+    const answers = heard.split('\r\n').slice(0, -1)
+    const answer = answers.find((line) => line.startsWith('-')) ?? answers[lines.length - 1]
+    if (answer !== undefined) {
       socket.destroy()
-      if (answer.startsWith('-')) reject(new Error(`redis refused ${text}: ${answer.trim()}`))
+      if (answer.startsWith('-')) reject(new Error(`redis refused ${text}: ${answer}`))
       else resolve(answer)
     }
   })

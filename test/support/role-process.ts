@@ -7,6 +7,10 @@ export interface RoleProcess {
   readonly logPath: string
   /** Of the process that runs now, or ran last. */
   pid(): number
+  /** False from its death until it is started again. */
+  isRunning(): boolean
+  /** Ends it with this signal and resolves when it was started again, back-off included. */
+  restart(signal?: NodeJS.Signals): Promise<void>
   stop(): Promise<void>
 }
 
@@ -36,6 +40,7 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
       logPath: options.logPath,
     })
   const stopping = new AbortController()
+  let startedAgain = Promise.withResolvers<void>()
   let program: Program = await start()
   options.onStart?.(program.pid)
   const watching = keepRunning()
@@ -48,6 +53,8 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
       if (stopping.signal.aborted) return
       program = await start()
       options.onStart?.(program.pid)
+      startedAgain.resolve()
+      startedAgain = Promise.withResolvers()
     }
   }
 
@@ -55,8 +62,15 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
     name: options.name,
     logPath: options.logPath,
     pid: () => program.pid,
+    isRunning: () => program.isRunning(),
+    async restart(signal = 'SIGTERM') {
+      const again = startedAgain.promise
+      await program.stop(signal, stopTimeoutMs)
+      await again
+    },
     async stop() {
       stopping.abort()
+      startedAgain.resolve()
       await program.stop('SIGTERM', stopTimeoutMs)
       await watching
     },

@@ -84,6 +84,8 @@ function forward(
   mayPass: () => boolean,
   fault: { readonly delayMs: number },
 ): void {
+  // Each chunk on its way listens for the end of the connection.
+  from.setMaxListeners(0)
   // Chained, so that a shorter delay later cannot overtake.
   let before: Promise<void> = Promise.resolve()
   const later = (action: () => void) => {
@@ -93,11 +95,13 @@ function forward(
       return
     }
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, delayMs)
-    from.once('close', () => {
+    const arrived = () => {
       clearTimeout(timer)
+      from.off('close', arrived)
       resolve()
-    })
+    }
+    const timer = setTimeout(arrived, delayMs)
+    from.on('close', arrived)
     before = Promise.all([before, promise]).then(action)
   }
   from.on('data', (chunk) => {

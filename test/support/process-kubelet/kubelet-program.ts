@@ -1,12 +1,16 @@
 import { startProcessKubelet } from './process-kubelet.ts'
+import { levelPaces } from './process-pace.ts'
 
 /**
  * The process kubelet as a process of its own, so that its work is not counted as the work of who measures:
- * `node kubelet-program.ts OPTIONS`, options as JSON (those of startProcessKubelet that are data). Ends on SIGTERM.
+ * `node kubelet-program.ts OPTIONS`, options as JSON (those of startProcessKubelet that are data, and
+ * `paced`, which is true unless given). Ends on SIGTERM.
  */
-const [options = ''] = process.argv.slice(2)
+const [text = ''] = process.argv.slice(2)
+const { paced = true, ...options } = JSON.parse(text)
+if (!paced) levelPaces()
 const kubelet = await startProcessKubelet({
-  ...JSON.parse(options),
+  ...options,
   onEvent: (event) => console.log(JSON.stringify({ time: new Date().toISOString(), ...event })),
 })
 console.log(JSON.stringify({ ready: true, node: kubelet.nodeName }))
