@@ -6,6 +6,8 @@ export interface Part {
   readonly name: string
   start?(): Promise<void> | void
   stop?(): Promise<void> | void
+  /** How long its stop may take, ms, when that is more than usual: a server that drains. */
+  readonly stopWithinMs?: number
 }
 
 /** A part that hangs in its stop must not keep the others from stopping: Kubernetes kills us after 30 s anyway. */
@@ -21,7 +23,7 @@ export function createLifecycle(logger: Logger) {
       if (!part.stop) continue
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<'late'>((resolve) => {
-        timer = setTimeout(resolve, stopDeadlineMs, 'late')
+        timer = setTimeout(resolve, part.stopWithinMs ?? stopDeadlineMs, 'late')
       })
       try {
         if ((await Promise.race([part.stop(), late])) === 'late')

@@ -78,3 +78,18 @@ void t.test('a stop while a part starts stops that part too; nothing starts afte
   await t.rejects(lifecycle.start(part('late')), { code: 'GRN_SHUTTING_DOWN' })
   t.same(steps, ['stop slow'])
 })
+
+void t.test('a part that drains may say how long its stop takes', async (t) => {
+  const { lifecycle, steps, part } = newLifecycle()
+  await lifecycle.start(part('a'))
+  await lifecycle.start({ name: 'b', stopWithinMs: 35_000, stop: () => new Promise(() => {}) })
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const stopped = lifecycle.stop()
+  mock.timers.tick(34_999)
+  await Promise.resolve()
+  t.notMatch(steps.join(), /stop a/)
+  mock.timers.tick(1)
+  await stopped
+  t.equal(steps.at(-1), 'stop a')
+})

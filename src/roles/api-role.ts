@@ -35,6 +35,9 @@ import { createIndexHealth } from './index-health.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
 
+/** Beyond the drain: longer than any open takes, shorter than what Kubernetes leaves of 30 s after a drain of 15 s. */
+const closeWithinMs = 10_000
+
 /** How often a replica notes that it can take renewals; readiness shows whether it could. See renewalGapMs. */
 const livenessMs = 1_000
 
@@ -188,6 +191,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   await lifecycle.start({
     name: 'session api',
+    // Whatever is still served needs the stores, which stop after it.
+    stopWithinMs: config.GREENROOM_DRAIN_MS + closeWithinMs,
     async start() {
       await Promise.all([
         rehearseDelivery(keys),
