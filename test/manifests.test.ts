@@ -175,6 +175,20 @@ void t.test('port names exist', async (t) => {
   }
 })
 
+void t.test(
+  'a slow start is not taken for a death, and no request comes before the start is over',
+  async (t) => {
+    for (const { metadata, spec } of all<V1Deployment>('Deployment')) {
+      for (const { startupProbe } of spec?.template.spec?.containers ?? []) {
+        const patienceSeconds = (startupProbe?.periodSeconds ?? 0) * (startupProbe?.failureThreshold ?? 0)
+        t.ok(patienceSeconds >= 60, `${metadata.name}: ${patienceSeconds} s`)
+      }
+    }
+    const server = one<V1Deployment>('Deployment', 'session-management-server').spec?.template.spec
+    t.strictSame(server?.containers[0]?.args, ['controller', 'api'], 'the API listens last')
+  },
+)
+
 void t.test('the environment of the server is complete, and secrets come by reference', async (t) => {
   const [container] =
     one<V1Deployment>('Deployment', 'session-management-server').spec?.template.spec?.containers ?? []

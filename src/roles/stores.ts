@@ -1,6 +1,10 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Pool } from 'pg'
 import type { Config } from '../config.ts'
+import { GreenroomError } from '../errors.ts'
+import type { Logger } from '../logging.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
-import { createPostgres } from '../stores/postgres-client.ts'
+import { createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresReplicaLiveness } from '../stores/postgres-replica-liveness.ts'
@@ -17,6 +21,13 @@ type StoreConfig = Pick<Config<'api'>, 'DATABASE_URL' | 'REDIS_URL'>
 /** Connections opened before the first request, so that none pays for them. */
 const warmConnections = 4
 
+/**
+ * How long a start waits for a PostgreSQL that comes up, or that answers late because the whole node starts at once: a
+ * process that ended instead would be started again later and later.
+ */
+const databaseWaitMs = 30_000
+const databaseRetryMs = 500
+
 /** PostgreSQL and Redis for one process. Refuses to start on an old schema; starts without Redis. */
 export async function connectStores(config: StoreConfig, { lifecycle, logger, metrics }: RoleContext) {
   const postgres = createPostgres(config.DATABASE_URL, logger)
@@ -24,11 +35,7 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
     name: 'postgresql',
     async start() {
       try {
-        await assertMigrated(postgres.durable)
-        const pools = [postgres.durable, postgres.relaxed]
-        await Promise.all(
-          pools.flatMap((pool) => Array.from({ length: warmConnections }, () => pool.query('SELECT 1'))),
-        )
+        await openDatabase(postgres, logger)
       } catch (error) {
         await postgres.close()
         throw error
@@ -63,5 +70,24 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
     async ping(): Promise<void> {
       await postgres.durable.query('SELECT 1')
     },
+  }
+}
+
+/** Throws GRN_SCHEMA_OUTDATED at once, GRN_DATABASE_UNAVAILABLE when the wait was in vain. */
+async function openDatabase({ durable, relaxed }: Postgres, logger: Logger): Promise<void> {
+  const deadline = performance.now() + databaseWaitMs
+  for (;;) {
+    try {
+      await assertMigrated(durable)
+      const warm = [durable, relaxed].flatMap((pool) => Array<Pool>(warmConnections).fill(pool))
+      await Promise.all(warm.map((pool) => pool.query('SELECT 1')))
+      return
+    } catch (thrown) {
+      const error = databaseError(thrown)
+      const isAway = error instanceof GreenroomError && error.code === 'GRN_DATABASE_UNAVAILABLE'
+      if (!isAway || performance.now() > deadline) throw error
+      logger.warn({ err: error }, 'waiting for postgresql')
+      await setTimeout(databaseRetryMs)
+    }
   }
 }

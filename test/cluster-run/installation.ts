@@ -1,0 +1,113 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { parseAllDocuments, stringify } from 'yaml'
+import { makeCerts } from '../../webhook-certs/make-certs.ts'
+import { root } from '../support/repository.ts'
+import type { Cluster } from './cluster.ts'
+import type { RunStores } from './run-stores.ts'
+
+/** Greenroom as an operator installs it: manifests/ with an overlay, Secrets, the webhook's certificate. */
+
+export const namespace = 'ai-agents'
+const systemNamespace = 'greenroom-system'
+const overlay = join(root, 'test/cluster-run/overlay')
+const webhookService = `agent-webhook.${systemNamespace}.svc`
+const execute = promisify(execFile)
+
+interface Manifest {
+  readonly kind: string
+  readonly metadata: { readonly name: string }
+  readonly webhooks?: readonly { readonly clientConfig: { caBundle?: string } }[]
+}
+
+export interface InstallOptions {
+  readonly cluster: Cluster
+  readonly image: string
+  readonly stores: RunStores
+  /** For certificates, until they are in the cluster. */
+  readonly folder: string
+  readonly apiKey: string
+}
+
+/** Applies everything at once, as `kubectl apply -k` would; what needs the other heals by itself. */
+export async function install(options: InstallOptions): Promise<void> {
+  const { cluster, image, folder } = options
+  const certificates = await makeCerts(join(folder, 'certificates'), [webhookService])
+  const caBundle = (await readFile(certificates.caPath)).toString('base64')
+  const manifests = await rendered(cluster, image)
+  for (const { webhooks } of manifests)
+    for (const webhook of webhooks ?? []) webhook.clientConfig.caBundle = caBundle
+  await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
+  await cluster.apply(documents(await secrets(options, certificates)))
+  await cluster.apply(await assignKeys())
+  await cluster.apply(documents(manifests.filter(({ kind }) => kind !== 'Namespace')))
+}
+
+/** Takes away what install() made; a pod's grace period is the longest part of it. */
+export async function uninstall({ run }: Cluster): Promise<void> {
+  // Without the webhook first, whose pods are about to go, no pod of the other namespace could be touched.
+  const configurations = ['mutatingwebhookconfiguration', 'validatingwebhookconfiguration']
+  for (const kind of configurations) await run(['delete', kind, 'agent-webhook', '--ignore-not-found'])
+  await run(['delete', 'namespace', namespace, systemNamespace, '--ignore-not-found', '--timeout=120s'])
+}
+
+/** Throws if Greenroom, or anything of its name, is in the cluster: what install() overwrites, uninstall() deletes. */
+export async function refuseToOverwrite({ run }: Cluster): Promise<void> {
+  const found = await run([
+    'get',
+    'namespace',
+    namespace,
+    systemNamespace,
+    '--ignore-not-found',
+    '-o',
+    'name',
+  ])
+  if (found.trim() !== '') throw new Error(`the cluster has ${found.trim().split('\n').join(', ')} already`)
+}
+
+/** The overlay with the image that was asked for, in Deployments, pools and policy alike. */
+async function rendered({ run }: Cluster, image: string): Promise<Manifest[]> {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
+  const name = image.slice(0, image.lastIndexOf(':'))
+  const text = (await run(['kustomize', overlay]))
+    .replaceAll(`greenroom:${version}`, image)
+    .replaceAll('greenroom:*', `${name}:*`)
+  return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
+}
+
+async function secrets(
+  { apiKey, stores }: InstallOptions,
+  certificates: { readonly certPath: string; readonly keyPath: string },
+): Promise<object[]> {
+  const secret = (name: string, namespace: string, type: string, stringData: Record<string, string>) => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+    type,
+    stringData,
+  })
+  return [
+    secret('session-management-server', namespace, 'Opaque', {
+      GREENROOM_API_KEYS: apiKey,
+      GREENROOM_HMAC_SECRET: randomBytes(32).toString('hex'),
+      DATABASE_URL: stores.databaseUrl,
+      REDIS_URL: stores.redisUrl,
+    }),
+    secret('agent-webhook-tls', systemNamespace, 'kubernetes.io/tls', {
+      'tls.crt': await readFile(certificates.certPath, 'utf8'),
+      'tls.key': await readFile(certificates.keyPath, 'utf8'),
+    }),
+  ]
+}
+
+async function assignKeys(): Promise<string> {
+  const { stdout } = await execute(process.execPath, ['src/main.ts', 'assign-key'], { cwd: root })
+  return stdout
+}
+
+function documents(objects: readonly object[]): string {
+  return objects.map((object) => stringify(object)).join('---\n')
+}
