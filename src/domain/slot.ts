@@ -6,13 +6,14 @@ import type { AgentPod } from './agent-pod.ts'
  *
  * Neither Redis nor PostgreSQL knows of readiness, and PostgreSQL not of reservations. So readiness may come and go while
  * a slot is reserved, and a claim may come without a reservation (Redis is down), after it (it lapsed meanwhile), or to
- * a pod that is not Ready for a moment. What counts is that no way leads out of `claimed` but to the end.
+ * a pod that is not Ready for a moment. Out of `claimed` the way leads to the end, but for a claim of which the pod was
+ * never told (ADR 0012): then the slot is what it would be without it.
  */
 export const slotTransitions = {
   warming: ['ready', 'reserved', 'claimed', 'failed', 'draining', 'gone'],
   ready: ['reserved', 'claimed', 'draining', 'failed', 'warming', 'gone'],
   reserved: ['ready', 'warming', 'claimed', 'draining', 'failed', 'gone'],
-  claimed: ['draining', 'failed', 'gone'],
+  claimed: ['ready', 'reserved', 'warming', 'draining', 'failed', 'gone'],
   draining: ['gone', 'failed'],
   failed: ['draining', 'gone'],
   gone: [],

@@ -98,14 +98,17 @@ const failOpenSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-// The one way back of a claim (ADR 0012): nothing of it was ever sent to the pod.
+// The one way back of a claim (ADR 0012): nothing of it was ever sent to the pod. The record names it no more, for
+// another session may.
 const releaseOpenSql = `
   WITH s AS (
-    UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now()
+    UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now(), pod_uid = NULL,
+      pod_name = NULL, pod_ip = NULL
     WHERE id = $1 AND status = 'PENDING' AND epoch = $2
     RETURNING *
   ), freed AS (
-    DELETE FROM pod_claims WHERE pod_uid = (SELECT pod_uid FROM s) AND session_id = $1 AND purpose = 'session'
+    DELETE FROM pod_claims
+    WHERE pod_uid = $4 AND session_id = $1 AND purpose = 'session' AND EXISTS (SELECT FROM s)
   )
   SELECT ${sessionColumns} FROM s`
 
@@ -252,10 +255,10 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     },
     activate: (id, epoch) => grouped(activations.activate({ id, epoch })),
     repeatActivations: () => grouped(activations.repeat()),
-    failOpen: ({ id, epoch }, reason, fate) =>
+    failOpen: ({ id, epoch, pod }, reason, fate) =>
       fate.kind === 'retire'
         ? one(durable, 'session-fail', failOpenSql, [id, epoch, reason, fate.reason])
-        : one(durable, 'session-release', releaseOpenSql, [id, epoch, reason]),
+        : one(durable, 'session-release', releaseOpenSql, [id, epoch, reason, pod?.uid]),
 
     async list(query: SessionQuery) {
       const { status, projectId, agentType, before, limit } = query

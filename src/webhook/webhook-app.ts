@@ -56,6 +56,8 @@ export function createWebhookApp(options: WebhookAppOptions) {
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    // The API server's kept connections outlive the Service's choice of us: fastify's own 503 would refuse pods.
+    return503OnClosing: false,
     // Every pod that is created would be four lines; the decisions that matter are logged below.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),

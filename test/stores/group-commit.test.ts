@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createGroupCommit, type GroupResult, NotSentError } from '../../src/stores/group-commit.ts'
+import {
+  createGroupCommit,
+  type GroupResult,
+  NotSentError,
+  runEachAlone,
+} from '../../src/stores/group-commit.ts'
 import { until } from '../support/until.ts'
 
 const ok = <T>(value: T): GroupResult<T> => ({ ok: true, value })
@@ -101,6 +106,49 @@ void t.test('what waited too long is refused and never run', async (t) => {
   groups[1]?.answer()
   await third
 })
+
+void t.test(
+  'a statement that does not come back: everybody is answered in time, the next ones too',
+  async (t) => {
+    const { groups, run } = heldRuns()
+    const submit = createGroupCommit({ run, maxSize: 8, maxInFlight: 1, maxWaitMs: 60, answerWithinMs: 120 })
+    const begun = performance.now()
+    const answers = [submit(1), submit(2)].map((answer) => answer.catch((error: unknown) => error))
+    await until('the group', () => groups.length === 1)
+    const behind = await submit(3).catch((error: unknown) => error)
+    t.ok(behind instanceof NotSentError, 'never sent')
+    for (const answer of await Promise.all(answers)) {
+      t.match(answer, { code: 'GRN_DATABASE_UNAVAILABLE', retryAfterMs: 1_000 })
+      t.notOk(answer instanceof NotSentError, 'its outcome is unknown')
+    }
+    t.ok(performance.now() - begun >= 110)
+    groups[0]?.answer()
+    const next = submit(4)
+    await until('the next group', () => groups.length === 2)
+    groups[1]?.answer()
+    t.equal(await next, 40, 'as if nothing had been')
+  },
+)
+
+void t.test(
+  'each alone: one that hangs holds nobody up, and nothing is sent for callers that are gone',
+  async (t) => {
+    const sent: number[] = []
+    const run = async (input: number): Promise<GroupResult<number>> => {
+      sent.push(input)
+      if (input === 0) await new Promise((resolve) => setTimeout(resolve, 50))
+      return input === 0 ? { ok: false, error: new Error('held') } : ok(input)
+    }
+    const inputs = Array.from({ length: 20 }, (_, n) => n)
+    const results = await runEachAlone(inputs, run, performance.now() + 10_000)
+    t.match(results[0], { ok: false, error: { message: 'held' } })
+    t.strictSame(results.slice(1), inputs.slice(1).map(ok))
+    sent.length = 0
+    const late = await runEachAlone(inputs, run, performance.now() - 1)
+    t.strictSame(sent, [])
+    t.ok(late.every((result) => !result.ok && result.error instanceof NotSentError))
+  },
+)
 
 void t.test('property: everybody is answered once, with the answer to his own input', async () => {
   await fc.assert(

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { canSessionMove, endReason, type Session } from '../../src/domain/session.ts'
+import { endReason, type Session } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
@@ -185,6 +184,20 @@ void t.test('a failed open ends, its pod is retired, and the record may start ag
   t.equal((await claims()).length, 2)
 })
 
+void t.test('a key whose record was purged is opened like a new one', async (t) => {
+  const { store, ledger } = await freshStore(t)
+  const failed = await store.failOpen(await opened(store), endReason.deliveryFailed, {
+    kind: 'retire',
+    reason: 'x',
+  })
+  assert.ok(failed)
+  await ledger.purge({ sessionsAfterMs: -1_000, claimsAfterMs: 1e12, limit: 10 })
+  t.equal(await store.get(failed.id), undefined)
+  const record = newRecord({ id: failed.id, pod: podNamed('free'), epoch: 2 })
+  t.match(await store.reopen(failed, record), { kind: 'committed', session: { epoch: 2 } })
+  t.equal((await ledger.claimsOf([failed.pod?.uid ?? ''])).get(failed.pod?.uid ?? '')?.sessionStatus, 'ENDED')
+})
+
 void t.test('only what failed is opened again', async (t) => {
   const { store, ledger } = await freshStore(t)
   const session = await opened(store)
@@ -300,80 +313,6 @@ void t.test('pages skip and repeat nothing, to the microsecond and among equals'
     )
   }
 })
-
-// --- the statements and the table of domain/session.ts ---------------------------------------------------------------
-
-const operations = [
-  'activate',
-  'fail',
-  'next',
-  'renew',
-  'end',
-  'finish',
-  'reopen',
-  'lapse',
-  'pod-died',
-] as const
-
-void t.test('whatever is called in whatever order, a session only moves as its table says', async (t) => {
-  const { store, ledger, postgres } = await freshStore(t)
-  let pods = 0
-  const freshPod = () => podNamed(`random-${(pods += 1)}`)
-  const step = fc.record({ operation: fc.constantFrom(...operations), stale: fc.boolean() })
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
-      let session = await opened(store, { pod: freshPod() })
-      let held = session
-      for (const { operation, stale } of steps) {
-        // A stale caller holds the row as it was when it last looked.
-        const known = stale ? held : session
-        held = session
-        const { id, epoch } = known
-        const next = { pod: freshPod(), epoch: epoch + 1, reason: 'refused' }
-        const calls: Record<(typeof operations)[number], () => Promise<unknown>> = {
-          activate: () => store.activate(id, epoch),
-          fail: () => store.failOpen(known, endReason.deliveryFailed, { kind: 'retire', reason: 'x' }),
-          next: () => store.commitNextAttempt(known, next),
-          renew: () => store.renew(id, epoch),
-          end: () => store.beginEnding(id, endReason.caller, stale ? epoch : undefined),
-          finish: () => ledger.finishEnding([id]),
-          reopen: () => store.reopen(known, newRecord({ id, pod: freshPod(), epoch: epoch + 1 })),
-          lapse: async () => {
-            await postgres.durable.query(
-              `UPDATE sessions SET lease_expires_at = now() - interval '1 s' WHERE id = $1`,
-              [id],
-            )
-            await ledger.lapse(100)
-          },
-          'pod-died': () => ledger.endOnPods([{ podUid: known.pod?.uid ?? '', reason: endReason.podDied }]),
-        }
-        await calls[operation]()
-        const after = await store.get(id)
-        assert.ok(after)
-        assertMove(session, after, operation)
-        session = after
-      }
-    }),
-    { numRuns: 60 },
-  )
-  const { rows } = await postgres.durable.query(
-    `SELECT s.id FROM sessions s LEFT JOIN pod_claims c ON c.pod_uid = s.pod_uid WHERE c.session_id IS DISTINCT FROM s.id`,
-  )
-  t.same(rows, [], 'every session stands in the claim of its pod')
-})
-
-function assertMove(before: Session, after: Session, operation: string): void {
-  if (before.status !== after.status) {
-    assert.ok(canSessionMove(before.status, after.status), `${operation}: ${before.status} → ${after.status}`)
-  }
-  assert.ok(after.epoch >= before.epoch, `${operation}: epochs never go back`)
-  if (after.pod?.uid !== before.pod?.uid) {
-    assert.ok(after.epoch > before.epoch, `${operation}: another pod is another epoch`)
-    assert.equal(after.status, 'PENDING', `${operation}: a session never changes its pod once it is ACTIVE`)
-  }
-  if (after.endReason?.startsWith('failed:'))
-    assert.equal(after.activeAt, undefined, `${operation}: failed after ACTIVE`)
-}
 
 void t.test('activations that PostgreSQL lost are made again; others are left alone', async (t) => {
   const { store, postgres } = await freshStore(t)

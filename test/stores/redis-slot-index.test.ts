@@ -1,9 +1,6 @@
-import assert from 'node:assert/strict'
-import fc from 'fast-check'
 import t from 'tap'
-import { canSlotMove, type SlotState } from '../../src/domain/slot.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { createRedis, type SlotRedis } from '../../src/stores/redis-client.ts'
+import { createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex, reservationMs } from '../../src/stores/redis-slot-index.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
@@ -254,6 +251,32 @@ void t.test('waiters of a replica that died hold nobody up', async (t) => {
   t.equal(await index.waiting(agentType), 0)
 })
 
+void t.test(
+  'waiters whose last sign of life was evicted hold nobody up for longer than others',
+  async (t) => {
+    await index.rebuild(agentType, slots('a'))
+    await wait('dead')
+    await redis.del(keys.seen)
+    t.same(await reserve('newcomer'), { kind: 'empty' }, 'it may be alive')
+    t.equal(await redis.zcard(keys.seen), 1)
+    await silence('dead')
+    t.same(await reserve('newcomer'), reserved('a'))
+  },
+)
+
+void t.test('silent waiters are not counted, although no slot is free', async (t) => {
+  await index.rebuild(agentType, [])
+  await wait('dead')
+  await silence('dead')
+  t.same(await reserve('newcomer'), { kind: 'empty' })
+  t.equal(await index.waiting(agentType), 0)
+})
+
+void t.test('two requests of one session have one place', async (t) => {
+  const [first] = (await wait('twice')) ?? []
+  t.same(await wait('twice'), [first])
+})
+
 void t.test('a head start counts, but those before it age past it', async (t) => {
   await index.rebuild(agentType, [])
   const [early] = (await wait('early')) ?? []
@@ -283,174 +306,3 @@ void t.test('an index of 100,000 slots is rebuilt within the time-out of a comma
   await index.rebuild(agentType, many)
   t.equal(await index.size(agentType), many.length)
 })
-
-// --- the scripts and the table of domain/slot.ts ---------------------------------------------------------------------
-
-type Step =
-  | { op: 'reserve'; session: string; attempt: number }
-  | { op: 'lapse' | 'settle' | 'giveBack' | 'wait' | 'leave' | 'silence'; session: string }
-  | { op: 'add' | 'drop'; pod: string }
-  | { op: 'rebuild'; pods: string[] }
-
-const session = fc.constantFrom('s1', 's2', 's3')
-const pod = fc.constantFrom('a', 'b', 'c', 'd')
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      op: fc.constant('reserve' as const),
-      session,
-      attempt: fc.integer({ min: 1, max: 3 }),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      op: fc.constantFrom(
-        'lapse' as const,
-        'settle' as const,
-        'giveBack' as const,
-        'wait' as const,
-        'leave' as const,
-        'silence' as const,
-      ),
-      session,
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ op: fc.constantFrom('add' as const, 'drop' as const), pod }) },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant('rebuild' as const), pods: fc.uniqueArray(pod) }) },
-)
-
-/** Ranks follow the names, so the order of the model is the alphabet. */
-const rankOf = (uid: string) => uid.charCodeAt(0)
-const indexed = (uids: readonly string[]) => uids.map((podUid) => ({ podUid, rank: rankOf(podUid) }))
-
-interface Held {
-  readonly attempt: number
-  readonly pod: string
-  lapsed: boolean
-}
-
-/** Where each slot is. Every move asks the table of domain/slot.ts; what is not indexed is `claimed`, `warming`, …. */
-function createModel() {
-  const ready = new Set<string>()
-  const held = new Map<string, Held>()
-  /** In the order of arrival; true for those whose replica went silent. */
-  const queue = new Map<string, boolean>()
-  const move = (from: SlotState, to: SlotState) => {
-    if (!canSlotMove(from, to)) throw new Error(`the scripts move a slot from ${from} to ${to}`)
-  }
-  const isHeld = (uid: string) => [...held.values()].some((record) => record.pod === uid)
-  const putBack = (name: string) => {
-    const record = held.get(name)
-    if (!record) return
-    move('reserved', 'ready')
-    ready.add(record.pod)
-    held.delete(name)
-  }
-  return {
-    ready,
-    held,
-    queue,
-    isHeld,
-    putBack,
-    settle: (name: string) => {
-      if (held.delete(name)) move('reserved', 'claimed')
-    },
-    reserve(name: string, attempt: number) {
-      for (const [other, record] of held) if (record.lapsed && other !== name) putBack(other)
-      const own = held.get(name)
-      if (own && own.attempt > attempt) return { kind: 'stale' }
-      if (own?.attempt === attempt) {
-        own.lapsed = false
-        return { kind: 'reserved', podUid: own.pod }
-      }
-      if (own) {
-        move('reserved', 'failed')
-        held.delete(name)
-      }
-      const first = [...ready].sort()[0]
-      if (first === undefined) return { kind: 'empty' }
-      for (const [waiter, silent] of queue) if (silent) queue.delete(waiter)
-      const before = queue.has(name) ? [...queue.keys()].indexOf(name) : queue.size
-      if (before >= ready.size) return { kind: 'empty' }
-      queue.delete(name)
-      move('ready', 'reserved')
-      ready.delete(first)
-      held.set(name, { attempt, pod: first, lapsed: false })
-      return { kind: 'reserved', podUid: first }
-    },
-  }
-}
-
-/** What the scripts answer and what the model says. */
-async function play(model: ReturnType<typeof createModel>, next: Step): Promise<[unknown, unknown]> {
-  switch (next.op) {
-    case 'reserve':
-      return [await reserve(next.session, next.attempt), model.reserve(next.session, next.attempt)]
-    case 'lapse': {
-      const record = model.held.get(next.session)
-      if (record) {
-        record.lapsed = true
-        await lapse(next.session)
-      }
-      return [0, 0]
-    }
-    case 'wait':
-      // Who is in the queue keeps its place; who comes back after a silence is heard of again.
-      model.queue.set(next.session, false)
-      await wait(next.session)
-      return [0, 0]
-    case 'leave':
-      model.queue.delete(next.session)
-      return [await index.leaveWaiting(agentType, next.session), undefined]
-    case 'silence':
-      if (model.queue.has(next.session)) {
-        model.queue.set(next.session, true)
-        await silence(next.session)
-      }
-      return [await index.waiting(agentType), model.queue.size]
-    case 'settle':
-      await index.settle(agentType, next.session, model.held.get(next.session)?.pod ?? 'none')
-      return [model.settle(next.session), undefined]
-    case 'giveBack':
-      await index.giveBack(agentType, next.session, model.held.get(next.session)?.pod ?? 'none')
-      return [model.putBack(next.session), undefined]
-    case 'add':
-      if (!model.isHeld(next.pod)) model.ready.add(next.pod)
-      return [await index.add(agentType, indexed([next.pod])), undefined]
-    case 'drop':
-      model.ready.delete(next.pod)
-      return [await index.drop(agentType, [next.pod]), undefined]
-    case 'rebuild':
-      model.ready.clear()
-      for (const uid of next.pods) if (!model.isHeld(uid)) model.ready.add(uid)
-      return [await index.rebuild(agentType, indexed(next.pods)), undefined]
-  }
-}
-
-void t.test('random operations agree with a model that follows the table of slots', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      await redis.flushall()
-      await index.rebuild(agentType, indexed(['a', 'b']))
-      const model = createModel()
-      model.ready.add('a').add('b')
-      for (const next of steps) {
-        const [real, expected] = await play(model, next)
-        assert.deepStrictEqual(real, expected)
-        await assertSame(redis, model)
-      }
-    }),
-    { numRuns: 60 },
-  )
-})
-
-async function assertSame(client: SlotRedis, model: ReturnType<typeof createModel>): Promise<void> {
-  const records = [...model.held].map(([name, { attempt, pod: uid }]) => [
-    name,
-    `${attempt} ${rankOf(uid)} ${uid}`,
-  ])
-  assert.deepStrictEqual(await client.zrange(keys.ready, '0', '-1'), [...model.ready].sort())
-  assert.deepEqual({ ...(await client.hgetall(keys.reservations)) }, Object.fromEntries(records))
-}
