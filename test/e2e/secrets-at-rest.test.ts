@@ -1,0 +1,153 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import t from 'tap'
+import { startBed } from '../support/bed.ts'
+import { createBedClient } from '../support/bed-client.ts'
+import { pidOfPod } from '../support/pod-process.ts'
+import { poolsDocument } from '../support/pools-document.ts'
+import { until } from '../support/until.ts'
+
+/** Just-in-time secrets through every outcome of an open, with every log at trace; then the search for them. */
+
+const min = 4
+const bed = await startBed({
+  replicas: 2,
+  proxied: true,
+  logLevel: 'trace',
+  pools: poolsDocument({ min, max: 20 }),
+})
+const agentType = 'echo-agent'
+const [client, other] = bed.apiUrls.map((url) => createBedClient({ url, apiKey: bed.apiKey }))
+if (!client || !other) throw new Error('two replicas')
+t.teardown(async () => {
+  client.close()
+  other.close()
+  await bed.stop()
+})
+await until(`${min} idle pods`, async () => (await client.pool(agentType)).body.ready === min, 60_000)
+
+const secret = 'sk-just-in-time-5f2c9a'
+const marker = 'metadata-is-kept-5f2c9a'
+const secrets = { KEY: secret }
+
+/** The idle pod that the index hands out first. */
+async function nextPod(): Promise<string> {
+  const redis = new Redis(bed.redis.url)
+  const [podUid = ''] = await redis.zrange(`greenroom:{${agentType}}:ready`, '0', '0')
+  redis.disconnect()
+  return podUid
+}
+
+async function setPools(text: string): Promise<void> {
+  const patch = JSON.stringify({ data: { 'pools.yaml': text } })
+  await bed.plane.kubectl([
+    'patch',
+    'configmap',
+    'agent-pools',
+    '-n',
+    bed.namespace,
+    '--type=merge',
+    '-p',
+    patch,
+  ])
+}
+
+async function everyTable(): Promise<string> {
+  const database = new Client({ connectionString: bed.databaseUrl })
+  await database.connect()
+  try {
+    const { rows } = await database.query<{ name: string }>(
+      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'public'`,
+    )
+    const dumps = await Promise.all(
+      rows.map(async ({ name }) => JSON.stringify((await database.query(`SELECT * FROM ${name}`)).rows)),
+    )
+    const activity = await database.query('SELECT query FROM pg_stat_activity')
+    return [...dumps, JSON.stringify(activity.rows)].join('\n')
+  } finally {
+    await database.end()
+  }
+}
+
+async function everyKey(): Promise<string> {
+  const redis = new Redis(bed.redis.url)
+  try {
+    const keys = await redis.keys('*')
+    const values = await Promise.all(keys.map((name) => redis.dumpBuffer(name)))
+    return [...keys, ...values.map((value) => value?.toString('latin1'))].join('\n')
+  } finally {
+    redis.disconnect()
+  }
+}
+
+async function everyObject(): Promise<string> {
+  const kubectl = async (...args: string[]) => (await bed.plane.kubectl(args)).stdout
+  const kinds = (await kubectl('api-resources', '--verbs=list', '-o', 'name')).trim().split('\n')
+  return kubectl('get', kinds.join(','), '--all-namespaces', '-o', 'json')
+}
+
+/** Files below the bed's folder that hold the text: logs, PostgreSQL's and etcd's data and write-ahead logs, all. */
+async function filesWith(text: string): Promise<readonly string[]> {
+  try {
+    const grep = promisify(execFile)
+    return (await grep('grep', ['-rlaF', '--devices=skip', text, bed.folder])).stdout.trim().split('\n')
+  } catch (error) {
+    // 1: found nowhere.
+    if ((error as { code?: unknown }).code === 1) return []
+    throw error
+  }
+}
+
+void t.test(
+  'a just-in-time secret is in its pod and nowhere at rest, whatever becomes of the open',
+  async (t) => {
+    const request = { agentType, secrets, metadata: { marker } }
+    const headers = { 'idempotency-key': 'with-secrets' }
+    const first = await client.open(request, headers)
+    t.equal(first.status, 201)
+    t.match(await other.open(request, headers), { status: 200 })
+    t.match(await client.open({ ...request, secrets: { KEY: `${secret}-2` } }, headers), { status: 422 })
+    const refusals: readonly (readonly [number, object | string])[] = [
+      [400, { ...request, colour: secret }],
+      [400, { ...request, secrets: { KEY: [secret] } }],
+      [400, `{"agentType": "${agentType}", "secrets": {"KEY": "${secret}"`],
+      [404, { ...request, agentType: 'nobody' }],
+      [413, { ...request, metadata: { text: 'x'.repeat(300_000) } }],
+      [503, { ...request, agentType: 'stella-light', onEmpty: 'fail' }],
+    ]
+    for (const [status, body] of refusals) {
+      const answer = await client.call({ method: 'POST', path: '/v1/sessions', body })
+      t.equal(answer.status, status, answer.text.slice(0, 200))
+      t.notMatch(answer.text, secret)
+    }
+    // A pod that does not answer in time, and the next one that does.
+    const mute = await pidOfPod(await nextPod())
+    process.kill(mute, 'SIGSTOP')
+    const delivered = await client.open({ agentType, secrets })
+    process.kill(mute, 'SIGCONT')
+    t.match(delivered, { status: 201, body: { epoch: 2 } }, 'the first pod did not take it')
+    // A cold open with secrets is held open until the pool has made a pod.
+    await setPools(poolsDocument({ min: 0, max: 20 }))
+    await until('no idle pod', async () => (await client.pool(agentType)).body.ready === 0, 30_000)
+    const cold = await client.open({ agentType, secrets, onEmpty: 'cold' })
+    t.equal(cold.status, 201, cold.text)
+    bed.proxies?.postgres.set('refuse')
+    t.match(await client.open({ agentType, secrets }, { 'idempotency-key': 'no-database' }), { status: 503 })
+    bed.proxies?.postgres.set('pass')
+    await until('PostgreSQL is back', async () => (await client.read(first.body.id)).status === 200)
+
+    const places = {
+      PostgreSQL: await everyTable(),
+      Redis: await everyKey(),
+      Kubernetes: await everyObject(),
+    }
+    t.match(places.PostgreSQL, marker, 'the search finds what is there')
+    t.match(places.Kubernetes, first.body.id, 'in Kubernetes too')
+    t.match(places.Redis, agentType)
+    for (const [place, text] of Object.entries(places)) t.notOk(text.includes(secret), place)
+    t.ok((await filesWith(marker)).length > 0, 'and in files')
+    t.strictSame(await filesWith(secret), [], 'no log, no data file, no write-ahead log')
+  },
+)

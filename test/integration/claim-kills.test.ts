@@ -1,0 +1,160 @@
+import t, { type Test } from 'tap'
+import type { Session } from '../../src/domain/session.ts'
+import { agentType, poolsOf } from '../sessions/open-bed.ts'
+import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { until } from '../support/until.ts'
+import { type ClaimBed, startClaimBed } from './claim-bed.ts'
+
+/** Replicas killed with -9 between two steps of an open, and stalled in the middle of one (docs/claims.md). */
+
+const servers = { database: await startDatabase(t), redisServer: await startIndexServer(t) }
+const key = 'k'
+
+/** A row that nobody goes on with, as its time comes. */
+async function lapsed(bed: ClaimBed, id: string): Promise<Session | undefined> {
+  await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms' WHERE id = $1`, [id])
+  return (await bed.ledger.lapse(10))[0]
+}
+
+async function onlyRow(bed: ClaimBed): Promise<string> {
+  const [row, ...others] = await bed.rows()
+  if (!row || others.length > 0) throw new Error(`${others.length + (row ? 1 : 0)} rows`)
+  return row.id
+}
+
+void t.test('killed between reserve and commit: the slot is free again after 5 s', async (t) => {
+  const bed = await startClaimBed(t, servers, 1)
+  const replica = await bed.process()
+  replica.hold('commit')
+  void replica.open({}, key)
+  await replica.untilHeld('commit')
+  await replica.kill()
+  const other = await bed.replica({ name: 'api-2' })
+  const begun = performance.now()
+  const { session } = await other.open({ onEmpty: 'wait', waitMs: 20_000 })
+  t.equal(session.pod?.uid, 'pod-0')
+  t.ok(performance.now() - begun < 8_000, 'the reservation and a look')
+  t.equal((await bed.rows()).length, 1, 'the open of the dead one left no row')
+})
+
+/** `deliver`: after the commit, before the agent hears of it. `activate`: after the agent has acknowledged. */
+async function killedAt(t: Test, step: 'deliver' | 'activate') {
+  const bed = await startClaimBed(t, servers, 2)
+  const replica = await bed.process()
+  replica.hold(step)
+  void replica.open({ secrets: { KEY: 'x' } }, key)
+  await replica.untilHeld(step)
+  await replica.kill()
+  t.strictSame(bed.serving(), step === 'activate' ? ['pod-0'] : [])
+  const id = await onlyRow(bed)
+  t.match(await bed.sessions.get(id), { status: 'PENDING', pod: { uid: 'pod-0' }, epoch: 1 })
+  return { ...bed, id }
+}
+
+for (const [step, between] of [
+  ['deliver', 'commit and delivery'],
+  ['activate', 'acknowledgement and activation'],
+] as const) {
+  void t.test(`killed between ${between}: its key at another replica is the same session`, async (t) => {
+    const bed = await killedAt(t, step)
+    const other = await bed.replica({ name: 'api-2' })
+    t.match(await other.open({ secrets: { KEY: 'x' } }, { idempotencyKey: key }), {
+      replayed: true,
+      session: { id: bed.id, status: 'ACTIVE', pod: { uid: 'pod-0' }, epoch: 1 },
+    })
+    t.strictSame(bed.serving(), ['pod-0'])
+    t.equal((await bed.claims()).length, 1)
+  })
+
+  void t.test(`killed between ${between}: without a retry it lapses with its first lease`, async (t) => {
+    const bed = await killedAt(t, step)
+    const before = await bed.sessions.get(bed.id)
+    // The agent that accepted knows nothing of the loss and renews.
+    const renewed = await bed.sessions.renew(bed.id, 1, true)
+    t.match(renewed, { kind: 'done', session: { leaseExpiresAt: before?.leaseExpiresAt, status: 'PENDING' } })
+    t.match(await lapsed(bed, bed.id), { id: bed.id, status: 'ENDING', endReason: 'failed:abandoned' })
+    await bed.ledger.finishEnding([bed.id])
+    const other = await bed.replica({ name: 'api-2' })
+    const again = await other.open({ secrets: { KEY: 'x' } }, { idempotencyKey: key })
+    t.match(
+      again,
+      { replayed: false, session: { id: bed.id, status: 'ACTIVE', pod: { uid: 'pod-1' }, epoch: 2 } },
+      'its key is free',
+    )
+  })
+}
+
+void t.test('killed after the activation: the 201 was never sent, its key answers 200', async (t) => {
+  const bed = await startClaimBed(t, servers, 2)
+  const replica = await bed.process()
+  replica.hold('answer')
+  void replica.open({}, key)
+  await replica.untilHeld('answer')
+  await replica.kill()
+  const other = await bed.replica({ name: 'api-2' })
+  t.match(await other.open({}, { idempotencyKey: key }), {
+    replayed: true,
+    session: { id: await onlyRow(bed), status: 'ACTIVE', pod: { uid: 'pod-0' } },
+  })
+  t.equal((await bed.claims()).length, 1)
+})
+
+const coldPools = poolsOf(`pools: {${agentType}: {template: {image: echo}, min: 1, max: 9}}`)
+
+void t.test('killed while its cold open is between commit and delivery: another delivers it', async (t) => {
+  const bed = await startClaimBed(t, servers, 2)
+  await bed.index.rebuild(agentType, [])
+  const replica = await bed.process()
+  replica.hold('deliver')
+  const cold = await replica.open({ onEmpty: 'cold', metadata: { topic: 'tea' } }, key)
+  if (cold.kind !== 'opened') throw new Error(cold.code)
+  t.match(cold.session, { status: 'PENDING', pod: undefined })
+  await bed.index.add(agentType, [{ podUid: 'pod-0', rank: 0 }])
+  await replica.untilHeld('deliver')
+  await replica.kill()
+  const other = await bed.replica({ name: 'api-2', pools: coldPools })
+  await until(
+    'another took it over and delivered',
+    async () => {
+      await other.coldOpens.adoptOrphans()
+      return (await bed.sessions.get(cold.session.id))?.status === 'ACTIVE'
+    },
+    15_000,
+  )
+  t.match(bed.agents.agent('pod-0').serving, { sessionId: cold.session.id, metadata: { topic: 'tea' } })
+  t.equal((await bed.claims()).length, 1)
+})
+
+void t.test('an event loop that stalls for 2 s during deliveries retires nothing', async (t) => {
+  const stallMs = 2_000
+  // At once, while connections are made, while agents answer, and when the answers have come.
+  for (const afterMs of [0, 1, 3, 8]) {
+    const bed = await startClaimBed(t, servers, 8)
+    const replica = await bed.process()
+    await replica.open({}, 'warm-up')
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+    replica.hold('deliver')
+    const opens = keys.map((name) => replica.open({}, name))
+    await replica.untilHeld('deliver', keys.length)
+    replica.stall(afterMs, stallMs)
+    replica.release('deliver')
+    const answers = await Promise.all(opens)
+    t.equal(replica.stalls(), 1, `stalled ${afterMs} ms after a delivery`)
+    // Whoever had a statement under way may hear that PostgreSQL did not answer; its key finds what became of it.
+    for (const answer of answers)
+      if (answer.kind === 'refused') t.match(answer.code, /^GRN_(DATABASE_UNAVAILABLE|DELIVERY_FAILED)$/)
+    for (const name of keys)
+      await until(`the session of ${name}`, async () => {
+        const again = await replica.open({}, name)
+        return again.kind === 'opened' && again.session.status === 'ACTIVE'
+      })
+    const claims = await bed.claims()
+    t.strictSame(
+      claims.filter(({ purpose }) => purpose === 'retired'),
+      [],
+      'no pod is condemned',
+    )
+    t.equal(bed.serving().length, keys.length + 1)
+    await replica.kill()
+  }
+})
