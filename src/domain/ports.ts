@@ -151,11 +151,6 @@ export interface SessionStore {
   releaseHeld(by: string): Promise<void>
   /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
   activate(id: string, epoch: number): Promise<Session | undefined>
-  /**
-   * After connections were lost: the activations of the last seconds once more, for they are not flushed and a crash of
-   * PostgreSQL may have undone them. Resolves with how many it had.
-   */
-  repeatActivations(): Promise<number>
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>

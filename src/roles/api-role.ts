@@ -152,14 +152,6 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     registry: metrics.registry,
     logger,
   })
-  let lostBefore = stores.lostConnections()
-  async function repeatLostActivations(): Promise<void> {
-    const lost = stores.lostConnections()
-    if (lost === lostBefore) return
-    const repeated = await sessions.repeatActivations()
-    lostBefore = lost
-    if (repeated > 0) logger.warn({ repeated }, 'activations were lost by PostgreSQL and made again')
-  }
   const background = new AbortController()
   let loops: Promise<unknown> | undefined
   const loop = (name: string, everyMs: number, work: () => Promise<void>) =>
@@ -178,7 +170,6 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
               throw error
             },
           )
-          await repeatLostActivations()
         }),
         loop('cold-opens', livenessMs, () => coldOpens.adoptOrphans()),
         loop('index-health', livenessMs, () => indexHealth.look()),

@@ -63,7 +63,6 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
     notices: createRedisPoolNotices(redis, logger),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
-    lostConnections: () => postgres.lostConnections(),
     redisIsReady: () => redis.status === 'ready',
     /** Whether Redis takes a write: a primary that became a replica answers reads as if nothing had happened. */
     probeRedis: (): Promise<boolean> => canWrite(redis),

@@ -6,7 +6,7 @@ import type { Logger } from '../logging.ts'
 import type { AwaitSession } from './await-session.ts'
 import { coldRecordOf, type Prior } from './commit-slot.ts'
 import type { OpenAttempts } from './open-attempts.ts'
-import { isPoolEmpty, newOpening, type Opening, openDeadlineMs, requestOf } from './opening.ts'
+import { deliveryFailed, newOpening, type Opening, openDeadlineMs, requestOf } from './opening.ts'
 
 interface ColdOpensDeps {
   readonly attempts: OpenAttempts
@@ -51,8 +51,11 @@ export function createColdOpens(deps: ColdOpensDeps) {
     const settled = watch(session, AbortSignal.any([opening.context.signal, done.signal]), overtaken)
     try {
       const attempted = await run
+      // A holder that was only slow has a pod for it already, and delivers.
+      const reached = attempted.kind === 'active' ? attempted.session : await settled
+      if (reached?.status !== 'ACTIVE') throw deliveryFailed()
       wakes.publish({ kind: 'activated', sessionId: session.id })
-      return attempted.session
+      return reached
     } catch (error) {
       const other = overtaken.signal.aborted ? await settled : undefined
       if (other?.status === 'ACTIVE') return other

@@ -5,21 +5,11 @@ import { GreenroomError } from '../errors.ts'
  * waits for nobody; under load the cost of a commit (an fsync, a round trip) is shared.
  */
 
-export type GroupResult<Output> =
-  | { readonly ok: true; readonly value: Output }
-  | { readonly ok: false; readonly error: unknown }
-
-/**
- * Answers for each input, in order. What it throws fails the whole group, so it should do so for none of its own.
- * `until`: when the callers are told that there is no answer, monotonic milliseconds.
- */
-export type RunGroup<Input, Output> = (
-  inputs: readonly Input[],
-  until: number,
-) => Promise<readonly GroupResult<Output>[]>
-
 interface GroupCommitOptions<Input, Output> {
-  readonly run: RunGroup<Input, Output>
+  /** One statement: an answer for each input, in order. */
+  readonly run: (inputs: readonly Input[]) => Promise<readonly Output[]>
+  /** Whether an error means the same for each input; with any other one each is tried by itself. */
+  readonly failsAll: (error: unknown) => boolean
   readonly maxSize: number
   /** Statements at a time; with two, one travels while the other is on the disk. */
   readonly maxInFlight: number
@@ -27,6 +17,8 @@ interface GroupCommitOptions<Input, Output> {
   readonly maxWaitMs: number
   /** Waiting included; after it the caller hears that there is no answer, whatever becomes of the statement. */
   readonly answerWithinMs: number
+  /** The time that a statement may need: with less than that left for its caller, it is not sent. */
+  readonly leastLeftMs: number
 }
 
 interface Waiting<Input, Output> {
@@ -49,32 +41,11 @@ function noAnswerInTime(): GreenroomError {
   return new GreenroomError('GRN_DATABASE_UNAVAILABLE', undefined, { retryAfterMs: 1_000 })
 }
 
-/** As many as leave the others a connection. */
+/** Inputs tried by themselves at a time; the others keep a connection. */
 const lanes = 6
 
-/**
- * For a group that failed because of one of its own: each by itself, so that none fails for its neighbour, and several
- * at a time, so that none waits for it either. After `sendUntil` nothing more is sent: its caller would be gone.
- */
-export async function runEachAlone<Input, Output>(
-  inputs: readonly Input[],
-  run: (input: Input) => Promise<GroupResult<Output>>,
-  sendUntil: number,
-): Promise<readonly GroupResult<Output>[]> {
-  const results: GroupResult<Output>[] = []
-  const left = inputs.entries()
-  async function lane(): Promise<void> {
-    for (const [position, input] of left) {
-      const isLate = performance.now() >= sendUntil
-      results[position] = isLate ? { ok: false, error: new NotSentError() } : await run(input)
-    }
-  }
-  await Promise.all(Array.from({ length: lanes }, lane))
-  return results
-}
-
 export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Input, Output>) {
-  const { run, maxSize, maxInFlight, maxWaitMs, answerWithinMs } = options
+  const { run, failsAll, maxSize, maxInFlight, maxWaitMs, answerWithinMs, leastLeftMs } = options
   const waiting: Waiting<Input, Output>[] = []
   let inFlight = 0
   let expiry: NodeJS.Timeout | undefined
@@ -100,20 +71,35 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
       Math.max(1, until - performance.now()),
     )
     try {
-      const results = await run(
-        group.map(({ input }) => input),
-        until,
-      )
-      for (const [index, { resolve, reject }] of group.entries()) {
-        const result = results[index]
-        if (result?.ok) resolve(result.value)
-        else reject(result?.error ?? new Error('a group statement gave fewer results than it had inputs'))
-      }
+      await answer(group)
     } catch (error) {
-      for (const { reject } of group) reject(error)
+      if (group.length === 1 || failsAll(error)) for (const { reject } of group) reject(error)
+      else await answerEachAlone(group, until - leastLeftMs)
     } finally {
       clearTimeout(tooLate)
     }
+  }
+
+  async function answer(group: readonly Waiting<Input, Output>[]): Promise<void> {
+    const outputs = await run(group.map(({ input }) => input))
+    if (outputs.length !== group.length)
+      throw new Error('a group statement gave another number of answers than it had inputs')
+    for (const [position, output] of outputs.entries()) group[position]?.resolve(output)
+  }
+
+  /**
+   * For a group that failed because of one of its own: each by itself, so that none fails for its neighbour, and several
+   * at a time, so that none waits for it either. After `sendUntil` nothing more is sent: its caller would be gone.
+   */
+  async function answerEachAlone(group: readonly Waiting<Input, Output>[], sendUntil: number): Promise<void> {
+    const left = group.values()
+    async function lane(): Promise<void> {
+      for (const waiter of left) {
+        if (performance.now() >= sendUntil) waiter.reject(new NotSentError())
+        else await answer([waiter]).catch((error: unknown) => waiter.reject(error))
+      }
+    }
+    await Promise.all(Array.from({ length: lanes }, lane))
   }
 
   /** The oldest is first: one timer is enough. */

@@ -16,23 +16,27 @@ const retryAfterMs = 1_000
 const mostFresh = 4
 
 /**
- * Durable statements (a claim must survive a crash), and relaxed ones (`synchronous_commit=off`: visible at once, on
- * disk within a second). What a crash of PostgreSQL takes of relaxed ones heals: a renewal comes again, and activations
- * are repeated by the replica that made them.
+ * With arrays as parameters PostgreSQL finds a plan made for one element a little cheaper than the general one, and so
+ * plans each statement anew: 0.8 ms of its processor time for an open at c=1, more than all the rest.
+ */
+const planOnce = '-c plan_cache_mode=force_generic_plan'
+
+/**
+ * Durable statements (a claim must survive a crash, and so must an activation), and relaxed ones
+ * (`synchronous_commit=off`: visible at once, on disk within a second): a renewal that a crash takes comes again.
  */
 export interface Postgres {
   readonly durable: Pool
   readonly relaxed: Pool
   /** A connection of its own for each statement: what cut one connection has cut the idle ones as well. */
   readonly fresh: Pool
-  /** Connections lost so far, whatever the cause. */
-  lostConnections(): number
   close(): Promise<void>
 }
 
 export function createPostgres(databaseUrl: string, logger: Logger, max = 10): Postgres {
   const config: PoolConfig = {
     connectionString: databaseUrl,
+    options: planOnce,
     max,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
@@ -44,29 +48,21 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
     application_name: 'greenroom',
   }
   const durable = new Pool(config)
-  const relaxed = new Pool({ ...config, options: '-c synchronous_commit=off' })
+  const relaxed = new Pool({ ...config, options: `${planOnce} -c synchronous_commit=off` })
   const fresh = new Pool({ ...config, max: mostFresh, maxUses: 1 })
-  let lost = 0
   for (const pool of [durable, relaxed, fresh]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
-    pool.on('error', (error) => {
-      lost += 1
-      logger.warn({ err: error }, 'postgresql connection lost')
-    })
+    pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
     // The pool listens no more to a connection that it is closing: told of a shutdown at that moment ("terminating
     // connection due to administrator command"), it would end the whole process.
     pool.on('connect', (client) => {
-      client.on('error', (error) => {
-        lost += 1
-        logger.debug({ err: error }, 'postgresql connection ended')
-      })
+      client.on('error', (error) => logger.debug({ err: error }, 'postgresql connection ended'))
     })
   }
   return {
     durable,
     relaxed,
     fresh,
-    lostConnections: () => lost,
     async close() {
       await Promise.all([durable.end(), relaxed.end(), fresh.end()])
     },
@@ -88,6 +84,11 @@ export function violatedConstraint(error: unknown): string | undefined {
 /** Whether somebody holds a row that was needed for longer than {@link lockTimeoutMs}. */
 export function isLockTimeout(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '55P03'
+}
+
+/** Whether a failed group need not be tried one by one: PostgreSQL is not there, for any of them. */
+export function failsAll(error: unknown): boolean {
+  return isUnavailable(error) && !isLockTimeout(error)
 }
 
 /** Whether it says that PostgreSQL is not there or not well, rather than that a statement is wrong. */

@@ -1,10 +1,9 @@
 import type { OpenRecord } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
-import { createGroupCommit, type GroupResult, runEachAlone } from './group-commit.ts'
+import { createGroupCommit } from './group-commit.ts'
 import {
+  failsAll,
   groupAnswerWithinMs,
-  isLockTimeout,
-  isUnavailable,
   lockTimeoutMs,
   type Postgres,
   runStatement,
@@ -18,6 +17,8 @@ import {
  * Locks are taken in one order by every group, pods by UID and then sessions by id, so that two groups with colliding
  * candidates wait for each other but never in a circle: the sort under `s` has read all of `claim` before the first
  * session is written.
+ *
+ * A scalar subquery asks for each session by its key; NOT EXISTS became a join that read the whole table.
  */
 const openSql = `
   WITH input AS (
@@ -27,7 +28,7 @@ const openSql = `
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch)
     SELECT "podUid", 'session', id, epoch FROM input
-    WHERE NOT EXISTS (SELECT FROM sessions WHERE sessions.id = input.id)
+    WHERE (SELECT true FROM sessions WHERE sessions.id = input.id) IS NULL
     ORDER BY "podUid"
     ON CONFLICT (pod_uid) DO NOTHING
     RETURNING session_id
@@ -61,46 +62,24 @@ interface OpenedRow {
 export type CommitOpenGroup = (record: OpenRecord) => Promise<Session | undefined>
 
 export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitOpenGroup {
-  type Result = GroupResult<Session | undefined>
-
-  async function statement(records: readonly OpenRecord[]): Promise<Result[]> {
-    const input = JSON.stringify(records.map(inputOf))
-    const rows = await runStatement<OpenedRow>(durable, {
-      name: 'sessions-open',
-      text: openSql,
-      values: [input],
-    })
+  async function run(records: readonly OpenRecord[]): Promise<readonly (Session | undefined)[]> {
+    const values = [JSON.stringify(records.map(inputOf))]
+    const rows = await runStatement<OpenedRow>(durable, { name: 'sessions-open', text: openSql, values })
     const opened = new Map(rows.map((row) => [row.id, row]))
     return records.map((record) => {
       const row = opened.get(record.id)
-      return { ok: true, value: row && pendingSession(record, row) }
+      return row && pendingSession(record, row)
     })
-  }
-
-  async function run(records: readonly OpenRecord[], until: number): Promise<readonly Result[]> {
-    try {
-      return await statement(records)
-    } catch (error) {
-      const isForAll = isUnavailable(error) && !isLockTimeout(error)
-      if (records.length === 1 || isForAll) return records.map(() => ({ ok: false, error }))
-      return runEachAlone(records, alone, until - lockTimeoutMs)
-    }
-  }
-
-  async function alone(record: OpenRecord): Promise<Result> {
-    try {
-      return (await statement([record]))[0] ?? { ok: true, value: undefined }
-    } catch (error) {
-      return { ok: false, error }
-    }
   }
 
   return createGroupCommit({
     run,
+    failsAll,
     maxSize: mostOpens,
     maxInFlight: inFlight,
     maxWaitMs,
     answerWithinMs: groupAnswerWithinMs,
+    leastLeftMs: lockTimeoutMs,
   })
 }
 

@@ -18,21 +18,28 @@ import {
   violatedConstraint,
 } from './postgres-client.ts'
 import { createOpenGroup } from './postgres-open-group.ts'
-import { createActivations, createRenewGroup } from './postgres-transition-group.ts'
+import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
 import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
 
+// As a group of opens does it: the pod's claim first, and only then the session that names the pod, for sessions_live_pod
+// is waited for like a lock. The row of the session itself is locked before, which no group ever waits for.
 const reopenSql = `
-  WITH s AS (
+  WITH ended AS (
+    SELECT id FROM sessions
+    WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND epoch < $8
+    FOR NO KEY UPDATE
+  ), claim AS (
+    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $9, 'session', id, $8 FROM ended
+    RETURNING pod_uid
+  ), s AS (
     UPDATE sessions SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL, active_at = NULL,
       agent_type = $2, project_id = $3, room_name = $4, room = $5, participant = $6, metadata = $7, epoch = $8,
       pod_uid = $9, pod_name = $10, pod_ip = $11, warm = $12, lease_ms = $13::integer,
       lease_expires_at = now() + $13::integer * interval '1 ms',
       max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, held_by = NULL, held_until = NULL,
       adoptable = false
-    WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND epoch < $8
+    WHERE id = $1 AND EXISTS (SELECT FROM claim)
     RETURNING *
-  ), claim AS (
-    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT pod_uid, 'session', id, epoch FROM s
   )
   SELECT ${sessionColumns} FROM s`
 
@@ -72,18 +79,20 @@ const adoptSql = `
   SELECT ${sessionColumns} FROM s`
 
 // The new pod first, and the failed one last, when nothing is left to wait for: a group of opens may hold the new one
-// while it meets the failed one among its candidates.
+// while it meets the failed one among its candidates. For the rest see reopenSql.
 const commitNextAttemptSql = `
-  WITH s AS (
-    UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6
-    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
-    RETURNING *
+  WITH pending AS (
+    SELECT id FROM sessions WHERE id = $1 AND status = 'PENDING' AND epoch = $2 FOR NO KEY UPDATE
   ), claim AS (
-    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT pod_uid, 'session', id, epoch FROM s
+    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $4, 'session', id, $3 FROM pending
     RETURNING pod_uid
+  ), s AS (
+    UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6
+    WHERE id = $1 AND EXISTS (SELECT FROM claim)
+    RETURNING *
   ), failed AS (
     UPDATE pod_claims SET purpose = 'retired', reason = $8
-    WHERE pod_uid = $7 AND session_id = $1 AND EXISTS (SELECT FROM claim)
+    WHERE pod_uid = $7 AND session_id = $1 AND EXISTS (SELECT FROM s)
   )
   SELECT ${sessionColumns} FROM s`
 
@@ -151,7 +160,7 @@ interface History {
 /** `sessions` and `pod_claims` for the use cases. One statement each: no network call, no transaction left open. */
 export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres): SessionStore {
   const openGroup = createOpenGroup({ durable })
-  const activations = createActivations({ relaxed })
+  const activateGroup = createActivateGroup({ durable })
   const renewGroup = createRenewGroup({ relaxed })
 
   async function get(id: string, pool = durable): Promise<Session | undefined> {
@@ -253,8 +262,7 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     async releaseHeld(by) {
       await many(durable, 'sessions-release', releaseHeldSql, [by])
     },
-    activate: (id, epoch) => grouped(activations.activate({ id, epoch })),
-    repeatActivations: () => grouped(activations.repeat()),
+    activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
     failOpen: ({ id, epoch, pod }, reason, fate) =>
       fate.kind === 'retire'
         ? one(durable, 'session-fail', failOpenSql, [id, epoch, reason, fate.reason])
@@ -309,26 +317,18 @@ function claimOf(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'ep
 }
 
 function coldValues(record: ColdRecord): unknown[] {
-  return [
-    record.id,
-    record.agentType,
-    record.projectId,
-    record.roomName,
-    record.room,
-    record.participant && JSON.stringify(record.participant),
-    record.metadata && JSON.stringify(record.metadata),
-    record.epoch,
-    record.leaseMs,
-    record.pendingMs,
-    record.maxSessionMs,
-    record.fingerprint,
-    record.heldBy,
-    record.adoptable,
-    record.mostWaiting,
-  ]
+  const { leaseMs, pendingMs, maxSessionMs, fingerprint, heldBy, adoptable, mostWaiting } = record
+  const times = [leaseMs, pendingMs, maxSessionMs]
+  return [...commonValues(record), ...times, fingerprint, heldBy, adoptable, mostWaiting]
 }
 
 function openValues(record: OpenRecord): unknown[] {
+  const { pod, warm, leaseMs, maxSessionMs, fingerprint } = record
+  return [...commonValues(record), pod.uid, pod.name, pod.ip, warm, leaseMs, maxSessionMs, fingerprint]
+}
+
+/** $1 to $8 of both. */
+function commonValues(record: Omit<OpenRecord, 'pod' | 'warm'>): unknown[] {
   return [
     record.id,
     record.agentType,
@@ -338,13 +338,6 @@ function openValues(record: OpenRecord): unknown[] {
     record.participant && JSON.stringify(record.participant),
     record.metadata && JSON.stringify(record.metadata),
     record.epoch,
-    record.pod.uid,
-    record.pod.name,
-    record.pod.ip,
-    record.warm,
-    record.leaseMs,
-    record.maxSessionMs,
-    record.fingerprint,
   ]
 }
 

@@ -85,6 +85,7 @@ export interface GreenroomBed extends BenchBed {
   /** `api`, `controller`, `webhook`. */
   readonly roles: ReadonlyMap<string, Program>
   /** POST /v1/sessions of the API. */
+  readonly apiUrl: string
   readonly target: LoadTarget
   /** Resolves when it is ready. */
   startApi(): Promise<void>
@@ -228,6 +229,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     assignKeys: secrets.assignKeys,
     assignKeyIds: JSON.parse(secrets.assignKeys).keys.map(({ kid }: { kid: string }) => kid),
     roles,
+    apiUrl: url,
     target: {
       host: '127.0.0.1',
       port,

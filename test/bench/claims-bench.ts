@@ -14,6 +14,7 @@ import { cpuMsEach, cpuMsOf } from './cpu-meter.ts'
 import { runDecisionBench } from './decision-bench.ts'
 import { type BenchRow, createLatencyRecorder } from './latency-recorder.ts'
 import { type LoadGenerator, type LoadSpec, startLoadGenerator } from './load-generator.ts'
+import { meanStageMs, stageSums } from './stage-meter.ts'
 
 /** Opens from stock through the whole session API, and beside them what their parts cost alone. */
 export const bench: Bench = {
@@ -124,10 +125,12 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   bed.onStop(() => load.stop())
   const podUids = pods.map(({ uid }) => uid)
   const cpuMsPerOpen: Record<string, Record<string, number>> = {}
+  const stageMeanMs: Record<string, Record<string, number>> = {}
   const claims = createClaimCases({
     ...measuring,
     load,
     cpuMsPerOpen,
+    stageMeanMs,
     cpuMs: () =>
       cpuMsOf({
         api: bed.roles.get('api')?.pid,
@@ -157,6 +160,7 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
     held,
     refused,
     cpuMsPerOpen,
+    stageMeanMs,
   }
 }
 
@@ -167,6 +171,8 @@ interface ClaimCases extends Measuring {
   readonly cpuMs: () => Record<string, number>
   /** By case and process; filled in by the cases. */
   readonly cpuMsPerOpen: Record<string, Record<string, number>>
+  /** By case and stage, as the server measured them; filled in by the cases. */
+  readonly stageMeanMs: Record<string, Record<string, number>>
 }
 
 function createClaimCases(cases: ClaimCases) {
@@ -180,6 +186,7 @@ function createClaimCases(cases: ClaimCases) {
       await freshStock()
       if (round === rounds) toggleProfile()
       const before = cases.cpuMs()
+      const stagesBefore = await stageSums(bed.apiUrl)
       const result = await load.call('run', {
         target: bed.target,
         loop,
@@ -190,11 +197,12 @@ function createClaimCases(cases: ClaimCases) {
       if (round === rounds) toggleProfile()
       recorder.take(result)
       cases.cpuMsPerOpen[name] = cpuMsEach(before, cases.cpuMs(), pool)
+      cases.stageMeanMs[name] = meanStageMs(stagesBefore, await stageSums(bed.apiUrl))
       if (result.errors > 0) say(`${name}: ${JSON.stringify(result.statuses)}`)
     }
     const row = recorder.row(name, concurrency)
     say(
-      `${name}: ${row.perSecond}/s, p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms; CPU ms each ${JSON.stringify(cases.cpuMsPerOpen[name])}`,
+      `${name}: ${row.perSecond}/s, p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms; CPU ms each ${JSON.stringify(cases.cpuMsPerOpen[name])}, stages ${JSON.stringify(cases.stageMeanMs[name])}`,
     )
     return row
   }

@@ -77,15 +77,11 @@ function wrongEnds(
   entries: readonly HistoryEntry[],
   struckPods: ReadonlySet<string>,
 ): readonly string[] {
-  const told = new Map<string, { readonly answer: Answer; readonly openedAt: number }>()
-  for (const { operation, outcome, returnedAt } of callsOf(entries)) {
-    if (outcome.type !== 'ok') continue
-    const { answer } = outcome
-    const openedAt = operation.kind === 'open' ? returnedAt : told.get(answer.session)?.openedAt
-    told.set(answer.session, { answer, openedAt: openedAt ?? Number.NEGATIVE_INFINITY })
-  }
+  const told = new Map<string, Answer>()
+  for (const { outcome } of callsOf(entries))
+    if (outcome.type === 'ok') told.set(outcome.answer.session, outcome.answer)
   const known = new Map(rows.map((row) => [row.id, row]))
-  return [...told.values()].flatMap(({ answer: { session, pod }, openedAt }) => {
+  return [...told.values()].flatMap(({ session, pod }) => {
     const row = known.get(session)
     if (!row) return [`session ${session} was answered and is not in PostgreSQL`]
     if (row.pod_uid !== pod)
@@ -94,26 +90,6 @@ function wrongEnds(
     if (reason.startsWith('ended:') || reason === 'lapsed:max-duration') return []
     // A dead agent renews nothing: while nobody could tell the controller, its lease may lapse first.
     if ((reason.startsWith('pod:') || reason === 'lapsed:lease') && struckPods.has(pod)) return []
-    if (reason === 'failed:delivery' && struckPods.has(pod) && wasForgotten(openedAt, entries)) return []
     return [`session ${session} on ${pod}: ${reason}, and nothing that was done explains it`]
   })
-}
-
-/** PostgreSQL writes what was committed with `synchronous_commit=off` within three times its wal_writer_delay of 200 ms. */
-const unwrittenMs = 600
-/** The fault is noted before its signal, and the answer after its way through two processes. */
-const slackMs = 400
-
-/**
- * An activation is not flushed before its 201: a PostgreSQL that crashes at once has the session PENDING again. If its
- * pod dies before the next renewal says otherwise, it ends as an open that failed.
- */
-function wasForgotten(openedAt: number, entries: readonly HistoryEntry[]): boolean {
-  return entries.some(
-    (entry) =>
-      entry.type === 'fault' &&
-      /^(kill -9 postgres|postgres stopped at once)/.test(entry.fault) &&
-      entry.at > openedAt - slackMs &&
-      entry.at < openedAt + unwrittenMs + slackMs,
-  )
 }

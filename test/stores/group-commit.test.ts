@@ -1,22 +1,24 @@
 import fc from 'fast-check'
 import t from 'tap'
-import {
-  createGroupCommit,
-  type GroupResult,
-  NotSentError,
-  runEachAlone,
-} from '../../src/stores/group-commit.ts'
+import { createGroupCommit, NotSentError } from '../../src/stores/group-commit.ts'
 import { until } from '../support/until.ts'
 
-const ok = <T>(value: T): GroupResult<T> => ({ ok: true, value })
+const noNeighbours = { failsAll: () => false, leastLeftMs: 0 }
 
 /** Runs groups when told to. */
 function heldRuns() {
-  const groups: { inputs: readonly number[]; answer: (results?: readonly GroupResult<number>[]) => void }[] =
-    []
+  const groups: {
+    inputs: readonly number[]
+    answer: (outputs?: readonly number[]) => void
+    fail: () => void
+  }[] = []
   const run = (inputs: readonly number[]) =>
-    new Promise<readonly GroupResult<number>[]>((resolve) => {
-      groups.push({ inputs, answer: (results) => resolve(results ?? inputs.map((input) => ok(input * 10))) })
+    new Promise<readonly number[]>((resolve, reject) => {
+      groups.push({
+        inputs,
+        answer: (outputs) => resolve(outputs ?? inputs.map((input) => input * 10)),
+        fail: () => reject(new Error(`failed with ${inputs.join()}`)),
+      })
     })
   return { groups, run }
 }
@@ -24,6 +26,7 @@ function heldRuns() {
 void t.test('what arrives while a statement is on its way goes with the next', async (t) => {
   const { groups, run } = heldRuns()
   const submit = createGroupCommit({
+    ...noNeighbours,
     run,
     maxSize: 3,
     maxInFlight: 1,
@@ -47,6 +50,7 @@ void t.test('what arrives while a statement is on its way goes with the next', a
 void t.test('a burst of one turn is one group', async (t) => {
   const { groups, run } = heldRuns()
   const submit = createGroupCommit({
+    ...noNeighbours,
     run,
     maxSize: 64,
     maxInFlight: 2,
@@ -60,39 +64,104 @@ void t.test('a burst of one turn is one group', async (t) => {
   t.same(await all, [10, 20, 30])
 })
 
-void t.test('one failure does not fail its neighbours; a group without answer fails all of it', async (t) => {
+void t.test('one failure does not fail its neighbours, and holds none of them up', async (t) => {
+  const sent: (readonly number[])[] = []
+  const held = Promise.withResolvers<void>()
+  const submit = createGroupCommit<number, number>({
+    ...noNeighbours,
+    async run(inputs) {
+      sent.push(inputs)
+      if (inputs.length > 1) throw new Error('of all')
+      if (inputs[0] === 0) {
+        await held.promise
+        throw new Error('mine')
+      }
+      return inputs.map((input) => input * 10)
+    },
+    maxSize: 32,
+    maxInFlight: 1,
+    maxWaitMs: 5_000,
+    answerWithinMs: 10_000,
+  })
+  const answers = Array.from({ length: 20 }, (_, n) => submit(n))
+  t.same(
+    await Promise.all(answers.slice(1)),
+    Array.from({ length: 19 }, (_, n) => (n + 1) * 10),
+  )
+  held.resolve()
+  t.match(await answers[0]?.catch((error: unknown) => error), { message: 'mine' })
+  t.equal(sent.length, 21, 'the group, and each of it')
+})
+
+void t.test('an error that is the same for all fails all, at once', async (t) => {
+  let runs = 0
+  const submit = createGroupCommit<number, number>({
+    failsAll: () => true,
+    leastLeftMs: 0,
+    run: () => Promise.reject(new Error(`run ${(runs += 1)}`)),
+    maxSize: 8,
+    maxInFlight: 1,
+    maxWaitMs: 5_000,
+    answerWithinMs: 10_000,
+  })
+  t.match(await Promise.allSettled([submit(1), submit(2)]), [
+    { reason: { message: 'run 1' } },
+    { reason: { message: 'run 1' } },
+  ])
+})
+
+void t.test('a group that failed late is not tried one by one: its callers would be gone', async (t) => {
   const { groups, run } = heldRuns()
   const submit = createGroupCommit({
+    failsAll: () => false,
+    leastLeftMs: 10_000,
     run,
     maxSize: 8,
     maxInFlight: 1,
     maxWaitMs: 5_000,
     answerWithinMs: 10_000,
   })
-  const settled = Promise.allSettled([submit(1), submit(2), submit(3)])
+  const settled = Promise.allSettled([submit(1), submit(2)])
   await until('the group', () => groups.length === 1)
-  groups[0]?.answer([ok(10), { ok: false, error: new Error('mine') }])
-  t.match(await settled, [
-    { status: 'fulfilled', value: 10 },
-    { status: 'rejected', reason: { message: 'mine' } },
-    { status: 'rejected', reason: { message: /fewer results/ } },
-  ])
-  const throwing = createGroupCommit<number, number>({
-    run: () => Promise.reject(new Error('all')),
-    maxSize: 8,
-    maxInFlight: 1,
-    maxWaitMs: 5_000,
-    answerWithinMs: 10_000,
-  })
-  t.match(await Promise.allSettled([throwing(1), throwing(2)]), [
-    { reason: { message: 'all' } },
-    { reason: { message: 'all' } },
-  ])
+  groups[0]?.fail()
+  for (const outcome of await settled)
+    t.ok(outcome.status === 'rejected' && outcome.reason instanceof NotSentError)
+  t.equal(groups.length, 1)
 })
+
+void t.test(
+  'a statement with another number of answers than inputs is an error, not a wrong answer',
+  async (t) => {
+    const { groups, run } = heldRuns()
+    const submit = createGroupCommit({
+      failsAll: () => true,
+      leastLeftMs: 0,
+      run,
+      maxSize: 8,
+      maxInFlight: 1,
+      maxWaitMs: 5_000,
+      answerWithinMs: 10_000,
+    })
+    const settled = Promise.allSettled([submit(1), submit(2)])
+    await until('the group', () => groups.length === 1)
+    groups[0]?.answer([10])
+    t.match(await settled, [
+      { reason: { message: /another number/ } },
+      { reason: { message: /another number/ } },
+    ])
+  },
+)
 
 void t.test('what waited too long is refused and never run', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({ run, maxSize: 8, maxInFlight: 1, maxWaitMs: 30, answerWithinMs: 10_000 })
+  const submit = createGroupCommit({
+    ...noNeighbours,
+    run,
+    maxSize: 8,
+    maxInFlight: 1,
+    maxWaitMs: 30,
+    answerWithinMs: 10_000,
+  })
   const first = submit(1)
   await until('the first group', () => groups.length === 1)
   const late = await submit(2).catch((error: unknown) => error)
@@ -111,7 +180,14 @@ void t.test(
   'a statement that does not come back: everybody is answered in time, the next ones too',
   async (t) => {
     const { groups, run } = heldRuns()
-    const submit = createGroupCommit({ run, maxSize: 8, maxInFlight: 1, maxWaitMs: 60, answerWithinMs: 120 })
+    const submit = createGroupCommit({
+      ...noNeighbours,
+      run,
+      maxSize: 8,
+      maxInFlight: 1,
+      maxWaitMs: 60,
+      answerWithinMs: 120,
+    })
     const begun = performance.now()
     const answers = [submit(1), submit(2)].map((answer) => answer.catch((error: unknown) => error))
     await until('the group', () => groups.length === 1)
@@ -130,26 +206,6 @@ void t.test(
   },
 )
 
-void t.test(
-  'each alone: one that hangs holds nobody up, and nothing is sent for callers that are gone',
-  async (t) => {
-    const sent: number[] = []
-    const run = async (input: number): Promise<GroupResult<number>> => {
-      sent.push(input)
-      if (input === 0) await new Promise((resolve) => setTimeout(resolve, 50))
-      return input === 0 ? { ok: false, error: new Error('held') } : ok(input)
-    }
-    const inputs = Array.from({ length: 20 }, (_, n) => n)
-    const results = await runEachAlone(inputs, run, performance.now() + 10_000)
-    t.match(results[0], { ok: false, error: { message: 'held' } })
-    t.strictSame(results.slice(1), inputs.slice(1).map(ok))
-    sent.length = 0
-    const late = await runEachAlone(inputs, run, performance.now() - 1)
-    t.strictSame(sent, [])
-    t.ok(late.every((result) => !result.ok && result.error instanceof NotSentError))
-  },
-)
-
 void t.test('property: everybody is answered once, with the answer to his own input', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -160,13 +216,14 @@ void t.test('property: everybody is answered once, with the answer to his own in
         let running = 0
         let most = 0
         const submit = createGroupCommit<number, string>({
+          ...noNeighbours,
           async run(inputs) {
             running += 1
             most = Math.max(most, running)
             if (inputs.length > maxSize) throw new Error('too large')
             await new Promise((resolve) => setImmediate(resolve))
             running -= 1
-            return inputs.map((input) => ok(`answer ${input}`))
+            return inputs.map((input) => `answer ${input}`)
           },
           maxSize,
           maxInFlight,
