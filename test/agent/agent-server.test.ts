@@ -65,7 +65,7 @@ async function post(
 ) {
   const key = keys.choose(['k1'])
   if (!key) throw new Error('no key')
-  const token = await signDelivery(key, { podUid: uid, sessionId, epoch, body, now: Date.now() })
+  const token = signDelivery(key, { podUid: uid, sessionId, epoch, body, now: Date.now() })
   const response = await fetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },

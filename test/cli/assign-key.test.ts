@@ -30,7 +30,7 @@ void t.test('a Secret with the private key and a ConfigMap with its public half'
   // The two halves belong together: what one signs, the other verifies.
   const key = (await loadAssignKeys(privateText)).choose([publicKey?.kid ?? ''])
   if (!key) throw new Error('the kids differ')
-  const token = await signDelivery(key, {
+  const token = signDelivery(key, {
     podUid: 'p',
     sessionId: 's',
     epoch: 1,

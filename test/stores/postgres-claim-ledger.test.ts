@@ -57,7 +57,9 @@ void t.test('retiring and opening the same pods at once: each pod goes to one of
     ledger.retire([...uids].reverse(), 'drift'),
     ...uids.map((uid) => store.commitOpen(newRecord({ pod: podNamed(uid) }))),
   ])
-  const held = opens.flatMap((outcome) => (outcome.kind === 'committed' ? [outcome.session.pod?.uid] : []))
+  const held = opens.flatMap((outcome) =>
+    outcome.kind === 'committed' ? [outcome.session.pod?.uid ?? ''] : [],
+  )
   t.same([...retired].sort(), [...again].sort())
   t.same([...retired, ...held].sort(), [...uids].sort())
 })

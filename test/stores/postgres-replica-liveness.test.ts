@@ -16,7 +16,7 @@ async function fresh(t: Test) {
     store,
     liveness: createPostgresReplicaLiveness(postgres),
     ledger: createPostgresClaimLedger(postgres),
-    async active(leaseMs: number): Promise<Session> {
+    active: async (leaseMs: number): Promise<Session> => {
       const record = newRecord({ leaseMs })
       await store.commitOpen(record)
       const session = await store.activate(record.id, 1)
@@ -24,7 +24,7 @@ async function fresh(t: Test) {
       return session
     },
     /** Lets everything that PostgreSQL noted have happened so much earlier. */
-    async pass(seconds: number): Promise<void> {
+    pass: async (seconds: number): Promise<void> => {
       await query(`UPDATE sessions SET lease_expires_at = lease_expires_at - $1 * interval '1 s'`, [seconds])
       await query(
         `UPDATE renewal_service SET alive_at = alive_at - $1 * interval '1 s',
