@@ -1,7 +1,7 @@
 import type { ReplicaLiveness } from '../domain/ports.ts'
 import { renewalGapMs } from './postgres-claim-ledger.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
-import { heldMs } from './postgres-session-store.ts'
+import { heldMs } from './postgres-session-claims.ts'
 
 // The first note after a gap ends it. One row for all replicas: renewals can be taken while any of them is there.
 const aliveSql = `

@@ -2,44 +2,43 @@ import t from 'tap'
 import * as names from '../../src/domain/names.ts'
 
 void t.test('the public names, letter by letter: manifests, clients and people rely on them', async (t) => {
-  t.strictSame(
-    { ...names },
-    {
-      label: {
-        app: 'app',
-        agentType: 'agent-type',
-        session: 'session',
-        managed: 'greenroom.dev/managed',
-        pool: 'greenroom.dev/pool',
-        state: 'greenroom.dev/state',
-      },
-      annotation: {
-        templateHash: 'greenroom.dev/template-hash',
-        assignKeyIds: 'greenroom.dev/assign-key-ids',
-        policyVersion: 'greenroom.dev/policy-version',
-      },
-      ownedPrefix: 'greenroom.dev/',
-      defaultAppLabel: 'conversational-ai-agent',
-      agentsNamespaceLabel: 'greenroom.dev/agents',
-      configMapName: {
-        pools: 'agent-pools',
-        poolsAccepted: 'agent-pools-accepted',
-        policy: 'agent-policy',
-        policyAccepted: 'agent-policy-accepted',
-        assignKeys: 'greenroom-assign-keys',
-      },
-      configMapKey: { pools: 'pools.yaml', policy: 'policy.yaml', assignKeys: 'keys.json' },
-      agentContainerName: 'agent',
-      agentPort: 8080,
-      agentEnv: {
-        assignKeys: 'GREENROOM_ASSIGN_KEYS',
-        podUid: 'GREENROOM_POD_UID',
-        podName: 'GREENROOM_POD_NAME',
-        podIp: 'GREENROOM_POD_IP',
-        agentType: 'GREENROOM_AGENT_TYPE',
-      },
+  const { agentIdentity, ...constants } = names
+  t.equal(agentIdentity('s-1', 2), 'agent-s-1-2')
+  t.strictSame(constants, {
+    label: {
+      app: 'app',
+      agentType: 'agent-type',
+      session: 'session',
+      managed: 'greenroom.dev/managed',
+      pool: 'greenroom.dev/pool',
+      state: 'greenroom.dev/state',
     },
-  )
+    annotation: {
+      templateHash: 'greenroom.dev/template-hash',
+      assignKeyIds: 'greenroom.dev/assign-key-ids',
+      policyVersion: 'greenroom.dev/policy-version',
+    },
+    ownedPrefix: 'greenroom.dev/',
+    defaultAppLabel: 'conversational-ai-agent',
+    agentsNamespaceLabel: 'greenroom.dev/agents',
+    configMapName: {
+      pools: 'agent-pools',
+      poolsAccepted: 'agent-pools-accepted',
+      policy: 'agent-policy',
+      policyAccepted: 'agent-policy-accepted',
+      assignKeys: 'greenroom-assign-keys',
+    },
+    configMapKey: { pools: 'pools.yaml', policy: 'policy.yaml', assignKeys: 'keys.json' },
+    agentContainerName: 'agent',
+    agentPort: 8080,
+    agentEnv: {
+      assignKeys: 'GREENROOM_ASSIGN_KEYS',
+      podUid: 'GREENROOM_POD_UID',
+      podName: 'GREENROOM_POD_NAME',
+      podIp: 'GREENROOM_POD_IP',
+      agentType: 'GREENROOM_AGENT_TYPE',
+    },
+  })
 })
 
 void t.test('labels and annotations are valid Kubernetes keys', async (t) => {

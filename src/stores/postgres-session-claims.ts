@@ -1,0 +1,267 @@
+import { setTimeout } from 'node:timers/promises'
+import type { ColdRecord, CommitOutcome, OpenRecord, SessionStore } from '../domain/ports.ts'
+import { isRetryableFailure, type Session } from '../domain/session.ts'
+import { NotSentError } from './group-commit.ts'
+import { answerWithinMs, databaseError, type Postgres, violatedConstraint } from './postgres-client.ts'
+import { createOpenGroup } from './postgres-open-group.ts'
+import { manySessions, oneSession, readSession } from './session-query.ts'
+import { sessionColumns } from './session-row.ts'
+
+// As a group of opens does it: the pod's claim first, and only then the session that names the pod, for sessions_live_pod
+// is waited for like a lock. The row of the session itself is locked before, which no group ever waits for.
+const reopenSql = `
+  WITH ended AS (
+    SELECT id FROM sessions
+    WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND epoch < $8
+    FOR NO KEY UPDATE
+  ), claim AS (
+    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $9, 'session', id, $8 FROM ended
+    RETURNING pod_uid
+  ), s AS (
+    UPDATE sessions SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL, active_at = NULL,
+      agent_type = $2, project_id = $3, room_name = $4, room = $5, participant = $6, metadata = $7, epoch = $8,
+      pod_uid = $9, pod_name = $10, pod_ip = $11, warm = $12, lease_ms = $13::integer,
+      lease_expires_at = now() + $13::integer * interval '1 ms',
+      max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, held_by = NULL, held_until = NULL,
+      adoptable = false
+    WHERE id = $1 AND EXISTS (SELECT FROM claim)
+    RETURNING *
+  )
+  SELECT ${sessionColumns} FROM s`
+
+/** How long a replica may be silent before another sees to its cold opens; it notes itself every second. */
+export const heldMs = 5_000
+
+// The count is a bound for the pool's sake, not a promise: opens at the same moment may pass it together.
+const openColdSql = `
+  WITH s AS (
+    INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, warm,
+      lease_ms, lease_expires_at, max_ends_at, fingerprint, held_by, held_until, adoptable)
+    SELECT $1, 'PENDING', $2, $3, $4, $5, $6, $7, $8, false, $9::integer, now() + $10::integer * interval '1 ms',
+      now() + $11::integer * interval '1 ms', $12, $13, now() + ${heldMs} * interval '1 ms', $14
+    WHERE (SELECT count(*) FROM sessions WHERE agent_type = $2 AND status = 'PENDING' AND pod_uid IS NULL) < $15
+    ON CONFLICT (id) DO UPDATE SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL,
+      active_at = NULL, agent_type = excluded.agent_type, project_id = excluded.project_id,
+      room_name = excluded.room_name, room = excluded.room, participant = excluded.participant,
+      metadata = excluded.metadata, epoch = excluded.epoch, pod_uid = NULL, pod_name = NULL, pod_ip = NULL,
+      warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
+      max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, held_by = excluded.held_by,
+      held_until = excluded.held_until, adoptable = excluded.adoptable
+    WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%' AND sessions.epoch < excluded.epoch
+    RETURNING *
+  )
+  SELECT ${sessionColumns} FROM s`
+
+const adoptSql = `
+  WITH orphan AS (
+    SELECT id FROM sessions
+    WHERE status = 'PENDING' AND held_by IS NOT NULL AND held_until < now() AND ($2::uuid IS NULL OR id = $2)
+    ORDER BY held_until LIMIT $3 FOR UPDATE SKIP LOCKED
+  ), s AS (
+    UPDATE sessions SET held_by = $1, held_until = now() + ${heldMs} * interval '1 ms'
+    FROM orphan WHERE sessions.id = orphan.id
+    RETURNING sessions.*
+  )
+  SELECT ${sessionColumns} FROM s`
+
+// The new pod first, and the failed one last, when nothing is left to wait for: a group of opens may hold the new one
+// while it meets the failed one among its candidates. For the rest see reopenSql.
+const commitNextAttemptSql = `
+  WITH pending AS (
+    SELECT id FROM sessions WHERE id = $1 AND status = 'PENDING' AND epoch = $2 FOR NO KEY UPDATE
+  ), claim AS (
+    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $4, 'session', id, $3 FROM pending
+    RETURNING pod_uid
+  ), s AS (
+    UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6
+    WHERE id = $1 AND EXISTS (SELECT FROM claim)
+    RETURNING *
+  ), failed AS (
+    UPDATE pod_claims SET purpose = 'retired', reason = $8
+    WHERE pod_uid = $7 AND session_id = $1 AND EXISTS (SELECT FROM s)
+  )
+  SELECT ${sessionColumns} FROM s`
+
+const failOpenSql = `
+  WITH s AS (
+    UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now()
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
+    RETURNING *
+  ), failed AS (
+    UPDATE pod_claims SET purpose = 'retired', reason = $4
+    WHERE pod_uid = (SELECT pod_uid FROM s) AND session_id = $1 AND purpose = 'session'
+  )
+  SELECT ${sessionColumns} FROM s`
+
+// The one way back of a claim (ADR 0012): nothing of it was ever sent to the pod. The record names it no more, for
+// another session may.
+const releaseOpenSql = `
+  WITH s AS (
+    UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now(), pod_uid = NULL,
+      pod_name = NULL, pod_ip = NULL
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
+    RETURNING *
+  ), freed AS (
+    DELETE FROM pod_claims
+    WHERE pod_uid = $4 AND session_id = $1 AND purpose = 'session' AND EXISTS (SELECT FROM s)
+  )
+  SELECT ${sessionColumns} FROM s`
+
+// In the order of ids, as every statement that changes several sessions.
+const releaseHeldSql = `
+  UPDATE sessions SET held_until = now() WHERE id IN (
+    SELECT id FROM sessions WHERE held_by = $1 AND status = 'PENDING' ORDER BY id FOR NO KEY UPDATE)`
+
+/** A look at one row by its primary key needs no more. */
+const leastLookMs = 100
+
+type SessionClaims = Pick<
+  SessionStore,
+  'commitOpen' | 'reopen' | 'commitNextAttempt' | 'openCold' | 'adopt' | 'releaseHeld' | 'failOpen'
+>
+
+/** What claims a pod for a session, waits for one, or gives up: the statements that touch `pod_claims` and `sessions`. */
+export function createPostgresSessionClaims({
+  durable,
+  fresh,
+}: Pick<Postgres, 'durable' | 'fresh'>): SessionClaims {
+  const openGroup = createOpenGroup({ durable })
+
+  /** Runs a statement that claims a pod; what stands in its way is read from the row that is there. */
+  async function claim(statement: ClaimStatement): Promise<CommitOutcome> {
+    const begun = performance.now()
+    let session: Session | undefined
+    try {
+      session = await statement.run()
+    } catch (error) {
+      if (error instanceof NotSentError) throw error
+      if (violatedConstraint(error) === undefined) return await afterUnknownOutcome(statement, error, begun)
+    }
+    if (session) return { kind: 'committed', session }
+    const present = await readSession(durable, statement.id)
+    if (present && !statement.isOurTurn(present)) return { kind: 'session-exists', session: present }
+    return { kind: 'pod-taken' }
+  }
+
+  /** The statement may have run although we never heard: whoever finds the row in time knows. */
+  async function afterUnknownOutcome(
+    statement: ClaimStatement,
+    error: unknown,
+    begun: number,
+  ): Promise<CommitOutcome> {
+    const leftMs = Math.max(leastLookMs, begun + answerWithinMs - performance.now())
+    const late = new AbortController()
+    const session = await Promise.race([
+      readSession(fresh, statement.id).catch(() => undefined),
+      setTimeout(leftMs, undefined, { signal: late.signal }),
+    ])
+    late.abort()
+    const ours = session?.status === 'PENDING' && session.pod?.uid === statement.podUid
+    if (session && ours && session.epoch === statement.epoch) return { kind: 'committed', session }
+    throw databaseError(error)
+  }
+
+  return {
+    commitOpen: (record) =>
+      claim({ ...claimOf(record), run: () => openGroup(record), isOurTurn: () => false }),
+    reopen: (ended, record) =>
+      claim({
+        ...claimOf(record),
+        // A record that was purged meanwhile leaves the key as free as one that never was.
+        run: async () =>
+          (await oneSession({
+            pool: durable,
+            name: 'session-reopen',
+            text: reopenSql,
+            values: openValues(record),
+          })) ?? openGroup(record),
+        isOurTurn: (session) => session.status === 'ENDED' && session.epoch === ended.epoch,
+      }),
+    commitNextAttempt: (pending, { pod, epoch, reason }) => {
+      const values = [pending.id, pending.epoch, epoch, pod.uid, pod.name, pod.ip, pending.pod?.uid, reason]
+      return claim({
+        id: pending.id,
+        podUid: pod.uid,
+        epoch,
+        run: () =>
+          oneSession({ pool: durable, name: 'session-next-attempt', text: commitNextAttemptSql, values }),
+        isOurTurn: (session) => session.status === 'PENDING' && session.epoch === pending.epoch,
+      })
+    },
+    async openCold(record) {
+      const outcome = await claim({
+        id: record.id,
+        podUid: undefined,
+        epoch: record.epoch,
+        run: () =>
+          oneSession({
+            pool: durable,
+            name: 'session-open-cold',
+            text: openColdSql,
+            values: coldValues(record),
+          }),
+        isOurTurn: ({ status, endReason, epoch }) =>
+          status === 'ENDED' && isRetryableFailure(endReason) && epoch < record.epoch,
+      })
+      return outcome.kind === 'pod-taken' ? { kind: 'full' } : outcome
+    },
+    adopt: (by, { id, limit }) =>
+      manySessions({ pool: durable, name: 'sessions-adopt', text: adoptSql, values: [by, id, limit] }),
+    async releaseHeld(by) {
+      await manySessions({ pool: durable, name: 'sessions-release', text: releaseHeldSql, values: [by] })
+    },
+    failOpen: ({ id, epoch, pod }, reason, fate) =>
+      fate.kind === 'retire'
+        ? oneSession({
+            pool: durable,
+            name: 'session-fail',
+            text: failOpenSql,
+            values: [id, epoch, reason, fate.reason],
+          })
+        : oneSession({
+            pool: durable,
+            name: 'session-release',
+            text: releaseOpenSql,
+            values: [id, epoch, reason, pod?.uid],
+          }),
+  }
+}
+
+interface ClaimStatement {
+  readonly id: string
+  readonly podUid: string | undefined
+  readonly epoch: number
+  /** Resolves with undefined, or rejects with a violated constraint, when something stands in its way. */
+  readonly run: () => Promise<Session | undefined>
+  /** True when the row is where this very statement expects it, so that only the pod can have been in the way. */
+  readonly isOurTurn: (session: Session) => boolean
+}
+
+function claimOf(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'epoch'> {
+  return { id: record.id, podUid: record.pod.uid, epoch: record.epoch }
+}
+
+function coldValues(record: ColdRecord): unknown[] {
+  const { leaseMs, pendingMs, maxSessionMs, fingerprint, heldBy, adoptable, mostWaiting } = record
+  const times = [leaseMs, pendingMs, maxSessionMs]
+  return [...commonValues(record), ...times, fingerprint, heldBy, adoptable, mostWaiting]
+}
+
+function openValues(record: OpenRecord): unknown[] {
+  const { pod, warm, leaseMs, maxSessionMs, fingerprint } = record
+  return [...commonValues(record), pod.uid, pod.name, pod.ip, warm, leaseMs, maxSessionMs, fingerprint]
+}
+
+/** $1 to $8 of both. */
+function commonValues(record: Omit<OpenRecord, 'pod' | 'warm'>): unknown[] {
+  return [
+    record.id,
+    record.agentType,
+    record.projectId,
+    record.roomName,
+    record.room,
+    record.participant && JSON.stringify(record.participant),
+    record.metadata && JSON.stringify(record.metadata),
+    record.epoch,
+  ]
+}

@@ -1,0 +1,30 @@
+import type { Pool } from 'pg'
+import type { Session } from '../domain/session.ts'
+import { databaseError, runStatement, violatedConstraint } from './postgres-client.ts'
+import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
+
+/** A statement that answers with sessions, and the connections it runs on. */
+export interface SessionQueryText {
+  readonly pool: Pool
+  readonly name: string
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+/** Rejects with a violated constraint as it is, for callers branch on it; everything else is mapped here. */
+export async function manySessions({ pool, name, text, values }: SessionQueryText): Promise<Session[]> {
+  try {
+    return (await runStatement<SessionRow>(pool, { name, text, values: [...values] })).map(sessionFrom)
+  } catch (error) {
+    throw violatedConstraint(error) === undefined ? databaseError(error) : error
+  }
+}
+
+export async function oneSession(query: SessionQueryText): Promise<Session | undefined> {
+  return (await manySessions(query))[0]
+}
+
+export function readSession(pool: Pool, id: string): Promise<Session | undefined> {
+  const text = `SELECT ${sessionColumns} FROM sessions s WHERE id = $1`
+  return oneSession({ pool, name: 'session-get', text, values: [id] })
+}
