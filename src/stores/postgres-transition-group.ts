@@ -65,7 +65,7 @@ interface Renewal extends Activation {
 }
 
 const mostTransitions = 128
-const inFlight = 1
+const inFlight = 2
 const maxWaitMs = 900
 
 interface TransitionGroupOptions<Input> {
