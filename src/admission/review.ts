@@ -48,10 +48,20 @@ export function decodeReview(body: unknown): Checked<AdmissionRequest> {
   return { ok: false, problems: describeErrors(validator.Errors(body)) }
 }
 
-export type Answer =
+type Decision =
   | { readonly kind: 'allowed' }
   | { readonly kind: 'patched'; readonly patch: readonly Operation[] }
   | { readonly kind: 'denied'; readonly violations: readonly Violation[] }
+
+/** What is said beside the decision; never the value of an env variable or a secret. */
+interface Remarks {
+  /** One line each, shown by kubectl. */
+  readonly warnings?: readonly string[]
+  /** Qualified names without a prefix; the API server puts the webhook's name before them. */
+  readonly audit?: Readonly<Record<string, string>>
+}
+
+export type Answer = Decision & Remarks
 
 export interface AdmissionResponse {
   readonly uid: string
@@ -60,6 +70,7 @@ export interface AdmissionResponse {
   /** Base64 of a JSON array. Never there without patchType, and never empty. */
   readonly patch?: string
   readonly status?: object
+  readonly warnings?: readonly string[]
   /** Keys become `<webhook name>/<key>` in the audit log. */
   readonly auditAnnotations?: Readonly<Record<string, string>>
 }
@@ -72,8 +83,28 @@ export interface ReviewAnswer {
 
 /** The answer on the wire. The uid must be the request's, letter for letter. */
 export function encodeAnswer(uid: string, answer: Answer, policyVersion: string): ReviewAnswer {
-  const auditAnnotations = { 'policy-version': policyVersion }
-  return { apiVersion, kind, response: { uid, auditAnnotations, ...responseOf(answer) } }
+  const { warnings = [], audit } = answer
+  const response = {
+    uid,
+    ...responseOf(answer),
+    ...(warnings.length > 0 && { warnings: clipped(warnings) }),
+    auditAnnotations: { 'policy-version': policyVersion, ...audit },
+  }
+  return { apiVersion, kind, response }
+}
+
+/** Beyond 4,096 characters in all the API server cuts every warning to 256: better a few whole ones. */
+const warningCharacters = 4_096
+
+function clipped(warnings: readonly string[]): string[] {
+  const kept: string[] = []
+  let left = warningCharacters - 'and 100000 more warnings'.length
+  for (const warning of new Set(warnings)) {
+    left -= warning.length
+    if (left < 0) return [...kept, `and ${new Set(warnings).size - kept.length} more warnings`]
+    kept.push(warning)
+  }
+  return kept
 }
 
 function responseOf(answer: Answer): Pick<AdmissionResponse, 'allowed' | 'patchType' | 'patch' | 'status'> {

@@ -3,6 +3,8 @@ import { isServable } from './slot-candidates.ts'
 
 /** Long enough to see the refills of a quiet pool, short enough to notice that they stopped. */
 const windowMs = 60_000
+/** Of a pool that refills faster than this the rate is known well enough from the latest. */
+const mostTimes = 256
 const leastRetryMs = 1_000
 /** Nobody should stay away longer: pools change. */
 const mostRetryMs = 30_000
@@ -17,10 +19,18 @@ export function createRefillRate(pods: PodView, now: () => number) {
     if (gone) seen.delete(pod.uid)
     if (gone || seen.has(pod.uid) || !isServable(pod)) return
     seen.add(pod.uid)
-    readyAt.set(pod.agentType, [...recent(pod.agentType), now()])
+    // The first list shows all pods at once; that is no refill.
+    if (pods.synced()) note(pod.agentType)
   })
 
-  function recent(agentType: string): number[] {
+  function note(agentType: string): void {
+    const times = readyAt.get(agentType) ?? []
+    readyAt.set(agentType, times)
+    times.push(now())
+    if (times.length > mostTimes) times.shift()
+  }
+
+  function recent(agentType: string): readonly number[] {
     return (readyAt.get(agentType) ?? []).filter((at) => at > now() - windowMs)
   }
 

@@ -3,6 +3,7 @@ import type { LedgerReader, SeenClaim, SeenLedger, SeenSession } from '../domain
 import type { SessionStatus } from '../domain/session.ts'
 import type { ClaimPurpose } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
+import { ms } from './session-row.ts'
 
 interface SessionFacts {
   id: string
@@ -33,7 +34,6 @@ const mostRows = { live: 50_000, ended: 5_000, presentClaims: 20_000 }
 /** A double claim shows while both sessions are remembered here, and for longer where the pod is still there. */
 const endedWithin = '10 minutes'
 
-const ms = (column: string, alias: string) => `(extract(epoch FROM ${column}) * 1000)::float8 AS ${alias}`
 const sessionColumns = [
   'id, status, agent_type, epoch, pod_uid',
   ms('lease_expires_at', 'lease_expires_ms'),
@@ -56,7 +56,8 @@ const sessionsSql = `
 const claimsSql = `
   SELECT ${claimColumns} FROM pod_claims WHERE pod_uid = ANY ($1::text[])
   UNION ALL
-  (SELECT ${claimColumns} FROM pod_claims WHERE gone_at IS NULL AND pod_uid <> ALL ($1::text[])
+  (SELECT ${claimColumns} FROM pod_claims
+    WHERE gone_at IS NULL AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS read (uid) WHERE read.uid = pod_uid)
     ORDER BY at DESC LIMIT ${mostRows.presentClaims})`
 
 /** Reads what the invariants are about in one REPEATABLE READ, READ ONLY transaction. */

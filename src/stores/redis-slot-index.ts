@@ -9,6 +9,8 @@ export const reservationMs = 5_000
 
 /** A replica says every half second who waits in it; after four times nothing it is taken for dead. */
 const waiterSilenceMs = 2_000
+/** Ghosts of a pool that nobody asks for are forgotten after this; whoever waits is told of twice a second. */
+const queueKeptMs = 5 * waiterSilenceMs
 /** Slots in one call: 5,000 take some 10 ms, in which Redis serves nobody else. */
 const slotsPerCall = 5_000
 
@@ -20,6 +22,9 @@ interface Settling {
   readonly pairs: string[]
   readonly done: Promise<void>
 }
+
+/** How long a pool counts as unknown after Redis last said so. */
+const unbuiltMs = 5_000
 
 /** After a failure Redis is left alone for this long: one time-out costs one request, not each of them. */
 const breakerMs = 1_000
@@ -34,18 +39,36 @@ interface SlotIndexDeps {
 /** The index of ready slots in Redis. Reading trouble answers `unknown`; losing a write costs an attempt, no more. */
 export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexDeps): SlotIndex {
   let closedUntil = 0
+  let isAway = false
+  /** Pools that Redis said it knows nothing of, and when. */
+  const unbuilt = new Map<string, number>()
   const settling = new Map<string, Settling>()
+
+  /** An answer about one pool says nothing of another whose index is missing. */
+  function show(): void {
+    // Pools in use are asked for each second; one that was removed is asked for no more.
+    for (const [agentType, at] of unbuilt) if (now() - at > unbuiltMs) unbuilt.delete(agentType)
+    metrics.indexUnknown.set(isAway || unbuilt.size > 0 ? 1 : 0)
+  }
+
+  function noteBuilt(agentType: string, isBuilt: boolean): void {
+    if (isBuilt) unbuilt.delete(agentType)
+    else unbuilt.set(agentType, now())
+    show()
+  }
 
   /** Runs one command unless the breaker is open; undefined when Redis did not answer. */
   async function ask<T>(what: string, command: () => Promise<T>): Promise<T | undefined> {
     if (now() < closedUntil) return undefined
     try {
       const answer = await command()
-      metrics.indexUnknown.set(0)
+      isAway = false
+      show()
       return answer
     } catch (error) {
       closedUntil = now() + breakerMs
-      metrics.indexUnknown.set(1)
+      isAway = true
+      show()
       logger.warn({ err: error, what }, 'redis did not answer; claims go on without the index')
       return undefined
     }
@@ -77,8 +100,9 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
       const answer = await ask('reserve', () =>
         redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs),
       )
-      const reservation = answer ? reservationOf(answer) : unknown
-      if (reservation.kind === 'unknown') metrics.indexUnknown.set(1)
+      if (!answer) return unknown
+      const reservation = reservationOf(answer)
+      noteBuilt(agentType, reservation.kind !== 'unknown')
       return reservation
     },
 
@@ -112,8 +136,10 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     async size(agentType) {
       const { ready, built } = poolKeys(agentType)
       const answer = await ask('size', () => redis.multi().exists(built).zcard(ready).exec())
-      if (!answer || answer[0]?.[1] !== 1) return undefined
-      return Number(answer[1]?.[1])
+      if (!answer) return undefined
+      const isBuilt = answer[0]?.[1] === 1
+      noteBuilt(agentType, isBuilt)
+      return isBuilt ? Number(answer[1]?.[1]) : undefined
     },
 
     async keepWaiting(agentType, waiting) {
@@ -124,7 +150,7 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
         place ?? '',
         headStartMs,
       ])
-      const places = await ask('keep waiting', () => redis.keepWaiting(waiters, seen, given))
+      const places = await ask('keep waiting', () => redis.keepWaiting(waiters, seen, queueKeptMs, given))
       return places?.map(Number)
     },
 

@@ -26,17 +26,19 @@ export interface SessionRow {
   ended_ms: number | null
 }
 
-const ms = (column: string, alias: string) => `(extract(epoch FROM s.${column}) * 1000)::float8 AS ${alias}`
+/** A timestamp as milliseconds of the epoch. */
+export const ms = (column: string, alias: string) =>
+  `(extract(epoch FROM ${column}) * 1000)::float8 AS ${alias}`
 
 /** For a table or CTE named `s`. */
 export const sessionColumns = [
   's.id, s.status, s.end_reason, s.agent_type, s.project_id, s.room_name, s.room, s.participant, s.metadata',
   's.fingerprint, s.epoch, s.pod_uid, s.pod_name, s.pod_ip, s.lease_ms, s.held_by, s.adoptable',
-  ms('lease_expires_at', 'lease_expires_ms'),
-  ms('created_at', 'created_ms'),
-  ms('active_at', 'active_ms'),
-  ms('ending_at', 'ending_ms'),
-  ms('ended_at', 'ended_ms'),
+  ms('s.lease_expires_at', 'lease_expires_ms'),
+  ms('s.created_at', 'created_ms'),
+  ms('s.active_at', 'active_ms'),
+  ms('s.ending_at', 'ending_ms'),
+  ms('s.ended_at', 'ended_ms'),
 ].join(', ')
 
 /** The three columns are null together; the table says so. */

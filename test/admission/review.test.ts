@@ -67,3 +67,14 @@ void t.test('a denial says everything, and is never a 5xx', async (t) => {
   const internal = { ...violation, code: 'GRN_INTERNAL' } as const
   t.match(encodeAnswer('u', { kind: 'denied', violations: [internal] }, '7').response.status, { code: 403 })
 })
+
+void t.test('warnings are said once and never cut by the API server', (t) => {
+  const said = (warnings: string[]) => encodeAnswer('u', { kind: 'allowed', warnings }, '7').response.warnings
+  t.same(said(['a', 'b', 'a']), ['a', 'b'])
+  t.equal(said([]), undefined)
+  const many = Array.from({ length: 100 }, (_, index) => `${index}`.padStart(300, '.'))
+  const kept = said(many) ?? []
+  t.ok(kept.join('').length <= 4_096)
+  t.equal(kept.at(-1), `and ${100 - (kept.length - 1)} more warnings`)
+  t.end()
+})

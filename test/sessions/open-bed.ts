@@ -67,6 +67,11 @@ export function createPodMap() {
   return {
     view,
     set: (pod: AgentPod) => void pods.set(pod.uid, pod),
+    /** As the informer tells of it. */
+    change(pod: AgentPod) {
+      pods.set(pod.uid, pod)
+      for (const listener of listeners) listener({ pod, gone: false })
+    },
     setSynced: (value: boolean) => {
       synced = value
     },

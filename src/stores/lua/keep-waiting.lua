@@ -1,12 +1,13 @@
 -- A replica says which opens wait in it: puts newcomers into the queue of the pool and keeps the others alive in it.
 -- KEYS  1 waiters zset   2 seen zset
--- ARGV  session id, place (empty for a newcomer), head start in ms, ...
+-- ARGV  1 how long a queue that nobody tells of any more is kept, ms
+--       then session id, place (empty for a newcomer), head start in ms, ...
 -- Returns the places they have, in the order of the sessions
 -- States: none
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local places = {}
-for i = 1, #ARGV, 3 do
+for i = 2, #ARGV, 3 do
   local place = ARGV[i + 1]
   if place == '' then place = string.format('%.3f', now - ARGV[i + 2]) end
   -- NX: after Redis lost everything the place is what it was; before that it never changes.
@@ -14,4 +15,6 @@ for i = 1, #ARGV, 3 do
   redis.call('ZADD', KEYS[2], math.floor(now), ARGV[i])
   places[#places + 1] = place
 end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[1])
 return places
