@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { resetSocket } from './reset-socket.ts'
 
 /** A small readiness-aware TCP balancer: what a Service with its EndpointSlices does for the replicas in a cluster. */
 export interface Balancer {
@@ -77,13 +78,13 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
       backend.accepted += 1
       return couple(client, upstream)
     }
-    client.resetAndDestroy()
+    resetSocket(client)
   }
 
   function couple(client: Socket, upstream: Socket): void {
     const reset = () => {
-      client.resetAndDestroy()
-      upstream.resetAndDestroy()
+      resetSocket(client)
+      resetSocket(upstream)
     }
     const end = () => {
       client.destroy()

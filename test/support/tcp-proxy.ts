@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { resetSocket } from './reset-socket.ts'
 
 /**
  * A TCP proxy that misbehaves on demand, for tests of faults between two parts.
@@ -34,12 +35,12 @@ export async function startTcpProxy(target: ProxyTarget): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   const cut = () => {
     for (const [client, upstream] of pairs) {
-      client.resetAndDestroy()
-      upstream.resetAndDestroy()
+      resetSocket(client)
+      resetSocket(upstream)
     }
   }
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
-    if (fault.mode === 'refuse') return void client.resetAndDestroy()
+    if (fault.mode === 'refuse') return resetSocket(client)
     const upstream = connect({
       host: target.host ?? host,
       port: target.port,
