@@ -1,4 +1,3 @@
-import { Agent } from 'node:http'
 import { isIP } from 'node:net'
 import { Compile } from 'typebox/compile'
 import { assignPath, endPath } from '../domain/assign-contract.ts'
@@ -16,7 +15,6 @@ interface AgentDeliveryOptions {
   /** From the connection to the complete answer. */
   readonly acknowledgeTimeoutMs?: number
   readonly port?: number
-  readonly agent?: Agent
 }
 
 type Recipient = Parameters<AgentDelivery['assign']>[0]
@@ -30,8 +28,6 @@ export function createAgentDelivery({
   connectTimeoutMs = 250,
   acknowledgeTimeoutMs = 1_500,
   port = agentPort,
-  // A pod hears from us twice in its life, minutes apart: a kept connection would only be a descriptor per pod.
-  agent = new Agent({ keepAlive: false }),
 }: AgentDeliveryOptions): AgentDelivery {
   async function deliver(
     pod: Recipient,
@@ -47,13 +43,13 @@ export function createAgentDelivery({
     const { sessionId, epoch } = content
     const body = JSON.stringify(content)
     const token = signDelivery(key, { podUid: pod.uid, sessionId, epoch, body, now: Date.now() })
+    // A pod hears from us twice in its life, minutes apart: a kept connection would only be a descriptor per pod.
     const result = await postOnce({
       host: pod.ip,
       port,
       path,
       authorization: `Bearer ${token}`,
       body,
-      agent,
       connectTimeoutMs,
       answerTimeoutMs: acknowledgeTimeoutMs,
       deadline,

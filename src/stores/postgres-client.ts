@@ -22,6 +22,13 @@ const mostFresh = 4
 const planOnce = '-c plan_cache_mode=force_generic_plan'
 
 /**
+ * A plan is kept, and the first one is made when the tables are new: for an empty table a sequential scan is cheapest.
+ * With 2,300 sessions that plan took 2.2 ms for one activation (0.2 ms by key), and more with each session, until the
+ * first ANALYZE. Every statement here finds its rows by an index.
+ */
+const byIndex = '-c enable_seqscan=off'
+
+/**
  * Durable statements (a claim must survive a crash, and so must an activation), and relaxed ones
  * (`synchronous_commit=off`: visible at once, on disk within a second): a renewal that a crash takes comes again.
  */
@@ -36,7 +43,7 @@ export interface Postgres {
 export function createPostgres(databaseUrl: string, logger: Logger, max = 10): Postgres {
   const config: PoolConfig = {
     connectionString: databaseUrl,
-    options: planOnce,
+    options: `${planOnce} ${byIndex}`,
     max,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
@@ -48,7 +55,7 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
     application_name: 'greenroom',
   }
   const durable = new Pool(config)
-  const relaxed = new Pool({ ...config, options: `${planOnce} -c synchronous_commit=off` })
+  const relaxed = new Pool({ ...config, options: `${planOnce} ${byIndex} -c synchronous_commit=off` })
   const fresh = new Pool({ ...config, max: mostFresh, maxUses: 1 })
   for (const pool of [durable, relaxed, fresh]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
