@@ -50,8 +50,8 @@ export function postOnce(post: Post): Promise<PostResult> {
       )
     })
     const answer = createAnswerReader(settle)
-    socket.on('data', answer.read)
-    socket.on('end', answer.end)
+    socket.on('data', (chunk: Buffer) => answer.read(chunk))
+    socket.on('end', () => answer.end())
     socket.on('error', (error: NodeJS.ErrnoException) =>
       settle({ kind: 'failed', reason: `connection failed (${error.code ?? 'unknown error'})` }),
     )

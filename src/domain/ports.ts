@@ -132,6 +132,12 @@ export type CommitOutcome =
   /** The session is there already (a retry, another replica, or an earlier failure). */
   | { readonly kind: 'session-exists'; readonly session: Session }
 
+/** What becoming ACTIVE changes of a session besides its status: epoch ms of PostgreSQL's clock. */
+export interface ActivatedTimes {
+  readonly activeAt: number
+  readonly leaseExpiresAt: number
+}
+
 /** Use cases' side of PostgreSQL. Every method is one statement; transitions are compare-and-set. */
 export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
@@ -150,7 +156,7 @@ export interface SessionStore {
   /** This replica goes: what it holds may be adopted at once. */
   releaseHeld(by: string): Promise<void>
   /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
-  activate(id: string, epoch: number): Promise<Session | undefined>
+  activate(id: string, epoch: number): Promise<ActivatedTimes | undefined>
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>

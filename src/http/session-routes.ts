@@ -3,7 +3,8 @@ import type { RoomAccess, SessionQuery, SessionStore } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
-import { type OpenSession, participantOf } from '../sessions/open-session.ts'
+import { participantOf } from '../sessions/early-tokens.ts'
+import { type OpenSession } from '../sessions/open-session.ts'
 import type { TypedApp } from './api-app.ts'
 import {
   EndQuery,

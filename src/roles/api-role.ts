@@ -20,6 +20,7 @@ import { createAwaitSession } from '../sessions/await-session.ts'
 import { createColdOpens } from '../sessions/cold-open.ts'
 import { createCommitSlot } from '../sessions/commit-slot.ts'
 import { createDeliverSession } from '../sessions/deliver-session.ts'
+import { createTokenMint } from '../sessions/early-tokens.ts'
 import { createCloseSession, createRenewSession } from '../sessions/keep-session.ts'
 import { createOpenAttempts } from '../sessions/open-attempts.ts'
 import { createOpenSession } from '../sessions/open-session.ts'
@@ -79,6 +80,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const candidates = createSlotCandidates(pods, instance)
   const sessionTokens = createSessionTokens(config.GREENROOM_HMAC_SECRET)
   const awaitSession = createAwaitSession({ sessions, wakes, now })
+  const tokens = createTokenMint(roomAccess)
   const attempts = createOpenAttempts({
     sessions,
     commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
@@ -93,10 +95,10 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     deliver: createDeliverSession({
       delivery: createAgentDelivery({ keys }),
       pods,
-      roomAccess,
       sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
       apiUrl: config.GREENROOM_API_URL,
     }),
+    tokens,
     retirementCap: createRetirementCap({ index, now }),
     poolSize: (agentType) => pods.byPool(agentType).length,
     wakes,
@@ -121,7 +123,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     coldOpens,
     awaitSession,
     identify: createSessionIdentity(config.GREENROOM_HMAC_SECRET),
-    roomAccess,
+    tokens,
     metrics,
     now,
   })

@@ -81,13 +81,18 @@ function recordOf(source: RecordSource, slot: TakenSlot): OpenRecord {
   return { ...commonRecord(source), warm: !slot.waited, epoch: slot.attempt, pod: slot.pod }
 }
 
+/** Its LiveKit room: it holds the session id, for LiveKit has one namespace of rooms for everybody. */
+export function roomOf({ request, identity }: Pick<RecordSource, 'request' | 'identity'>): string {
+  return `${request.agentType}-${identity.id}`
+}
+
 /** What a session is before it has a pod. */
 export function coldRecordOf(source: RecordSource, epoch: number) {
   return { ...commonRecord(source), epoch }
 }
 
 function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
-  const room = `${request.agentType}-${identity.id}`
+  const room = roomOf({ request, identity })
   const { minSeconds, maxSeconds, defaultSeconds } = spec.lease
   const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))
   return {

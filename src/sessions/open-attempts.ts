@@ -2,8 +2,9 @@ import type { DeliveryOutcome, PodFate, SessionStore, WakeBus } from '../domain/
 import { type EndReason, endReason, isRetryableFailure, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import type { CommitSlot, Prior } from './commit-slot.ts'
+import { type CommitSlot, type Prior, roomOf } from './commit-slot.ts'
 import type { DeliverSession } from './deliver-session.ts'
+import type { TokenMint } from './early-tokens.ts'
 import {
   createStageClock,
   deliveryFailed,
@@ -20,6 +21,7 @@ export interface OpenAttemptsDeps {
   readonly takeSlot: TakeSlot
   readonly commitSlot: CommitSlot
   readonly deliver: DeliverSession
+  readonly tokens: TokenMint
   readonly retirementCap: RetirementCap
   readonly poolSize: (agentType: string) => number
   readonly wakes: WakeBus
@@ -46,7 +48,7 @@ interface DeliveryFailure {
 
 /** reserve → commit → deliver → activate, with the next pod when one does not take the session (DESIGN §3). */
 export function createOpenAttempts(deps: OpenAttemptsDeps) {
-  const { sessions, takeSlot, commitSlot, deliver, metrics, now } = deps
+  const { sessions, takeSlot, commitSlot, deliver, tokens, metrics, now } = deps
   const stages = createStageClock(metrics, now)
 
   /** Takes pods until one is committed to this session, or until another open of it is found. */
@@ -75,6 +77,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
         opening.deadline = now() + openDeadlineMs
       }
       attempt = slot.attempt
+      tokens.beginAgent(opening.tokens, roomOf(opening), identity.id, attempt)
       const outcome = await stages.timed(opening, 'commit', () => commitSlot(opening, prior, slot))
       if (outcome.kind === 'committed') return { kind: 'active', session: outcome.session, claimed: true }
       if (outcome.kind === 'session-exists')
@@ -87,7 +90,12 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
   function assign(opening: Opening, session: Session): Promise<DeliveryOutcome> {
     const remaining = Math.max(leastDeliveryMs, opening.deadline - now())
-    return stages.timed(opening, 'deliver', () => deliver(session, opening.request, remaining))
+    return stages.timed(opening, 'deliver', async () => {
+      const livekit = await tokens.agent(opening.tokens, session)
+      const delivered = deliver(session, { secrets: opening.request.secrets, livekit }, remaining)
+      tokens.beginParticipant(opening.tokens, session)
+      return delivered
+    })
   }
 
   /** Opens that are under way together may fail together: each asks again before it takes one more pod. */
@@ -119,8 +127,8 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
   }
 
   async function activate(opening: Opening, pending: Session): Promise<Session> {
-    const active = await stages.timed(opening, 'activate', () => sessions.activate(pending.id, pending.epoch))
-    if (active) return active
+    const times = await stages.timed(opening, 'activate', () => sessions.activate(pending.id, pending.epoch))
+    if (times) return { ...pending, ...times, status: 'ACTIVE', heldBy: undefined }
     const present = await sessions.get(pending.id)
     // Another open of the same key was faster, here or, when this acknowledgement came late, on the next pod.
     if (present?.status === 'ACTIVE') return present

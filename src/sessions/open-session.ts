@@ -1,11 +1,12 @@
 import type { PoolsDocument } from '../domain/pool.ts'
-import type { DocumentView, RoomAccess, SessionStore } from '../domain/ports.ts'
+import type { DocumentView, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { AwaitSession } from './await-session.ts'
 import type { ColdOpens } from './cold-open.ts'
 import type { Prior } from './commit-slot.ts'
+import type { TokenMint } from './early-tokens.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import type { OpenAnswer, OpenContext, OpenRequest } from './open-request.ts'
 import { deliveryFailed, isPoolEmpty, newOpening, type Opening, poolDegraded } from './opening.ts'
@@ -18,7 +19,7 @@ export interface OpenSessionDeps {
   readonly coldOpens: ColdOpens
   readonly awaitSession: AwaitSession
   readonly identify: IdentifySession
-  readonly roomAccess: RoomAccess | undefined
+  readonly tokens: TokenMint
   readonly metrics: Metrics
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -66,10 +67,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
 
   async function answerOf(opening: Opening, session: Session, replayed: boolean): Promise<OpenAnswer> {
     const live = session.status === 'ACTIVE' || session.status === 'PENDING'
-    const livekit =
-      live && deps.roomAccess
-        ? await deps.roomAccess.forParticipant(session.room, participantOf(session))
-        : undefined
+    const livekit = live ? await deps.tokens.participant(opening.tokens, session) : undefined
     return { session, livekit, replayed, stagesMs: opening.stagesMs }
   }
 
@@ -170,7 +168,3 @@ export function createOpenSession(deps: OpenSessionDeps) {
 }
 
 export type OpenSession = ReturnType<typeof createOpenSession>
-
-export function participantOf(session: Session): { identity: string; name?: string } {
-  return session.participant ?? { identity: `participant-${session.id}` }
-}

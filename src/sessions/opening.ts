@@ -3,6 +3,7 @@ import type { Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics, OpenStage } from '../metrics.ts'
 import type { RecordSource } from './commit-slot.ts'
+import type { EarlyTokens } from './early-tokens.ts'
 import type { OpenContext, OpenRequest } from './open-request.ts'
 import type { QueuePlace } from './pool-waiters.ts'
 import type { SessionIdentity } from './session-identity.ts'
@@ -17,6 +18,7 @@ export interface Opening extends RecordSource {
   /** Pods that this open has used up. */
   readonly tried: Set<string>
   readonly queuePlace: QueuePlace
+  readonly tokens: EarlyTokens
   readonly stagesMs: Partial<Record<OpenStage, number>>
   /** When waiting for a pod ends, and the open itself; monotonic milliseconds. */
   waitUntil: number
@@ -41,6 +43,7 @@ export function newOpening({ request, context, spec, identity, now }: OpeningPar
     onEmpty: request.onEmpty ?? spec.onEmpty,
     tried: new Set(),
     queuePlace: { place: undefined },
+    tokens: {},
     stagesMs: {},
     waitUntil: now + (request.waitMs ?? spec.waitMs),
     deadline: now + openDeadlineMs,

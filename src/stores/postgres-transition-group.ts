@@ -1,3 +1,4 @@
+import type { ActivatedTimes } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
 import { createGroupCommit } from './group-commit.ts'
 import {
@@ -7,7 +8,7 @@ import {
   type Postgres,
   runStatement,
 } from './postgres-client.ts'
-import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
+import { ms, type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
 
 /**
  * Activations and renewals that arrive together are one statement each. Rows are locked in the order of their ids
@@ -29,9 +30,9 @@ const activateSql = `
     UPDATE sessions SET status = 'ACTIVE', active_at = now(), held_by = NULL, held_until = NULL,
       lease_expires_at = least(now() + lease_ms * interval '1 ms', max_ends_at)
     FROM wanted WHERE sessions.id = wanted.id
-    RETURNING sessions.*
+    RETURNING sessions.id, sessions.epoch, active_at, lease_expires_at
   )
-  SELECT ${sessionColumns} FROM s`
+  SELECT id, epoch, ${ms('active_at', 'active_ms')}, ${ms('lease_expires_at', 'lease_expires_ms')} FROM s`
 
 // A session that is still PENDING is not kept by its agent: the replica that should have made it ACTIVE was lost and
 // nobody heard of it, and an agent would renew for ever what no caller knows of. It lapses, or is opened again by its key.
@@ -68,23 +69,26 @@ const mostTransitions = 128
 const inFlight = 2
 const maxWaitMs = 900
 
-interface TransitionGroupOptions<Input> {
+interface TransitionGroupOptions<Input, Row, Output> {
   readonly pool: Postgres['relaxed']
   readonly name: string
   readonly sql: string
   readonly columns: (inputs: readonly Input[]) => unknown[][]
+  readonly output: (row: Row) => Output
 }
 
-/** Resolves with the session as it is now; undefined when it was not in the state, or the epoch, that was expected. */
-function createTransitionGroup<Input extends Activation>(options: TransitionGroupOptions<Input>) {
-  const { pool, name, sql, columns } = options
-  async function run(inputs: readonly Input[]): Promise<readonly (Session | undefined)[]> {
-    const rows = await runStatement<SessionRow>(pool, { name, text: sql, values: columns(inputs) })
-    const changed = new Map(rows.map((row) => [row.id, sessionFrom(row)]))
+/** Resolves with what became of it; undefined when it was not in the state, or the epoch, that was expected. */
+function createTransitionGroup<Input extends Activation, Row extends Activation, Output>(
+  options: TransitionGroupOptions<Input, Row, Output>,
+) {
+  const { pool, name, sql, columns, output } = options
+  async function run(inputs: readonly Input[]): Promise<readonly (Output | undefined)[]> {
+    const rows = await runStatement<Row>(pool, { name, text: sql, values: columns(inputs) })
+    const changed = new Map(rows.map((row) => [row.id, row]))
     return inputs.map(({ id, epoch }) => {
-      const session = changed.get(id)
+      const row = changed.get(id)
       // Two callers of one group may have named different epochs of a session: only one of them was right.
-      return session?.epoch === epoch ? session : undefined
+      return row?.epoch === epoch ? output(row) : undefined
     })
   }
 
@@ -99,19 +103,25 @@ function createTransitionGroup<Input extends Activation>(options: TransitionGrou
   })
 }
 
+interface ActivatedRow extends Activation {
+  readonly active_ms: number
+  readonly lease_expires_ms: number
+}
+
 /** Durable: after its 201 a session must never be PENDING again, for then its key could bring it to another pod. */
 export function createActivateGroup({ durable }: Pick<Postgres, 'durable'>) {
-  return createTransitionGroup<Activation>({
+  return createTransitionGroup<Activation, ActivatedRow, ActivatedTimes>({
     pool: durable,
     name: 'sessions-activate',
     sql: activateSql,
     columns: (inputs) => [inputs.map(({ id }) => id), inputs.map(({ epoch }) => epoch)],
+    output: (row) => ({ activeAt: row.active_ms, leaseExpiresAt: row.lease_expires_ms }),
   })
 }
 
 /** Not flushed: one that a crash of PostgreSQL takes comes again. */
 export function createRenewGroup({ relaxed }: Pick<Postgres, 'relaxed'>) {
-  return createTransitionGroup<Renewal>({
+  return createTransitionGroup<Renewal, SessionRow, Session>({
     pool: relaxed,
     name: 'sessions-renew',
     sql: renewSql,
@@ -120,5 +130,6 @@ export function createRenewGroup({ relaxed }: Pick<Postgres, 'relaxed'>) {
       inputs.map(({ epoch }) => epoch),
       inputs.map(({ byAgent }) => byAgent),
     ],
+    output: sessionFrom,
   })
 }

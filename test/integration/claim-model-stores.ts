@@ -109,8 +109,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
         return answered(await store.openCold(cold))
       }
       case 'activate': {
-        const session = await store.activate(idOf(op.s), op.epoch)
-        return session && answered({ kind: 'active', session })
+        const times = await store.activate(idOf(op.s), op.epoch)
+        return times && answered({ kind: 'active' })
       }
       case 'fail':
       case 'undo': {

@@ -285,7 +285,7 @@ function activate(state: ModelState, { s, epoch }: Op<'activate' | 'fail'>): Ans
   if (session?.status !== 'PENDING' || session.epoch !== epoch || !session.pod) return undefined
   moveSession(session, 'ACTIVE')
   Object.assign(session, { wasActive: true, heldBy: undefined, isOrphan: false, lapsed: session.isOverlong })
-  return { kind: 'active', session: summaryOf(s, session) }
+  return { kind: 'active' }
 }
 
 function fail(state: ModelState, { s, epoch }: Op<'activate' | 'fail'>): Answer {

@@ -43,7 +43,9 @@ function newSession(): Session {
   }
 }
 
-function start(options: { apiUrl?: string; livekit?: boolean } = {}) {
+const livekit = { url: 'wss://h', room: 'echo-agent-s1', token: 't', expiresAt: 'e' }
+
+function start(options: { apiUrl?: string } = {}) {
   const pods = createPodMap()
   const sent: { pod: unknown; assignment: Assignment; deadlineMs: number }[] = []
   const delivery: AgentDelivery = {
@@ -56,11 +58,9 @@ function start(options: { apiUrl?: string; livekit?: boolean } = {}) {
     },
     end: async () => ({ kind: 'unreachable', reason: 'not asked' }),
   }
-  const access = (room: string) => Promise.resolve({ url: 'wss://h', room, token: 't', expiresAt: 'e' })
   const deliver = createDeliverSession({
     delivery,
     pods: pods.view,
-    roomAccess: options.livekit ? { forAgent: access, forParticipant: access } : undefined,
     sessionToken: (id, epoch) => `token of ${id} in ${epoch}`,
     apiUrl: options.apiUrl,
   })
@@ -68,9 +68,9 @@ function start(options: { apiUrl?: string; livekit?: boolean } = {}) {
 }
 
 void t.test('the pod of the row gets the session with everything it needs', async (t) => {
-  const { pods, sent, deliver } = start({ apiUrl: 'http://api', livekit: true })
+  const { pods, sent, deliver } = start({ apiUrl: 'http://api' })
   pods.set(newPod({ uid: 'a', assignKeyIds: ['k2', 'k1'] }))
-  t.match(await deliver(session, { secrets: { KEY: 's' } }, 700), { kind: 'accepted' })
+  t.match(await deliver(session, { secrets: { KEY: 's' }, livekit }, 700), { kind: 'accepted' })
   t.same(sent, [
     {
       pod: { uid: 'a', name: 'name-a', ip: '127.0.0.9', assignKeyIds: ['k2', 'k1'] },
@@ -81,7 +81,7 @@ void t.test('the pod of the row gets the session with everything it needs', asyn
         podUid: 'a',
         agentType: 'echo-agent',
         room: 'echo-agent-s1',
-        livekit: { url: 'wss://h', room: 'echo-agent-s1', token: 't', expiresAt: 'e' },
+        livekit,
         metadata: { a: 1 },
         secrets: { KEY: 's' },
         sessionToken: 'token of s1 in 2',
@@ -95,13 +95,16 @@ void t.test('the pod of the row gets the session with everything it needs', asyn
 void t.test('what there is none of is left out', async (t) => {
   const { pods, sent, deliver } = start()
   pods.set(newPod({ uid: 'a' }))
-  await deliver({ ...session, metadata: undefined }, {}, 700)
+  await deliver({ ...session, metadata: undefined }, { livekit: undefined }, 700)
   for (const absent of ['livekit', 'metadata', 'secrets', 'apiUrl'])
     t.notOk(absent in (sent[0]?.assignment ?? {}), absent)
 })
 
 void t.test('a pod that this replica does not see is unreachable', async (t) => {
   const { sent, deliver } = start()
-  t.same(await deliver(session, {}, 700), { kind: 'unreachable', reason: 'the pod is gone' })
+  t.same(await deliver(session, { livekit: undefined }, 700), {
+    kind: 'unreachable',
+    reason: 'the pod is gone',
+  })
   t.same(sent, [])
 })

@@ -6,13 +6,21 @@ import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
-import type { AgentDelivery, PodView, SessionStore, SlotIndex, Wake } from '../../src/domain/ports.ts'
+import type {
+  AgentDelivery,
+  PodView,
+  RoomAccess,
+  SessionStore,
+  SlotIndex,
+  Wake,
+} from '../../src/domain/ports.ts'
 import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createAwaitSession } from '../../src/sessions/await-session.ts'
 import { createColdOpens } from '../../src/sessions/cold-open.ts'
 import { createCommitSlot } from '../../src/sessions/commit-slot.ts'
 import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
+import { createTokenMint } from '../../src/sessions/early-tokens.ts'
 import { createOpenAttempts } from '../../src/sessions/open-attempts.ts'
 import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
 import { createOpenSession } from '../../src/sessions/open-session.ts'
@@ -178,6 +186,7 @@ interface ReplicaOptions {
   readonly pools?: PoolsDocument
   readonly delivery?: AgentDelivery
   readonly poolSize?: number
+  readonly roomAccess?: RoomAccess
   readonly logger?: Logger
   /** Of the retirement cap alone. */
   readonly capNow?: () => number
@@ -200,7 +209,9 @@ export async function startReplica(options: ReplicaOptions) {
     status: () => ({ seen: '1', applied: '1', problems: undefined }),
     onChange: () => () => {},
   }
+  const tokens = createTokenMint(options.roomAccess)
   const attempts = createOpenAttempts({
+    tokens,
     sessions,
     takeSlot: createSlotTaker({
       index,
@@ -214,7 +225,6 @@ export async function startReplica(options: ReplicaOptions) {
     deliver: createDeliverSession({
       delivery,
       pods: agents.pods.view,
-      roomAccess: undefined,
       sessionToken: (id, epoch) => `grs_${id}_${epoch}`,
       apiUrl: undefined,
     }),
@@ -243,7 +253,7 @@ export async function startReplica(options: ReplicaOptions) {
     coldOpens,
     awaitSession,
     identify: createSessionIdentity('a secret of at least thirty-two bytes'),
-    roomAccess: undefined,
+    tokens,
     metrics,
     now,
   })

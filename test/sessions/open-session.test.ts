@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
-import type { AgentDelivery, DeliveryOutcome } from '../../src/domain/ports.ts'
+import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
@@ -105,6 +105,33 @@ void t.test('a pod that refuses is retired; the next attempt has the next epoch'
     { pod_uid: 'pod-1', purpose: 'session' },
   ])
   t.equal(agents.agent('pod-1').serving?.sessionToken, `grs_${session.id}_2`)
+})
+
+void t.test('each attempt gives its pod a LiveKit token of its own', async (t) => {
+  const access = (holder: string) => async (room: string) => ({
+    url: 'wss://h',
+    room,
+    token: holder,
+    expiresAt: 'e',
+  })
+  const roomAccess: RoomAccess = {
+    forParticipant: (room, { identity }) => access(identity)(room),
+    forAgent: (room, id, epoch) => access(`agent of ${id} in ${epoch}`)(room),
+  }
+  const { api, agents, moods } = await startBed(t, 2, { roomAccess })
+  moods('refuse')
+  const { session, livekit } = await api.open({ participant: { identity: 'ann' } })
+  t.match(agents.agent('pod-1').serving, {
+    livekit: { room: session.room, token: `agent of ${session.id} in 2` },
+  })
+  t.match(livekit, { room: session.room, token: 'ann' })
+})
+
+void t.test('a token that cannot be made fails the open, and nothing else', async (t) => {
+  const cannot = () => Promise.reject(new Error('no entropy'))
+  const { api, sessions } = await startBed(t, 2, { roomAccess: { forParticipant: cannot, forAgent: cannot } })
+  await t.rejects(api.open({}), /no entropy/)
+  t.same(await sessions.list({ limit: 9, status: 'ACTIVE' }), [])
 })
 
 void t.test('when every pod refuses the open fails, and its key may be tried again', async (t) => {

@@ -19,7 +19,8 @@ async function fresh(t: Test) {
     active: async (leaseMs: number): Promise<Session> => {
       const record = newRecord({ leaseMs })
       await store.commitOpen(record)
-      const session = await store.activate(record.id, 1)
+      await store.activate(record.id, 1)
+      const session = await store.get(record.id)
       assert.ok(session)
       return session
     },

@@ -12,7 +12,7 @@ void t.test('activation happens once, in its epoch, and starts the lease', async
   const pending = await opened(store, { leaseMs: 60_000, maxSessionMs: 30_000 })
   t.equal(await store.activate(pending.id, 2), undefined)
   const active = await store.activate(pending.id, 1)
-  t.match(active, { status: 'ACTIVE', epoch: 1 })
+  t.match(await store.get(pending.id), { ...active, status: 'ACTIVE', epoch: 1 })
   t.ok((active?.activeAt ?? 0) >= pending.createdAt)
   t.equal(
     Math.round((active?.leaseExpiresAt ?? 0) - pending.createdAt),

@@ -48,9 +48,9 @@ export function heldStore(sessions: SessionStore, gate: StepGate): SessionStore 
     },
     async activate(id, epoch) {
       await gate.pass('activate')
-      const session = await sessions.activate(id, epoch)
+      const times = await sessions.activate(id, epoch)
       await gate.pass('answer')
-      return session
+      return times
     },
   }
 }
