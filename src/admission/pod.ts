@@ -126,6 +126,7 @@ const PodSpec = Type.Object({
   hostNetwork: flag,
   hostPID: flag,
   hostIPC: flag,
+  hostUsers: flag,
   os: optional(Type.Object({ name: text })),
 })
 

@@ -1,3 +1,4 @@
+import { isPodSecurityVersion, newestMinor } from './pod-security-standards.ts'
 import type { PolicyDocument, PolicyProbe, Resources, Row } from './policy.ts'
 import { parseQuantity } from './quantity.ts'
 
@@ -7,10 +8,16 @@ export function policyRelations({ defaults, agentTypes, components }: PolicyDocu
   return [
     ...quantityProblems('/defaults/tmp/sizeLimit', defaults.tmp.sizeLimit),
     ...resourceProblems('/defaults/sidecar', defaults.sidecar),
+    ...podSecurityProblems(defaults.podSecurity.version),
     ...Object.entries(agentTypes).flatMap(([name, row]) => rowProblems(`/agentTypes/${name}`, row)),
     ...duplicates(accounts).map((name) => `/components: ServiceAccount ${name} stands there twice`),
     ...components.flatMap(({ images }, index) => imageProblems(`/components/${index}/images`, images)),
   ]
+}
+
+function podSecurityProblems(version: string): string[] {
+  if (isPodSecurityVersion(version)) return []
+  return [`/defaults/podSecurity/version: ${version} is not known here; latest or v1.0 to v1.${newestMinor}`]
 }
 
 function rowProblems(at: string, row: Row): string[] {

@@ -127,6 +127,16 @@ const Defaults = Type.Object(
       default: { requests: { cpu: '25m', memory: '64Mi' }, limits: { cpu: '250m', memory: '256Mi' } },
     }),
     automountServiceAccountToken: Type.Literal(false, { default: false }),
+    podSecurity: Type.Object(
+      {
+        version: Type.String({
+          pattern: '^(latest|v1\\.(0|[1-9][0-9]?))$',
+          default: 'latest',
+          description: 'Release of Kubernetes whose Pod Security Standard restricted every pod must meet.',
+        }),
+      },
+      { ...closed, default: {} },
+    ),
   },
   { ...closed, default: {} },
 )

@@ -30,10 +30,14 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
     ['host-ports', 'spec.containers[0].ports[0].hostPort', ({ agent }) => (agent.ports = [{ hostPort: 80 }])],
     [
       'volume-kinds',
-      'spec.volumes[1]',
+      'spec.volumes[1].hostPath',
       ({ spec }) => spec.volumes.push({ name: 'h', hostPath: { path: '/' } }),
     ],
-    ['volume-kinds', 'spec.volumes[1]', ({ spec }) => spec.volumes.push({ name: 'h', tomorrow: {} })],
+    [
+      'volume-kinds',
+      'spec.volumes[1].tomorrow',
+      ({ spec }) => spec.volumes.push({ name: 'h', tomorrow: {} }),
+    ],
     ['capabilities-drop', `${s}.capabilities.drop`, ({ agent }) => (agent.securityContext.capabilities = {})],
     [
       'capabilities-add',

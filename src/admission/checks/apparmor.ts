@@ -1,35 +1,48 @@
-import type { Check } from '../judged-pod.ts'
 import type { SecurityContext } from '../pod.ts'
-import { type Violation, violationOf } from '../violation.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
 const annotationPrefix = 'container.apparmor.security.beta.kubernetes.io/'
-const fieldTypes: readonly string[] = ['RuntimeDefault', 'Localhost']
 
-const rule = {
+export const appArmor: PodSecurityCheck = {
   rule: 'apparmor',
-  allowed: 'RuntimeDefault, Localhost or unset',
+  title: 'AppArmor',
+  standard: 'baseline',
+  reference: 'check_appArmorProfile.go',
+  fields:
+    '`securityContext.appArmorProfile.type` of the pod and of every container, and the older annotations ' +
+    `\`${annotationPrefix}*\``,
   fix: 'Remove it or use RuntimeDefault.',
+  mutated: 'no',
+  versions: [
+    {
+      since: 0,
+      allowed: 'RuntimeDefault, Localhost or unset; in annotations runtime/default or localhost/*',
+      judge: otherProfiles,
+    },
+  ],
 }
 
-/**
- * Pod Security Standard, baseline: AppArmor.
- * Fields: `spec.securityContext.appArmorProfile.type`, the same of every container, and the older annotations
- * `container.apparmor.security.beta.kubernetes.io/*`.
- * Allowed: RuntimeDefault, Localhost, unset (annotations: runtime/default, localhost/*, empty).
- */
-export const checkAppArmor: Check = ({ pod, containers }) => [
-  ...inContext(pod.spec.securityContext, 'spec'),
-  ...containers.flatMap(({ container, path }) => inContext(container.securityContext, path)),
-  ...Object.entries(pod.metadata?.annotations ?? {})
-    .filter(([key, value]) => key.startsWith(annotationPrefix) && !isAllowedAnnotation(value))
-    .map(([key, value]) => violationOf(rule, `metadata.annotations[${key}]`, value)),
-]
+function otherProfiles({ pod, containers }: BarePod, rule: Rule): Violation[] {
+  const onPod = otherProfile(pod.spec.securityContext, 'spec', rule)
+  return [
+    ...(onPod ? [onPod] : []),
+    ...inContainers(containers, ({ securityContext }, path) => otherProfile(securityContext, path, rule)),
+    ...otherAnnotations(pod.metadata?.annotations, rule),
+  ]
+}
 
-function inContext(context: SecurityContext | undefined, path: string): Violation[] {
-  const type = context?.appArmorProfile?.type
-  return type === undefined || fieldTypes.includes(type)
-    ? []
-    : [violationOf(rule, `${path}.securityContext.appArmorProfile.type`, type)]
+/** A profile that is there without a type is as wrong as one with a wrong type. */
+function otherProfile(context: SecurityContext | undefined, path: string, rule: Rule): Violation | undefined {
+  const profile = context?.appArmorProfile
+  if (!profile || profile.type === 'RuntimeDefault' || profile.type === 'Localhost') return undefined
+  return violationOf(rule, `${path}.securityContext.appArmorProfile.type`, profile.type)
+}
+
+function otherAnnotations(annotations: Readonly<Record<string, string>> = {}, rule: Rule): Violation[] {
+  return Object.entries(annotations)
+    .filter(([key, value]) => key.startsWith(annotationPrefix) && !isAllowedAnnotation(value))
+    .map(([key, value]) => violationOf(rule, `metadata.annotations[${key}]`, value))
 }
 
 function isAllowedAnnotation(value: string): boolean {

@@ -1,17 +1,21 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import type { BarePod, PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+export const hostNamespaces: PodSecurityCheck = {
   rule: 'host-namespaces',
-  allowed: 'false or unset',
+  title: 'Host namespaces',
+  standard: 'baseline',
+  reference: 'check_hostNamespaces.go',
+  fields: '`spec.hostNetwork`, `spec.hostPID`, `spec.hostIPC`',
   fix: "Remove it: agents do not share the node's namespaces.",
+  mutated: 'no',
+  versions: [{ since: 0, allowed: 'false or unset', judge: sharedNamespaces }],
 }
 
-/**
- * Pod Security Standard, baseline: host namespaces.
- * Fields: `spec.hostNetwork`, `spec.hostPID`, `spec.hostIPC`. Allowed: false, unset.
- */
-export const checkHostNamespaces: Check = ({ pod }) =>
-  (['hostNetwork', 'hostPID', 'hostIPC'] as const)
+const namespaces = ['hostNetwork', 'hostPID', 'hostIPC'] as const
+
+function sharedNamespaces({ pod }: BarePod, rule: Rule): Violation[] {
+  return namespaces
     .filter((field) => pod.spec[field] === true)
     .map((field) => violationOf(rule, `spec.${field}`, true))
+}

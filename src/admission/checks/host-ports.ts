@@ -1,19 +1,23 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import type { BarePod, PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+export const hostPorts: PodSecurityCheck = {
   rule: 'host-ports',
-  allowed: '0 or unset',
+  title: 'Host ports',
+  standard: 'baseline',
+  reference: 'check_hostPorts.go',
+  fields: '`ports[*].hostPort` of every container',
   fix: 'Remove it: agents are reached at the address of their pod.',
+  mutated: 'no',
+  versions: [{ since: 0, allowed: '0 or unset', judge: takenHostPorts }],
 }
 
-/**
- * Pod Security Standard, baseline: host ports.
- * Fields: `spec.{containers,initContainers,ephemeralContainers}[*].ports[*].hostPort`. Allowed: 0, unset.
- */
-export const checkHostPorts: Check = ({ containers }) =>
-  containers.flatMap(({ container, path }) =>
-    (container.ports ?? []).flatMap(({ hostPort = 0 }, index) =>
-      hostPort === 0 ? [] : [violationOf(rule, `${path}.ports[${index}].hostPort`, hostPort)],
-    ),
-  )
+function takenHostPorts({ containers }: BarePod, rule: Rule): Violation[] {
+  const violations: Violation[] = []
+  for (const { container, path } of containers) {
+    container.ports?.forEach(({ hostPort = 0 }, index) => {
+      if (hostPort !== 0) violations.push(violationOf(rule, `${path}.ports[${index}].hostPort`, hostPort))
+    })
+  }
+  return violations
+}

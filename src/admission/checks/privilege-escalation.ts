@@ -1,21 +1,25 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+export const privilegeEscalation: PodSecurityCheck = {
   rule: 'privilege-escalation',
-  allowed: 'false',
+  title: 'Privilege escalation',
+  standard: 'restricted',
+  reference: 'check_allowPrivilegeEscalation.go',
+  fields: '`securityContext.allowPrivilegeEscalation` of every container',
   fix: 'Set securityContext.allowPrivilegeEscalation to false.',
+  mutated: 'yes',
+  versions: [
+    { since: 8, allowed: 'false', judge: maybeEscalating },
+    { since: 25, allowed: 'false', except: 'windows', judge: maybeEscalating },
+  ],
 }
 
-/**
- * Pod Security Standard, restricted: privilege escalation.
- * Fields: `spec.{containers,initContainers,ephemeralContainers}[*].securityContext.allowPrivilegeEscalation`.
- * Allowed: false.
- */
-export const checkPrivilegeEscalation: Check = ({ containers }) =>
-  containers.flatMap(({ container, path }) => {
-    const found = container.securityContext?.allowPrivilegeEscalation
+function maybeEscalating({ containers }: BarePod, rule: Rule): Violation[] {
+  return inContainers(containers, ({ securityContext }, path) => {
+    const found = securityContext?.allowPrivilegeEscalation
     return found === false
-      ? []
-      : [violationOf(rule, `${path}.securityContext.allowPrivilegeEscalation`, found)]
+      ? undefined
+      : violationOf(rule, `${path}.securityContext.allowPrivilegeEscalation`, found)
   })
+}

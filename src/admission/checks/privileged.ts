@@ -1,18 +1,21 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+export const privileged: PodSecurityCheck = {
   rule: 'privileged',
-  allowed: 'false or unset',
+  title: 'Privileged containers',
+  standard: 'baseline',
+  reference: 'check_privileged.go',
+  fields: '`securityContext.privileged` of every container',
   fix: 'Remove it: a privileged container owns its node.',
+  mutated: 'no',
+  versions: [{ since: 0, allowed: 'false or unset', judge: privilegedContainers }],
 }
 
-/**
- * Pod Security Standard, baseline: privileged containers.
- * Fields: `spec.{containers,initContainers,ephemeralContainers}[*].securityContext.privileged`.
- * Allowed: false, unset.
- */
-export const checkPrivileged: Check = ({ containers }) =>
-  containers
-    .filter(({ container }) => container.securityContext?.privileged === true)
-    .map(({ path }) => violationOf(rule, `${path}.securityContext.privileged`, true))
+function privilegedContainers({ containers }: BarePod, rule: Rule): Violation[] {
+  return inContainers(containers, ({ securityContext }, path) =>
+    securityContext?.privileged === true
+      ? violationOf(rule, `${path}.securityContext.privileged`, true)
+      : undefined,
+  )
+}

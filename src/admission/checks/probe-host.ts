@@ -1,29 +1,40 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import type { Container } from '../pod.ts'
+import type { BarePod, PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+export const probeHost: PodSecurityCheck = {
   rule: 'probe-host',
-  allowed: 'unset',
+  title: 'Hosts in probes and lifecycle handlers',
+  standard: 'baseline',
+  reference: 'check_hostProbesAndhostLifecycle.go',
+  fields:
+    '`{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.{httpGet,tcpSocket}.host` ' +
+    'of every container',
   fix: "Remove the host: the kubelet probes the pod's own address.",
+  mutated: 'no',
+  versions: [{ since: 34, allowed: 'unset', judge: otherHosts }],
 }
 
-/**
- * Pod Security Standard, baseline since 1.34: hosts in probes and lifecycle handlers (the kubelet would call them).
- * Fields: `{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.{httpGet,tcpSocket}.host`
- * of every container. Allowed: empty, unset.
- */
-export const checkProbeHost: Check = ({ containers }) =>
-  containers.flatMap(({ container, path }) => {
-    const handlers = {
-      livenessProbe: container.livenessProbe,
-      readinessProbe: container.readinessProbe,
-      startupProbe: container.startupProbe,
-      'lifecycle.postStart': container.lifecycle?.postStart,
-      'lifecycle.preStop': container.lifecycle?.preStop,
+/** What the kubelet may be made to call. */
+const handlers: readonly (readonly [string, (container: Container) => Container['livenessProbe']])[] = [
+  ['livenessProbe', (container) => container.livenessProbe],
+  ['readinessProbe', (container) => container.readinessProbe],
+  ['startupProbe', (container) => container.startupProbe],
+  ['lifecycle.postStart', (container) => container.lifecycle?.postStart],
+  ['lifecycle.preStop', (container) => container.lifecycle?.preStop],
+]
+
+function otherHosts({ containers }: BarePod, rule: Rule): Violation[] {
+  const violations: Violation[] = []
+  for (const { container, path } of containers) {
+    for (const [name, handlerOf] of handlers) {
+      const handler = handlerOf(container)
+      if (!handler) continue
+      for (const kind of ['httpGet', 'tcpSocket'] as const) {
+        const host = handler[kind]?.host ?? ''
+        if (host !== '') violations.push(violationOf(rule, `${path}.${name}.${kind}.host`, host))
+      }
     }
-    return Object.entries(handlers).flatMap(([name, handler]) =>
-      (['httpGet', 'tcpSocket'] as const)
-        .filter((kind) => (handler?.[kind]?.host ?? '') !== '')
-        .map((kind) => violationOf(rule, `${path}.${name}.${kind}.host`, handler?.[kind]?.host)),
-    )
-  })
+  }
+  return violations
+}

@@ -1,15 +1,15 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import type { PodSecurityCheck } from '../pod-security-check.ts'
+import { procMountBaseline, unmaskedProc } from './proc-mount-baseline.ts'
 
-const rule = { rule: 'proc-mount', allowed: 'Default or unset', fix: 'Remove it.' }
-
-/**
- * Pod Security Standard, baseline: /proc mount type.
- * Fields: `spec.{containers,initContainers,ephemeralContainers}[*].securityContext.procMount`.
- * Allowed: Default, unset.
- */
-export const checkProcMount: Check = ({ containers }) =>
-  containers.flatMap(({ container, path }) => {
-    const found = container.securityContext?.procMount ?? 'Default'
-    return found === 'Default' ? [] : [violationOf(rule, `${path}.securityContext.procMount`, found)]
-  })
+/** Where baseline became lenient with user namespaces, restricted stayed as it was. */
+export const procMount: PodSecurityCheck = {
+  rule: 'proc-mount',
+  title: '/proc mount type, user namespaces included',
+  standard: 'restricted',
+  reference: 'check_procMount_restricted.go',
+  fields: procMountBaseline.fields,
+  fix: procMountBaseline.fix,
+  mutated: 'no',
+  overrides: procMountBaseline,
+  versions: [{ since: 35, allowed: 'Default or unset', judge: unmaskedProc }],
+}

@@ -1,24 +1,30 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+const allowed = 'true, on the pod or on every container'
+
+export const runAsNonRoot: PodSecurityCheck = {
   rule: 'run-as-non-root',
-  allowed: 'true, on the pod or on every container',
+  title: 'Running as non-root',
+  standard: 'restricted',
+  reference: 'check_runAsNonRoot.go',
+  fields: '`securityContext.runAsNonRoot` of the pod and of every container',
   fix: 'Set securityContext.runAsNonRoot to true.',
+  mutated: 'yes',
+  versions: [
+    { since: 0, allowed, judge: maybeRoot },
+    { since: 35, allowed, except: 'user-namespace', judge: maybeRoot },
+  ],
 }
 
-/**
- * Pod Security Standard, restricted: running as non-root.
- * Fields: `spec.securityContext.runAsNonRoot` and the same of every container.
- * Allowed: true; a container may leave it unset if the pod sets it. False is refused wherever it stands.
- */
-export const checkRunAsNonRoot: Check = ({ pod, containers }) => {
+/** A container may leave it to its pod; false is refused wherever it stands. */
+function maybeRoot({ pod, containers }: BarePod, rule: Rule): Violation[] {
   const onPod = pod.spec.securityContext?.runAsNonRoot
-  const violations = onPod === false ? [violationOf(rule, 'spec.securityContext.runAsNonRoot', false)] : []
-  for (const { container, path } of containers) {
-    const own = container.securityContext?.runAsNonRoot
-    if ((own ?? onPod) !== true)
-      violations.push(violationOf(rule, `${path}.securityContext.runAsNonRoot`, own))
-  }
-  return violations
+  const inside = inContainers(containers, ({ securityContext }, path) => {
+    const own = securityContext?.runAsNonRoot
+    return (own ?? onPod) === true
+      ? undefined
+      : violationOf(rule, `${path}.securityContext.runAsNonRoot`, own)
+  })
+  return onPod === false ? [violationOf(rule, 'spec.securityContext.runAsNonRoot', false), ...inside] : inside
 }

@@ -1,21 +1,27 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = {
+const allowed = 'any user but 0, or unset'
+
+export const runAsUser: PodSecurityCheck = {
   rule: 'run-as-user',
-  allowed: 'any user but 0, or unset',
+  title: 'Running as user 0',
+  standard: 'restricted',
+  reference: 'check_runAsUser.go',
+  fields: '`securityContext.runAsUser` of the pod and of every container',
   fix: 'Use a user other than root.',
+  mutated: 'yes',
+  versions: [
+    { since: 23, allowed, judge: userZero },
+    { since: 35, allowed, except: 'user-namespace', judge: userZero },
+  ],
 }
 
-/**
- * Pod Security Standard, restricted: running as non-root user.
- * Fields: `spec.securityContext.runAsUser` and the same of every container. Allowed: any but 0, unset.
- */
-export const checkRunAsUser: Check = ({ pod, containers }) => [
-  ...(pod.spec.securityContext?.runAsUser === 0
-    ? [violationOf(rule, 'spec.securityContext.runAsUser', 0)]
-    : []),
-  ...containers
-    .filter(({ container }) => container.securityContext?.runAsUser === 0)
-    .map(({ path }) => violationOf(rule, `${path}.securityContext.runAsUser`, 0)),
-]
+function userZero({ pod, containers }: BarePod, rule: Rule): Violation[] {
+  const inside = inContainers(containers, ({ securityContext }, path) =>
+    securityContext?.runAsUser === 0 ? violationOf(rule, `${path}.securityContext.runAsUser`, 0) : undefined,
+  )
+  return pod.spec.securityContext?.runAsUser === 0
+    ? [violationOf(rule, 'spec.securityContext.runAsUser', 0), ...inside]
+    : inside
+}

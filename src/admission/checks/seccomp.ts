@@ -1,30 +1,33 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import type { Rule, Violation } from '../violation.ts'
+import { hasOtherSeccomp, seccompBaseline, seccompTypes, seccompViolation } from './seccomp-baseline.ts'
 
-const rule = {
+const allowed = `${seccompTypes}, on the pod or on every container`
+
+export const seccomp: PodSecurityCheck = {
   rule: 'seccomp',
-  allowed: 'RuntimeDefault or Localhost, on the pod or on every container',
+  title: 'Seccomp',
+  standard: 'restricted',
+  reference: 'check_seccompProfile_restricted.go',
+  fields: '`securityContext.seccompProfile.type` of the pod and of every container',
   fix: 'Set securityContext.seccompProfile.type to RuntimeDefault.',
+  mutated: 'yes',
+  overrides: seccompBaseline,
+  versions: [
+    { since: 19, allowed, judge: missingOrOther },
+    { since: 25, allowed, except: 'windows', judge: missingOrOther },
+  ],
 }
 
-const allowedTypes: readonly (string | undefined)[] = ['RuntimeDefault', 'Localhost']
-
-/**
- * Pod Security Standard, restricted: seccomp.
- * Fields: `spec.securityContext.seccompProfile.type` and the same of every container.
- * Allowed: RuntimeDefault, Localhost; a container may leave it unset if the pod sets it.
- */
-export const checkSeccomp: Check = ({ pod, containers }) => {
-  const podType = pod.spec.securityContext?.seccompProfile?.type
-  const onPod =
-    podType === undefined || allowedTypes.includes(podType)
-      ? []
-      : [violationOf(rule, 'spec.securityContext.seccompProfile.type', podType)]
-  const onContainers = containers.flatMap(({ container, path }) => {
-    const type = container.securityContext?.seccompProfile?.type
-    return allowedTypes.includes(type ?? podType)
-      ? []
-      : [violationOf(rule, `${path}.securityContext.seccompProfile.type`, type)]
+/** A container may leave the profile to its pod. */
+function missingOrOther({ pod, containers }: BarePod, rule: Rule): Violation[] {
+  const { securityContext } = pod.spec
+  const isOther = hasOtherSeccomp(securityContext)
+  const isOnPod = securityContext?.seccompProfile !== undefined && !isOther
+  const inside = inContainers(containers, (container, path) => {
+    const own = container.securityContext
+    const isFine = own?.seccompProfile === undefined ? isOnPod : !hasOtherSeccomp(own)
+    return isFine ? undefined : seccompViolation(rule, path, own)
   })
-  return [...onPod, ...onContainers]
+  return isOther ? [seccompViolation(rule, 'spec', securityContext), ...inside] : inside
 }

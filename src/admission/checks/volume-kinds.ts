@@ -1,5 +1,6 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import type { BarePod, PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
+import { hostPath } from './host-path.ts'
 
 const allowedKinds = [
   'configMap',
@@ -7,27 +8,35 @@ const allowedKinds = [
   'downwardAPI',
   'emptyDir',
   'ephemeral',
+  'image',
   'persistentVolumeClaim',
   'projected',
   'secret',
-]
+] as const
 
-const rule = {
+export const volumeKinds: PodSecurityCheck = {
   rule: 'volume-kinds',
-  allowed: allowedKinds.join(', '),
+  title: 'Volume kinds',
+  standard: 'restricted',
+  reference: 'check_restrictedVolumes.go',
+  fields: '`spec.volumes[*]`',
   fix: 'Use a volume of one of these kinds; the file system of the node is never one.',
+  mutated: 'no',
+  overrides: hostPath,
+  versions: [{ since: 0, allowed: allowedKinds.join(', '), judge: otherVolumes }],
 }
 
 /**
- * Pod Security Standard, baseline (hostPath) and restricted (volume types).
- * Fields: the kind of each `spec.volumes[*]`. Allowed: the kinds above and no other; a kind that this version does not
- * know is refused.
+ * One of the kinds above must be there; a kind that nobody here has heard of is refused like a known bad one. A volume of
+ * no kind passes: the API makes it an emptyDir before anybody judges it.
  */
-export const checkVolumeKinds: Check = ({ pod }) =>
-  (pod.spec.volumes ?? []).flatMap((volume, index) => {
-    const kinds = Object.keys(volume).filter((key) => key !== 'name')
-    const refused = kinds.filter((kind) => !allowedKinds.includes(kind))
-    // No kind at all: the API makes it an emptyDir.
-    if (refused.length === 0) return []
-    return [violationOf(rule, `spec.volumes[${index}]`, refused[0])]
+function otherVolumes({ pod }: BarePod, rule: Rule): Violation[] {
+  const violations: Violation[] = []
+  pod.spec.volumes?.forEach((volume: Readonly<Record<string, unknown>>, index) => {
+    if (allowedKinds.some((kind) => (volume[kind] ?? null) !== null)) return
+    const kind = Object.keys(volume).find((key) => key !== 'name' && volume[key] !== null)
+    if (kind === undefined) return
+    violations.push({ ...violationOf(rule, `spec.volumes[${index}].${kind}`, undefined), found: 'set' })
   })
+  return violations
+}

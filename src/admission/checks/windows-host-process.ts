@@ -1,20 +1,28 @@
-import type { Check } from '../judged-pod.ts'
-import { violationOf } from '../violation.ts'
+import type { SecurityContext } from '../pod.ts'
+import { type BarePod, inContainers, type PodSecurityCheck } from '../pod-security-check.ts'
+import { type Rule, type Violation, violationOf } from '../violation.ts'
 
-const rule = { rule: 'windows-host-process', allowed: 'false or unset', fix: 'Remove it.' }
+export const windowsHostProcess: PodSecurityCheck = {
+  rule: 'windows-host-process',
+  title: 'Windows HostProcess',
+  standard: 'baseline',
+  reference: 'check_windowsHostProcess.go',
+  fields: '`securityContext.windowsOptions.hostProcess` of the pod and of every container',
+  fix: 'Remove it.',
+  mutated: 'no',
+  versions: [{ since: 0, allowed: 'false or unset', judge: hostProcesses }],
+}
 
-/**
- * Pod Security Standard, baseline: Windows HostProcess.
- * Fields: `spec.securityContext.windowsOptions.hostProcess` and the same of every container. Allowed: false, unset.
- */
-export const checkWindowsHostProcess: Check = ({ pod, containers }) => {
-  const path = 'securityContext.windowsOptions.hostProcess'
-  return [
-    ...(pod.spec.securityContext?.windowsOptions?.hostProcess === true
-      ? [violationOf(rule, `spec.${path}`, true)]
-      : []),
-    ...containers
-      .filter(({ container }) => container.securityContext?.windowsOptions?.hostProcess === true)
-      .map((placed) => violationOf(rule, `${placed.path}.${path}`, true)),
-  ]
+function hostProcesses({ pod, containers }: BarePod, rule: Rule): Violation[] {
+  const onPod = hostProcess(pod.spec.securityContext, 'spec', rule)
+  const inside = inContainers(containers, ({ securityContext }, path) =>
+    hostProcess(securityContext, path, rule),
+  )
+  return onPod ? [onPod, ...inside] : inside
+}
+
+function hostProcess(context: SecurityContext | undefined, path: string, rule: Rule): Violation | undefined {
+  return context?.windowsOptions?.hostProcess === true
+    ? violationOf(rule, `${path}.securityContext.windowsOptions.hostProcess`, true)
+    : undefined
 }
