@@ -141,7 +141,7 @@ export const greenroomChecks: readonly GreenroomCheck[] = [
     fields: '`volumeMounts[*].mountPath` of containers and init containers, the volume `greenroom-tmp`',
     allowed: "a mount at the policy's path; an emptyDir of the policy's size",
     mode: 'changeable',
-    mutated: 'yes',
+    mutated: 'where absent',
     judge: checkTmpVolume,
   },
   {

@@ -56,6 +56,7 @@ void t.test('defaults are filled in at every depth', async (t) => {
     gracePeriodSeconds: 30,
     appLabel: 'conversational-ai-agent',
     automountServiceAccountToken: false,
+    podSecurity: { version: 'latest' },
   })
   t.match(checked.value.agentTypes['echo-agent'], {
     secrets: [],
@@ -111,6 +112,16 @@ void t.test('what cannot be right is refused with its path', async (t) => {
       'any image',
       `${policyWith('')}\ncomponents: [{ serviceAccount: a, images: ["*"] }]`,
       /must name an image/,
+    ],
+    [
+      'standard of tomorrow',
+      `${policyWith('')}\ndefaults: { podSecurity: { version: v1.99 } }`,
+      /podSecurity\/version: v1.99 is not known here; latest or v1.0 to v1.\d+$/,
+    ],
+    [
+      'not a release',
+      `${policyWith('')}\ndefaults: { podSecurity: { version: "1.36" } }`,
+      /podSecurity\/version/,
     ],
     ['account', `${policyWith('')}\ngreenroomServiceAccounts: [admin]`, /greenroomServiceAccounts\/0/],
   ]

@@ -200,3 +200,15 @@ void t.test(
     )
   },
 )
+
+void t.test("the release whose standard is enforced is the policy's choice", async (t) => {
+  const judge = (version: string): string[] => {
+    const { defaults } = context.policy
+    const policy = { ...context.policy, defaults: { ...defaults, podSecurity: { version } } }
+    const probed = changed(({ agent }) => (agent.startupProbe = { httpGet: { host: '10.0.0.1', port: 80 } }))
+    return validatePod(probed, 'ai-agents', { ...context, policy }).map(({ rule }) => rule)
+  }
+  t.same(judge('v1.33'), [])
+  t.same(judge('v1.34'), ['probe-host'])
+  t.same(judge('latest'), ['probe-host'])
+})

@@ -13,7 +13,7 @@ export const seccompBaseline: PodSecurityCheck = {
     '`securityContext.seccompProfile.type` of the pod and of every container; before 1.19 the annotations ' +
     '`seccomp.security.alpha.kubernetes.io/pod` and `container.seccomp.security.alpha.kubernetes.io/*`',
   fix: 'Remove it or use RuntimeDefault.',
-  mutated: 'yes',
+  mutated: 'no',
   versions: [
     { since: 0, allowed: 'runtime/default, docker/default, localhost/* or unset', judge: otherAnnotations },
     { since: 19, allowed: `${seccompTypes}, or unset`, judge: otherTypes },

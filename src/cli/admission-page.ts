@@ -1,0 +1,116 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type GreenroomRule, greenroomRules } from '../admission/greenroom-checks.ts'
+import type { ExemptPods, PodSecurityCheck, PodSecurityRules } from '../admission/pod-security-check.ts'
+import { newestMinor, podSecurityChecks } from '../admission/pod-security-standards.ts'
+
+/** Writes the table of checks into `docs/admission.md`, between the markers: `node src/cli/admission-page.ts`. */
+
+const markers = { start: '<!-- checks -->', end: '<!-- /checks -->' } as const
+
+const heads = {
+  rule: 'rule',
+  title: 'title',
+  standard: 'standard',
+  releases: 'Kubernetes',
+  asked: 'what is asked',
+  mode: 'mode',
+  mutated: 'set by the webhook',
+} as const
+
+type Line = Readonly<Record<keyof typeof heads, string>>
+
+/** The page with the table of today between its markers; the rest stays. Throws if the markers are missing. */
+export function withChecks(page: string): string {
+  const start = page.indexOf(markers.start)
+  const end = page.indexOf(markers.end)
+  if (start < 0 || end < start) {
+    throw new Error(`docs/admission.md has no ${markers.start} … ${markers.end}: put the two lines back`)
+  }
+  return `${page.slice(0, start + markers.start.length)}\n${checksTable()}\n${page.slice(end)}`
+}
+
+/** Every rule by which a pod can be refused, as Markdown: Greenroom's own, then restricted, then baseline. */
+export function checksTable(): string {
+  const lines = [...greenroomRules.map(greenroomLine), ...inStandard('restricted'), ...inStandard('baseline')]
+  const keys = Object.keys(heads) as (keyof typeof heads)[]
+  const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`
+  return [
+    '<!-- Generated from src/admission by `node src/cli/admission-page.ts`; a test holds the two together. -->',
+    '',
+    `Pod Security Standards up to Kubernetes 1.${newestMinor}, which is \`latest\`. "Every container" means containers, init`,
+    'containers and ephemeral containers.',
+    '',
+    row(keys.map((key) => heads[key])),
+    `|${'---|'.repeat(keys.length)}`,
+    ...lines.map((line) => row(keys.map((key) => line[key]))),
+  ].join('\n')
+}
+
+/** In a table a pipe would end the cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}
+
+function inStandard(standard: PodSecurityCheck['standard']): Line[] {
+  return podSecurityChecks.filter((check) => check.standard === standard).map(podSecurityLine)
+}
+
+function greenroomLine({ rule, title, standard, fields, allowed, mode, mutated }: GreenroomRule): Line {
+  return {
+    rule: `\`${rule}\``,
+    title,
+    standard,
+    releases: 'all',
+    asked: `${fields}: ${allowed}`,
+    mode: mode === 'enforced' ? 'always enforced' : '`enforce`, `warn` or `audit`',
+    mutated,
+  }
+}
+
+function podSecurityLine(check: PodSecurityCheck): Line {
+  const { rule, title, standard, fields, versions, mutated, reference } = check
+  return {
+    rule: `\`${rule}\``,
+    title,
+    standard,
+    releases: releasesOf(check),
+    asked: `${fields}: ${versions.map((rules, index) => askedSince(rules, versions[index - 1])).join('. ')}. (${reference})`,
+    mode: 'always enforced',
+    mutated,
+  }
+}
+
+/** The check that overrides this one takes its place in `restricted`, which is what Greenroom enforces. */
+function releasesOf({ rule, versions }: PodSecurityCheck): string {
+  const since = `since 1.${versions[0].since}`
+  const stronger = podSecurityChecks.filter(({ overrides }) => overrides?.rule === rule)
+  if (stronger.length === 0) return since
+  const names = stronger.map((check) => `\`${check.rule}\` since 1.${check.versions[0].since}`).join(', ')
+  return `${since}; in restricted ${names}`
+}
+
+const exempt: Readonly<Record<ExemptPods, string>> = {
+  windows: 'not asked of Windows pods',
+  'user-namespace': 'not asked of pods with `hostUsers: false`',
+}
+
+/** What a version changes: the allowed values, or who is exempt. */
+function askedSince(rules: PodSecurityRules, before: PodSecurityRules | undefined): string {
+  if (!before) return rules.allowed
+  const changes = [
+    ...(rules.allowed === before.allowed ? [] : [added(rules.allowed, before.allowed)]),
+    ...(rules.except && rules.except !== before.except ? [exempt[rules.except]] : []),
+  ]
+  return `Since 1.${rules.since} ${changes.join(', ')}`
+}
+
+/** `also c` where a list `a, b` has become `a, b, c`; else the new text. */
+function added(after: string, before: string): string {
+  const start = `${before}, `
+  return after.startsWith(start) ? `also ${after.slice(start.length)}` : after
+}
+
+if (import.meta.main) {
+  const page = new URL('../../docs/admission.md', import.meta.url)
+  writeFileSync(page, withChecks(readFileSync(page, 'utf8')))
+}
