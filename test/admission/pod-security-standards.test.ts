@@ -112,8 +112,23 @@ void t.test('a few that no fixture of Kubernetes has', async (t) => {
     { path: 'spec.ephemeralContainers[0].securityContext.capabilities.drop', found: '["all"]' },
     { path: 'spec.ephemeralContainers[0].securityContext.capabilities.add' },
   ])
+  const running = { ...security, runAsNonRoot: true }
+  const undone = { ...good, containers: [{ name: 'a', securityContext: running }] }
+  t.match(
+    restrictedViolations(
+      bareOf({ spec: { ...undone, securityContext: { ...podSecurity, runAsNonRoot: false } } }),
+      'latest',
+    ),
+    [{ rule: 'run-as-non-root', path: 'spec.securityContext.runAsNonRoot' }],
+    'false on the pod is refused, though every container says true',
+  )
+  const engine: Pod = {
+    spec: { ...good, securityContext: { ...podSecurity, seLinuxOptions: { type: 'container_engine_t' } } },
+  }
+  t.same([rulesOf(engine, 'v1.30'), rulesOf(engine, 'v1.31')], [['selinux'], []])
   const volumes = (...list: object[]): Pod => ({ spec: { ...good, volumes: list as never } })
   t.same(rulesOf(volumes({ name: 'v' }, { name: 'w', hostPath: null })), [], 'of no kind: an emptyDir')
+  t.same(rulesOf(volumes({ name: 'v', image: { reference: 'x:1' } }), 'v1.0'), [])
   t.same(rulesOf(volumes({ name: 'v', ofTomorrow: {} })), ['volume-kinds'])
   const [hostPath] = restrictedViolations(bareOf(volumes({ name: 'v', hostPath: { path: '/' } })), 'latest')
   t.match(hostPath, { rule: 'volume-kinds', path: 'spec.volumes[0].hostPath', found: 'set' })
