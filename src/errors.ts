@@ -146,6 +146,16 @@ export const errorCatalogue = {
     title: 'Labels and annotations of greenroom.dev and the label session belong to Greenroom',
     remedy: 'Leave them out; Greenroom sets them itself.',
   },
+  GRN_DOCUMENT_OWNERSHIP: {
+    status: 403,
+    title: 'The accepted documents belong to Greenroom',
+    remedy: 'Edit agent-pools or agent-policy; Greenroom keeps what it accepted.',
+  },
+  GRN_NAMESPACE_OWNERSHIP: {
+    status: 403,
+    title: 'The namespace label greenroom.dev/agents is changed by its owners only',
+    remedy: 'Ask one of namespaceOwners in policy.yaml; docs/break-glass.md has the way out.',
+  },
   GRN_POLICY_VIOLATION: {
     status: 403,
     title: 'The pod does not meet the policy and cannot be made to',

@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile'
 import { type Checked, describeErrors } from '../domain/checked-document.ts'
 import { checkLabelOwnership } from './checks/label-ownership.ts'
 import { type AdmissionContext, writtenAnnotations } from './expectations.ts'
+import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
 import { mutatePod } from './mutate-pod.ts'
 import { Metadata, Pod } from './pod.ts'
 import { podPatch } from './pod-patch.ts'
@@ -29,6 +30,7 @@ const metadataOnly: ReadonlySet<string> = new Set(['status', 'binding'])
  */
 export function mutateReview(request: AdmissionRequest, context: AdmissionContext): Answer {
   if (!isPods(request) || request.operation !== 'CREATE' || (request.subResource ?? '') !== '') return allowed
+  if (isMirrorPod(request)) return mirrorPodRemark
   const decoded = decodePod(request.object)
   if (!decoded.ok) return malformed(decoded.problems)
   const pod = decoded.value
@@ -49,10 +51,14 @@ export function validateReview(request: AdmissionRequest, context: AdmissionCont
   if (!isPods(request) || (operation !== 'CREATE' && operation !== 'UPDATE') || harmless.has(subResource)) {
     return allowed
   }
-  const violations = metadataOnly.has(subResource)
-    ? metadataViolations(request, context)
-    : podViolations(request, context)
-  return violations.length > 0 ? { kind: 'denied', violations } : allowed
+  // A mirror pod shows what a node runs already; whose labels it may carry is judged all the same.
+  const mirror = isMirrorPod(request)
+  const violations =
+    mirror || metadataOnly.has(subResource)
+      ? metadataViolations(request, context)
+      : podViolations(request, context)
+  if (violations.length > 0) return { kind: 'denied', violations }
+  return mirror ? mirrorPodRemark : allowed
 }
 
 function metadataViolations(request: AdmissionRequest, context: AdmissionContext): Violation[] {

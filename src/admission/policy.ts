@@ -169,6 +169,20 @@ export const PolicyDocument = Type.Object(
       default: [controllerUsername],
       description: 'Who may set greenroom.dev/* and session.',
     }),
+    namespaceOwners: Type.Object(
+      {
+        users: Type.Array(Type.String({ minLength: 1 }), { default: [] }),
+        // Cluster administrators: by certificate, and as kubeadm makes them since 1.29.
+        groups: Type.Array(Type.String({ minLength: 1 }), {
+          default: ['system:masters', 'kubeadm:cluster-admins'],
+        }),
+      },
+      {
+        ...closed,
+        default: {},
+        description: 'Who may take a namespace out of the policy, by user name or group.',
+      },
+    ),
   },
   closed,
 )

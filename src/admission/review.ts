@@ -31,7 +31,10 @@ const Review = Type.Object({
       Type.Literal('DELETE'),
       Type.Literal('CONNECT'),
     ]),
-    userInfo: Type.Object({ username: Type.Optional(Type.String()) }),
+    userInfo: Type.Object({
+      username: Type.Optional(Type.String()),
+      groups: Type.Optional(Type.Array(Type.String())),
+    }),
     // Null on DELETE and CREATE respectively; what they hold is decoded by whoever judges them.
     object: Type.Optional(Type.Unknown()),
     oldObject: Type.Optional(Type.Unknown()),
@@ -42,10 +45,30 @@ export type AdmissionRequest = Static<typeof Review>['request']
 
 const validator = Compile(Review)
 
+/**
+ * Deepest nesting that is judged: everything behind this point may recurse. What Kubernetes itself nests deepest, the
+ * managedFields of a CronJob, has about 25 levels.
+ */
+const deepestLevel = 100
+
 /** The request in a parsed body, or why it is not an AdmissionReview of v1. */
 export function decodeReview(body: unknown): Checked<AdmissionRequest> {
+  if (isDeeper(body, deepestLevel)) {
+    return { ok: false, problems: [`it is nested deeper than ${deepestLevel} levels`] }
+  }
   if (validator.Check(body)) return { ok: true, value: body.request }
   return { ok: false, problems: describeErrors(validator.Errors(body)) }
+}
+
+/** True if there are more levels of objects and arrays than this; never looks further down. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  if (Array.isArray(value)) return value.some((item) => isDeeper(item, levels - 1))
+  for (const key in value) {
+    if (isDeeper((value as Record<string, unknown>)[key], levels - 1)) return true
+  }
+  return false
 }
 
 type Decision =

@@ -11,6 +11,8 @@ export interface Violation {
   readonly allowed: string
   /** The way out, one sentence. */
   readonly fix: string
+  /** Said instead of found, allowed and fix, where whoever checked has a sentence of its own. */
+  readonly sentence?: string
 }
 
 /** What one check always says the same way. */
@@ -26,7 +28,8 @@ export function violationOf(rule: Rule, path: string, found: unknown): Violation
 }
 
 /** One line for people: code, field, what is there, what may be there, what to do. */
-export function describeViolation({ rule, code, path, found, allowed, fix }: Violation): string {
+export function describeViolation({ rule, code, path, found, allowed, fix, sentence }: Violation): string {
+  if (sentence !== undefined) return `${code}: ${sentence} (rule ${rule})`
   return `${code}: ${path} is ${found}; allowed: ${allowed}. ${fix} (rule ${rule})`
 }
 

@@ -15,8 +15,17 @@ interface CheckOptions<T> {
   readonly relations?: (value: T) => readonly Problem[]
 }
 
+/**
+ * Longest document that is read, in characters. Parsing takes about 2 µs a character of the worst kind, and whoever
+ * parses does nothing else meanwhile: half a second at most. A hundred full pools are some 40,000.
+ */
+const longestText = 256 * 1024
+
 /** Parses YAML, applies the schema's defaults and checks it. Never throws on bad input. */
 export function checkYaml<T>(text: string, schema: Validator, options: CheckOptions<T> = {}): Checked<T> {
+  if (text.length > longestText) {
+    return { ok: false, problems: [`/: has ${text.length} characters; at most ${longestText} are read`] }
+  }
   const document = parseDocument(text, { uniqueKeys: true, merge: false })
   const [syntax] = document.errors
   if (syntax) return { ok: false, problems: [`not valid YAML: ${syntax.message.split('\n')[0]}`] }
@@ -36,7 +45,8 @@ export function checkYaml<T>(text: string, schema: Validator, options: CheckOpti
 /** Checks a value that is already parsed; see {@link checkYaml}. */
 export function checkValue<T>(raw: unknown, schema: Validator, options: CheckOptions<T> = {}): Checked<T> {
   const value = schema.Default(raw)
-  if (!schema.Check(value)) return { ok: false, problems: describeErrors(schema.Errors(value)) }
+  if (!schema.Check(value))
+    return { ok: false, problems: describeErrors(schema.Errors(value), schema.Type()) }
   const problems = options.relations?.(value as T) ?? []
   return problems.length === 0 ? { ok: true, value: value as T } : { ok: false, problems }
 }
@@ -46,8 +56,11 @@ const foldedKeywords = new Set(['boolean', 'anyOf', 'propertyNames'])
 
 type SchemaError = ReturnType<Validator<Record<string, TSchema>, TSchema>['Errors']>[number]
 
-/** One sentence a problem; the noise of unions and of "schema is false" is folded into the sentence that helps. */
-export function describeErrors(errors: readonly SchemaError[]): Problem[] {
+/**
+ * One sentence a problem; the noise of unions and of "schema is false" is folded into the sentence that helps. With the
+ * schema, an unknown key comes with the known ones.
+ */
+export function describeErrors(errors: readonly SchemaError[], schema?: unknown): Problem[] {
   const problems = new Map<string, Problem>()
   const add = (path: string, text: string): void => {
     problems.set(`${path} ${text}`, `${path === '' ? '/' : path}: ${text}`)
@@ -57,8 +70,10 @@ export function describeErrors(errors: readonly SchemaError[]): Problem[] {
     const path = error.instancePath
     const parameters = error.params as Record<string, unknown>
     if (error.keyword === 'additionalProperties') {
+      const known = knownKeys(schema, path)
+      const hint = known.length > 0 ? `; known: ${known.join(', ')}` : ''
       for (const key of parameters.additionalProperties as string[])
-        add(`${path}/${key}`, 'is not a known key')
+        add(`${path}/${key}`, `is not a known key${hint}`)
     } else if (error.keyword === 'const') {
       choices.set(path, [...(choices.get(path) ?? []), JSON.stringify(parameters.allowedValue)])
     } else if (error.keyword === 'required') {
@@ -70,4 +85,25 @@ export function describeErrors(errors: readonly SchemaError[]): Problem[] {
   for (const [path, allowed] of choices) add(path, `must be one of ${allowed.join(', ')}`)
   if (problems.size === 0) for (const error of errors) add(error.instancePath, error.message)
   return [...problems.values()]
+}
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>
+  readonly items?: SchemaNode
+}
+
+/** Keys that the schema has at this place; none where they are free or the way leads through a union. */
+function knownKeys(schema: unknown, instancePath: string): string[] {
+  let node = schema as SchemaNode | undefined
+  for (const escaped of instancePath.split('/').slice(1)) {
+    const segment = escaped.replaceAll('~1', '/').replaceAll('~0', '~')
+    const byPattern = Object.entries(node?.patternProperties ?? {}).find(([pattern]) =>
+      new RegExp(pattern).test(segment),
+    )
+    const own =
+      node?.properties && Object.hasOwn(node.properties, segment) ? node.properties[segment] : undefined
+    node = own ?? byPattern?.[1] ?? node?.items
+  }
+  return Object.keys(node?.properties ?? {})
 }

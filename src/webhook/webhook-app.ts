@@ -3,7 +3,9 @@ import { type FastifyRequest, fastify, LogController } from 'fastify'
 import type { Registry } from 'prom-client'
 import { mutateReview, validateReview } from '../admission/admit-pod.ts'
 import { assignKeysFrom, noAssignKeys } from '../admission/assign-keys.ts'
+import { bareConfiguration, type Configuration, configReview } from '../admission/config-review.ts'
 import type { AdmissionContext } from '../admission/expectations.ts'
+import { namespaceReview } from '../admission/namespace-review.ts'
 import type { PolicyDocument } from '../admission/policy.ts'
 import {
   type AdmissionRequest,
@@ -12,6 +14,7 @@ import {
   encodeAnswer,
   type ReviewAnswer,
 } from '../admission/review.ts'
+import { templateReview } from '../admission/template-review.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { type CertificatePair, tlsOptions } from './serving-certificate.ts'
@@ -23,6 +26,8 @@ export interface WebhookAppOptions {
   readonly policy: () => PolicyDocument
   /** Text of the public assign keys, a JWK Set, newest first; empty while there are none. */
   readonly assignKeys: () => string
+  /** What is known beside the policy when a document is judged; called once per review, so it must not block. */
+  readonly configuration?: () => Configuration
   readonly logger: Logger
   readonly registry: Registry
   readonly tls: CertificatePair
@@ -38,11 +43,21 @@ const keepAliveTimeoutMs = 120_000
 /** The longest that the API server ever waits for a webhook; after it a half-sent body is given up. */
 const requestTimeoutMs = 30_000
 
-const judges = { mutate: mutateReview, validate: validateReview } as const
+type Review = (request: AdmissionRequest, context: AdmissionContext, configuration: Configuration) => Answer
+const judges = {
+  mutate: mutateReview,
+  validate: validateReview,
+  'validate-config': configReview,
+  'validate-namespace': namespaceReview,
+  'warn-templates': templateReview,
+} as const satisfies Record<string, Review>
 type Endpoint = keyof typeof judges
 
+/** What these cannot judge passes, as it does with `failurePolicy: Ignore` while nobody answers. */
+const lenient: ReadonlySet<Endpoint> = new Set(['validate-config', 'warn-templates'])
+
 /**
- * The admission webhook over HTTPS: POST /mutate and /validate, GET /livez, /readyz, /metrics. Which namespaces are
+ * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace, /warn-templates; GET /livez, /readyz, /metrics. Which namespaces are
  * judged is the webhook configuration's namespaceSelector. Every AdmissionReview is answered with 200 and a decision,
  * also when judging it fails; anything else gets a problem+json and a 4xx.
  */
@@ -110,7 +125,8 @@ function deadlineMs(url: string): number {
 
 type Judge = (endpoint: Endpoint, request: AdmissionRequest, options: { late: boolean }) => ReviewAnswer
 
-function createJudge({ policy, assignKeys, logger }: WebhookAppOptions, metrics: WebhookMetrics): Judge {
+function createJudge(options: WebhookAppOptions, metrics: WebhookMetrics): Judge {
+  const { policy, assignKeys, configuration = () => bareConfiguration, logger } = options
   // Parsed once per text, not once per pod.
   let keys = { source: '', parsed: noAssignKeys }
   const context = (): AdmissionContext => {
@@ -122,24 +138,25 @@ function createJudge({ policy, assignKeys, logger }: WebhookAppOptions, metrics:
   return (endpoint, request, { late }) => {
     const { uid, operation } = request
     const end = metrics.reviewSeconds.startTimer({ endpoint })
-    const seen = { endpoint, operation, namespace: request.namespace, pod: request.name, uid }
+    const { resource } = request.resource
+    const seen = { endpoint, operation, resource, namespace: request.namespace, name: request.name, uid }
     let answer: Answer
     let version = 'unknown'
     let decision: string
     try {
       if (late) {
         metrics.late.inc({ endpoint })
-        // Nobody listens any more: the pod's fate is decided, and judging it would only delay those that wait.
-        answer = notJudged('the deadline had passed before the review was read')
+        // Nobody listens any more: its fate is decided, and judging it would only delay those that wait.
+        answer = notJudged(endpoint, 'the deadline had passed before the review was read')
       } else {
         const current = context()
         version = current.policy.version
-        answer = judges[endpoint](request, current)
+        answer = judges[endpoint](request, current, configuration())
       }
       decision = answer.kind === 'patched' && answer.patch.length === 0 ? 'allowed' : answer.kind
     } catch (error) {
-      logger.error({ ...seen, err: error }, 'review failed; the pod is denied')
-      answer = notJudged('the review failed; the log of the webhook has the reason')
+      logger.error({ ...seen, err: error }, 'review failed')
+      answer = notJudged(endpoint, 'the review failed; the log of the webhook has the reason')
       decision = 'failed'
     }
     if (answer.kind === 'denied') noteDenial(answer, seen)
@@ -150,14 +167,15 @@ function createJudge({ policy, assignKeys, logger }: WebhookAppOptions, metrics:
 
   function noteDenial({ violations }: Extract<Answer, { kind: 'denied' }>, seen: object): void {
     for (const { rule, code } of violations) metrics.violations.inc({ rule, code })
-    // Rules and fields only: a pod's values are its owner's.
+    // Rules and fields only: values are their owner's.
     const reasons = violations.map(({ code, rule, path }) => ({ code, rule, path }))
-    logger.info({ ...seen, reasons }, 'pod denied')
+    logger.info({ ...seen, reasons }, 'request denied')
   }
 }
 
 /** Fails safe: what could not be judged is refused, with words that give nothing away. */
-function notJudged(found: string): Answer {
+function notJudged(endpoint: Endpoint, found: string): Answer {
+  if (lenient.has(endpoint)) return { kind: 'allowed', warnings: [`Greenroom did not judge this: ${found}`] }
   return {
     kind: 'denied',
     violations: [

@@ -11,7 +11,7 @@ export function createWebhookMetrics(registry: Registry) {
   return {
     reviewSeconds: new Histogram({
       name: 'greenroom_admission_review_seconds',
-      help: 'Time from the parsed AdmissionReview to the answer, by endpoint (mutate, validate).',
+      help: 'Time from the parsed AdmissionReview to the answer, by endpoint.',
       labelNames: ['endpoint'],
       buckets: reviewSecondsBuckets,
       registers,
@@ -24,7 +24,7 @@ export function createWebhookMetrics(registry: Registry) {
     }),
     violations: new Counter({
       name: 'greenroom_admission_violations_total',
-      help: 'Violations in denied pods, by rule and code.',
+      help: 'Violations in what was denied, by rule and code.',
       labelNames: ['rule', 'code'],
       registers,
     }),

@@ -78,3 +78,19 @@ void t.test('warnings are said once and never cut by the API server', (t) => {
   t.equal(kept.at(-1), `and ${100 - (kept.length - 1)} more warnings`)
   t.end()
 })
+
+void t.test('nesting is bounded, in objects and in arrays', async (t) => {
+  const nested = (levels: number, open: string, close: string): unknown =>
+    JSON.parse(`${open.repeat(levels)}1${close.repeat(levels)}`)
+  for (const [open, close] of [
+    ['{"a":', '}'],
+    ['[', ']'],
+  ] as const) {
+    const deep = (levels: number) => decodeReview(body({ request: reviewOf(nested(levels, open, close)) }))
+    // The review and its request are two levels themselves.
+    t.ok(deep(98).ok)
+    for (const levels of [99, 100_000]) {
+      t.match(deep(levels), { ok: false, problems: ['it is nested deeper than 100 levels'] })
+    }
+  }
+})

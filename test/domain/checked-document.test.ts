@@ -22,8 +22,32 @@ void t.test('a document in order, with its defaults', async (t) => {
 void t.test('problems name path and rule', async (t) => {
   t.strictSame(checkYaml('{size: -1, mode: c, more: 1}', schema), {
     ok: false,
-    problems: ['/more: is not a known key', '/size: must be >= 0', '/mode: must be one of "a", "b"'],
+    problems: [
+      '/more: is not a known key; known: size, mode',
+      '/size: must be >= 0',
+      '/mode: must be one of "a", "b"',
+    ],
   })
+})
+
+void t.test('an unknown key comes with the known ones of its place', async (t) => {
+  const nested = Compile(
+    Type.Object({
+      rows: Type.Record(
+        Type.String({ pattern: '^[a-z/]+$' }),
+        Type.Object({ a: Type.Array(Type.Object({ b: Type.String() }, { additionalProperties: false })) }),
+      ),
+    }),
+  )
+  t.strictSame(checkYaml('rows: { "x/y": { a: [{ b: x, c: 1 }] } }', nested), {
+    ok: false,
+    problems: ['/rows/x~1y/a/0/c: is not a known key; known: b'],
+  })
+})
+
+void t.test('a text without end is refused before it is parsed', async (t) => {
+  const checked = checkYaml(`size: 1 #${'x'.repeat(256 * 1024)}`, schema)
+  t.match(checked, { ok: false, problems: [/^\/: has 262153 characters; at most 262144 are read$/] })
 })
 
 void t.test('relations are asked only about a document of the right shape', async (t) => {

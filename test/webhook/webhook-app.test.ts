@@ -133,7 +133,7 @@ void t.test('the log names rules and fields of a denial and no value of the pod'
   lines.length = 0
   const env = [{ name: 'PASSWORD', value: 'hunter2' }]
   await post('/validate', review(samplePod({ container: { env } })))
-  t.match(lines.join(''), /"msg":"pod denied"/)
+  t.match(lines.join(''), /"msg":"request denied"/)
   t.match(lines.join(''), /"rule":"capabilities-drop"/)
   t.notMatch(lines.join(''), /hunter2/)
 })
