@@ -1,6 +1,7 @@
 import { type Static, type TObject, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { describeErrors } from './domain/checked-document.ts'
+import { webhookUsername } from './domain/names.ts'
 import { GreenroomError } from './errors.ts'
 
 /** The only reader of the environment. Every problem is reported at once, with the variable's name. */
@@ -84,6 +85,8 @@ const roleSchemas = {
     GREENROOM_WEBHOOK_PORT: Port(8443),
     GREENROOM_WEBHOOK_CERT_FILE: Type.String({ minLength: 1 }),
     GREENROOM_WEBHOOK_KEY_FILE: Type.String({ minLength: 1 }),
+    /** The webhook's own user name: it alone, beside the policy's, may write the accepted documents. */
+    GREENROOM_WEBHOOK_USER: Type.String({ minLength: 1, default: webhookUsername }),
   }),
   migrate: Type.Object({ ...common, ...database }),
   doctor: Type.Object({ ...common, ...database, ...redis }),

@@ -296,7 +296,7 @@ async function checkRights(t: Test, cluster: ControlPlane): Promise<void> {
     (await cluster.kubectl(['auth', 'can-i', '--quiet', ...request.split(' ')], { kubeconfig })).code === 0
   const allowed = [
     ...['get', 'list', 'watch', 'create', 'patch', 'delete'].map((verb) => `${verb} pods -n ai-agents`),
-    'create configmaps -n ai-agents',
+    'create configmaps/agent-pools-accepted -n ai-agents',
     'watch configmaps/agent-pools -n ai-agents',
     'update configmaps/agent-pools-accepted -n ai-agents',
     'update leases/greenroom-controller -n ai-agents',
@@ -305,8 +305,10 @@ async function checkRights(t: Test, cluster: ControlPlane): Promise<void> {
   const forbidden = [
     'get secrets -n ai-agents',
     'list configmaps -n ai-agents',
+    'create configmaps -n ai-agents',
     'update configmaps/agent-pools -n ai-agents',
     'update configmaps/agent-policy -n ai-agents',
+    'update configmaps/agent-policy-accepted -n ai-agents',
     'create pods --subresource=exec -n ai-agents',
     'update pods --subresource=status -n ai-agents',
     'deletecollection pods -n ai-agents',

@@ -1,6 +1,7 @@
 import type { PoolsDocument } from '../domain/pool.ts'
+import type { Quota } from '../domain/quota.ts'
 import type { PolicyDocument } from './policy.ts'
-import { type Quota, quotaWarnings } from './quota.ts'
+import { quotaWarnings } from './quota-warnings.ts'
 import { sameValue } from './same-value.ts'
 
 /**

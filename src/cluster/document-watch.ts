@@ -1,20 +1,26 @@
 import type { Logger } from 'pino'
 import type { Checked } from '../domain/checked-document.ts'
 import type { DocumentStatus, DocumentView } from '../domain/ports.ts'
-import { type AcceptedDocument, createAcceptedDocument } from './accepted-document.ts'
+import {
+  type AcceptedDocument,
+  type AcceptedText,
+  createAcceptedDocument,
+  isKept,
+} from './accepted-document.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
 /**
  * One key of one ConfigMap, watched. A valid change is in force at once; an invalid, missing or deleted one changes
- * nothing. The last accepted text is kept in a ConfigMap of its own and is taken from there at start when what is
- * there at present is not valid, so that a restart changes nothing either.
+ * nothing. The last accepted text is kept in a ConfigMap of its own: while what people wrote is not valid, every replica
+ * goes by what is kept, so that a restart changes nothing and no two replicas disagree for good, whatever each of them
+ * missed (docs/adr/0016).
  */
 export interface DocumentWatch<T> extends DocumentView<T> {
   start(): void
   stop(): Promise<void>
-  /** True once it is known what is written, valid or not. */
+  /** True once it is known what is in force: what is written or, while that is not valid, what is kept. */
   synced(): boolean
   staleSince(): number | undefined
 }
@@ -35,7 +41,7 @@ interface DocumentWatchOptions<T> {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Once per resourceVersion that was not accepted. */
   readonly onRejected?: (rejected: RejectedDocument) => void
-  readonly timing?: Partial<ListWatchTiming>
+  readonly timing?: Partial<ListWatchTiming & { readonly settleMs: number }>
 }
 
 interface ConfigMapText {
@@ -45,13 +51,23 @@ interface ConfigMapText {
 
 type RawConfigMap = KubeObject & { readonly data?: Readonly<Record<string, string>> }
 
+type InForce<T> = AcceptedText & { readonly value: T }
+
+/**
+ * A reader that saw a newer valid document than is kept waits this long for the writer to keep it, before it goes back
+ * to what the others have. A writer that is up needs some milliseconds.
+ */
+const defaultSettleMs = 5_000
+
 export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): DocumentWatch<T> {
   const { transport, namespace, name, key, logger } = options
+  const settleMs = options.timing?.settleMs ?? defaultSettleMs
   const document = `${namespace}/${name}`
   const listeners = new Set<(document: T) => void>()
-  let inForce: { readonly text: string; readonly value: T } | undefined
+  let inForce: InForce<T> | undefined
   let status: DocumentStatus = { seen: undefined, applied: undefined, problems: undefined }
   let present = false
+  let settling: NodeJS.Timeout | undefined
 
   const guard = (call: () => void): void => {
     try {
@@ -69,17 +85,18 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     }
   }
 
-  const takeInForce = (text: string, value: T): void => {
-    const changed = inForce?.text !== text
-    inForce = { text, value }
-    if (changed) for (const listener of listeners) guard(() => listener(value))
+  const takeInForce = (next: InForce<T>): void => {
+    const changed = inForce?.text !== next.text
+    inForce = next
+    status = { ...status, applied: next.resourceVersion }
+    if (changed) for (const listener of listeners) guard(() => listener(next.value))
   }
 
   const accept = (text: string, value: T, resourceVersion: string): void => {
     status = { seen: resourceVersion, applied: resourceVersion, problems: undefined }
     logger.info({ document, resourceVersion }, 'the document is in force')
-    takeInForce(text, value)
-    accepted?.keep({ text, resourceVersion })
+    takeInForce({ text, value, resourceVersion })
+    settle()
   }
 
   const reject = (problems: readonly string[], resourceVersion?: string): void => {
@@ -89,17 +106,29 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
       'the document is not accepted; what was in force stays',
     )
     if (resourceVersion !== undefined) guard(() => options.onRejected?.({ resourceVersion, problems }))
-    if (inForce === undefined) accepted?.restore()
+    settle()
   }
 
-  const restored = (text: string, resourceVersion: string | undefined): void => {
-    // Something valid was written while we read.
-    if (inForce !== undefined) return
+  /** Brings what is in force and what is kept together, after a change of either. */
+  const settle = (): void => {
+    clearTimeout(settling)
+    if (!accepted?.synced()) return
+    const kept = accepted.current()
+    if (options.accepted?.write && inForce && !isKept(kept, inForce)) accepted.keep(inForce)
+    else if (kept && status.problems !== undefined && kept.text !== inForce?.text) {
+      if (inForce === undefined || options.accepted?.write) takeKept()
+      else settling = setTimeout(takeKept, settleMs).unref()
+    }
+  }
+
+  const takeKept = (): void => {
+    const kept = accepted?.current()
+    if (kept === undefined) return
+    const { text, resourceVersion } = kept
     const checked = check(text)
     if (checked.ok) {
-      status = { ...status, applied: resourceVersion }
       logger.info({ document, resourceVersion }, 'the last accepted document is in force again')
-      takeInForce(text, checked.value)
+      takeInForce({ text, resourceVersion, value: checked.value })
     } else {
       logger.error(
         { document, problems: checked.problems },
@@ -110,7 +139,15 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
 
   const accepted: AcceptedDocument | undefined =
     options.accepted &&
-    createAcceptedDocument({ ...options.accepted, transport, namespace, key, logger, onRestored: restored })
+    createAcceptedDocument({
+      transport,
+      namespace,
+      name: options.accepted.name,
+      key,
+      logger,
+      onChange: () => settle(),
+      ...(options.timing && { timing: options.timing }),
+    })
 
   const listWatch = createListWatch<RawConfigMap, ConfigMapText>({
     transport,
@@ -137,11 +174,18 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
   })
 
   return {
-    start: () => listWatch.start(),
-    async stop() {
-      await Promise.all([listWatch.stop(), accepted?.stop()])
+    start() {
+      listWatch.start()
+      accepted?.start()
     },
-    synced: () => listWatch.synced(),
+    async stop() {
+      clearTimeout(settling)
+      await Promise.all([listWatch.stop(), accepted?.stop()])
+      clearTimeout(settling)
+    },
+    synced: () =>
+      listWatch.synced() &&
+      (status.problems === undefined || inForce !== undefined || (accepted?.synced() ?? true)),
     staleSince: () => listWatch.staleSince(),
     current: () => inForce?.value,
     status: () => status,

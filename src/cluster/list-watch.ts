@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { createBackoff } from './backoff.ts'
 import { hasStatus, KubeApiError } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
+import { isNewer } from './resource-version.ts'
 import { type KubeObject, readWatchStream, WatchBrokenError, type WatchEvent } from './watch-stream.ts'
 
 /**
@@ -302,11 +303,4 @@ function selectors(options: { labelSelector?: string; fieldSelector?: string }):
     ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
     ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
   }
-}
-
-/** Versions are decimal numbers without bound (comparable by KEP-5504); anything else is taken as newer. */
-function isNewer(candidate: string, than: string): boolean {
-  const numeric = /^\d+$/
-  if (!numeric.test(candidate) || !numeric.test(than)) return true
-  return candidate.length === than.length ? candidate > than : candidate.length > than.length
 }

@@ -41,7 +41,7 @@ export const configMapKey = {
   assignKeys: 'keys.json',
 } as const
 
-/** Greenroom's webhook, as the manifests name it. Who writes which document: docs/adr/0014. */
+/** Greenroom's webhook, as the manifests name it. Who writes which document: docs/adr/0016. */
 export const webhookUsername = 'system:serviceaccount:greenroom-system:agent-webhook'
 
 /** The container that serves the session, if the pod has more than one. */

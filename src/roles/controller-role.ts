@@ -53,10 +53,10 @@ export async function startController(config: Config<'controller'>, context: Rol
   })
   await lifecycle.start({ name: 'events', stop: () => events.stop() })
 
-  /** A document watch that keeps the accepted text in the cluster and makes an Event of a refused one. */
+  /** A document watch that makes an Event of a refused one. */
   const watchDocument = <T>(document: {
     name: string
-    accepted: string
+    accepted: { name: string; write: boolean }
     key: string
     check: DocumentCheck<T>
   }) =>
@@ -66,7 +66,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       name: document.name,
       key: document.key,
       check: document.check,
-      accepted: { name: document.accepted, write: true },
+      accepted: document.accepted,
       logger,
       onRejected: ({ problems }) =>
         events.record({
@@ -79,13 +79,14 @@ export async function startController(config: Config<'controller'>, context: Rol
     })
   const pools = watchDocument({
     name: configMapName.pools,
-    accepted: configMapName.poolsAccepted,
+    accepted: { name: configMapName.poolsAccepted, write: true },
     key: configMapKey.pools,
     check: checkPools,
   })
   const policy = watchDocument({
     name: configMapName.policy,
-    accepted: configMapName.policyAccepted,
+    // The webhook keeps this one.
+    accepted: { name: configMapName.policyAccepted, write: false },
     key: configMapKey.policy,
     check: checkPolicy,
   })

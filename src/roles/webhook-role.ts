@@ -2,9 +2,11 @@ import { builtInPolicy, checkPolicy } from '../admission/policy.ts'
 import { createDocumentWatch } from '../cluster/document-watch.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
+import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
 import type { Checked } from '../domain/checked-document.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
+import { checkPools } from '../domain/pool.ts'
 import { createServingCertificate } from '../webhook/serving-certificate.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import type { RoleContext } from './role.ts'
@@ -21,9 +23,21 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     name: configMapName.policy,
     key: configMapKey.policy,
     check: checkPolicy,
-    accepted: { name: configMapName.policyAccepted, write: false },
+    // Its own document: it is kept also where nothing of Greenroom but the webhook runs.
+    accepted: { name: configMapName.policyAccepted, write: true },
     logger,
   })
+  // Only for warnings to whoever edits a document: nothing waits for these two.
+  const pools = createDocumentWatch({
+    transport,
+    namespace,
+    name: configMapName.pools,
+    key: configMapKey.pools,
+    check: checkPools,
+    accepted: { name: configMapName.poolsAccepted, write: false },
+    logger,
+  })
+  const quotas = createQuotaWatch({ transport, namespace, logger })
   const assignKeys = createDocumentWatch<string>({
     transport,
     namespace,
@@ -39,19 +53,23 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     registry,
   })
   await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
-  await lifecycle.start({
-    name: configMapName.policy,
-    start: () => policy.start(),
-    stop: () => policy.stop(),
-  })
-  await lifecycle.start({
-    name: configMapName.assignKeys,
-    start: () => assignKeys.start(),
-    stop: () => assignKeys.stop(),
-  })
+  for (const { name, watch } of [
+    { name: configMapName.policy, watch: policy },
+    { name: configMapName.assignKeys, watch: assignKeys },
+    { name: configMapName.pools, watch: pools },
+    { name: 'resource quotas', watch: quotas },
+  ]) {
+    await lifecycle.start({ name, start: () => watch.start(), stop: () => watch.stop() })
+  }
   const app = createWebhookApp({
     policy: () => policy.current() ?? builtInPolicy,
     assignKeys: () => assignKeys.current() ?? '',
+    configuration: () => ({
+      namespace,
+      webhookUser: config.GREENROOM_WEBHOOK_USER,
+      pools: pools.current(),
+      quotas: quotas.current(),
+    }),
     logger,
     registry,
     tls: certificate.pair(),

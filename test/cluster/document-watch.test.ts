@@ -1,57 +1,95 @@
-import type { V1ConfigMap } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
 import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
-import { gone, startFakeApiServer } from './fake-api-server.ts'
+import { type FakeApiServer, gone, startFakeApiServer, statusBody } from './fake-api-server.ts'
 import { createLogLines } from './log-lines.ts'
 import { waitUntil } from './wait-until.ts'
 
-/** ConfigMap `accepted`, whose API fails on demand. */
-function createKept(text?: string) {
-  const kept = { data: text === undefined ? undefined : { key: text }, failures: 0, writes: 0, reads: 0 }
-  const hold: { gate: Promise<void> | undefined } = { gate: undefined }
-  const call = async <T>(effect: () => T): Promise<T> => {
-    await hold.gate
+const source = 'greenroom.dev/source-resource-version'
+const collection = '/api/v1/namespaces/n/configmaps'
+
+interface KeptObject {
+  readonly metadata: { readonly resourceVersion?: string; readonly annotations?: Record<string, string> }
+  readonly data?: Record<string, string>
+}
+
+/** ConfigMap `accepted` of the fake, with compare-and-set; its writes fail on demand. */
+function createKept(fake: FakeApiServer) {
+  fake.selective = true
+  const kept = { failures: 0, writes: 0, reads: 0, makes: 0 }
+  let object: KeptObject | undefined
+  const put = (next: KeptObject): KeptObject => {
+    object = fake.put('accepted', { ...next }) as KeptObject
+    return object
+  }
+  const call = <T>(effect: () => T): T => {
     if (kept.failures > 0) {
       kept.failures -= 1
       throw new KubeApiError('the API server cannot be reached')
     }
     return effect()
   }
-  /** The transport of the watch, with this ConfigMap in front of what the fake serves. */
   const over = (transport: KubeTransport): KubeTransport => ({
     ...transport,
-    getJson: <T>(path: string, signal?: AbortSignal) =>
-      path !== '/api/v1/namespaces/n/configmaps/accepted'
+    getJson: async <T>(path: string, signal?: AbortSignal) =>
+      path !== `${collection}/accepted`
         ? transport.getJson<T>(path, signal)
         : call(() => {
             kept.reads += 1
-            if (!kept.data) throw new KubeApiError('not found', { status: 404 })
-            const annotations = { 'greenroom.dev/source-resource-version': '42' }
-            return { metadata: { resourceVersion: '1', annotations }, data: kept.data } as T
+            if (!object) throw new KubeApiError('not found', { status: 404 })
+            return object as T
           }),
-    writeJson: (method, path, object) =>
+    send: async ({ method, path, headers }) =>
       call(() => {
-        const collection = '/api/v1/namespaces/n/configmaps'
-        t.equal(path, method === 'POST' ? collection : `${collection}/accepted`)
-        t.equal(method, kept.data ? 'PUT' : 'POST')
+        t.equal(method, 'PATCH')
+        t.equal(path, `${collection}/accepted?fieldManager=greenroom-make`)
+        t.equal(headers?.['content-type'], 'application/apply-patch+yaml')
+        kept.makes += 1
+        return { status: 200, headers: {}, body: JSON.stringify(object ?? put({ metadata: {} })) }
+      }),
+    writeJson: async (method, path, next) =>
+      call(() => {
+        t.equal(`${method} ${path}`, `PUT ${collection}/accepted`)
+        const { metadata } = next as KeptObject
+        if (metadata.resourceVersion !== object?.metadata.resourceVersion) {
+          throw new KubeApiError('conflict', { status: 409 })
+        }
         kept.writes += 1
-        kept.data = { key: (object as V1ConfigMap).data?.key ?? '' }
+        put(next as KeptObject)
       }),
   })
-  return { kept, over, hold }
+  return {
+    kept,
+    over,
+    text: () => object?.data?.key,
+    version: () => object?.metadata.annotations?.[source],
+    put: (text: string, version: string) =>
+      put({ metadata: { annotations: { [source]: version } }, data: { key: text } }),
+    remove: () => {
+      object = undefined
+      fake.remove('accepted')
+    },
+  }
 }
 
-async function bed(test: Test, { keptText, write = false }: { keptText?: string; write?: boolean } = {}) {
-  const fake = await startFakeApiServer()
+interface BedOptions {
+  readonly keptText?: string
+  readonly write?: boolean
+  readonly fake?: FakeApiServer
+  readonly kept?: ReturnType<typeof createKept>
+}
+
+async function bed(test: Test, options: BedOptions = {}) {
+  const fake = options.fake ?? (await startFakeApiServer())
   const transport = createKubeTransport(fake.access)
   const { logger, lines } = createLogLines()
-  const { kept, over, hold } = createKept(keptText)
+  const accepted = options.kept ?? createKept(fake)
+  if (options.keptText !== undefined) accepted.put(options.keptText, '42')
   const changes: string[] = []
   const rejected: string[] = []
   const watch = createDocumentWatch<string>({
-    transport: over(transport),
+    transport: accepted.over(transport),
     namespace: 'n',
     name: 'document',
     key: 'key',
@@ -61,32 +99,47 @@ async function bed(test: Test, { keptText, write = false }: { keptText?: string;
         ? { ok: true, value: text }
         : { ok: false, problems: [`not good: ${text}`] }
     },
-    accepted: { name: 'accepted', write },
+    accepted: { name: 'accepted', write: options.write ?? false },
     logger,
     onRejected: ({ problems }) => {
       rejected.push(...problems)
       throw new Error('the handler broke')
     },
-    timing: { backoffMinMs: 5, backoffMaxMs: 20 },
+    timing: { backoffMinMs: 5, backoffMaxMs: 20, settleMs: 30 },
   })
   watch.onChange((text) => changes.push(text))
   test.teardown(async () => {
     await watch.stop()
     transport.close()
-    await fake.stop()
+    if (!options.fake) await fake.stop()
   })
   const put = (text: string) => fake.put('document', { data: { key: text } }).metadata.resourceVersion
-  return { fake, watch, put, kept, hold, changes, rejected, lines }
+  return { fake, watch, put, accepted, kept: accepted.kept, changes, rejected, lines }
+}
+
+/** Lists of what is kept fail until the returned function is called. */
+function holdKept(fake: FakeApiServer): () => void {
+  fake.listFault = (query) =>
+    query.get('fieldSelector') === 'metadata.name=accepted'
+      ? { status: 503, body: statusBody(503, 'ServiceUnavailable', 'not yet') }
+      : undefined
+  return () => {
+    fake.listFault = undefined
+  }
 }
 
 void t.test(
   'the accepted document is taken when the present one is not valid, as soon as it can be read',
   async (t) => {
-    const { watch, put, kept, changes, rejected } = await bed(t, { keptText: 'good old' })
-    kept.failures = 1
+    const { fake, watch, put, changes, rejected } = await bed(t, { keptText: 'good old' })
+    const release = holdKept(fake)
     const bad = put('bad')
     watch.start()
+    await waitUntil('refused', () => watch.status().problems !== undefined)
+    t.equal(watch.synced(), false, 'what is in force is not known yet')
+    release()
     await waitUntil('restored', () => watch.current() === 'good old')
+    t.equal(watch.synced(), true)
     t.same(watch.status(), { seen: bad, applied: '42', problems: ['not good: bad'] })
     t.same(rejected, ['not good: bad'])
     put('good new')
@@ -96,25 +149,25 @@ void t.test(
 )
 
 void t.test('an accepted document that is not valid any more is not taken', async (t) => {
-  const { watch, kept, lines } = await bed(t, { keptText: 'bad old' })
+  const { watch, lines } = await bed(t, { keptText: 'bad old' })
   watch.start()
-  await waitUntil('read', () => kept.reads === 1)
   await waitUntil('said', () => lines.some((line) => line.level === 50))
+  await waitUntil('synced', () => watch.synced())
   t.equal(watch.current(), undefined)
   t.match(watch.status().problems, [/does not exist/])
 })
 
-void t.test('what was written while the accepted document was read wins', async (t) => {
-  const { watch, put, kept, hold, changes } = await bed(t, { keptText: 'good old' })
-  const { promise, resolve } = Promise.withResolvers<void>()
-  hold.gate = promise
-  watch.start()
-  await waitUntil('missing', () => watch.status().problems !== undefined)
-  put('good new')
-  await waitUntil('in force', () => watch.current() === 'good new')
-  resolve()
-  await waitUntil('read', () => kept.reads === 1)
-  t.same(changes, ['good new'])
+void t.test('what is written wins over what is kept, whichever is seen first', async (t) => {
+  for (const keptFirst of [true, false]) {
+    const { fake, watch, put, changes } = await bed(t, { keptText: 'good old' })
+    const release = keptFirst ? () => undefined : holdKept(fake)
+    put('good new')
+    watch.start()
+    await waitUntil('in force', () => watch.current() === 'good new')
+    release()
+    await waitUntil('watched', () => fake.openWatches().length === 2)
+    t.same(changes, ['good new'])
+  }
 })
 
 void t.test('a check that throws is a problem, not a crash', async (t) => {
@@ -144,10 +197,10 @@ void t.test('a refusal is told once, whatever the watch goes through', async (t)
   const bad = put('bad')
   await waitUntil('refused', () => rejected.length === 1)
   for (let round = 1; round <= 3; round += 1) {
-    await waitUntil('a watch', () => fake.openWatches().length === 1)
+    await waitUntil('watches', () => fake.openWatches().length === 2)
     const lists = fake.lists.length
-    fake.openWatches()[0]?.event('ERROR', JSON.parse(gone.body))
-    await waitUntil('another list', () => fake.lists.length > lists)
+    for (const open of fake.openWatches()) open.event('ERROR', JSON.parse(gone.body))
+    await waitUntil('other lists', () => fake.lists.length >= lists + 2)
   }
   t.equal(rejected.length, 1)
   t.equal(lines.filter((line) => line.resourceVersion === bad).length, 1)
@@ -156,21 +209,108 @@ void t.test('a refusal is told once, whatever the watch goes through', async (t)
 void t.test(
   'writing down what was accepted is tried again and never in the way; the newest counts',
   async (t) => {
-    const { watch, put, kept } = await bed(t, { write: true })
+    const { watch, put, kept, accepted } = await bed(t, { write: true })
     kept.failures = 1
     watch.start()
     put('good 1')
     await waitUntil('in force', () => watch.current() === 'good 1')
-    put('good 2')
+    const second = put('good 2')
     await waitUntil('in force', () => watch.current() === 'good 2')
-    await waitUntil('written', () => kept.data?.key === 'good 2')
+    await waitUntil('written', () => accepted.text() === 'good 2')
+    t.equal(accepted.version(), second)
     t.equal(kept.writes, 1)
-    const reads = kept.reads
-    put('good 2')
-    await waitUntil('compared', () => kept.reads > reads)
-    t.equal(kept.writes, 1, 'written only when it differs')
+    t.equal(kept.makes, 1)
+    const third = put('good 2')
+    await waitUntil('of the version that is there', () => accepted.version() === third)
+    t.equal(kept.writes, 2)
   },
 )
+
+void t.test(
+  'what is kept comes back when it is deleted or written over, whatever people wrote meanwhile',
+  async (t) => {
+    const { watch, put, accepted } = await bed(t, { write: true })
+    watch.start()
+    const first = put('good 1')
+    await waitUntil('kept', () => accepted.text() === 'good 1')
+    accepted.remove()
+    await waitUntil('kept again', () => accepted.text() === 'good 1')
+    accepted.put('good forged', first)
+    await waitUntil('written over', () => accepted.text() === 'good 1')
+    put('bad')
+    await waitUntil('refused', () => watch.status().problems !== undefined)
+    accepted.remove()
+    await waitUntil('kept though the present one is bad', () => accepted.text() === 'good 1')
+    t.equal(accepted.version(), first)
+    t.equal(watch.current(), 'good 1')
+  },
+)
+
+void t.test('a writer that lags behind takes nothing back', async (t) => {
+  const fake = await startFakeApiServer()
+  t.teardown(() => fake.stop())
+  const kept = createKept(fake)
+  const put = (text: string) => fake.put('document', { data: { key: text } }).metadata.resourceVersion
+  const slow = await bed(t, { write: true, fake, kept })
+  put('good 1')
+  slow.watch.start()
+  await waitUntil('both watches', () => fake.openWatches().length === 2)
+  for (const open of fake.openWatches()) {
+    if (open.query.get('fieldSelector') === 'metadata.name=document') open.mute = true
+  }
+  const fast = await bed(t, { write: true, fake, kept })
+  const second = put('good 2')
+  fast.watch.start()
+  await waitUntil('kept', () => kept.version() === second)
+  // The slow one sees at the latest now that what is kept is not what it holds.
+  const { writes } = kept.kept
+  fake.put('accepted', {
+    metadata: { annotations: { [source]: second, team: 'a' } },
+    data: { key: 'good 2' },
+  })
+  await waitUntil('seen', () => fake.openWatches().length >= 4)
+  t.equal(slow.watch.current(), 'good 1', 'what it sees is valid')
+  t.equal(kept.text(), 'good 2')
+  t.equal(kept.kept.writes, writes)
+})
+
+void t.test('replicas that missed different versions agree while the present one is not valid', async (t) => {
+  const fake = await startFakeApiServer()
+  t.teardown(() => fake.stop())
+  const kept = createKept(fake)
+  const put = (text: string) => fake.put('document', { data: { key: text } }).metadata.resourceVersion
+  const reader = await bed(t, { fake, kept })
+  kept.put('good 1', put('good 1'))
+  reader.watch.start()
+  put('good 2')
+  await waitUntil('in force', () => reader.watch.current() === 'good 2')
+  put('bad')
+  // Nobody kept the second; the reader goes back to what every replica that starts now takes.
+  await waitUntil('back', () => reader.watch.current() === 'good 1')
+  t.same(reader.changes, ['good 2', 'good 1'])
+  // A writer that did see it keeps it, and all go on together.
+  kept.put('good 2', String(Number(fake.version()) - 1))
+  await waitUntil('together', () => reader.watch.current() === 'good 2')
+})
+
+void t.test('a writer takes what another writer accepted later', async (t) => {
+  const { fake, watch, put, accepted } = await bed(t, { write: true })
+  watch.start()
+  put('good 1')
+  await waitUntil('kept', () => accepted.text() === 'good 1')
+  put('bad')
+  await waitUntil('refused', () => watch.status().problems !== undefined)
+  accepted.put('good 2', fake.version())
+  await waitUntil('taken', () => watch.current() === 'good 2')
+})
+
+void t.test('a version from another cluster counts as none', async (t) => {
+  const { watch, put, accepted } = await bed(t, { write: true })
+  accepted.put('good of a backup', '999999')
+  watch.start()
+  put('good 1')
+  await waitUntil('kept', () => accepted.text() === 'good 1')
+})
 
 void t.test('stop does not wait for a write that cannot be made', async (t) => {
   const { watch, put, kept } = await bed(t, { write: true })

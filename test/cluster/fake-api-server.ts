@@ -12,6 +12,8 @@ export interface FakeApiServer {
   put(name: string, more?: Readonly<Record<string, unknown>>, silently?: boolean): FakeObject
   remove(name: string, silently?: boolean): void
   version(): string
+  /** True: a fieldSelector for metadata.name is followed. Otherwise every client sees all objects. */
+  selective: boolean
   /** Objects per page at most, whatever the client asks for. */
   pageSize: number
   /** Answers a list instead of the server; undefined lets it pass. */
@@ -70,7 +72,10 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
 
   const tell = (type: string, object: FakeObject): void => {
     history.push({ type, object })
-    for (const watch of watches) if (!watch.closed && !watch.mute) watch.event(type, object)
+    for (const watch of watches) {
+      if (!watch.closed && !watch.mute && isSelected(watch.query, object, fake.selective))
+        watch.event(type, object)
+    }
   }
 
   const answerList = (query: URLSearchParams, response: ServerResponse): void => {
@@ -78,7 +83,8 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     const fault = fake.listFault?.(query)
     if (fault) return answer(response, fault)
     const [id = '', offset = '0'] = (query.get('continue') ?? '').split(':')
-    const snapshot = snapshots.get(id) ?? { items: [...objects.values()], resourceVersion: String(version) }
+    const items = [...objects.values()].filter((object) => isSelected(query, object, fake.selective))
+    const snapshot = snapshots.get(id) ?? { items, resourceVersion: String(version) }
     const from = Number(offset)
     const to = from + Math.min(fake.pageSize, Number(query.get('limit') ?? fake.pageSize))
     const more = to < snapshot.items.length
@@ -101,7 +107,8 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     watches.push(watch)
     const from = Number(query.get('resourceVersion'))
     for (const { type, object } of history)
-      if (Number(object.metadata.resourceVersion) > from) watch.event(type, object)
+      if (Number(object.metadata.resourceVersion) > from && isSelected(query, object, fake.selective))
+        watch.event(type, object)
   }
 
   const server = createServer((request: IncomingMessage, response) => {
@@ -116,6 +123,7 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     access: accessTo(`http://127.0.0.1:${port}`),
     lists,
     watches,
+    selective: false,
     pageSize: 1000,
     listFault: undefined,
     watchFault: undefined,
@@ -156,6 +164,13 @@ export async function startFakeApiServer(): Promise<FakeApiServer> {
     },
   }
   return fake
+}
+
+/** The one field selector that the API server has for every kind. */
+function isSelected(query: URLSearchParams, { metadata }: FakeObject, selective: boolean): boolean {
+  if (!selective) return true
+  const name = query.get('fieldSelector')?.replace('metadata.name=', '')
+  return name === undefined || name === metadata.name
 }
 
 function createFakeWatch(query: URLSearchParams, response: ServerResponse): FakeWatch {

@@ -1,15 +1,7 @@
 import type { PoolsDocument } from '../domain/pool.ts'
+import type { Quota } from '../domain/quota.ts'
 import type { PolicyDocument, Resources } from './policy.ts'
 import { parseQuantity } from './quantity.ts'
-
-/** What a ResourceQuota allows in the namespace of the pools. */
-export interface Quota {
-  readonly name: string
-  readonly hard: Readonly<Record<string, string>>
-  readonly scopes: readonly string[]
-  /** True: it counts only some pods, by a selector that is not read here. */
-  readonly isSelective: boolean
-}
 
 /** Pods of a pool run without a deadline and with resources: what counts for other pods does not bound them. */
 const scopesOfAgents: ReadonlySet<string> = new Set(['NotTerminating', 'NotBestEffort'])

@@ -1,0 +1,53 @@
+import type { Logger } from 'pino'
+import type { Quota } from '../domain/quota.ts'
+import type { KubeTransport } from './kube-transport.ts'
+import { createListWatch, type ListWatchTiming } from './list-watch.ts'
+import type { KubeObject } from './watch-stream.ts'
+
+/** The ResourceQuotas of a namespace, watched. */
+export interface QuotaWatch {
+  start(): void
+  stop(): Promise<void>
+  /** undefined until they were listed once. */
+  current(): readonly Quota[] | undefined
+}
+
+interface QuotaWatchOptions {
+  readonly transport: KubeTransport
+  readonly namespace: string
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly timing?: Partial<ListWatchTiming>
+}
+
+type RawQuota = KubeObject & {
+  readonly spec?: {
+    readonly hard?: Readonly<Record<string, string>>
+    readonly scopes?: readonly string[]
+    readonly scopeSelector?: object
+  }
+}
+
+export function createQuotaWatch({ transport, namespace, logger, timing }: QuotaWatchOptions): QuotaWatch {
+  const quotas = new Map<string, Quota>()
+  const listWatch = createListWatch<RawQuota, Quota>({
+    transport,
+    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/resourcequotas`,
+    keep: ({ metadata, spec }) => ({
+      name: metadata?.name ?? '',
+      hard: spec?.hard ?? {},
+      scopes: spec?.scopes ?? [],
+      isSelective: spec?.scopeSelector !== undefined,
+    }),
+    onChange: (quota, gone) => {
+      if (gone) quotas.delete(quota.name)
+      else quotas.set(quota.name, quota)
+    },
+    logger,
+    ...(timing && { timing }),
+  })
+  return {
+    start: () => listWatch.start(),
+    stop: () => listWatch.stop(),
+    current: () => (listWatch.synced() ? [...quotas.values()] : undefined),
+  }
+}

@@ -1,0 +1,9 @@
+/** What a ResourceQuota allows in the namespace of the pools. */
+export interface Quota {
+  readonly name: string
+  /** Resource → quantity, as Kubernetes writes it: `limits.cpu` → `20`. */
+  readonly hard: Readonly<Record<string, string>>
+  readonly scopes: readonly string[]
+  /** True: it counts only some pods, by a selector that is not read here. */
+  readonly isSelective: boolean
+}
