@@ -76,6 +76,9 @@ export function createWebhookApp(options: WebhookAppOptions) {
     // Every pod that is created would be four lines; the decisions that matter are logged below.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
+    // An address that cannot be decoded never reaches the handlers below.
+    frameworkErrors: (_error, request, reply) =>
+      sendProblem(reply, request, new GreenroomError('GRN_NOT_FOUND')),
   })
   // A review is JSON; text/plain would reach us as a string.
   app.removeContentTypeParser('text/plain')
