@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { AdmissionregistrationV1Api, CoreV1Api } from '@kubernetes/client-node'
+import t from 'tap'
+import { startControlPlane } from '../support/control-plane.ts'
+import { root } from '../support/repository.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+/** docs/break-glass.md, command by command, against an API server whose webhook never answers. */
+
+const blocks = [
+  ...(await readFile(join(root, 'docs/break-glass.md'), 'utf8')).matchAll(/^## (.*?)$|^```sh\n(.*?)^```$/gms),
+].reduce<{ title: string; script: string }[]>((found, [, title, script]) => {
+  if (title !== undefined) return [...found, { title, script: '' }]
+  const last = found.at(-1)
+  if (last) last.script += script
+  return found
+}, [])
+const scriptOf = (title: string) => blocks.find((block) => block.title.startsWith(title))?.script ?? ''
+
+const folder = await temporaryFolder('break-glass')
+const plane = await startControlPlane({
+  folder: folder.path,
+  webhookManifests: [join(root, 'manifests/base/webhook')],
+})
+t.teardown(async () => {
+  await plane.stop()
+  await folder.remove()
+})
+await plane.apply([join(root, 'manifests/base/namespace.yaml')])
+const registration = plane.admin().makeApiClient(AdmissionregistrationV1Api)
+const core = plane.admin().makeApiClient(CoreV1Api)
+const namespace = 'ai-agents'
+
+async function run(script: string): Promise<{ code: number | null; output: string }> {
+  const path = `${dirname(plane.kubectlPath)}:${dirname(process.execPath)}:${process.env.PATH}`
+  const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
+    cwd: root,
+    env: { ...process.env, PATH: path, KUBECONFIG: plane.kubeconfigPath },
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const { promise, resolve } = Promise.withResolvers<number | null>()
+  child.once('close', resolve)
+  return { code: await promise, output }
+}
+
+/** A pod that Pod Security takes: only the webhook can be in its way. */
+async function createPod(): Promise<string> {
+  const securityContext = {
+    runAsNonRoot: true,
+    runAsUser: 1000,
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    seccompProfile: { type: 'RuntimeDefault' },
+  }
+  const body = {
+    metadata: { generateName: 'x-' },
+    spec: { containers: [{ name: 'a', image: 'x:1', securityContext }] },
+  }
+  try {
+    await core.createNamespacedPod({ namespace, body })
+    return 'created'
+  } catch (error) {
+    return String((error as Error).message)
+  }
+}
+
+const entries = async () =>
+  (await registration.readValidatingWebhookConfiguration({ name: 'agent-webhook' })).webhooks ?? []
+
+void t.test('the page has a way out for every lock', async (t) => {
+  t.same(
+    blocks.filter(({ script }) => script !== '').map(({ title }) => title.slice(0, 2)),
+    ['Is', '1.', '2.', '3.', '4.', 'Ba'],
+  )
+})
+
+void t.test('3: the label does not go while the webhook is down, before step 2', async (t) => {
+  t.match(await run(scriptOf('3.')), { code: 1, output: /failed calling webhook "namespaces/ })
+  t.match(await run(scriptOf('Is it')), { output: /agent-webhook/ })
+})
+
+void t.test('4: one entry is taken out, and the policy is applied', async (t) => {
+  t.match(await run(scriptOf('4.')), { code: 0 })
+  const names = (await entries()).map(({ name }) => name)
+  t.notOk(names.includes('config.agents.greenroom.dev'))
+  t.ok(names.includes('judge.agents.greenroom.dev'))
+})
+
+void t.test('1: without judging, pods pass', async (t) => {
+  t.match(await createPod(), /failed calling webhook/)
+  t.match(await run(scriptOf('1.')), { code: 0 })
+  t.same([...new Set((await entries()).map(({ failurePolicy }) => failurePolicy))], ['Ignore'])
+  t.equal(await createPod(), 'created')
+})
+
+void t.test('2, 3 and back: deleted, the namespace taken out, and everything as it was', async (t) => {
+  t.match(await run(scriptOf('2.')), { code: 0 })
+  t.equal(await createPod(), 'created')
+  t.match(await run(scriptOf('3.')), { code: 0 })
+  const labels = async () => (await core.readNamespace({ name: namespace })).metadata?.labels ?? {}
+  t.notOk('greenroom.dev/agents' in (await labels()))
+  t.match(await run(scriptOf('Back')), { code: 0 })
+  t.match(await labels(), { 'greenroom.dev/agents': 'enabled' })
+  t.match(await createPod(), /failed calling webhook/)
+})
