@@ -17,6 +17,7 @@ import { type RedisServer, startRedis } from './redis-server.ts'
 import { root } from './repository.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
 import { type Program, startProgram } from './start-program.ts'
+import { startTcpBalancer } from './tcp-balancer.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { until } from './until.ts'
 
@@ -36,7 +37,7 @@ export interface Bed {
   readonly proxies: BedProxies | undefined
   /** The process kubelet, a process of its own. */
   readonly kubelet: Program
-  /** `api-1`, `api-2`, …, `controller`, `webhook`. */
+  /** `api-1`, `api-2`, …, `controller`, `webhook`; with several, `webhook-1`, `webhook-2`, … */
   readonly roles: ReadonlyMap<string, RoleProcess>
   /** Logs of every part. */
   readonly folder: string
@@ -47,6 +48,8 @@ export interface Bed {
 
 export interface BedOptions {
   readonly replicas?: number
+  /** Replicas of the webhook behind what a Service does; 1 unless given. */
+  readonly webhooks?: number
   /** Text of pools.yaml. */
   readonly pools: string
   /** More environment for the API processes, such as LIVEKIT_*. */
@@ -233,14 +236,25 @@ async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<vo
     GREENROOM_HMAC_SECRET: secrets.hmacSecret,
   }
   const { webhook } = plane
-  await start('webhook', 'webhook', {
-    KUBECONFIG: await plane.kubeconfigFor(webhookUser),
-    GREENROOM_WEBHOOK_PORT: String(webhook.port),
-    GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
-    GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
-  })
-  // A controller that finds no webhook backs off for a second: everybody would wait for that.
-  await until('the webhook', async () => !(await isFree(webhook.port, webhook.host)), 20_000)
+  const { webhooks = 1 } = options
+  const backends = [{ host: webhook.host, port: webhook.port }]
+  if (webhooks > 1) {
+    backends.length = 0
+    while (backends.length < webhooks)
+      backends.push({ host: webhook.host, port: await freePort(webhook.host) })
+    const service = await startTcpBalancer(webhook, backends)
+    undo.push(() => service.stop())
+  }
+  for (const [n, { host, port }] of backends.entries()) {
+    await start(webhooks > 1 ? `webhook-${n + 1}` : 'webhook', 'webhook', {
+      KUBECONFIG: await plane.kubeconfigFor(webhookUser),
+      GREENROOM_WEBHOOK_PORT: String(port),
+      GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
+      GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
+    })
+    // A controller that finds no webhook backs off for a second: everybody would wait for that.
+    await until('the webhook', async () => !(await isFree(port, host)), 20_000)
+  }
   const controllerPort = await freePort()
   await start('controller', 'controller', {
     ...server,
@@ -304,9 +318,7 @@ async function tail(path: string): Promise<string> {
  * and a refill would be measured as part of the claim that caused it.
  */
 function elsewhere(plane: ControlPlane, { roles }: Greenroom, kubelet: Program): readonly number[] {
-  const others = [roles.get('controller')?.pid(), roles.get('webhook')?.pid()].filter(
-    (pid) => pid !== undefined,
-  )
+  const others = [...roles].filter(([name]) => !name.startsWith('api-')).map(([, role]) => role.pid())
   return [plane.pids.etcd, plane.pids['kube-apiserver'], kubelet.pid, ...others]
 }
 
