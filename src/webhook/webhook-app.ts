@@ -77,8 +77,9 @@ export function createWebhookApp(options: WebhookAppOptions) {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     // An address that cannot be decoded never reaches the handlers below.
-    frameworkErrors: (_error, request, reply) =>
-      sendProblem(reply, request, new GreenroomError('GRN_NOT_FOUND')),
+    frameworkErrors: (_error, request, reply) => {
+      void sendProblem(reply, request, new GreenroomError('GRN_NOT_FOUND'))
+    },
   })
   // A review is JSON; text/plain would reach us as a string.
   app.removeContentTypeParser('text/plain')

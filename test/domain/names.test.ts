@@ -21,6 +21,7 @@ void t.test('the public names, letter by letter: manifests, clients and people r
     ownedPrefix: 'greenroom.dev/',
     defaultAppLabel: 'conversational-ai-agent',
     agentsNamespaceLabel: 'greenroom.dev/agents',
+    webhookUsername: 'system:serviceaccount:greenroom-system:agent-webhook',
     configMapName: {
       pools: 'agent-pools',
       poolsAccepted: 'agent-pools-accepted',

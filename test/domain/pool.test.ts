@@ -43,7 +43,11 @@ void t.test('no pool at all is a valid wish', async (t) => {
 void t.test('each mistake is named with its path', async (t) => {
   const table: [string, string, RegExp][] = [
     ['min above max', onePool({ min: 3 }), /^\/pools\/echo-agent\/min: 3 is more than max \(2\)$/],
-    ['unknown key', onePool({ minimum: 3 }), /^\/pools\/echo-agent\/minimum: is not a known key$/],
+    [
+      'unknown key',
+      onePool({ minimum: 3 }),
+      /^\/pools\/echo-agent\/minimum: is not a known key; known: template, min, max,/,
+    ],
     ['resources belong to the policy', onePool({ resources: {} }), /resources: is not a known key/],
     ['negative min', onePool({ min: -1 }), /^\/pools\/echo-agent\/min: must be >= 0$/],
     ['half a pod', onePool({ max: 2.5 }), /^\/pools\/echo-agent\/max: must be integer$/],
