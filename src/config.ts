@@ -83,10 +83,38 @@ const roleSchemas = {
     ...common,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_WEBHOOK_PORT: Port(8443),
-    GREENROOM_WEBHOOK_CERT_FILE: Type.String({ minLength: 1 }),
-    GREENROOM_WEBHOOK_KEY_FILE: Type.String({ minLength: 1 }),
     /** The webhook's own user name: it alone, beside the policy's, may write the accepted documents. */
     GREENROOM_WEBHOOK_USER: Type.String({ minLength: 1, default: webhookUsername }),
+    /**
+     * Who makes the serving certificate: the webhook itself (`built-in`), or whoever writes the two files (cert-manager,
+     * an operator). The default is `files` if GREENROOM_WEBHOOK_CERT_FILE is set.
+     */
+    GREENROOM_WEBHOOK_CERTIFICATES: Type.Optional(
+      Type.Union([Type.Literal('built-in'), Type.Literal('files')]),
+    ),
+    GREENROOM_WEBHOOK_CERT_FILE: Type.Optional(Type.String({ minLength: 1 })),
+    GREENROOM_WEBHOOK_KEY_FILE: Type.Optional(Type.String({ minLength: 1 })),
+    /** Namespace of the webhook's own Service, Secret and Lease. */
+    GREENROOM_WEBHOOK_NAMESPACE: Type.String({ minLength: 1, default: 'greenroom-system' }),
+    /** DNS names and IP addresses of built-in certificates beside those of the Service, separated by commas. */
+    GREENROOM_WEBHOOK_NAMES: Type.String({ pattern: '^([^,\\s]+(,[^,\\s]+)*)?$', default: '' }),
+    /** Life of the built-in authority (a year) and of what it signs (thirty days), a third of it at most. */
+    GREENROOM_WEBHOOK_CA_SECONDS: Type.Integer({ minimum: 15, maximum: 315_360_000, default: 31_536_000 }),
+    GREENROOM_WEBHOOK_LEAF_SECONDS: Type.Integer({ minimum: 5, maximum: 31_536_000, default: 2_592_000 }),
+    /** How long a new authority stands in the configurations before it is relied on: caches of API servers lag. */
+    GREENROOM_WEBHOOK_TRUST_SECONDS: Type.Integer({ minimum: 0, maximum: 3_600, default: 30 }),
+    /** Time between two looks at the certificates, a thirtieth of a leaf's life at most. */
+    GREENROOM_WEBHOOK_CERTIFICATE_POLL_MS: Type.Integer({ minimum: 50, maximum: 60_000, default: 10_000 }),
+    GREENROOM_WEBHOOK_TLS_MIN: Type.Union([Type.Literal('TLSv1.2'), Type.Literal('TLSv1.3')], {
+      default: 'TLSv1.3',
+    }),
+    /** Authorities (PEM) of client certificates: with it, only callers who show one get a review. */
+    GREENROOM_WEBHOOK_CLIENT_CA_FILE: Type.Optional(Type.String({ minLength: 1 })),
+    /** Names of which such a certificate must have one, separated by commas. */
+    GREENROOM_WEBHOOK_CLIENT_NAMES: Type.String({
+      pattern: '^[^,\\s]+(,[^,\\s]+)*$',
+      default: 'kube-apiserver',
+    }),
   }),
   migrate: Type.Object({ ...common, ...database }),
   doctor: Type.Object({ ...common, ...database, ...redis }),
@@ -110,11 +138,31 @@ export function loadConfig<R extends Role>(role: R, environment: Environment = p
   const value = validator.Default(validator.Convert(given))
   const problems = validator.Check(value) ? [] : describeErrors(validator.Errors(value))
   if (role === 'api' || role === 'controller') problems.push(...liveKitProblems(given))
+  if (role === 'webhook' && problems.length === 0)
+    problems.push(...certificateProblems(value as Config<'webhook'>))
   if (problems.length > 0) {
     const list = problems.map((problem) => problem.replace(/^\//, '')).join('; ')
     throw new GreenroomError('GRN_INVALID_CONFIG', `The environment of role ${role} is not valid: ${list}.`)
   }
   return value as Config<R>
+}
+
+/** Where the webhook's serving certificate comes from. */
+export function certificateSource(config: Config<'webhook'>): 'built-in' | 'files' {
+  const { GREENROOM_WEBHOOK_CERTIFICATES: chosen, GREENROOM_WEBHOOK_CERT_FILE: file } = config
+  return chosen ?? (file === undefined ? 'built-in' : 'files')
+}
+
+function certificateProblems(config: Config<'webhook'>): string[] {
+  if (certificateSource(config) === 'files') {
+    return (['GREENROOM_WEBHOOK_CERT_FILE', 'GREENROOM_WEBHOOK_KEY_FILE'] as const)
+      .filter((name) => config[name] === undefined)
+      .map((name) => `${name}: is missing, but certificates come from files`)
+  }
+  // An authority is renewed with a third of its life left: what it signs must not outlive that.
+  return config.GREENROOM_WEBHOOK_LEAF_SECONDS * 3 > config.GREENROOM_WEBHOOK_CA_SECONDS
+    ? ['GREENROOM_WEBHOOK_LEAF_SECONDS: must be at most a third of GREENROOM_WEBHOOK_CA_SECONDS']
+    : []
 }
 
 function liveKitProblems(given: Record<string, string>): string[] {

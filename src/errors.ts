@@ -136,6 +136,12 @@ export const errorCatalogue = {
     title: 'This is not an AdmissionReview of admission.k8s.io/v1',
     remedy: 'Only the Kubernetes API server should call this address.',
   },
+  GRN_CALLER_UNKNOWN: {
+    status: 403,
+    title: 'Reviews are answered for the API server alone',
+    remedy:
+      'Call with a client certificate of GREENROOM_WEBHOOK_CLIENT_CA_FILE whose name is in GREENROOM_WEBHOOK_CLIENT_NAMES.',
+  },
   GRN_AGENT_TYPE_UNKNOWN: {
     status: 403,
     title: 'The label agent-type names no row of the policy',

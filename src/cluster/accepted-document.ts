@@ -164,14 +164,8 @@ async function readConfigMap(options: AcceptedDocumentOptions): Promise<RawConfi
  */
 async function makeConfigMap(options: AcceptedDocumentOptions): Promise<RawConfigMap> {
   const { transport, namespace, name } = options
-  const { status, body, headers } = await transport.send({
-    method: 'PATCH',
-    path: `${pathOf(options)}?fieldManager=greenroom-make`,
-    headers: { 'content-type': 'application/apply-patch+yaml' },
-    body: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } }),
-  })
-  if (status >= 300) throw kubeApiErrorFrom(status, body, headers['retry-after'])
-  return JSON.parse(body) as RawConfigMap
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } }
+  return transport.applyJson<RawConfigMap>(pathOf(options), object, 'greenroom-make')
 }
 
 function collectionOf({ namespace }: AcceptedDocumentOptions): string {

@@ -1,6 +1,5 @@
 import {
   type Configuration,
-  CoordinationV1Api,
   CoreV1Api,
   createConfiguration,
   EventsV1Api,
@@ -11,20 +10,15 @@ import {
 import type { KubeAccess } from './kube-access.ts'
 import { kubeApiErrorFrom } from './kube-api-error.ts'
 import { createKubeTransport, type KubeTransport } from './kube-transport.ts'
-
-/**
- * A renewal that hangs must leave time for another before the renew deadline (10 s), and must not wait behind others'
- * requests: Leases have connections of their own.
- */
-const leaseTimeoutMs = 3_000
+import { createLeaseApi, type LeaseApi, leaseTimeoutMs } from './lease-api.ts'
 
 /**
  * The generated API clients of one process, made once; every failure they throw is a KubeApiError. Importing this file
- * costs some 30 MB of resident memory (ADR 8): only the controller, which writes pods, Leases and Events, does.
+ * costs some 30 MB of resident memory (ADR 8): only the controller, which writes pods and Events, does.
  */
 export interface KubeClients {
   readonly core: CoreV1Api
-  readonly coordination: CoordinationV1Api
+  readonly coordination: LeaseApi
   readonly events: EventsV1Api
   /** Lists and watches, which the generated clients do badly. */
   readonly transport: KubeTransport
@@ -45,7 +39,7 @@ export function createKubeClients({ access, requestTimeoutMs }: KubeClientsOptio
   const leaseTransport = createKubeTransport(access, { timeoutMs: leaseTimeoutMs })
   return {
     core: new CoreV1Api(configurationOver(transport)),
-    coordination: new CoordinationV1Api(configurationOver(leaseTransport)),
+    coordination: createLeaseApi(leaseTransport),
     events: new EventsV1Api(configurationOver(transport)),
     transport,
     close() {

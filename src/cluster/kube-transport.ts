@@ -13,8 +13,13 @@ export interface KubeTransport {
   send(request: KubeRequest): Promise<KubeResponse>
   /** GET of JSON; throws KubeApiError for anything but 2xx. */
   getJson<T>(path: string, signal?: AbortSignal): Promise<T>
-  /** POST or PUT of an object; throws KubeApiError for anything but 2xx. */
-  writeJson(method: 'POST' | 'PUT', path: string, object: unknown): Promise<void>
+  /** POST or PUT of an object, which the server returns as it became; throws KubeApiError for anything but 2xx. */
+  writeJson<T>(method: 'POST' | 'PUT', path: string, object: unknown): Promise<T>
+  /**
+   * Server-side apply under this field manager, taking over fields that others own; returns the object as it became.
+   * Throws KubeApiError for anything but 2xx: 409 if `object.metadata.resourceVersion` is not the current one.
+   */
+  applyJson<T>(path: string, object: unknown, fieldManager: string): Promise<T>
   /** GET of an endless body on a connection of its own; resolves at the headers of a 200, else throws KubeApiError. */
   openStream(path: string, signal: AbortSignal): Promise<http.IncomingMessage>
   /** Ends idle connections; whatever is in flight ends by its own timeout or signal. */
@@ -127,9 +132,16 @@ export function createKubeTransport(
     openStream,
     getJson: async <T>(path: string, signal?: AbortSignal) =>
       JSON.parse(await sendForSuccess({ method: 'GET', path, signal })) as T,
-    async writeJson(method, path, object) {
+    async writeJson<T>(method: 'POST' | 'PUT', path: string, object: unknown) {
       const headers = { 'content-type': 'application/json' }
-      await sendForSuccess({ method, path, headers, body: JSON.stringify(object) })
+      return JSON.parse(await sendForSuccess({ method, path, headers, body: JSON.stringify(object) })) as T
+    },
+    async applyJson<T>(path: string, object: unknown, fieldManager: string) {
+      const query = `fieldManager=${encodeURIComponent(fieldManager)}&force=true`
+      const headers = { 'content-type': 'application/apply-patch+yaml' }
+      const body = JSON.stringify(object)
+      const request = { method: 'PATCH', path: `${path}?${query}`, headers, body }
+      return JSON.parse(await sendForSuccess(request)) as T
     },
     close: () => pool.destroy(),
   }

@@ -1,9 +1,7 @@
-import type { V1Lease, V1LeaseSpec } from '@kubernetes/client-node'
-import { V1MicroTime } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import { pauseFor } from './backoff.ts'
 import { hasStatus } from './kube-api-error.ts'
-import type { KubeClients } from './kube-clients.ts'
+import { type LeaseApi, type LeaseSpec, microTime, type RawLease } from './lease-api.ts'
 
 /**
  * Leader election on a coordination.k8s.io Lease, by client-go's algorithm: a record counts as alive for its duration
@@ -35,7 +33,7 @@ const defaultTiming: LeaseTiming = { leaseMs: 15_000, renewDeadlineMs: 10_000, r
 const retryJitter = 1.2
 
 interface LeaseElectorOptions {
-  readonly clients: Pick<KubeClients, 'coordination'>
+  readonly clients: { readonly coordination: LeaseApi }
   readonly namespace: string
   readonly name: string
   /** Unique per process, also after a restart. */
@@ -153,17 +151,17 @@ function createLeaseRecord(
   timing: LeaseTiming,
   monotonicNow: () => number,
 ): LeaseRecord {
-  let seen: V1Lease | undefined
+  let seen: RawLease | undefined
   let seenAt = 0
   let fresh = false
 
-  const observe = (lease: V1Lease): void => {
+  const observe = (lease: RawLease): void => {
     if (lease.metadata?.resourceVersion !== seen?.metadata?.resourceVersion) seenAt = monotonicNow()
     seen = lease
     fresh = true
   }
 
-  const read = async (): Promise<V1Lease | undefined> => {
+  const read = async (): Promise<RawLease | undefined> => {
     try {
       return await coordination.readNamespacedLease({ namespace, name })
     } catch (error) {
@@ -172,7 +170,7 @@ function createLeaseRecord(
     }
   }
 
-  const heldByOther = (lease: V1Lease): boolean => {
+  const heldByOther = (lease: RawLease): boolean => {
     const { holderIdentity, leaseDurationSeconds } = lease.spec ?? {}
     if (!holderIdentity || holderIdentity === identity) return false
     const aliveMs = leaseDurationSeconds ? leaseDurationSeconds * 1000 : timing.leaseMs
@@ -180,25 +178,25 @@ function createLeaseRecord(
   }
 
   const create = async (): Promise<boolean> => {
-    const body: V1Lease = { metadata: { name, namespace }, spec: claimSpec(undefined) }
+    const body: RawLease = { metadata: { name, namespace }, spec: claimSpec(undefined) }
     observe(await coordination.createNamespacedLease({ namespace, body }))
     return true
   }
 
-  const claimSpec = (before: V1LeaseSpec | undefined): V1LeaseSpec => {
+  const claimSpec = (before: LeaseSpec | undefined): LeaseSpec => {
     const renewal = before?.holderIdentity === identity
-    const now = new V1MicroTime()
+    const now = microTime(new Date())
     return {
       holderIdentity: identity,
       leaseDurationSeconds: Math.ceil(timing.leaseMs / 1000),
       renewTime: now,
-      acquireTime: renewal && before?.acquireTime ? new V1MicroTime(before.acquireTime) : now,
+      acquireTime: (renewal && before?.acquireTime) || now,
       leaseTransitions: (before?.leaseTransitions ?? 0) + (renewal || !before ? 0 : 1),
     }
   }
 
   /** Compare-and-set on resourceVersion; false if somebody else wrote. */
-  const write = async (lease: V1Lease, spec: V1LeaseSpec): Promise<boolean> => {
+  const write = async (lease: RawLease, spec: LeaseSpec): Promise<boolean> => {
     try {
       observe(
         await coordination.replaceNamespacedLease({
@@ -234,7 +232,7 @@ function createLeaseRecord(
       const lease = await read()
       if (lease?.spec?.holderIdentity !== identity) return
       // As client-go does: no holder and the shortest duration that the API allows.
-      const freed = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: new V1MicroTime() }
+      const freed = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) }
       await write(lease, Object.assign({}, lease.spec, freed))
     },
     forget() {

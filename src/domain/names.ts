@@ -44,6 +44,12 @@ export const configMapKey = {
 /** Greenroom's webhook, as the manifests name it. Who writes which document: docs/adr/0016. */
 export const webhookUsername = 'system:serviceaccount:greenroom-system:agent-webhook'
 
+/** The webhook's Service, Lease and both of its configurations. */
+export const webhookName = 'agent-webhook'
+
+/** The Secret of the built-in certificates, in the webhook's own namespace. */
+export const webhookCertificatesName = 'agent-webhook-certificates'
+
 /** The container that serves the session, if the pod has more than one. */
 export const agentContainerName = 'agent'
 

@@ -7,15 +7,16 @@ import type { Config } from '../config.ts'
 import type { Checked } from '../domain/checked-document.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { checkPools } from '../domain/pool.ts'
-import { createServingCertificate } from '../webhook/serving-certificate.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import type { RoleContext } from './role.ts'
+import { createWebhookCertificates } from './webhook-certificates.ts'
 
 /** The admission webhook. Needs neither Redis nor PostgreSQL nor the session API, and asks nobody while it judges. */
 export async function startWebhook(config: Config<'webhook'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics } = context
   const { registry } = metrics
-  const transport = createKubeTransport(await loadKubeAccess(config))
+  const access = await loadKubeAccess(config)
+  const transport = createKubeTransport(access)
   const namespace = config.GREENROOM_NAMESPACE
   const policy = createDocumentWatch({
     transport,
@@ -46,12 +47,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     check: checkKeys,
     logger,
   })
-  const certificate = await createServingCertificate({
-    keyPath: config.GREENROOM_WEBHOOK_KEY_FILE,
-    certPath: config.GREENROOM_WEBHOOK_CERT_FILE,
-    logger,
-    registry,
-  })
+  const { certificate, keeping } = await createWebhookCertificates({ config, access, transport, context })
   await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
   for (const { name, watch } of [
     { name: configMapName.policy, watch: policy },
@@ -72,11 +68,18 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     }),
     logger,
     registry,
-    tls: certificate.pair(),
+    tls: certificate.tls(),
+    callers: config.GREENROOM_WEBHOOK_CLIENT_CA_FILE
+      ? config.GREENROOM_WEBHOOK_CLIENT_NAMES.split(',')
+      : undefined,
     // A replica that never saw the policy would deny what the others admit.
     ready: () => ({
-      ok: policy.synced() && assignKeys.synced(),
-      details: { policy: policy.status(), assignKeys: assignKeys.status() },
+      ok: policy.synced() && assignKeys.synced() && certificate.ready(),
+      details: {
+        policy: policy.status(),
+        assignKeys: assignKeys.status(),
+        certificate: certificate.ready() ? 'served' : 'not made yet',
+      },
     }),
   })
   await lifecycle.start({
@@ -92,6 +95,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
       await app.close()
     },
   })
+  if (keeping) await lifecycle.start(keeping)
 }
 
 /** The webhook only passes the set on; whether it holds usable keys is judged where they are used. */

@@ -17,7 +17,8 @@ import {
 import { templateReview } from '../admission/template-review.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
-import { type CertificatePair, tlsOptions } from './serving-certificate.ts'
+import { checkReviewCaller } from './review-caller.ts'
+import { type ServingTls, tlsOptions } from './serving-certificate.ts'
 import { createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.ts'
 import { greenroomErrorFrom, sendProblem } from './webhook-problem.ts'
 
@@ -30,7 +31,9 @@ export interface WebhookAppOptions {
   readonly configuration?: () => Configuration
   readonly logger: Logger
   readonly registry: Registry
-  readonly tls: CertificatePair
+  readonly tls: ServingTls
+  /** Names of which a caller's certificate must show one to get a review; needs `tls.clientCa`. Without it all may. */
+  readonly callers?: readonly string[] | undefined
   readonly ready: () => { readonly ok: boolean; readonly details: unknown }
 }
 
@@ -62,12 +65,17 @@ const lenient: ReadonlySet<Endpoint> = new Set(['validate-config', 'warn-templat
  * also when judging it fails; anything else gets a problem+json and a 4xx.
  */
 export function createWebhookApp(options: WebhookAppOptions) {
-  const { logger, registry, ready } = options
+  const { logger, registry, ready, callers } = options
   const metrics = createWebhookMetrics(registry)
   const judge = createJudge(options, metrics)
   const app = fastify({
     loggerInstance: logger,
-    https: tlsOptions(options.tls),
+    https: {
+      ...tlsOptions(options.tls),
+      // Asked for, never insisted on: probes and scrapes have none. Reviews check it.
+      requestCert: callers !== undefined,
+      rejectUnauthorized: false,
+    },
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: requestTimeoutMs,
@@ -89,8 +97,12 @@ export function createWebhookApp(options: WebhookAppOptions) {
     arrivals.set(request, performance.now())
   })
 
+  // Before the body is read.
+  const onRequest = async (request: FastifyRequest): Promise<void> => {
+    if (callers !== undefined) checkReviewCaller(request, callers)
+  }
   for (const endpoint of Object.keys(judges) as Endpoint[]) {
-    app.post(`/${endpoint}`, async (request): Promise<ReviewAnswer> => {
+    app.post(`/${endpoint}`, { onRequest }, async (request): Promise<ReviewAnswer> => {
       const review = decodeReview(request.body)
       if (!review.ok) throw new GreenroomError('GRN_BAD_REVIEW', badReviewDetail(review.problems))
       const waitedMs = performance.now() - (arrivals.get(request) ?? performance.now())

@@ -40,15 +40,13 @@ function createKept(fake: FakeApiServer) {
             if (!object) throw new KubeApiError('not found', { status: 404 })
             return object as T
           }),
-    send: async ({ method, path, headers }) =>
+    applyJson: async <T>(path: string) =>
       call(() => {
-        t.equal(method, 'PATCH')
-        t.equal(path, `${collection}/accepted?fieldManager=greenroom-make`)
-        t.equal(headers?.['content-type'], 'application/apply-patch+yaml')
+        t.equal(path, `${collection}/accepted`)
         kept.makes += 1
-        return { status: 200, headers: {}, body: JSON.stringify(object ?? put({ metadata: {} })) }
+        return (object ?? put({ metadata: {} })) as T
       }),
-    writeJson: async (method, path, next) =>
+    writeJson: async <T>(method: 'POST' | 'PUT', path: string, next: unknown) =>
       call(() => {
         t.equal(`${method} ${path}`, `PUT ${collection}/accepted`)
         const { metadata } = next as KeptObject
@@ -56,7 +54,7 @@ function createKept(fake: FakeApiServer) {
           throw new KubeApiError('conflict', { status: 409 })
         }
         kept.writes += 1
-        put(next as KeptObject)
+        return put(next as KeptObject) as T
       }),
   })
   return {

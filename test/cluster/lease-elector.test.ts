@@ -1,6 +1,6 @@
-import type { CoordinationV1Api, V1Lease } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
+import { type LeaseApi, microTime, type RawLease } from '../../src/cluster/lease-api.ts'
 import { createLeaseElector, type LeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createLogLines } from './log-lines.ts'
 import { waitUntil } from './wait-until.ts'
@@ -8,8 +8,8 @@ import { waitUntil } from './wait-until.ts'
 /** One Lease with compare-and-set, as the API server keeps it; each client's cable can be pulled. */
 function createLeaseStore() {
   let version = 0
-  let lease: V1Lease | undefined
-  const write = (body: V1Lease): V1Lease => {
+  let lease: RawLease | undefined
+  const write = (body: RawLease): RawLease => {
     version += 1
     lease = structuredClone(body)
     lease.metadata = Object.assign({}, lease.metadata, { resourceVersion: String(version) })
@@ -18,7 +18,7 @@ function createLeaseStore() {
   const missing = () => new KubeApiError('not found', { status: 404 })
   const conflict = () => new KubeApiError('conflict', { status: 409 })
   const client = (cable: { fault: 'none' | 'hang' | 'fail' | 'hang-replies' }) => {
-    const call = async (effect: () => V1Lease): Promise<V1Lease> => {
+    const call = async (effect: () => RawLease): Promise<RawLease> => {
       await new Promise((resolve) => setImmediate(resolve))
       if (cable.fault === 'fail') throw new KubeApiError('the API server cannot be reached')
       if (cable.fault === 'hang') return await new Promise<never>(() => undefined)
@@ -32,17 +32,17 @@ function createLeaseStore() {
           if (!lease) throw missing()
           return structuredClone(lease)
         }),
-      createNamespacedLease: ({ body }: { body: V1Lease }) =>
+      createNamespacedLease: ({ body }: { body: RawLease }) =>
         call(() => {
           if (lease) throw conflict()
           return write(body)
         }),
-      replaceNamespacedLease: ({ body }: { body: V1Lease }) =>
+      replaceNamespacedLease: ({ body }: { body: RawLease }) =>
         call(() => {
           if (body.metadata?.resourceVersion !== lease?.metadata?.resourceVersion) throw conflict()
           return write(body)
         }),
-    } as unknown as CoordinationV1Api
+    } satisfies LeaseApi
   }
   return { client, lease: () => lease, write }
 }
@@ -135,10 +135,10 @@ void t.test('a leader whose record was taken steps down at its next renewal', as
 
 void t.test('the clock of another machine decides nothing', async (t) => {
   const store = createLeaseStore()
-  const longAgo = new Date(0)
+  const longAgo = microTime(new Date(0))
   store.write({
     spec: { holderIdentity: 'other', leaseDurationSeconds: 1, renewTime: longAgo, acquireTime: longAgo },
-  } as V1Lease)
+  })
   const startedAt = performance.now()
   const a = contend(t, store, 'a')
   await waitUntil('a leads', () => a.elector.leading())

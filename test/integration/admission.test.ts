@@ -8,7 +8,6 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { checkPolicy } from '../../src/admission/policy.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
-import { createServingCertificate } from '../../src/webhook/serving-certificate.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
 import { startProgram } from '../support/start-program.ts'
@@ -51,13 +50,15 @@ async function startWebhook({ webhook }: ControlPlane) {
   const policy = checkPolicy(configMap.data['policy.yaml'] ?? '')
   if (!policy.ok) throw new Error(policy.problems.join('\n'))
   const logger = pino({ level: 'silent' })
-  const certificate = await createServingCertificate({ ...webhook, logger, registry })
+  const [key, cert] = await Promise.all(
+    [webhook.keyPath, webhook.certPath].map((path) => readFile(path, 'utf8')),
+  )
   const server = createWebhookApp({
     policy: () => policy.value,
     assignKeys: () => keySet,
     logger,
     registry,
-    tls: certificate.pair(),
+    tls: { key: key ?? '', cert: cert ?? '' },
     ready: () => ({ ok: true, details: {} }),
   })
   await server.listen({ host: webhook.host, port: webhook.port })

@@ -7,8 +7,10 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { builtInPolicy } from '../../src/admission/policy.ts'
+import { certificateFiles } from '../../src/webhook/certificate-files.ts'
 import { createServingCertificate } from '../../src/webhook/serving-certificate.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
+import { createCertificateMetrics } from '../../src/webhook/webhook-metrics.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
 import { call } from './webhook-client.ts'
 
@@ -24,7 +26,11 @@ await copy(first.certPath, certPath)
 
 const registry = new Registry()
 const logger = pino({ level: 'silent' })
-const certificate = await createServingCertificate({ keyPath, certPath, logger, registry })
+const certificate = await createServingCertificate({
+  source: certificateFiles({ keyPath, certPath }),
+  logger,
+  metrics: createCertificateMetrics(registry),
+})
 const app = createWebhookApp({
   policy: () => builtInPolicy,
   assignKeys: () => '',
@@ -82,7 +88,12 @@ void t.test('a whole new pair is served at once, connections and TLS 1.3 stay', 
 
 void t.test('files are looked at by themselves, and the expiry is a metric', async (t) => {
   const watched = new Registry()
-  const other = await createServingCertificate({ keyPath, certPath, logger, registry: watched, pollMs: 5 })
+  const other = await createServingCertificate({
+    source: certificateFiles({ keyPath, certPath }),
+    logger,
+    metrics: createCertificateMetrics(watched),
+    pollMs: 5,
+  })
   t.teardown(() => other.stop())
   other.start()
   await copy(first.certPath, certPath)
@@ -98,7 +109,11 @@ void t.test('files are looked at by themselves, and the expiry is a metric', asy
 
 void t.test('without usable files there is no start', async (t) => {
   const start = (paths: { keyPath: string; certPath: string }) =>
-    createServingCertificate({ ...paths, logger, registry: new Registry() })
+    createServingCertificate({
+      source: certificateFiles(paths),
+      logger,
+      metrics: createCertificateMetrics(new Registry()),
+    })
   await t.rejects(start({ keyPath: join(folder, 'none'), certPath }))
   await t.rejects(start({ keyPath: second.keyPath, certPath: first.certPath }))
 })

@@ -1,0 +1,179 @@
+import { createCertificateSecret } from '../cluster/certificate-secret.ts'
+import type { KubeAccess } from '../cluster/kube-access.ts'
+import { createKubeTransport, type KubeTransport } from '../cluster/kube-transport.ts'
+import { createLeaseApi, leaseTimeoutMs } from '../cluster/lease-api.ts'
+import { createLeaseElector } from '../cluster/lease-elector.ts'
+import { createListWatch } from '../cluster/list-watch.ts'
+import {
+  configurationsPath,
+  createWebhookTrust,
+  type WebhookConfigurationName,
+} from '../cluster/webhook-trust.ts'
+import { type Config, certificateSource } from '../config.ts'
+import { clockSkewMs } from '../domain/certificate-plan.ts'
+import type { SecretStore } from '../domain/certificate-stores.ts'
+import { webhookCertificatesName, webhookName } from '../domain/names.ts'
+import type { Part } from '../lifecycle.ts'
+import { certificateFiles, readConfigured } from '../webhook/certificate-files.ts'
+import { createCertificateKeeper } from '../webhook/certificate-keeper.ts'
+import { makeCertificate } from '../webhook/certificate-maker.ts'
+import {
+  createServingCertificate,
+  type PairSource,
+  type ServingCertificate,
+} from '../webhook/serving-certificate.ts'
+import { storedPair } from '../webhook/stored-pair.ts'
+import { type CertificateMetrics, createCertificateMetrics } from '../webhook/webhook-metrics.ts'
+import type { RoleContext } from './role.ts'
+
+interface CertificateDeps {
+  readonly config: Config<'webhook'>
+  readonly access: KubeAccess
+  readonly transport: KubeTransport
+  readonly context: RoleContext
+}
+
+/** Every configuration through which the API server calls this webhook. */
+const configurations: readonly WebhookConfigurationName[] = [
+  { kind: 'mutating', name: webhookName },
+  { kind: 'validating', name: webhookName },
+]
+
+/** Ours in managedFields, of the Secret and of every caBundle. */
+const fieldManager = 'greenroom-webhook-certificates'
+
+/** The placeholder answers probes until there is a pair; nobody is to get used to it. */
+const placeholderLifeMs = 86_400_000
+
+/**
+ * The serving certificate of this replica and, for built-in certificates, the part that stands for election to keep
+ * them; it is to be started once the webhook listens.
+ */
+export async function createWebhookCertificates(
+  deps: CertificateDeps,
+): Promise<{ certificate: ServingCertificate; keeping: Part | undefined }> {
+  const { config, transport, context } = deps
+  const metrics = createCertificateMetrics(context.metrics.registry)
+  if (certificateSource(config) === 'files') {
+    const { GREENROOM_WEBHOOK_KEY_FILE: keyPath = '', GREENROOM_WEBHOOK_CERT_FILE: certPath = '' } = config
+    const source = certificateFiles({ keyPath, certPath })
+    return { certificate: await serve(deps, metrics, source), keeping: undefined }
+  }
+  const secret = createCertificateSecret({
+    transport,
+    namespace: config.GREENROOM_WEBHOOK_NAMESPACE,
+    name: webhookCertificatesName,
+    fieldManager,
+  })
+  const certificate = await serve(deps, metrics, storedPair(secret))
+  return { certificate, keeping: createKeeping({ ...deps, metrics, secret, certificate }) }
+}
+
+function serve(
+  { config, context: { logger } }: CertificateDeps,
+  metrics: CertificateMetrics,
+  source: PairSource,
+): Promise<ServingCertificate> {
+  const clientCa = config.GREENROOM_WEBHOOK_CLIENT_CA_FILE
+  return createServingCertificate({
+    source,
+    logger,
+    metrics,
+    minVersion: config.GREENROOM_WEBHOOK_TLS_MIN,
+    pollMs: lookMsOf(config),
+    ...(clientCa !== undefined && {
+      readClientCa: () => readConfigured('GREENROOM_WEBHOOK_CLIENT_CA_FILE', clientCa),
+    }),
+    ...(certificateSource(config) === 'built-in' && { placeholder: makePlaceholder }),
+  })
+}
+
+/** Self-signed, and trusted by nobody. */
+function makePlaceholder() {
+  const nowMs = Date.now()
+  return makeCertificate({
+    kind: 'authority',
+    name: 'greenroom webhook without a certificate yet',
+    notBeforeMs: nowMs - clockSkewMs,
+    notAfterMs: nowMs + placeholderLifeMs,
+  })
+}
+
+/** A renewed leaf must have reached everybody long before a third of a short life is over. */
+function lookMsOf(config: Config<'webhook'>): number {
+  const { GREENROOM_WEBHOOK_CERTIFICATE_POLL_MS: pollMs, GREENROOM_WEBHOOK_LEAF_SECONDS: leafSeconds } =
+    config
+  return Math.min(pollMs, (leafSeconds * 1_000) / 30)
+}
+
+interface KeepingDeps extends CertificateDeps {
+  readonly metrics: CertificateMetrics
+  readonly secret: SecretStore
+  readonly certificate: ServingCertificate
+}
+
+function createKeeping(deps: KeepingDeps): Part {
+  const { config, access, transport, secret, certificate, metrics } = deps
+  const { logger, instance } = deps.context
+  const namespace = config.GREENROOM_WEBHOOK_NAMESPACE
+  const keeper = createCertificateKeeper({
+    secret,
+    trust: createWebhookTrust({ transport, configurations, fieldManager }),
+    make: makeCertificate,
+    rules: {
+      authorityLifeMs: config.GREENROOM_WEBHOOK_CA_SECONDS * 1_000,
+      leafLifeMs: config.GREENROOM_WEBHOOK_LEAF_SECONDS * 1_000,
+      settleMs: config.GREENROOM_WEBHOOK_TRUST_SECONDS * 1_000,
+      names: servedNames(config),
+    },
+    lookMs: lookMsOf(config),
+    logger,
+    metrics,
+    onStored: () => void certificate.look(),
+  })
+  const leaseTransport = createKubeTransport(access, { timeoutMs: leaseTimeoutMs })
+  const elector = createLeaseElector({
+    clients: { coordination: createLeaseApi(leaseTransport) },
+    namespace,
+    name: webhookName,
+    identity: instance,
+    logger,
+    async onLeading(signal) {
+      // An emptied caBundle refuses every pod: it is seen at once, not at the next look.
+      const watches = configurations.map((of) => watchConfiguration(deps, of, () => keeper.wake()))
+      for (const watch of watches) watch.start()
+      await keeper.run(signal)
+      await Promise.all(watches.map((watch) => watch.stop()))
+    },
+  })
+  return {
+    name: 'certificates',
+    start: () => elector.start(),
+    async stop() {
+      await elector.stop()
+      leaseTransport.close()
+    },
+  }
+}
+
+function watchConfiguration(
+  { transport, context: { logger } }: CertificateDeps,
+  { kind, name }: WebhookConfigurationName,
+  onChange: () => void,
+) {
+  return createListWatch({
+    transport,
+    path: configurationsPath(kind),
+    fieldSelector: `metadata.name=${name}`,
+    keep: ({ metadata }) => metadata?.resourceVersion,
+    onChange,
+    logger,
+  })
+}
+
+/** What the API server calls the Service, and whatever else the operator named. */
+function servedNames(config: Config<'webhook'>): string[] {
+  const service = `${webhookName}.${config.GREENROOM_WEBHOOK_NAMESPACE}.svc`
+  const more = config.GREENROOM_WEBHOOK_NAMES.split(',').filter((name) => name !== '')
+  return [...new Set([service, `${service}.cluster.local`, ...more])]
+}
