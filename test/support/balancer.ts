@@ -1,4 +1,5 @@
-import { get } from 'node:http'
+import { get as getPlain } from 'node:http'
+import { get as getOverTls } from 'node:https'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { resetSocket } from './reset-socket.ts'
@@ -16,7 +17,7 @@ export interface Balancer {
 }
 
 export interface BalancerOptions {
-  /** `http://host:port` of each; asked for `/readyz`. */
+  /** `http(s)://host:port` of each; asked for `/readyz`, as a kubelet does: whatever certificate it shows. */
   readonly backends: readonly string[]
   readonly checkEveryMs?: number
 }
@@ -148,9 +149,10 @@ function connected({ host, port }: Backend): Promise<Socket | undefined> {
 
 function isReady(url: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
+  const get = url.startsWith('https:') ? getOverTls : getPlain
   const asked = get(
     `${url}/readyz`,
-    { agent: false, signal: AbortSignal.timeout(checkTimeoutMs) },
+    { agent: false, rejectUnauthorized: false, signal: AbortSignal.timeout(checkTimeoutMs) },
     (answer) => {
       answer.resume()
       answer.on('error', () => resolve(false))

@@ -21,6 +21,8 @@ export interface RoleOptions {
   readonly root: string
   readonly env: Readonly<Record<string, string>>
   readonly logPath: string
+  /** For Node itself, before the program. */
+  readonly nodeArgs?: readonly string[]
   /** Called with the new pid after each start; the process that died is already gone. */
   readonly onStart?: (pid: number) => void
 }
@@ -34,7 +36,7 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
   const start = () =>
     startProgram({
       command: process.execPath,
-      args: ['--max-semi-space-size=4', 'src/main.ts', options.role],
+      args: ['--max-semi-space-size=4', ...(options.nodeArgs ?? []), 'src/main.ts', options.role],
       cwd: options.root,
       env: { ...options.env, PATH: process.env.PATH, HOSTNAME: options.name },
       logPath: options.logPath,

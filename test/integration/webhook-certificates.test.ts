@@ -1,0 +1,429 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { Agent, type RequestOptions, request } from 'node:https'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import t, { type Test } from 'tap'
+import { parse, stringify } from 'yaml'
+import { createCertificateSecret } from '../../src/cluster/certificate-secret.ts'
+import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
+import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
+import { configurationsPath, createWebhookTrust } from '../../src/cluster/webhook-trust.ts'
+import { authoritiesIn, isSignedBy } from '../../src/webhook/certificate-facts.ts'
+import { makeCertificate } from '../../src/webhook/certificate-maker.ts'
+import { readAdmissionCounts } from '../support/admission-counts.ts'
+import { startControlPlane } from '../support/control-plane.ts'
+import { createPodDryRun, startPodStorm } from '../support/pod-storm.ts'
+import { root } from '../support/repository.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/until.ts'
+import { startWebhookReplicas, type WebhookReplicas } from '../support/webhook-replicas.ts'
+
+/**
+ * Built-in certificates with the real API server as the judge: replicas of the webhook as processes of their own, with
+ * the rights of the manifests, behind a balancer; the API server calls them and counts.
+ */
+
+t.setTimeout(400_000)
+const hourMs = 3_600_000
+const folder = await temporaryFolder('webhook-certs')
+const plane = await startControlPlane({ folder: folder.path })
+const transport = createKubeTransport(await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath }))
+t.teardown(async () => {
+  transport.close()
+  await plane.stop()
+  await folder.remove()
+})
+const manifests = ['namespace.yaml', 'agent-policy.yaml', 'webhook/service-account.yaml', 'webhook/rbac.yaml']
+await plane.apply(manifests.map((path) => join(root, 'manifests/base', path)))
+
+const secret = createCertificateSecret({
+  transport,
+  namespace: 'greenroom-system',
+  name: 'agent-webhook-certificates',
+  fieldManager: 'somebody-else',
+})
+const trust = createWebhookTrust({
+  transport,
+  configurations: [
+    { kind: 'mutating', name: 'agent-webhook' },
+    { kind: 'validating', name: 'agent-webhook' },
+  ],
+  fieldManager: 'somebody-else',
+})
+
+/** Lives long enough for an hour's skew; looks often enough for a test. */
+const longLives = {
+  GREENROOM_WEBHOOK_CA_SECONDS: '86400',
+  GREENROOM_WEBHOOK_LEAF_SECONDS: '14400',
+  GREENROOM_WEBHOOK_TRUST_SECONDS: '1',
+  GREENROOM_WEBHOOK_CERTIFICATE_POLL_MS: '300',
+}
+
+interface Manifest {
+  readonly kind: string
+  readonly webhooks: { clientConfig: { service?: { path: string }; url?: string; caBundle?: string } }[]
+}
+
+/** The configurations of the manifests, without a bundle, pointed at the balancer. */
+async function configurationManifests(replicas: WebhookReplicas): Promise<Manifest[]> {
+  return Promise.all(
+    ['mutating', 'validating'].map(async (kind) => {
+      const path = join(root, `manifests/base/webhook/${kind}-webhook-configuration.yaml`)
+      const manifest = parse(await readFile(path, 'utf8')) as Manifest
+      for (const { clientConfig } of manifest.webhooks) {
+        const { port } = new URL(replicas.balancer.url)
+        clientConfig.url = `https://127.0.0.1:${port}${clientConfig.service?.path}`
+        delete clientConfig.service
+      }
+      return manifest
+    }),
+  )
+}
+
+async function applyConfigurations(manifests: readonly object[]): Promise<void> {
+  const input = manifests.map((manifest) => stringify(manifest)).join('---\n')
+  const { code, stderr } = await plane.kubectl(['apply', '-f', '-'], { input })
+  if (code !== 0) throw new Error(stderr)
+}
+
+async function startAll(t: Test, clocksMs: readonly number[], env: Readonly<Record<string, string>>) {
+  const replicas = await startWebhookReplicas({ plane, folder: folder.path, clocksMs, env })
+  t.teardown(async () => {
+    await replicas.stop()
+    for (const kind of ['mutating', 'validating']) {
+      await plane.kubectl(['delete', `${kind}webhookconfiguration`, 'agent-webhook', '--ignore-not-found'])
+    }
+    await deleteSecret()
+  })
+  return replicas
+}
+
+async function deleteSecret(): Promise<void> {
+  await plane.kubectl([
+    ...['delete', 'secret', 'agent-webhook-certificates', '-n', 'greenroom-system'],
+    '--ignore-not-found',
+  ])
+}
+
+const untilAdmitted = () =>
+  until('a pod to be admitted', async () => (await createPodDryRun(transport)) === '', 40_000)
+
+interface Seen {
+  readonly ca: X509Certificate | undefined
+  readonly leaf: X509Certificate | undefined
+  /** Of every entry. */
+  readonly bundles: readonly (readonly X509Certificate[])[]
+}
+
+async function look(): Promise<Seen> {
+  const [{ data }, entries] = await Promise.all([secret.read(), trust.read()])
+  const certificate = (pem: string | undefined) => {
+    try {
+      return new X509Certificate(pem ?? '')
+    } catch {
+      return undefined
+    }
+  }
+  return {
+    ca: certificate(data['ca.crt']),
+    leaf: certificate(data['tls.crt']),
+    bundles: entries.map(({ bundle }) => authoritiesIn(bundle)),
+  }
+}
+
+/** The leaf is of the CA, every entry trusts this CA first, and as many as given in all. */
+function isComplete({ ca, leaf, bundles }: Seen, authorities: number): boolean {
+  return (
+    ca !== undefined &&
+    leaf !== undefined &&
+    isSignedBy(leaf, ca) &&
+    bundles.length === 3 &&
+    bundles.every(
+      (bundle) => bundle.length === authorities && bundle[0]?.fingerprint256 === ca.fingerprint256,
+    )
+  )
+}
+
+const untilComplete = (authorities: number, timeoutMs = 30_000) =>
+  until(
+    `a leaf that every entry trusts, of ${authorities} authorities`,
+    async () => {
+      const seen = await look()
+      return isComplete(seen, authorities) ? seen : undefined
+    },
+    timeoutMs,
+  )
+
+/** An authority eight months old, which is past two thirds of its life, and a leaf of it that is fresh. */
+async function putDueAuthority(): Promise<void> {
+  const nowMs = Date.now()
+  const authority = await makeCertificate({
+    kind: 'authority',
+    name: 'an old authority',
+    notBeforeMs: nowMs - 250 * 24 * hourMs,
+    notAfterMs: nowMs + 100 * 24 * hourMs,
+  })
+  const names = [
+    'agent-webhook.greenroom-system.svc',
+    'agent-webhook.greenroom-system.svc.cluster.local',
+    '127.0.0.1',
+  ]
+  const times = { notBeforeMs: nowMs - hourMs, notAfterMs: nowMs + 24 * hourMs }
+  const leaf = await makeCertificate({ kind: 'leaf', authority, names, ...times })
+  await deleteSecret()
+  await secret.write(
+    { 'ca.crt': authority.cert, 'ca.key': authority.key, 'tls.crt': leaf.cert, 'tls.key': leaf.key },
+    undefined,
+  )
+}
+
+/** One connection that stays: asks again and again on the same socket. */
+function keptConnection(url: string) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const { hostname, port } = new URL(url)
+  const options: RequestOptions = { hostname, port, path: '/livez', agent, rejectUnauthorized: false }
+  const sockets = new Set<unknown>()
+  return {
+    sockets: () => sockets.size,
+    ask(): Promise<number> {
+      const { promise, resolve, reject } = Promise.withResolvers<number>()
+      const asked = request(options, (answer) => {
+        sockets.add(answer.socket)
+        answer.resume().on('end', () => resolve(answer.statusCode ?? 0))
+      })
+      asked.on('error', reject).end()
+      return promise
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** The certificate that a new connection to this replica shows. */
+function shownBy(url: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const { hostname, port } = new URL(url)
+  request({ hostname, port, path: '/livez', agent: false, rejectUnauthorized: false }, (answer) => {
+    resolve((answer.socket as TLSSocket).getPeerCertificate().fingerprint256)
+    answer.resume()
+  })
+    .on('error', reject)
+    .end()
+  return promise
+}
+
+void t.test(
+  'three replicas from nothing, before the configurations are there, one an hour behind',
+  async (t) => {
+    const replicas = await startAll(t, [0, 0, -hourMs], longLives)
+    const pids = replicas.roles.map((role) => role.pid())
+    await replicas.allReady()
+    await applyConfigurations(await configurationManifests(replicas))
+    await untilAdmitted()
+    const { leaf } = await untilComplete(1)
+    t.same(
+      replicas.roles.map((role) => role.pid()),
+      pids,
+      'nobody crashed while there was no certificate',
+    )
+    for (const url of replicas.urls) t.equal(await shownBy(url), leaf?.fingerprint256, 'all show the same')
+    t.ok((leaf?.validFromDate.getTime() ?? 0) <= Date.now() - hourMs, 'good for a clock an hour behind')
+
+    const counts = await readAdmissionCounts(transport)
+    const storm = startPodStorm(transport)
+    await until('two hundred pods', () => storm.created() >= 200, 60_000)
+    t.same(await storm.stop(), [], 'the replica that is behind serves like the others')
+    t.ok(replicas.urls.every((url) => replicas.balancer.accepted(url) > 0))
+    t.same((await readAdmissionCounts(transport)).others, counts.others)
+
+    const { data } = await secret.read()
+    t.same(Object.keys(data).toSorted(), ['ca.crt', 'ca.key', 'superseded.json', 'tls.crt', 'tls.key'])
+    const writes = (await plane.writes()).filter(({ user }) => user.endsWith(':agent-webhook'))
+    const refused = writes.filter(({ code }) => code === 403)
+    t.same(refused, [], 'the rights of the manifests are enough')
+    t.same([...new Set(writes.map(({ resource }) => resource))].toSorted(), [
+      'leases',
+      'mutatingwebhookconfigurations',
+      'secrets',
+      'validatingwebhookconfigurations',
+    ])
+    await faultsUnderStorm(t, replicas)
+  },
+)
+
+/** What somebody may do to the Secret: not one admission fails, and all is well again afterwards. */
+async function faultsUnderStorm(t: Test, replicas: WebhookReplicas): Promise<void> {
+  const before = await readAdmissionCounts(transport)
+  const storm = startPodStorm(transport)
+
+  const first = await untilComplete(1)
+  const other = await makeCertificate({
+    kind: 'authority',
+    name: 'stranger',
+    notBeforeMs: Date.now() - hourMs,
+    notAfterMs: Date.now() + hourMs,
+  })
+  const half = async (key: string, text: string) => {
+    const { data, version } = await secret.read()
+    await secret.write({ ...data, [key]: text }, version)
+  }
+  await half('tls.key', other.key)
+  const second = await until('another leaf', async () => {
+    const seen = await look()
+    return seen.leaf?.fingerprint256 !== first.leaf?.fingerprint256 && isComplete(seen, 1) ? seen : undefined
+  })
+  t.equal(second.ca?.fingerprint256, first.ca?.fingerprint256, 'a half-written pair costs a leaf, not the CA')
+
+  await deleteSecret()
+  const third = await untilComplete(2)
+  t.not(third.ca?.fingerprint256, first.ca?.fingerprint256)
+  t.equal(third.bundles[0]?.[1]?.fingerprint256, first.ca?.fingerprint256, 'the CA of what was served stays')
+
+  await half('ca.key', 'rubbish')
+  await until('a third CA', async () => {
+    const seen = await look()
+    return seen.ca?.fingerprint256 !== third.ca?.fingerprint256 && isComplete(seen, 3) ? seen : undefined
+  })
+  await until('every replica with the newest leaf', async () => {
+    const { leaf } = await look()
+    const shown = await Promise.all(replicas.urls.map(shownBy))
+    return shown.every((fingerprint) => fingerprint === leaf?.fingerprint256)
+  })
+  t.same(await storm.stop(), [])
+  const after = await readAdmissionCounts(transport)
+  t.same(after.others, before.others)
+  t.equal(after.rejections, before.rejections)
+  t.equal(after.failOpen, before.failOpen)
+  t.ok(after.admitted > before.admitted)
+
+  const emptied = await configurationManifests(replicas)
+  for (const { webhooks } of emptied) for (const { clientConfig } of webhooks) clientConfig.caBundle = ''
+  await applyConfigurations(emptied)
+  await untilAdmitted()
+  t.ok(isComplete(await look(), 3), 'an emptied bundle is written again')
+}
+
+void t.test('leaf and CA rotate under a storm of pods without one failed admission', async (t) => {
+  const replicas = await startAll(t, [0, 0, 0], {
+    GREENROOM_WEBHOOK_CA_SECONDS: '108',
+    GREENROOM_WEBHOOK_LEAF_SECONDS: '36',
+    GREENROOM_WEBHOOK_TRUST_SECONDS: '2',
+  })
+  await applyConfigurations(await configurationManifests(replicas))
+  await replicas.allReady()
+  await untilAdmitted()
+  const first = await untilComplete(1)
+  const before = await readAdmissionCounts(transport)
+  const storm = startPodStorm(transport)
+  const kept = replicas.urls.map(keptConnection)
+  for (const connection of kept) t.equal(await connection.ask(), 200)
+
+  const renewed = await until(
+    'a renewed leaf',
+    async () => {
+      const seen = await look()
+      return seen.leaf?.fingerprint256 !== first.leaf?.fingerprint256 && isComplete(seen, 1)
+        ? seen
+        : undefined
+    },
+    60_000,
+  )
+  t.equal(renewed.ca?.fingerprint256, first.ca?.fingerprint256)
+  const rotated = await untilComplete(2, 90_000)
+  t.not(rotated.ca?.fingerprint256, first.ca?.fingerprint256)
+  t.equal(rotated.bundles[0]?.[1]?.fingerprint256, first.ca?.fingerprint256, '[new CA, old CA]')
+  const cleaned = await untilComplete(1, 60_000)
+  t.equal(
+    cleaned.ca?.fingerprint256,
+    rotated.ca?.fingerprint256,
+    'the old CA goes when its last leaf has expired',
+  )
+
+  for (const connection of kept) {
+    t.equal(await connection.ask(), 200)
+    t.equal(connection.sockets(), 1, 'on the same connection as at the beginning')
+    connection.close()
+  }
+  const created = storm.created()
+  t.same(await storm.stop(), [])
+  const after = await readAdmissionCounts(transport)
+  t.same(after.others, before.others, 'no call was refused or failed')
+  t.equal(after.rejections, before.rejections)
+  t.equal(after.failOpen, before.failOpen)
+  t.ok(after.admitted - before.admitted >= created, `${created} pods`)
+  t.comment(`${created} pods were admitted over the rotations, ${after.admitted - before.admitted} reviews`)
+})
+
+void t.test('a leader killed between the new CA and its leaf, and before the old CA is gone', async (t) => {
+  await putDueAuthority()
+  const due = await look()
+  const replicas = await startAll(t, [0, 0, 0], { ...longLives, GREENROOM_WEBHOOK_TRUST_SECONDS: '5' })
+  await replicas.allReady()
+  await applyConfigurations(await configurationManifests(replicas))
+  await untilAdmitted()
+  const leader = await replicas.leader()
+  const published = await until('the new CA in every bundle, the old leaf in use', async () => {
+    const seen = await look()
+    return seen.bundles.every((bundle) => bundle.length === 2) &&
+      seen.leaf?.fingerprint256 === due.leaf?.fingerprint256
+      ? seen
+      : undefined
+  })
+  const restarted = leader.restart('SIGKILL')
+  t.not(published.ca?.fingerprint256, due.ca?.fingerprint256)
+  const healed = await untilComplete(2, 60_000)
+  t.equal(healed.ca?.fingerprint256, published.ca?.fingerprint256, 'the next leader goes on with the same CA')
+  await restarted
+  t.equal(await createPodDryRun(transport), '')
+
+  // As if the last leaf of the old CA had expired by now: the clean-up is what is left.
+  const next = await replicas.leader()
+  const { data, version } = await secret.read()
+  const superseded = JSON.parse(data['superseded.json'] ?? '[]') as { until: string }[]
+  t.equal(superseded.length, 1)
+  const gone = next.restart('SIGKILL')
+  const past = superseded.map((entry) => ({ ...entry, until: new Date(Date.now() - 1_000).toISOString() }))
+  await secret.write({ ...data, 'superseded.json': JSON.stringify(past) }, version)
+  await untilComplete(1, 60_000)
+  await until(
+    'the record of it to go too',
+    async () => (await secret.read()).data['superseded.json'] === '[]',
+  )
+  await gone
+  await untilAdmitted()
+})
+
+for (const clockMs of [hourMs - 60_000, -hourMs]) {
+  void t.test(
+    `certificates of a replica whose clock is off by ${clockMs / 60_000} minutes are taken`,
+    async (t) => {
+      const replicas = await startAll(t, [clockMs], longLives)
+      await replicas.allReady()
+      await applyConfigurations(await configurationManifests(replicas))
+      await untilAdmitted()
+      t.ok(isComplete(await look(), 1))
+    },
+  )
+}
+
+void t.test(
+  'the API server keeps everything of an entry but its bundle under its own managers',
+  async (t) => {
+    const replicas = await startAll(t, [0], longLives)
+    await applyConfigurations(await configurationManifests(replicas))
+    await untilAdmitted()
+    interface Managed {
+      readonly metadata: {
+        readonly managedFields: { manager: string; operation: string; fieldsV1: { 'f:webhooks'?: object } }[]
+      }
+    }
+    for (const kind of ['mutating', 'validating'] as const) {
+      const { metadata } = await transport.getJson<Managed>(`${configurationsPath(kind)}/agent-webhook`)
+      const ours = metadata.managedFields.find(({ manager }) => manager === 'greenroom-webhook-certificates')
+      t.equal(ours?.operation, 'Apply')
+      for (const fields of Object.values(ours?.fieldsV1['f:webhooks'] ?? {})) {
+        t.same(fields, { '.': {}, 'f:clientConfig': { 'f:caBundle': {} }, 'f:name': {} })
+      }
+    }
+  },
+)

@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { CoordinationV1Api } from '@kubernetes/client-node'
+import { type Balancer, startBalancer } from './balancer.ts'
+import type { ControlPlane } from './control-plane.ts'
+import { freePort } from './free-port.ts'
+import { root } from './repository.ts'
+import { type RoleProcess, startRole } from './role-process.ts'
+import { until } from './until.ts'
+
+/** Replicas of the webhook as the Deployment has them, with the rights of the manifests, behind what a Service is. */
+export interface WebhookReplicas {
+  readonly balancer: Balancer
+  readonly roles: readonly RoleProcess[]
+  /** `https://host:port` of each, in the order of `roles`. */
+  readonly urls: readonly string[]
+  /** Who holds the Lease; waits until it is somebody of these. */
+  leader(): Promise<RoleProcess>
+  allReady(timeoutMs?: number): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface ReplicaOptions {
+  readonly plane: ControlPlane
+  readonly folder: string
+  /** One replica each: how far its wall clock is ahead, ms. */
+  readonly clocksMs: readonly number[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
+const shiftedClock = join(root, 'test/support/shifted-clock.ts')
+/** Names stay unique over all replicas of a test file, and with them the holders of the Lease. */
+let started = 0
+
+export async function startWebhookReplicas(options: ReplicaOptions): Promise<WebhookReplicas> {
+  const { plane, folder } = options
+  const urls: string[] = []
+  const roles: RoleProcess[] = []
+  const kubeconfig = await plane.kubeconfigFor(webhookUser)
+  for (const clockMs of options.clocksMs) {
+    started += 1
+    const name = `webhook-${started}`
+    const port = await freePort()
+    urls.push(`https://127.0.0.1:${port}`)
+    roles.push(
+      await startRole({
+        name,
+        role: 'webhook',
+        root,
+        logPath: join(folder, `${name}.log`),
+        nodeArgs: clockMs === 0 ? [] : ['--import', shiftedClock],
+        env: {
+          KUBECONFIG: kubeconfig,
+          GREENROOM_HOST: '127.0.0.1',
+          GREENROOM_WEBHOOK_PORT: String(port),
+          GREENROOM_WEBHOOK_CERTIFICATES: 'built-in',
+          GREENROOM_WEBHOOK_NAMES: '127.0.0.1',
+          GREENROOM_TEST_CLOCK_MS: String(clockMs),
+          ...options.env,
+        },
+      }),
+    )
+  }
+  const balancer = await startBalancer({ backends: urls })
+  const leases = plane.admin().makeApiClient(CoordinationV1Api)
+  return {
+    balancer,
+    roles,
+    urls,
+    async leader() {
+      return until(
+        'a leader among these replicas',
+        async () => {
+          const lease = await leases
+            .readNamespacedLease({ namespace: 'greenroom-system', name: 'agent-webhook' })
+            .catch(() => undefined)
+          // HOSTNAME and eight random digits: another one after each restart.
+          const holder = lease?.spec?.holderIdentity?.replace(/-[0-9a-f]{8}$/, '')
+          return roles.find(({ name }) => name === holder)
+        },
+        40_000,
+      )
+    },
+    async allReady(timeoutMs = 40_000) {
+      await until('every replica to be ready', () => balancer.ready().length === urls.length, timeoutMs)
+    },
+    async stop() {
+      await balancer.stop()
+      await Promise.all(roles.map((role) => role.stop()))
+    },
+  }
+}
