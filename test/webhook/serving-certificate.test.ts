@@ -117,3 +117,56 @@ void t.test('without usable files there is no start', async (t) => {
   await t.rejects(start({ keyPath: join(folder, 'none'), certPath }))
   await t.rejects(start({ keyPath: second.keyPath, certPath: first.certPath }))
 })
+
+void t.test('with nothing to serve yet it answers with a placeholder, and is not ready', async (t) => {
+  const offered: { pair?: { key: string; cert: string; authority: string }; error?: Error } = {}
+  const metrics = createCertificateMetrics(new Registry())
+  const waiting = await createServingCertificate({
+    source: {
+      async read() {
+        if (offered.error) throw offered.error
+        return offered.pair
+      },
+    },
+    placeholder: async () => ({
+      key: await readFile(first.keyPath, 'utf8'),
+      cert: await readFile(first.certPath, 'utf8'),
+    }),
+    logger,
+    metrics,
+    pollMs: 5,
+  })
+  t.teardown(() => waiting.stop())
+  t.equal(waiting.ready(), false)
+  t.equal(waiting.pair().cert, await readFile(first.certPath, 'utf8'))
+  offered.error = new Error('the API server is away')
+  await waiting.look()
+  t.equal(waiting.ready(), false)
+  delete offered.error
+  offered.pair = {
+    key: await readFile(second.keyPath, 'utf8'),
+    cert: await readFile(second.certPath, 'utf8'),
+    authority: await readFile(second.caPath, 'utf8'),
+  }
+  waiting.start()
+  while (!waiting.ready()) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.equal(waiting.pair().cert, offered.pair.cert)
+  const { values } = await metrics.expiresAt.get()
+  t.same(values.map(({ labels }) => labels.certificate).toSorted(), ['authority', 'serving'])
+  delete offered.pair
+  await waiting.look()
+  t.ok(waiting.ready(), 'what is gone from the source stays in use')
+})
+
+void t.test('TLS 1.2 for those who ask for it', async (t) => {
+  const files = { keyPath: first.keyPath, certPath: first.certPath }
+  const older = await createServingCertificate({
+    source: certificateFiles(files),
+    minVersion: 'TLSv1.2',
+    logger,
+    metrics: createCertificateMetrics(new Registry()),
+  })
+  t.equal(older.tls().minVersion, 'TLSv1.2')
+  const { values } = await createCertificateMetrics(new Registry()).expiresAt.get()
+  t.same(values, [], 'no expiry in 1970 before there is a certificate')
+})
