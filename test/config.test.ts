@@ -1,5 +1,5 @@
 import t from 'tap'
-import { loadConfig, roles } from '../src/config.ts'
+import { certificateSource, loadConfig, roles } from '../src/config.ts'
 import { GreenroomError } from '../src/errors.ts'
 
 const api = {
@@ -118,4 +118,29 @@ void t.test('each role asks only for what it needs', async (t) => {
   t.match(loadConfig('doctor', stores), stores, 'it signs nothing')
   const files = { GREENROOM_WEBHOOK_CERT_FILE: '/c', GREENROOM_WEBHOOK_KEY_FILE: '/k' }
   t.match(loadConfig('webhook', files), { ...files, GREENROOM_WEBHOOK_PORT: 8443 })
+})
+
+void t.test('where certificates come from', async (t) => {
+  const files = { GREENROOM_WEBHOOK_CERT_FILE: '/c', GREENROOM_WEBHOOK_KEY_FILE: '/k' }
+  t.equal(certificateSource(loadConfig('webhook', {})), 'built-in')
+  t.equal(certificateSource(loadConfig('webhook', files)), 'files')
+  t.equal(
+    certificateSource(loadConfig('webhook', { ...files, GREENROOM_WEBHOOK_CERTIFICATES: 'built-in' })),
+    'built-in',
+  )
+  const none = messageOf(() => loadConfig('webhook', { GREENROOM_WEBHOOK_CERTIFICATES: 'files' }))
+  for (const name of Object.keys(files)) t.match(none, `${name}: is missing`)
+  const lives = { GREENROOM_WEBHOOK_CA_SECONDS: '100', GREENROOM_WEBHOOK_LEAF_SECONDS: '34' }
+  t.match(
+    messageOf(() => loadConfig('webhook', lives)),
+    /GREENROOM_WEBHOOK_LEAF_SECONDS: .* a third/,
+  )
+  t.match(
+    messageOf(() => loadConfig('webhook', { GREENROOM_WEBHOOK_TLS_MIN: 'TLSv1' })),
+    'GREENROOM_WEBHOOK_TLS_MIN',
+  )
+  t.match(loadConfig('webhook', {}), {
+    GREENROOM_WEBHOOK_TLS_MIN: 'TLSv1.3',
+    GREENROOM_WEBHOOK_CLIENT_NAMES: 'kube-apiserver',
+  })
 })

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type {
   V1Deployment,
@@ -12,8 +13,14 @@ import type {
   V1Service,
 } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
-import { parseAllDocuments } from 'yaml'
-import { agentPort, configMapKey, configMapName, label } from '../src/domain/names.ts'
+import { parseAllDocuments, stringify } from 'yaml'
+import {
+  agentPort,
+  configMapKey,
+  configMapName,
+  label,
+  webhookCertificatesName,
+} from '../src/domain/names.ts'
 import { checkPools } from '../src/domain/pool.ts'
 import { findControlPlane } from './support/binaries.ts'
 import { type ControlPlane, startControlPlane } from './support/control-plane.ts'
@@ -109,16 +116,51 @@ void t.test('every image has a version', async (t) => {
   }
 })
 
-void t.test('no wildcard in any rule, and no right to read Secrets', async (t) => {
-  const roles = [...all<V1Role>('Role'), ...all<V1Role>('ClusterRole')]
-  t.ok(roles.length > 0)
-  for (const { metadata, rules = [] } of roles) {
-    for (const { apiGroups = [], resources = [], verbs } of rules ?? []) {
-      t.notOk([...apiGroups, ...resources, ...verbs].includes('*'), metadata.name)
-      t.notOk(resources.includes('secrets'), metadata.name)
+void t.test(
+  'no wildcard in any rule, and no right to read Secrets but the one the webhook keeps',
+  async (t) => {
+    const roles = [...all<V1Role>('Role'), ...all<V1Role>('ClusterRole')]
+    t.ok(roles.length > 0)
+    for (const { metadata, rules = [] } of roles) {
+      for (const { apiGroups = [], resources = [], resourceNames = [], verbs } of rules ?? []) {
+        t.notOk([...apiGroups, ...resources, ...verbs].includes('*'), metadata.name)
+        if (resources.includes('secrets')) t.same(resourceNames, [webhookCertificatesName], metadata.name)
+      }
     }
-  }
-})
+  },
+)
+
+void t.test(
+  'with cert-manager the webhook has no right to write, and every configuration is injected',
+  async (t) => {
+    await using overlay = await temporaryFolder('overlay')
+    const kustomization = {
+      resources: [relative(overlay.path, base)],
+      components: [relative(overlay.path, join(manifests, 'components/cert-manager'))],
+    }
+    await writeFile(join(overlay.path, 'kustomization.yaml'), stringify(kustomization))
+    const found = await build(overlay.path)
+    t.same(
+      found.filter(({ kind, metadata }) => kind.includes('Role') && metadata.name.includes('certificates')),
+      [],
+    )
+    for (const kind of ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration']) {
+      t.match(
+        found.find((object) => object.kind === kind)?.metadata,
+        { annotations: { 'cert-manager.io/inject-ca-from': 'greenroom-system/agent-webhook-tls' } },
+        kind,
+      )
+    }
+    const webhook = found.find(
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'agent-webhook',
+    ) as (V1Deployment & Manifest) | undefined
+    const [container] = webhook?.spec?.template.spec?.containers ?? []
+    const env = new Map(container?.env?.map(({ name, value }) => [name, value]))
+    t.equal(env.get('GREENROOM_WEBHOOK_CERTIFICATES'), 'files')
+    const mounted = container?.volumeMounts?.map(({ mountPath }) => `${mountPath}/tls.crt`)
+    t.same(mounted, [env.get('GREENROOM_WEBHOOK_CERT_FILE')])
+  },
+)
 
 void t.test('selectors find what they are meant to find', async (t) => {
   const templates = podTemplates()

@@ -33,5 +33,5 @@ export const makeCertificate: CertificateMaker = async (order) => {
 }
 
 function endedEarly([code, signal]: readonly unknown[]): CertificateReport {
-  return { kind: 'failed', reason: `its process ended with ${signal ?? code}` }
+  return { kind: 'failed', reason: `its process ended with ${String(signal ?? code)}` }
 }

@@ -11,7 +11,7 @@ export function checkReviewCaller(request: FastifyRequest, names: readonly strin
   const socket = request.raw.socket as TLSSocket
   const certificate = socket.getPeerX509Certificate()
   if (!socket.authorized || certificate === undefined) throw new GreenroomError('GRN_CALLER_UNKNOWN')
-  const { subject = '', subjectAltName = '' } = certificate
+  const { subject, subjectAltName = '' } = certificate
   const shown = [
     ...subject.split('\n').flatMap((part) => /^CN=(.+)$/.exec(part)?.[1] ?? []),
     ...subjectAltName.split(', ').flatMap((part) => /^DNS:(.+)$/.exec(part)?.[1] ?? []),

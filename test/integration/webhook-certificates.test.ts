@@ -100,10 +100,8 @@ async function startAll(t: Test, clocksMs: readonly number[], env: Readonly<Reco
 }
 
 async function deleteSecret(): Promise<void> {
-  await plane.kubectl([
-    ...['delete', 'secret', 'agent-webhook-certificates', '-n', 'greenroom-system'],
-    '--ignore-not-found',
-  ])
+  const name = ['agent-webhook-certificates', '-n', 'greenroom-system']
+  await plane.kubectl(['delete', 'secret', ...name, '--ignore-not-found'])
 }
 
 const untilAdmitted = () =>

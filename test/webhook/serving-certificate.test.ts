@@ -152,7 +152,7 @@ void t.test('with nothing to serve yet it answers with a placeholder, and is not
   while (!waiting.ready()) await new Promise((resolve) => setTimeout(resolve, 5))
   t.equal(waiting.pair().cert, offered.pair.cert)
   const { values } = await metrics.expiresAt.get()
-  t.same(values.map(({ labels }) => labels.certificate).toSorted(), ['authority', 'serving'])
+  t.same(new Set(values.map(({ labels }) => labels.certificate)), new Set(['authority', 'serving']))
   delete offered.pair
   await waiting.look()
   t.ok(waiting.ready(), 'what is gone from the source stays in use')
