@@ -4,44 +4,35 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments, stringify } from 'yaml'
-import { makeCerts } from '../../webhook-certs/make-certs.ts'
 import { root } from '../support/repository.ts'
 import type { Cluster } from './cluster.ts'
 import type { RunStores } from './run-stores.ts'
 
-/** Greenroom as an operator installs it: manifests/ with an overlay, Secrets, the webhook's certificate. */
+/** Greenroom as an operator installs it: manifests/ with an overlay, and Secrets. The webhook's certificate is its own. */
 
 export const namespace = 'ai-agents'
 const systemNamespace = 'greenroom-system'
 const overlay = join(root, 'test/cluster-run/overlay')
-const webhookService = `agent-webhook.${systemNamespace}.svc`
 const execute = promisify(execFile)
 
 interface Manifest {
   readonly kind: string
   readonly metadata: { readonly name: string }
-  readonly webhooks?: readonly { readonly clientConfig: { caBundle?: string } }[]
 }
 
 export interface InstallOptions {
   readonly cluster: Cluster
   readonly image: string
   readonly stores: RunStores
-  /** For certificates, until they are in the cluster. */
-  readonly folder: string
   readonly apiKey: string
 }
 
 /** Applies everything at once, as `kubectl apply -k` would; what needs the other heals by itself. */
 export async function install(options: InstallOptions): Promise<void> {
-  const { cluster, image, folder } = options
-  const certificates = await makeCerts(join(folder, 'certificates'), [webhookService])
-  const caBundle = (await readFile(certificates.caPath)).toString('base64')
+  const { cluster, image } = options
   const manifests = await rendered(cluster, image)
-  for (const { webhooks } of manifests)
-    for (const webhook of webhooks ?? []) webhook.clientConfig.caBundle = caBundle
   await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
-  await cluster.apply(documents(await secrets(options, certificates)))
+  await cluster.apply(documents(secrets(options)))
   await cluster.apply(await assignKeys())
   await cluster.apply(documents(manifests.filter(({ kind }) => kind !== 'Namespace')))
 }
@@ -51,6 +42,8 @@ export async function uninstall({ run }: Cluster): Promise<void> {
   // Without the webhook first, whose pods are about to go, no pod of the other namespace could be touched.
   const configurations = ['mutatingwebhookconfiguration', 'validatingwebhookconfiguration']
   for (const kind of configurations) await run(['delete', kind, 'agent-webhook', '--ignore-not-found'])
+  for (const kind of ['clusterrolebinding', 'clusterrole'])
+    await run(['delete', kind, 'agent-webhook-certificates', '--ignore-not-found'])
   await run(['delete', 'namespace', namespace, systemNamespace, '--ignore-not-found', '--timeout=120s'])
 }
 
@@ -78,10 +71,7 @@ async function rendered({ run }: Cluster, image: string): Promise<Manifest[]> {
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
 }
 
-async function secrets(
-  { apiKey, stores }: InstallOptions,
-  certificates: { readonly certPath: string; readonly keyPath: string },
-): Promise<object[]> {
+function secrets({ apiKey, stores }: InstallOptions): object[] {
   const secret = (name: string, namespace: string, type: string, stringData: Record<string, string>) => ({
     apiVersion: 'v1',
     kind: 'Secret',
@@ -95,10 +85,6 @@ async function secrets(
       GREENROOM_HMAC_SECRET: randomBytes(32).toString('hex'),
       DATABASE_URL: stores.databaseUrl,
       REDIS_URL: stores.redisUrl,
-    }),
-    secret('agent-webhook-tls', systemNamespace, 'kubernetes.io/tls', {
-      'tls.crt': await readFile(certificates.certPath, 'utf8'),
-      'tls.key': await readFile(certificates.keyPath, 'utf8'),
     }),
   ]
 }

@@ -30,7 +30,7 @@ async function main(): Promise<number> {
   const cluster = connectCluster(options.kubeconfig, folder.path)
   const stores = await provideStores(options.stores)
   try {
-    return await installAndRun({ options, cluster, stores, folder: folder.path })
+    return await installAndRun({ options, cluster, stores })
   } finally {
     await stores.stop()
   }
@@ -40,16 +40,15 @@ interface Run {
   readonly options: RunOptions
   readonly cluster: Cluster
   readonly stores: RunStores
-  readonly folder: string
 }
 
-async function installAndRun({ options, cluster, stores, folder }: Run): Promise<number> {
+async function installAndRun({ options, cluster, stores }: Run): Promise<number> {
   const { kubeconfig } = options
   const apiKey = randomBytes(24).toString('hex')
   const say = stopwatch()
   await refuseToOverwrite(cluster)
   try {
-    await install({ cluster, stores, folder, apiKey, image: options.image })
+    await install({ cluster, stores, apiKey, image: options.image })
     say('applied')
     await untilReady(cluster)
     say('migrated; session servers and webhook are ready')

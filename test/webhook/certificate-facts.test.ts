@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import {
   authoritiesIn,
@@ -22,6 +23,10 @@ void t.test('facts and names', async (t) => {
 void t.test('halves of two pairs, and what is none', async (t) => {
   t.throws(() => checkPair({ cert: leaf.cert, key: authority.key }))
   t.throws(() => checkPair({ cert: 'x', key: leaf.key }))
+  // OpenSSL compares only halves of the same kind.
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  t.throws(() => checkPair({ cert: leaf.cert, key }), /belong together/)
 })
 
 void t.test('the authorities in a bundle, whatever else is in it', async (t) => {
