@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { type Backoff, createBackoff } from './backoff.ts'
-import { hasStatus, kubeApiErrorFrom } from './kube-api-error.ts'
+import { hasStatus } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import { isNewer } from './resource-version.ts'
