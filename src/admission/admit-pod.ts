@@ -1,15 +1,17 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Checked, describeErrors } from '../domain/checked-document.ts'
+import { label } from '../domain/names.ts'
 import { checkLabelOwnership } from './checks/label-ownership.ts'
 import { type AdmissionContext, writtenAnnotations } from './expectations.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
-import { mutatePod } from './mutate-pod.ts'
+import { mutateDebugContainers, mutatePod } from './mutate-pod.ts'
 import { Metadata, Pod } from './pod.ts'
 import { podPatch } from './pod-patch.ts'
 import type { AdmissionRequest, Answer } from './review.ts'
 import { standingOf } from './standing.ts'
 import { validatePod } from './validate-pod.ts'
+import { rolloutVerdict, verdict } from './verdict.ts'
 import type { Violation } from './violation.ts'
 
 const podValidator = Compile(Pod)
@@ -17,7 +19,7 @@ const WithMetadata = Type.Object({ metadata: Type.Optional(Metadata) })
 type WithMetadata = Static<typeof WithMetadata>
 const objectValidator = Compile(WithMetadata)
 
-const allowed: Answer = { kind: 'allowed' }
+const allowed = { kind: 'allowed' } as const satisfies Answer
 
 /** Subresources that cannot change what a pod is; unknown ones are judged in full, so that a newer API fails safe. */
 const harmless: ReadonlySet<string> = new Set(['exec', 'attach', 'eviction', 'log', 'portforward', 'proxy'])
@@ -25,24 +27,52 @@ const harmless: ReadonlySet<string> = new Set(['exec', 'attach', 'eviction', 'lo
 const metadataOnly: ReadonlySet<string> = new Set(['status', 'binding'])
 
 /**
- * POST /mutate. Hardens a new pod, and refuses at once what hardening cannot make right: PodSecurity judges before the
- * validating webhook and would answer without our reasons.
+ * POST /mutate. Hardens a new pod or a new debug container, and refuses at once what hardening cannot make right:
+ * PodSecurity judges before the validating webhook and would answer without our reasons. What does not deny is told by
+ * the validating webhook, which sees the final pod; in a namespace of the roll-out, where nothing is changed, here.
  */
 export function mutateReview(request: AdmissionRequest, context: AdmissionContext): Answer {
-  if (!isPods(request) || request.operation !== 'CREATE' || (request.subResource ?? '') !== '') return allowed
-  if (isMirrorPod(request)) return mirrorPodRemark
+  const { operation, subResource = '' } = request
+  if (!isPods(request)) return allowed
+  if (operation === 'CREATE' && subResource === '' && isMirrorPod(request)) return mirrorPodRemark
+  if (operation === 'CREATE' && subResource === '') return mutateCreation(request, context)
+  if (operation === 'UPDATE' && subResource === 'ephemeralcontainers')
+    return mutateDebugging(request, context)
+  return allowed
+}
+
+function mutateCreation(request: AdmissionRequest, context: AdmissionContext): Answer {
   const decoded = decodePod(request.object)
   if (!decoded.ok) return malformed(decoded.problems)
   const pod = decoded.value
-  const foreign = ownershipViolations(request, pod, context)
+  const foreign = [...ownershipViolations(request, pod, context), ...sessionLabelViolations(pod)]
   const mutated = mutatePod(pod, context)
-  const found = validatePod(mutated, namespaceOf(request, pod), context)
-  // Without a row nothing was hardened: the rest would be a list of what the webhook would have set.
-  const unknownType = found.filter((violation) => violation.code === 'GRN_AGENT_TYPE_UNKNOWN')
-  const violations = [...foreign, ...(unknownType.length > 0 ? unknownType : found)]
-  return violations.length > 0
-    ? { kind: 'denied', violations }
-    : { kind: 'patched', patch: podPatch(pod, mutated) }
+  const namespace = namespaceOf(request, pod)
+  const found = validatePod(mutated, namespace, context)
+  const patch = podPatch(pod, mutated)
+  // A pod that is none of the table's was not hardened: the rest would be a list of what the webhook would have set.
+  const outside = found.filter(({ rule }) => rule === 'agent-type' || rule === 'operating-system')
+  const told = [...foreign, ...(outside.length > 0 ? outside : found)]
+  if (isRolledOut(request, pod, context)) return rolloutVerdict(told, patch, namespace)
+  return enforcedVerdict(told, { kind: 'patched', patch })
+}
+
+function mutateDebugging(request: AdmissionRequest, context: AdmissionContext): Answer {
+  const decoded = decodePod(request.object)
+  const before = decodePod(request.oldObject)
+  if (!decoded.ok || !before.ok) return malformed(decoded.ok ? [] : decoded.problems)
+  const pod = decoded.value
+  if (isRolledOut(request, pod, context)) return allowed
+  const mutated = mutateDebugContainers(pod, before.value, context)
+  const found = withoutOlder(validatePod(mutated, namespaceOf(request, pod), context), request, context)
+  return enforcedVerdict(found, { kind: 'patched', patch: podPatch(pod, mutated) })
+}
+
+function enforcedVerdict(found: readonly Violation[], outcome: Parameters<typeof verdict>[1]): Answer {
+  return verdict(
+    found.filter(({ mode }) => mode === undefined),
+    outcome,
+  )
 }
 
 /** POST /validate. The last look at a new pod, and at what an update makes worse. Never patches. */
@@ -52,13 +82,13 @@ export function validateReview(request: AdmissionRequest, context: AdmissionCont
     return allowed
   }
   // A mirror pod shows what a node runs already; whose labels it may carry is judged all the same.
-  const mirror = isMirrorPod(request)
-  const violations =
-    mirror || metadataOnly.has(subResource)
-      ? metadataViolations(request, context)
-      : podViolations(request, context)
-  if (violations.length > 0) return { kind: 'denied', violations }
-  return mirror ? mirrorPodRemark : allowed
+  if (isMirrorPod(request)) {
+    const violations = metadataViolations(request, context)
+    return violations.length > 0 ? { kind: 'denied', violations } : mirrorPodRemark
+  }
+  return metadataOnly.has(subResource)
+    ? verdict(metadataViolations(request, context), allowed)
+    : validatePodReview(request, context)
 }
 
 function metadataViolations(request: AdmissionRequest, context: AdmissionContext): Violation[] {
@@ -68,12 +98,58 @@ function metadataViolations(request: AdmissionRequest, context: AdmissionContext
     : malformedViolations(decoded.problems)
 }
 
-function podViolations(request: AdmissionRequest, context: AdmissionContext): Violation[] {
+function validatePodReview(request: AdmissionRequest, context: AdmissionContext): Answer {
   const decoded = decodePod(request.object)
-  if (!decoded.ok) return malformedViolations(decoded.problems)
+  if (!decoded.ok) return malformed(decoded.problems)
   const pod = decoded.value
-  const found = validatePod(pod, namespaceOf(request, pod), context)
-  return [...ownershipViolations(request, pod, context), ...withoutOlder(found, request, context)]
+  const isNew = request.operation === 'CREATE'
+  const rolledOut = isRolledOut(request, pod, context)
+  const judged = rolledOut ? asMutated(pod, request, context) : pod
+  const namespace = namespaceOf(request, pod)
+  const found = [
+    ...ownershipViolations(request, pod, context),
+    ...(isNew ? sessionLabelViolations(pod) : []),
+    ...withoutOlder(validatePod(judged, namespace, context), request, context),
+  ]
+  if (!rolledOut) return verdict(found, allowed)
+  const answer = rolloutVerdict(found, [], namespace)
+  // The mutating webhook has told of a new pod already.
+  return isNew && answer.kind !== 'denied' ? allowed : answer
+}
+
+/** What the mutating webhook would have made of the pod where it changes nothing. */
+function asMutated(pod: Pod, request: AdmissionRequest, context: AdmissionContext): Pod {
+  if (request.operation === 'CREATE') return mutatePod(pod, context)
+  const before = decodePod(request.oldObject)
+  return before.ok ? mutateDebugContainers(pod, before.value, context) : pod
+}
+
+/**
+ * True where the policy is only tried out. Pods of pools are not part of the trial: they come from Greenroom, which
+ * alone may set their label.
+ */
+function isRolledOut(request: AdmissionRequest, pod: Pod, { policy }: AdmissionContext): boolean {
+  return (
+    policy.rollout.audit.includes(namespaceOf(request, pod)) &&
+    !policy.greenroomServiceAccounts.includes(request.userInfo.username ?? '') &&
+    pod.metadata?.labels?.[label.pool] === undefined
+  )
+}
+
+/** A pod of a pool that says whose it is before anybody has claimed it. */
+function sessionLabelViolations({ metadata }: Pod): Violation[] {
+  const { [label.pool]: pool, [label.session]: session } = metadata?.labels ?? {}
+  if (pool === undefined || session === undefined) return []
+  return [
+    {
+      rule: 'pool-credentials',
+      code: 'GRN_POLICY_VIOLATION',
+      path: `metadata.labels[${label.session}]`,
+      found: 'set',
+      allowed: 'unset on a new pod of a pool',
+      fix: 'Remove it: a warm pod belongs to no session yet.',
+    },
+  ]
 }
 
 /**

@@ -1,7 +1,10 @@
 import { agentEnv, annotation, label } from '../domain/names.ts'
 import type { AssignKeys } from './assign-keys.ts'
+import { isEnforced } from './modes.ts'
 import type { EnvVar, PodProbe, SecurityContext } from './pod.ts'
-import type { PolicyDocument, PolicyProbe, SecretEnv } from './policy.ts'
+import type { PolicyDocument } from './policy.ts'
+import type { PolicyProbe, SecretEnv } from './policy-rules.ts'
+import type { RowInForce } from './row-in-force.ts'
 import type { Standing } from './standing.ts'
 
 /** What the table asks of a pod, field by field. The mutator writes these values and the validator compares with them. */
@@ -14,27 +17,72 @@ export interface AdmissionContext {
 
 const runtimeDefault = { type: 'RuntimeDefault' } as const
 
-/** Fields of the pod's securityContext. */
-export function podSecurity({ defaults }: PolicyDocument) {
-  const { runAsUser, runAsGroup, fsGroup } = defaults.security
-  return {
-    runAsNonRoot: true,
-    runAsUser,
-    runAsGroup,
-    fsGroup,
-    seccompProfile: runtimeDefault,
-  } satisfies SecurityContext
+/** Fields of the pod's securityContext that no mode relaxes. */
+export const podSecurity = {
+  runAsNonRoot: true,
+  seccompProfile: runtimeDefault,
+} satisfies SecurityContext
+
+/** The same of a container; `capabilities.drop` must besides hold ALL. */
+export const containerSecurity = {
+  runAsNonRoot: true,
+  allowPrivilegeEscalation: false,
+  seccompProfile: runtimeDefault,
+} satisfies SecurityContext
+
+/** The securityContext of the pod as the table wants it. */
+export function hardenedPodContext(
+  given: SecurityContext | undefined,
+  row: RowInForce,
+  policy: PolicyDocument,
+): SecurityContext {
+  if (isEnforced('user-ids', policy)) return { ...given, ...podSecurity, ...row.securityContext }
+  return { ...given, ...podSecurity, ...rootReplaced(given, row) }
 }
 
-/** Fields of a container's securityContext; `capabilities.drop` must besides hold ALL. */
-export function containerSecurity({ defaults }: PolicyDocument) {
+/** The securityContext of a container or init container as the table wants it. */
+export function hardenedContainerContext(
+  given: SecurityContext | undefined,
+  row: RowInForce,
+  policy: PolicyDocument,
+): SecurityContext {
+  const { runAsUser, runAsGroup } = row.securityContext
+  const ids = isEnforced('user-ids', policy)
+    ? // A group of its own would go before the pod's; without one there is nothing to change.
+      { runAsUser, ...(given?.runAsGroup !== undefined && { runAsGroup }) }
+    : rootReplaced(given, row)
   return {
-    runAsNonRoot: true,
-    runAsUser: defaults.security.runAsUser,
-    allowPrivilegeEscalation: false,
-    readOnlyRootFilesystem: true,
-    seccompProfile: runtimeDefault,
-  } satisfies SecurityContext
+    ...given,
+    ...containerSecurity,
+    ...ids,
+    ...(isEnforced('read-only-root', policy) && { readOnlyRootFilesystem: true }),
+    capabilities: withoutCapabilities(given),
+  }
+}
+
+/** The securityContext of a debug container: restricted, no more, for who debugs may need to write. */
+export function hardenedDebugContext(given: SecurityContext | undefined, row: RowInForce): SecurityContext {
+  const { seccompProfile } = given ?? {}
+  const isRestricted = seccompProfile?.type === 'RuntimeDefault' || seccompProfile?.type === 'Localhost'
+  return {
+    ...given,
+    ...containerSecurity,
+    ...(isRestricted && { seccompProfile }),
+    runAsUser: given?.runAsUser || row.securityContext.runAsUser,
+    capabilities: withoutCapabilities(given),
+  }
+}
+
+function withoutCapabilities(
+  given: SecurityContext | undefined,
+): NonNullable<SecurityContext['capabilities']> {
+  const drop = given?.capabilities?.drop ?? []
+  return { ...given?.capabilities, drop: drop.includes('ALL') ? drop : [...drop, 'ALL'] }
+}
+
+/** Root is never allowed, whatever the mode of the other ids. */
+function rootReplaced(given: SecurityContext | undefined, row: RowInForce): SecurityContext {
+  return given?.runAsUser === 0 ? { runAsUser: row.securityContext.runAsUser } : {}
 }
 
 /** A probe as the API server would write it back; absent fields of its default value are left out likewise. */
@@ -85,15 +133,12 @@ export function writtenAnnotations(standing: Standing, context: AdmissionContext
   }
 }
 
-/** The volume behind the writable directory of containers that bring none. */
-export const tmpVolumeName = 'greenroom-tmp'
-
 /** Name prefix of the token volume that the ServiceAccount admission plugin adds. */
 export const tokenVolumePrefix = 'kube-api-access-'
 
 /** `/tmp/` and `/tmp` are the same place. */
 export function samePath(a: string, b: string): boolean {
-  return withoutEndingSlashes(a) === withoutEndingSlashes(b)
+  return a === b || withoutEndingSlashes(a) === withoutEndingSlashes(b)
 }
 
 /** By hand: a pattern that ends in `/+$` takes quadratic time on a hostile path of a million slashes. */

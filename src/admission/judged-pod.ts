@@ -1,5 +1,6 @@
 import type { AdmissionContext } from './expectations.ts'
 import { containersOf, type PlacedContainer, type Pod } from './pod.ts'
+import type { RowInForce } from './row-in-force.ts'
 import { agentContainerOf, type Standing, standingOf } from './standing.ts'
 import type { Violation } from './violation.ts'
 
@@ -9,6 +10,8 @@ export interface JudgedPod {
   readonly namespace: string
   readonly context: AdmissionContext
   readonly standing: Standing
+  /** Of an agent or a plain pod; absent where there is nothing to compare with. */
+  readonly row: RowInForce | undefined
   readonly containers: readonly PlacedContainer[]
   readonly agentContainer: PlacedContainer | undefined
 }
@@ -19,11 +22,13 @@ export type Check = (judged: JudgedPod) => Violation[]
 export function judgedPod(pod: Pod, namespace: string, context: AdmissionContext): JudgedPod {
   const containers = containersOf(pod)
   const agent = agentContainerOf(pod)
+  const standing = standingOf(pod, context.policy)
   return {
     pod,
     namespace,
     context,
-    standing: standingOf(pod, context.policy),
+    standing,
+    row: standing.kind === 'agent' || standing.kind === 'plain' ? standing.row : undefined,
     containers,
     agentContainer: containers.find(({ container }) => container === agent),
   }

@@ -1,85 +1,57 @@
+import { filledResources } from './container-resources.ts'
 import {
   type AdmissionContext,
-  containerSecurity,
   forcedEnv,
+  hardenedContainerContext,
+  hardenedDebugContext,
   podProbe,
-  samePath,
-  tmpVolumeName,
 } from './expectations.ts'
-import type { Container, EnvVar, SecurityContext } from './pod.ts'
-import type { PolicyDocument, Resources } from './policy.ts'
-import { sameQuantity } from './quantity.ts'
-import type { RowInForce, Standing } from './standing.ts'
+import type { IsDefaulted } from './limit-ranger.ts'
+import { isEnforced } from './modes.ts'
+import { mountsOf } from './mutate-volumes.ts'
+import type { Container, ContainerKind, EnvVar } from './pod.ts'
+import type { NamedPath, RowInForce } from './row-in-force.ts'
+import type { Managed } from './standing.ts'
 
-type Managed = Extract<Standing, { kind: 'agent' | 'plain' }>
-
-interface ContainerOptions {
+export interface ContainerOptions {
   readonly standing: Managed
   readonly context: AdmissionContext
+  readonly kind: ContainerKind
   /** It alone gets the type's resources, probes, environment and secrets. */
   readonly isAgent: boolean
   /** Token volumes that leave the pod; their mounts go with them. */
-  readonly removedVolumes: ReadonlySet<string>
+  readonly removed: ReadonlySet<string>
+  /** Writable places that every container has; none while the rule is not enforced. */
+  readonly paths: readonly NamedPath[]
+  readonly isDefaulted: IsDefaulted
 }
 
 /** A container as the table wants it; unknown fields stay as they are. */
 export function mutateContainer(container: Container, options: ContainerOptions): Container {
-  const { standing, context, isAgent } = options
+  const { standing, context, kind, isAgent, removed, paths, isDefaulted } = options
   const { row } = standing
+  const placed = { kind, name: container.name }
   const hardened: Container = {
     ...container,
-    securityContext: hardenedContext(container.securityContext, context.policy),
-    resources: withResources(container.resources, isAgent ? row.resources : row.sidecar),
-    ...mountsOf(container, options),
+    securityContext: hardenedContainerContext(container.securityContext, row, context.policy),
+    resources: filledResources(
+      container.resources,
+      isAgent ? row.resources : row.sidecar,
+      (field, resource) => isDefaulted(placed, field, resource),
+    ),
+    ...mountsOf(container, removed, paths),
   }
   if (!isAgent) return hardened
   return {
     ...hardened,
-    ...probesOf(row),
+    ...(isEnforced('probes', context.policy) && probesOf(row)),
     ...envOf(container, row, forcedEnv(standing, context)),
   }
 }
 
-function hardenedContext(given: SecurityContext | undefined, policy: PolicyDocument): SecurityContext {
-  const drop = given?.capabilities?.drop ?? []
-  return {
-    ...given,
-    ...containerSecurity(policy),
-    capabilities: { ...given?.capabilities, drop: drop.includes('ALL') ? drop : [...drop, 'ALL'] },
-  }
-}
-
-function withResources(
-  given: Container['resources'],
-  wanted: Resources,
-): NonNullable<Container['resources']> {
-  return {
-    ...given,
-    requests: quantitiesOf(given?.requests, wanted.requests),
-    limits: quantitiesOf(given?.limits, wanted.limits),
-  }
-}
-
-type Quantities = Record<string, string | number>
-
-/** The wanted quantities in the pod's own notation where that says the same: `1` stays, though the table has `1000m`. */
-function quantitiesOf(given: Quantities | undefined, wanted: Resources['limits']): Quantities {
-  const result: Quantities = {}
-  for (const [name, quantity] of Object.entries(wanted)) {
-    const present = given?.[name]
-    result[name] = present !== undefined && sameQuantity(present, quantity) ? present : String(quantity)
-  }
-  return result
-}
-
-function mountsOf(
-  container: Container,
-  { context, removedVolumes }: ContainerOptions,
-): Pick<Container, 'volumeMounts'> {
-  const { path } = context.policy.defaults.tmp
-  const kept = (container.volumeMounts ?? []).filter((mount) => !removedVolumes.has(mount.name))
-  if (kept.some((mount) => samePath(mount.mountPath, path))) return { volumeMounts: kept }
-  return { volumeMounts: [...kept, { name: tmpVolumeName, mountPath: path }] }
+/** A debug container: nothing but its securityContext, for the API allows little else. */
+export function mutateDebugContainer(container: Container, row: RowInForce): Container {
+  return { ...container, securityContext: hardenedDebugContext(container.securityContext, row) }
 }
 
 /** Probes that the row names; others stay the pod's own. */

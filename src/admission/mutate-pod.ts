@@ -1,27 +1,21 @@
 import { label } from '../domain/names.ts'
-import {
-  type AdmissionContext,
-  podSecurity,
-  tmpVolumeName,
-  tokenVolumePrefix,
-  writtenAnnotations,
-} from './expectations.ts'
-import { mutateContainer } from './mutate-container.ts'
-import type { Container, Metadata, Pod, PodSpec, Volume } from './pod.ts'
-import type { PolicyDocument } from './policy.ts'
-import { sameQuantity } from './quantity.ts'
-import { agentContainerOf, type Standing, standingOf } from './standing.ts'
-
-type Managed = Extract<Standing, { kind: 'agent' | 'plain' }>
+import { type AdmissionContext, hardenedPodContext, writtenAnnotations } from './expectations.ts'
+import { limitRangerDefaults } from './limit-ranger.ts'
+import { isEnforced } from './modes.ts'
+import { type ContainerOptions, mutateContainer, mutateDebugContainer } from './mutate-container.ts'
+import { removedVolumes, volumesOf } from './mutate-volumes.ts'
+import type { Container, ContainerKind, Metadata, Pod, PodSpec } from './pod.ts'
+import { scheduledSpec } from './scheduling.ts'
+import { agentContainerOf, isShaped, type Managed, standingOf } from './standing.ts'
 
 /**
- * The pod as the table wants it. A new object; the given one is left alone, and so are Greenroom's components and pods
- * of an unknown type. What the table does not decide stays, unknown fields included; what cannot be made right
- * (`privileged`, `hostPath`, a foreign label) stays for the validator to refuse.
+ * The pod as the table wants it. A new object; the given one is left alone, and so are Greenroom's components, pods of
+ * an unknown type and Windows pods. What the table does not decide stays, unknown fields included; what cannot be made
+ * right (`privileged`, `hostPath`, a foreign label) stays for the validator to refuse.
  */
 export function mutatePod(pod: Pod, context: AdmissionContext): Pod {
   const standing = standingOf(pod, context.policy)
-  if (standing.kind === 'component' || standing.kind === 'unknown-type') return pod
+  if (!isShaped(standing, pod)) return pod
   return {
     ...pod,
     metadata: mutateMetadata(pod.metadata ?? {}, standing, context),
@@ -29,56 +23,112 @@ export function mutatePod(pod: Pod, context: AdmissionContext): Pod {
   }
 }
 
+/**
+ * The pod with its new debug containers hardened; those that were there before cannot be changed any more. `before` is
+ * the pod as it was.
+ */
+export function mutateDebugContainers(pod: Pod, before: Pod, context: AdmissionContext): Pod {
+  const standing = standingOf(pod, context.policy)
+  const { ephemeralContainers } = pod.spec
+  if (!isShaped(standing, pod) || !ephemeralContainers) return pod
+  const older = new Set(before.spec.ephemeralContainers?.map(({ name }) => name))
+  const containers = ephemeralContainers.map((container) =>
+    older.has(container.name) ? container : mutateDebugContainer(container, standing.row),
+  )
+  return { ...pod, spec: { ...pod.spec, ephemeralContainers: containers } }
+}
+
 /** Labels only where absent: a changed `app` would make a ReplicaSet let go of its pod. */
 function mutateMetadata(metadata: Metadata, standing: Managed, context: AdmissionContext): Metadata {
   const { appLabel } = standing.row
+  const labelled = appLabel !== undefined && isEnforced('app-label', context.policy)
   return {
     ...metadata,
-    ...(appLabel !== undefined && { labels: { [label.app]: appLabel, ...metadata.labels } }),
+    ...(labelled && { labels: { [label.app]: appLabel, ...metadata.labels } }),
     annotations: { ...metadata.annotations, ...writtenAnnotations(standing, context) },
   }
 }
 
 function mutateSpec(pod: Pod, standing: Managed, context: AdmissionContext): PodSpec {
-  // Pod-level resources would go around the row's.
-  const { resources: _podLevel, ...spec } = pod.spec
-  const removedVolumes = new Set((spec.volumes ?? []).filter(isInjectedToken).map((volume) => volume.name))
-  const agent = agentContainerOf(pod)
-  const mutate = (container: Container): Container =>
-    mutateContainer(container, { standing, context, removedVolumes, isAgent: container === agent })
-  const containers = spec.containers.map(mutate)
-  const initContainers = spec.initContainers?.map(mutate)
-  const kept = (spec.volumes ?? []).filter((volume) => !removedVolumes.has(volume.name))
-  const needsTmp = [...containers, ...(initContainers ?? [])].some((container) =>
-    container.volumeMounts?.some((mount) => mount.name === tmpVolumeName),
-  )
+  const { policy } = context
+  const { row } = standing
+  const removed = removedVolumes(pod, row)
+  const paths = isEnforced('writable-paths', policy) ? row.writablePaths : []
+  const shared = { standing, context, removed, paths, isDefaulted: limitRangerDefaults(pod.metadata) }
+  const { containers, initContainers } = mutateContainers(pod, shared)
+  const mounted = mountedNames([...containers, ...(initContainers ?? [])])
+  const volumes = volumesOf(pod, { removed, paths, row, mounted })
+  const { stale, ...classes } = classesOf(pod.spec, standing, context)
   return {
-    ...spec,
+    ...without(pod.spec, stale),
     containers,
     ...(initContainers && { initContainers }),
-    ...((spec.volumes || needsTmp) && { volumes: needsTmp ? withTmpVolume(kept, context.policy) : kept }),
-    securityContext: { ...spec.securityContext, ...podSecurity(context.policy) },
-    automountServiceAccountToken: context.policy.defaults.automountServiceAccountToken,
-    terminationGracePeriodSeconds: standing.row.gracePeriodSeconds,
+    ...(volumes && { volumes }),
+    ...scheduledSpec(pod.spec, row, policy),
+    ...classes,
+    securityContext: hardenedPodContext(pod.spec.securityContext, row, policy),
+    // A pod that wants no token gets none, even where it might.
+    ...(!row.automountServiceAccountToken && { automountServiceAccountToken: false }),
+    ...(isEnforced('grace-period', policy) && { terminationGracePeriodSeconds: row.gracePeriodSeconds }),
   }
 }
 
-/** The volume that the ServiceAccount plugin added before us; a volume of that name with other contents is judged. */
-export function isInjectedToken(volume: Volume): boolean {
-  return (
-    volume.name.startsWith(tokenVolumePrefix) &&
-    (volume.projected?.sources ?? []).some((source) => source.serviceAccountToken !== undefined)
-  )
+function without(spec: PodSpec, fields: readonly string[]): PodSpec {
+  const rest: Record<string, unknown> = { ...spec }
+  for (const field of fields) delete rest[field]
+  return rest as PodSpec
 }
 
-/** Whatever the pod calls by this name becomes the table's: the name belongs to Greenroom. */
-function withTmpVolume(volumes: readonly Volume[], { defaults }: PolicyDocument): Volume[] {
-  const present = volumes.find((volume) => volume.name === tmpVolumeName)
-  if (!present) return [...volumes, tmpVolume(String(defaults.tmp.sizeLimit))]
-  if (sameQuantity(present.emptyDir?.sizeLimit, defaults.tmp.sizeLimit)) return [...volumes]
-  return volumes.map((volume) => (volume === present ? tmpVolume(String(defaults.tmp.sizeLimit)) : volume))
+function mutateContainers(
+  pod: Pod,
+  shared: Omit<ContainerOptions, 'kind' | 'isAgent'>,
+): Pick<PodSpec, 'containers' | 'initContainers'> {
+  const agent = agentContainerOf(pod)
+  const mutate =
+    (kind: ContainerKind) =>
+    (container: Container): Container =>
+      mutateContainer(container, { ...shared, kind, isAgent: container === agent })
+  const { containers, initContainers } = pod.spec
+  return {
+    containers: containers.map(mutate('main')),
+    ...(initContainers && { initContainers: initContainers.map(mutate('init')) }),
+  }
 }
 
-function tmpVolume(sizeLimit: string): Volume {
-  return { name: tmpVolumeName, emptyDir: { sizeLimit } }
+function mountedNames(containers: readonly Container[]): Set<string> {
+  return new Set(containers.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)))
+}
+
+/**
+ * Classes and account that the row names. What a plugin worked out of the former class is stale: left there, the plugin
+ * would refuse the new class when it looks again. Of the same class it stays, for nothing works it out a third time.
+ * Pod-level resources always go: they would go around the row's.
+ */
+function classesOf(
+  spec: PodSpec,
+  { row }: Managed,
+  { policy }: AdmissionContext,
+): Partial<PodSpec> & { readonly stale: readonly string[] } {
+  const { priorityClassName, runtimeClassName, serviceAccountName } = row
+  const newPriority =
+    priorityClassName !== undefined &&
+    priorityClassName !== spec.priorityClassName &&
+    isEnforced('priority-class', policy)
+  const newRuntime =
+    runtimeClassName !== undefined &&
+    runtimeClassName !== spec.runtimeClassName &&
+    isEnforced('runtime-class', policy)
+  return {
+    stale: [
+      'resources',
+      ...(newPriority ? ['priority', 'preemptionPolicy'] : []),
+      ...(newRuntime ? ['overhead'] : []),
+    ],
+    ...(newPriority && { priorityClassName }),
+    ...(newRuntime && { runtimeClassName }),
+    ...(serviceAccountName !== undefined && {
+      serviceAccountName,
+      ...(spec.serviceAccount !== undefined && { serviceAccount: serviceAccountName }),
+    }),
+  }
 }

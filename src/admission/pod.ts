@@ -71,13 +71,22 @@ const EnvVar = Type.Object({
 })
 export type EnvVar = Static<typeof EnvVar>
 
-const VolumeMount = Type.Object({ name: Type.String(), mountPath: Type.String() })
+const VolumeMount = Type.Object({
+  name: Type.String(),
+  mountPath: Type.String(),
+  subPath: text,
+  subPathExpr: text,
+})
 
 const Container = Type.Object({
   name: Type.String(),
   image: text,
+  command: texts,
+  args: texts,
+  terminationMessagePath: text,
   env: optional(Type.Array(EnvVar)),
   envFrom: optional(Type.Array(Type.Object({ secretRef: named }))),
+  restartPolicy: text,
   ports: optional(Type.Array(Type.Object({ hostPort: optional(Type.Integer()) }))),
   resources: optional(Type.Object({ requests: quantities, limits: quantities })),
   volumeMounts: optional(Type.Array(VolumeMount)),
@@ -92,16 +101,19 @@ export type PodProbe = NonNullable<Container['livenessProbe']>
 
 const Volume = Type.Object({
   name: Type.String(),
-  emptyDir: optional(Type.Object({ sizeLimit: optional(QuantityValue) })),
+  emptyDir: optional(Type.Object({ sizeLimit: optional(QuantityValue), medium: text })),
   secret: optional(Type.Object({ secretName: text })),
-  csi: optional(Type.Object({ nodePublishSecretRef: named })),
+  configMap: named,
+  csi: optional(Type.Object({ nodePublishSecretRef: named, volumeAttributes: textMap })),
   projected: optional(
     Type.Object({
       // Go writes an absent list here as null.
       sources: optional(
         Type.Union([
           Type.Null(),
-          Type.Array(Type.Object({ secret: named, serviceAccountToken: optional(Type.Object({})) })),
+          Type.Array(
+            Type.Object({ secret: named, configMap: named, serviceAccountToken: optional(Type.Object({})) }),
+          ),
         ]),
       ),
     }),
@@ -112,6 +124,42 @@ export type Volume = Static<typeof Volume>
 export const Metadata = Type.Object({ name: text, namespace: text, labels: textMap, annotations: textMap })
 export type Metadata = Static<typeof Metadata>
 
+const NodeSelectorTerm = Type.Object({
+  matchExpressions: optional(
+    Type.Array(Type.Object({ key: Type.String(), operator: Type.String(), values: texts })),
+  ),
+})
+export type NodeSelectorTerm = Static<typeof NodeSelectorTerm>
+
+const Affinity = Type.Object({
+  nodeAffinity: optional(
+    Type.Object({
+      requiredDuringSchedulingIgnoredDuringExecution: optional(
+        // Go writes an absent list here as null.
+        Type.Object({ nodeSelectorTerms: Type.Union([Type.Null(), Type.Array(NodeSelectorTerm)]) }),
+      ),
+    }),
+  ),
+})
+export type Affinity = Static<typeof Affinity>
+
+const Toleration = Type.Object({
+  key: text,
+  operator: text,
+  value: text,
+  effect: text,
+  tolerationSeconds: optional(Type.Integer()),
+})
+export type Toleration = Static<typeof Toleration>
+
+const TopologySpread = Type.Object({
+  topologyKey: Type.String(),
+  whenUnsatisfiable: Type.String(),
+  maxSkew: optional(Type.Integer()),
+  labelSelector: optional(Type.Object({ matchLabels: textMap })),
+})
+export type TopologySpread = Static<typeof TopologySpread>
+
 const PodSpec = Type.Object({
   containers: Type.Array(Container),
   initContainers: optional(Type.Array(Container)),
@@ -121,6 +169,14 @@ const PodSpec = Type.Object({
   /** Pod-level resources: they would go around what the agent type's row gives. */
   resources: optional(Type.Object({ requests: quantities, limits: quantities })),
   serviceAccountName: text,
+  /** The older name of the same; the API server writes both. */
+  serviceAccount: text,
+  imagePullSecrets: optional(Type.Array(Type.Object({ name: text }))),
+  affinity: optional(Affinity),
+  tolerations: optional(Type.Array(Toleration)),
+  topologySpreadConstraints: optional(Type.Array(TopologySpread)),
+  runtimeClassName: text,
+  priorityClassName: text,
   automountServiceAccountToken: flag,
   terminationGracePeriodSeconds: optional(Type.Integer()),
   hostNetwork: flag,

@@ -1,17 +1,24 @@
+import { settableRules } from './modes.ts'
 import { isPodSecurityVersion, newestMinor } from './pod-security-standards.ts'
-import type { PolicyDocument, PolicyProbe, Resources, Row } from './policy.ts'
+import type { PolicyDocument } from './policy.ts'
+import { componentProblems } from './policy-component-relations.ts'
+import { probeProblems, resourceProblems } from './policy-resource-relations.ts'
+import type { Defaults, MatchExpression, Row, WritablePath } from './policy-rules.ts'
 import { parseQuantity } from './quantity.ts'
+import { quantityProblems } from './quantity-problems.ts'
+import { volumeNameOf } from './row-in-force.ts'
+import { secretFits } from './secret-names.ts'
+import { isSessionCredential } from './session-credentials.ts'
 
 /** What the schema of `policy.yaml` cannot say: relations between its fields. One sentence a problem, with its path. */
-export function policyRelations({ defaults, agentTypes, components }: PolicyDocument): string[] {
-  const accounts = components.map((component) => component.serviceAccount)
+export function policyRelations(policy: PolicyDocument): string[] {
+  const { defaults, agentTypes } = policy
   return [
-    ...quantityProblems('/defaults/tmp/sizeLimit', defaults.tmp.sizeLimit),
-    ...resourceProblems('/defaults/sidecar', defaults.sidecar),
+    ...rulesProblems('/defaults', defaults, policy),
+    ...Object.entries(agentTypes).flatMap(([name, row]) => rowProblems(name, row, policy)),
+    ...componentProblems(policy),
+    ...modeProblems(policy),
     ...podSecurityProblems(defaults.podSecurity.version),
-    ...Object.entries(agentTypes).flatMap(([name, row]) => rowProblems(`/agentTypes/${name}`, row)),
-    ...duplicates(accounts).map((name) => `/components: ServiceAccount ${name} stands there twice`),
-    ...components.flatMap(({ images }, index) => imageProblems(`/components/${index}/images`, images)),
   ]
 }
 
@@ -20,20 +27,85 @@ function podSecurityProblems(version: string): string[] {
   return [`/defaults/podSecurity/version: ${version} is not known here; latest or v1.0 to v1.${newestMinor}`]
 }
 
-function rowProblems(at: string, row: Row): string[] {
-  const { liveness, readiness, startup } = row.probes ?? {}
+type Rules = Partial<Defaults> | Row
+
+/** Of what may stand in a row and in the defaults alike. */
+function rulesProblems(at: string, rules: Rules, policy: PolicyDocument): string[] {
+  const { liveness, readiness, startup } = rules.probes ?? {}
   return [
-    ...resourceProblems(`${at}/resources`, row.resources),
-    ...(row.sidecar ? resourceProblems(`${at}/sidecar`, row.sidecar) : []),
+    ...(rules.resources ? resourceProblems(`${at}/resources`, rules.resources) : []),
+    ...(rules.sidecar ? resourceProblems(`${at}/sidecar`, rules.sidecar) : []),
     ...probeProblems(`${at}/probes/liveness`, liveness),
     ...probeProblems(`${at}/probes/readiness`, readiness),
     ...probeProblems(`${at}/probes/startup`, startup),
-    ...envProblems(at, row),
+    ...envProblems(at, rules),
+    ...imageProblems(`${at}/images/allowed`, rules.images?.allowed ?? []),
+    ...pathProblems(`${at}/writablePaths`, rules.writablePaths ?? []),
+    ...quantityProblems(`${at}/emptyDirSizeLimit`, rules.emptyDirSizeLimit),
+    ...(rules.nodeAffinity ?? []).flatMap((expression, index) =>
+      expressionProblems(`${at}/nodeAffinity/${index}`, expression),
+    ),
+    ...tolerationProblems(`${at}/tolerations`, rules),
+    ...spreadProblems(`${at}/topologySpreadConstraints`, rules),
+    ...secretProblems(`${at}/allowedSecrets`, rules.allowedSecrets ?? [], policy),
+    ...accountProblems(`${at}/serviceAccountName`, rules.serviceAccountName, policy),
   ]
 }
 
-function envProblems(at: string, row: Row): string[] {
-  const names = [...row.env.map((entry) => entry.name), ...row.secrets.map((entry) => entry.env)]
+/** Of a row together with the defaults. */
+function rowProblems(name: string, row: Row, policy: PolicyDocument): string[] {
+  const at = `/agentTypes/${name}`
+  const { defaults } = policy
+  const paths = row.writablePaths ?? defaults.writablePaths
+  const kinds = row.volumeKinds ?? defaults.volumeKinds
+  const automount = row.automountServiceAccountToken ?? defaults.automountServiceAccountToken
+  const own = rulesProblems(at, row, policy)
+  const credentials = [...(row.secrets ?? []).map(({ env }) => env), ...(row.env ?? []).map((e) => e.name)]
+  return [
+    ...own,
+    ...(row.resources || defaults.resources
+      ? []
+      : [`${at}/resources: is missing; it must stand here or in /defaults/resources`]),
+    ...(paths.length > 0 && !kinds.includes('emptyDir')
+      ? [`${at}/volumeKinds: must hold emptyDir, for writablePaths are such volumes`]
+      : []),
+    ...(automount && !kinds.includes('projected')
+      ? [`${at}/volumeKinds: must hold projected, for automountServiceAccountToken mounts such a volume`]
+      : []),
+    ...(own.length === 0 ? roomProblems(at, row, policy) : []),
+    ...credentials
+      .filter(isSessionCredential)
+      .map(
+        (env) => `${at}: ${env} is one session's and comes with its assignment; no pod may hold it before`,
+      ),
+  ]
+}
+
+/** A writable path that the limits of the agent container can never let fill up. */
+function roomProblems(at: string, row: Row, { defaults }: PolicyDocument): string[] {
+  const limits = (row.resources ?? defaults.resources)?.limits
+  return (row.writablePaths ?? defaults.writablePaths).flatMap(({ path, sizeLimit, medium }) => {
+    const kind = medium === 'Memory' ? 'memory' : 'ephemeral-storage'
+    const limit = limits?.[kind]
+    if (limit === undefined || (parseQuantity(sizeLimit) ?? 0n) <= (parseQuantity(limit) ?? 0n)) return []
+    return [
+      `${at}/writablePaths: ${sizeLimit} at ${path} is more than resources/limits/${kind} (${limit}) allows`,
+    ]
+  })
+}
+
+function modeProblems({ modes }: PolicyDocument): string[] {
+  const settable: readonly string[] = settableRules
+  return Object.keys(modes)
+    .filter((rule) => !settable.includes(rule))
+    .map(
+      (rule) =>
+        `/modes/${rule}: is not a rule whose mode may be set; these are ${settable.join(', ')}, every other is always enforced`,
+    )
+}
+
+function envProblems(at: string, { env = [], secrets = [] }: Rules): string[] {
+  const names = [...env.map((entry) => entry.name), ...secrets.map((entry) => entry.env)]
   return [
     ...duplicates(names).map((name) => `${at}: environment variable ${name} is given twice`),
     ...names
@@ -42,42 +114,77 @@ function envProblems(at: string, row: Row): string[] {
   ]
 }
 
-function resourceProblems(at: string, { requests, limits }: Resources): string[] {
-  const problems: string[] = []
-  for (const name of new Set([...Object.keys(requests), ...Object.keys(limits)] as (keyof typeof limits)[])) {
-    const asked = requests[name]
-    const most = limits[name]
-    const broken = [
-      ...quantityProblems(`${at}/requests/${name}`, asked),
-      ...quantityProblems(`${at}/limits/${name}`, most),
-    ]
-    problems.push(...broken)
-    if (broken.length > 0) continue
-    if (most === undefined) problems.push(`${at}/limits/${name}: is missing; every request needs a limit`)
-    else if (asked !== undefined && (parseQuantity(asked) ?? 0n) > (parseQuantity(most) ?? 0n)) {
-      problems.push(`${at}/requests/${name}: ${asked} is more than the limit ${most}`)
-    }
-  }
-  return problems
-}
-
-function quantityProblems(at: string, quantity: string | number | undefined): string[] {
-  if (quantity === undefined) return []
-  const value = parseQuantity(quantity)
-  if (value === undefined) return [`${at}: ${quantity} is not a quantity such as 250m or 1Gi`]
-  return value > 0n ? [] : [`${at}: must be more than 0`]
-}
-
-function probeProblems(at: string, probe: PolicyProbe | undefined): string[] {
-  if (!probe || probe.timeoutSeconds <= probe.periodSeconds) return []
-  return [`${at}/timeoutSeconds: ${probe.timeoutSeconds} is more than periodSeconds (${probe.periodSeconds})`]
-}
-
-/** `*` alone would let any image act as Greenroom. */
+/** `ghcr.io/acme*` would let in ghcr.io/acme-of-somebody-else. */
 function imageProblems(at: string, images: readonly string[]): string[] {
   return images
-    .filter((image) => image === '*' || image.slice(0, -1).includes('*'))
-    .map((image) => `${at}: ${image} must name an image; only its last character may be *`)
+    .filter((image) => image.includes('*') && !/^[^*]+[/:@]\*$/.test(image))
+    .map((image) => `${at}: ${image} may have a * only as its last character, after /, : or @`)
+}
+
+function pathProblems(at: string, paths: readonly WritablePath[]): string[] {
+  const names = paths.map(({ path }) => volumeNameOf(path))
+  return [
+    ...paths.flatMap(({ sizeLimit }, index) => quantityProblems(`${at}/${index}/sizeLimit`, sizeLimit)),
+    ...duplicates(names).map((name) => `${at}: two paths would have the volume ${name}`),
+  ]
+}
+
+function expressionProblems(at: string, { operator, values }: MatchExpression): string[] {
+  const count = values?.length ?? 0
+  if (operator === 'In' || operator === 'NotIn') {
+    return count > 0 ? [] : [`${at}/values: is missing; operator ${operator} needs at least one`]
+  }
+  if (operator === 'Exists' || operator === 'DoesNotExist') {
+    return values === undefined ? [] : [`${at}/values: must be absent with operator ${operator}`]
+  }
+  const isNumber = count === 1 && /^-?\d+$/.test(values?.[0] ?? '')
+  return isNumber ? [] : [`${at}/values: must be one whole number with operator ${operator}`]
+}
+
+function tolerationProblems(at: string, { tolerations = [] }: Rules): string[] {
+  return tolerations.flatMap(({ key, operator, value, effect, tolerationSeconds }, index) => [
+    ...(operator === 'Exists' && value !== undefined
+      ? [`${at}/${index}/value: must be absent with operator Exists`]
+      : []),
+    ...(operator === 'Equal' && key === undefined
+      ? [`${at}/${index}/key: is missing; without a key the operator must be Exists`]
+      : []),
+    ...(tolerationSeconds !== undefined && effect !== 'NoExecute'
+      ? [`${at}/${index}/tolerationSeconds: needs effect NoExecute`]
+      : []),
+  ])
+}
+
+function spreadProblems(at: string, { topologySpreadConstraints = [] }: Rules): string[] {
+  const keys = topologySpreadConstraints.map(
+    ({ topologyKey, whenUnsatisfiable }) => `${topologyKey} ${whenUnsatisfiable}`,
+  )
+  return duplicates(keys).map((key) => `${at}: ${key} stands there twice`)
+}
+
+/** What a component reads is nobody else's. */
+function secretProblems(at: string, patterns: readonly string[], { components }: PolicyDocument): string[] {
+  const reserved = components.flatMap(({ env, mounts }) => [
+    ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
+    ...mounts.flatMap(({ secret }) => (secret ? [secret] : [])),
+  ])
+  return [...new Set(reserved)].flatMap((secret) =>
+    patterns
+      .filter((pattern) => secretFits(secret, pattern))
+      .map((pattern) => `${at}: ${pattern} would allow Secret ${secret}, which is a component's`),
+  )
+}
+
+function accountProblems(
+  at: string,
+  name: string | undefined,
+  { components, greenroomServiceAccounts }: PolicyDocument,
+): string[] {
+  const reserved =
+    name !== undefined &&
+    (components.some(({ serviceAccount }) => serviceAccount === name) ||
+      greenroomServiceAccounts.some((user) => user.endsWith(`:${name}`)))
+  return reserved ? [`${at}: ${name} is Greenroom's own and may be used by nothing else`] : []
 }
 
 function duplicates(names: readonly string[]): string[] {

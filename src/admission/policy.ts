@@ -1,166 +1,41 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Checked, checkYaml } from '../domain/checked-document.ts'
-import { defaultAppLabel } from '../domain/names.ts'
-import { QuantityValue } from './pod.ts'
+import { Component } from './policy-component.ts'
 import { policyRelations } from './policy-relations.ts'
+import { closed, Defaults, Row } from './policy-rules.ts'
 
 /**
  * ConfigMap `agent-policy`, key `policy.yaml`: the one table that both the mutator and the validator read, so that
  * they cannot disagree. Schema, static type and defaults are one declaration; a new kind of rule is a new key of a row.
  */
 
-const closed = { additionalProperties: false } as const
-const seconds = (minimum: number, byDefault: number) =>
-  Type.Integer({ minimum, maximum: 86_400, default: byDefault })
-
-/** The name of the row for pods without an `agent-type` label. Without such a row they are denied. */
-export const defaultRowName = 'default'
-
-const ResourceList = Type.Object(
-  {
-    cpu: QuantityValue,
-    memory: QuantityValue,
-    'ephemeral-storage': Type.Optional(QuantityValue),
-  },
-  closed,
-)
-const Resources = Type.Object({ requests: ResourceList, limits: ResourceList }, closed)
-export type Resources = Static<typeof Resources>
-
-const PolicyProbe = Type.Object(
-  {
-    httpGet: Type.Object(
-      {
-        path: Type.String({ pattern: '^/' }),
-        port: Type.Union([
-          Type.Integer({ minimum: 1, maximum: 65_535 }),
-          Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$' }),
-        ]),
-      },
-      closed,
-    ),
-    // Kubernetes' own defaults, written out: what the API server fills in later must not look like a difference.
-    initialDelaySeconds: seconds(0, 0),
-    periodSeconds: seconds(1, 10),
-    timeoutSeconds: seconds(1, 1),
-    failureThreshold: Type.Integer({ minimum: 1, default: 3 }),
-  },
-  closed,
-)
-export type PolicyProbe = Static<typeof PolicyProbe>
-
-const Probes = Type.Object(
-  {
-    liveness: Type.Optional(PolicyProbe),
-    readiness: Type.Optional(PolicyProbe),
-    startup: Type.Optional(PolicyProbe),
-  },
-  closed,
-)
-
-const envName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_.-]*$' })
-const objectName = Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$' })
-const labelPattern = '^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'
-
-const SecretEnv = Type.Object(
-  {
-    env: envName,
-    secret: objectName,
-    key: Type.String({ pattern: '^[-._a-zA-Z0-9]+$' }),
-    optional: Type.Boolean({
-      default: false,
-      description: 'True: a missing Secret or key does not stop a start.',
-    }),
-  },
-  closed,
-)
-export type SecretEnv = Static<typeof SecretEnv>
-
-const Row = Type.Object(
-  {
-    resources: Resources,
-    probes: Type.Optional(Probes),
-    env: Type.Array(Type.Object({ name: envName, value: Type.String() }, closed), {
-      default: [],
-      description: 'Defaults: a value in the pod itself wins.',
-    }),
-    secrets: Type.Array(SecretEnv, {
-      default: [],
-      description: 'Environment of the agent container by reference; wins over the pod.',
-    }),
-    allowedSecrets: Type.Array(objectName, {
-      default: [],
-      description: 'Secrets that a pod may refer to besides those in `secrets`.',
-    }),
-    appLabel: Type.Optional(Type.String({ pattern: labelPattern })),
-    gracePeriodSeconds: Type.Optional(seconds(0, 30)),
-    sidecar: Type.Optional(Resources),
-  },
-  // TypeBox fills in defaults inside a Record only where its values have one themselves.
-  { ...closed, default: {} },
-)
-export type Row = Static<typeof Row>
-
-const Defaults = Type.Object(
-  {
-    security: Type.Object(
-      {
-        // 0 is root; the restricted standard allows every other.
-        runAsUser: Type.Integer({ minimum: 1, default: 1000 }),
-        runAsGroup: Type.Integer({ minimum: 1, default: 1000 }),
-        fsGroup: Type.Integer({ minimum: 1, default: 1000 }),
-      },
-      { ...closed, default: {} },
-    ),
-    tmp: Type.Object(
-      {
-        path: Type.String({ pattern: '^/[^:]*[^:/]$', default: '/tmp' }),
-        sizeLimit: Type.Union([Type.String(), Type.Number()], { default: '64Mi' }),
-      },
-      { ...closed, default: {} },
-    ),
-    gracePeriodSeconds: seconds(0, 30),
-    appLabel: Type.String({ pattern: labelPattern, default: defaultAppLabel }),
-    sidecar: Type.Object(Resources.properties, {
-      ...closed,
-      default: { requests: { cpu: '25m', memory: '64Mi' }, limits: { cpu: '250m', memory: '256Mi' } },
-    }),
-    automountServiceAccountToken: Type.Literal(false, { default: false }),
-    podSecurity: Type.Object(
-      {
-        version: Type.String({
-          pattern: '^(latest|v1\\.(0|[1-9][0-9]?))$',
-          default: 'latest',
-          description: 'Release of Kubernetes whose Pod Security Standard restricted every pod must meet.',
-        }),
-      },
-      { ...closed, default: {} },
-    ),
-  },
-  { ...closed, default: {} },
-)
-
-const Component = Type.Object(
-  {
-    serviceAccount: objectName,
-    images: Type.Array(Type.String({ minLength: 1 }), {
-      minItems: 1,
-      description: 'Exact references; a last character * stands for any ending.',
-    }),
-  },
-  closed,
-)
-export type Component = Static<typeof Component>
-
 /** The identity of Greenroom's controller, which alone creates and labels pods of pools. */
 const controllerUsername = 'system:serviceaccount:ai-agents:session-management-sa'
+
+const Mode = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('audit')])
+
+const Rollout = Type.Object(
+  {
+    audit: Type.Array(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }), {
+      default: [],
+      description:
+        'Namespaces whose pods are judged, but neither changed nor denied: what would happen is warned of and audited ' +
+        "as not-enforced. Pods of Greenroom's own ServiceAccounts are treated in full; its labels and accounts stay its own.",
+    }),
+  },
+  { ...closed, default: {} },
+)
 
 export const PolicyDocument = Type.Object(
   {
     version: Type.String({ minLength: 1, maxLength: 63, description: 'Noted on every pod that it shaped.' }),
     defaults: Defaults,
-    agentTypes: Type.Record(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' }), Row),
+    agentTypes: Type.Record(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' }), Row, {
+      description: 'A row for each agent type. Row "default" is for pods without the label agent-type.',
+      // The pattern alone lets keys of another form through unchecked, and typebox's Default throws on a closed one.
+      propertyNames: { pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
+    }),
     components: Type.Array(Component, {
       default: [],
       description: "Greenroom's own pods in a namespace of agents, by ServiceAccount and image.",
@@ -183,6 +58,12 @@ export const PolicyDocument = Type.Object(
         description: 'Who may take a namespace out of the policy, by user name or group.',
       },
     ),
+    modes: Type.Record(Type.String(), Mode, {
+      default: {},
+      description:
+        'How strictly a rule is kept; absent: enforce. A rule that warns or audits changes nothing in a pod either.',
+    }),
+    rollout: Rollout,
   },
   closed,
 )

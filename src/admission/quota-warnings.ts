@@ -1,7 +1,8 @@
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { Quota } from '../domain/quota.ts'
-import type { PolicyDocument, Resources } from './policy.ts'
+import type { PolicyDocument } from './policy.ts'
 import { parseQuantity } from './quantity.ts'
+import { rowInForce, type WantedResources } from './row-in-force.ts'
 
 /** Pods of a pool run without a deadline and with resources: what counts for other pods does not bound them. */
 const scopesOfAgents: ReadonlySet<string> = new Set(['NotTerminating', 'NotBestEffort'])
@@ -12,11 +13,11 @@ const scopesOfAgents: ReadonlySet<string> = new Set(['NotTerminating', 'NotBestE
  */
 export function quotaWarnings(
   { pools }: PoolsDocument,
-  { agentTypes }: PolicyDocument,
+  policy: PolicyDocument,
   quotas: readonly Quota[],
 ): string[] {
   const sized = Object.entries(pools).flatMap(([name, { min, max }]) => {
-    const resources = Object.hasOwn(agentTypes, name) ? agentTypes[name]?.resources : undefined
+    const resources = rowInForce(name, policy)?.resources
     return resources ? [{ name, min, max, resources }] : []
   })
   const bounds = quotas.filter(bindsAgents).flatMap(boundsOf)
@@ -66,37 +67,17 @@ function shownBound({ quota, resource, text }: Bound): string {
   return `ResourceQuota ${quota} allows ${resource} ${text}`
 }
 
-function fittingPods(bound: Bound, resources: Resources): bigint | undefined {
+function fittingPods(bound: Bound, resources: WantedResources): bigint | undefined {
   const need = needOf(bound, resources)
   return need > 0n ? bound.hard / need : undefined
 }
 
 /** What one pod takes of this bound, in nano-units; 0 if it does not count there. */
-function needOf({ resource }: Bound, { requests, limits }: Resources): bigint {
-  switch (resource) {
-    case 'pods':
-    case 'count/pods':
-      return parseQuantity(1) ?? 0n
-    case 'cpu':
-    case 'requests.cpu':
-      return quantityOf(requests.cpu)
-    case 'limits.cpu':
-      return quantityOf(limits.cpu)
-    case 'memory':
-    case 'requests.memory':
-      return quantityOf(requests.memory)
-    case 'limits.memory':
-      return quantityOf(limits.memory)
-    case 'ephemeral-storage':
-    case 'requests.ephemeral-storage':
-      return quantityOf(requests['ephemeral-storage'])
-    case 'limits.ephemeral-storage':
-      return quantityOf(limits['ephemeral-storage'])
-    default:
-      return 0n
-  }
-}
-
-function quantityOf(quantity: string | number | undefined): bigint {
-  return quantity === undefined ? 0n : (parseQuantity(quantity) ?? 0n)
+function needOf({ resource }: Bound, resources: WantedResources): bigint {
+  if (resource === 'pods' || resource === 'count/pods') return parseQuantity(1) ?? 0n
+  const isLimit = resource.startsWith('limits.')
+  // `cpu` is what `requests.cpu` is.
+  const name = resource.replace(/^(requests|limits)\./, '')
+  const wanted = resources.find((candidate) => candidate.name === name)
+  return wanted ? (parseQuantity(isLimit ? wanted.limit : wanted.request) ?? 0n) : 0n
 }

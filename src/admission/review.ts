@@ -82,6 +82,8 @@ interface Remarks {
   readonly warnings?: readonly string[]
   /** Qualified names without a prefix; the API server puts the webhook's name before them. */
   readonly audit?: Readonly<Record<string, string>>
+  /** Violations that did not deny, each with its mode: for the metrics, not for the wire. */
+  readonly noted?: readonly Violation[]
 }
 
 export type Answer = Decision & Remarks

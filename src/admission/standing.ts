@@ -1,54 +1,40 @@
 import { agentContainerName, label } from '../domain/names.ts'
 import { type Container, containersOf, type Pod } from './pod.ts'
-import { type Component, defaultRowName, type PolicyDocument, type Resources, type Row } from './policy.ts'
-
-/** A row with the document's defaults filled in: what is in force for one pod. */
-export interface RowInForce {
-  readonly resources: Resources
-  readonly sidecar: Resources
-  readonly probes: NonNullable<Row['probes']>
-  readonly env: Row['env']
-  readonly secrets: Row['secrets']
-  readonly allowedSecrets: Row['allowedSecrets']
-  /** Undefined: the pod's `app` label is its own business. */
-  readonly appLabel: string | undefined
-  readonly gracePeriodSeconds: number
-}
+import type { PolicyDocument } from './policy.ts'
+import type { Component } from './policy-component.ts'
+import { defaultRowName } from './policy-rules.ts'
+import { type RowInForce, rowInForce } from './row-in-force.ts'
 
 /** What a pod is in the eyes of the policy. */
 export type Standing =
-  /** One of Greenroom's own parts: checked against restricted, not turned into an agent. */
-  | { readonly kind: 'component' }
+  /** One of Greenroom's own parts: checked against restricted and its own shape, not turned into an agent. */
+  | { readonly kind: 'component'; readonly component: Component }
   /** A pod of a known agent type. */
   | { readonly kind: 'agent'; readonly agentType: string; readonly row: RowInForce }
   /** No agent type: row `default`. */
   | { readonly kind: 'plain'; readonly row: RowInForce }
   | { readonly kind: 'unknown-type'; readonly agentType: string | undefined }
 
+/** A pod that a row of the table shapes. */
+export type Managed = Extract<Standing, { kind: 'agent' | 'plain' }>
+
 export function standingOf(pod: Pod, policy: PolicyDocument): Standing {
   const component = policy.components.find((candidate) => isPodOf(candidate, pod))
-  if (component) return { kind: 'component' }
+  if (component) return { kind: 'component', component }
   const agentType = pod.metadata?.labels?.[label.agentType]
   const name = agentType ?? defaultRowName
-  // hasOwn: a label "constructor" must not find something on the prototype.
-  const row = Object.hasOwn(policy.agentTypes, name) ? policy.agentTypes[name] : undefined
+  const row = rowInForce(name, policy)
   if (!row) return { kind: 'unknown-type', agentType }
-  const inForce = rowInForce(row, policy, name)
-  if (name === defaultRowName) return { kind: 'plain', row: inForce }
-  return { kind: 'agent', agentType: name, row: inForce }
+  return name === defaultRowName ? { kind: 'plain', row } : { kind: 'agent', agentType: name, row }
 }
 
-function rowInForce(row: Row, { defaults }: PolicyDocument, name: string): RowInForce {
-  return {
-    resources: row.resources,
-    sidecar: row.sidecar ?? defaults.sidecar,
-    probes: row.probes ?? {},
-    env: row.env,
-    secrets: row.secrets,
-    allowedSecrets: row.allowedSecrets,
-    appLabel: row.appLabel ?? (name === defaultRowName ? undefined : defaults.appLabel),
-    gracePeriodSeconds: row.gracePeriodSeconds ?? defaults.gracePeriodSeconds,
-  }
+/** Managed, and on the system that rows speak of: the API refuses a Linux field on a Windows pod. */
+export function isShaped(standing: Standing, pod: Pod): standing is Managed {
+  return (standing.kind === 'agent' || standing.kind === 'plain') && isLinux(pod)
+}
+
+function isLinux({ spec }: Pod): boolean {
+  return (spec.os?.name ?? 'linux') === 'linux'
 }
 
 /** The ServiceAccount and every image must fit; debug (ephemeral) containers count as well. */

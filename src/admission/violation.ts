@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
+import type { Mode } from './modes.ts'
 
 /** One thing in a pod that the policy does not allow. Never carries the value of an env variable or a secret. */
 export interface Violation {
@@ -13,6 +14,8 @@ export interface Violation {
   readonly fix: string
   /** Said instead of found, allowed and fix, where whoever checked has a sentence of its own. */
   readonly sentence?: string
+  /** How strictly the rule is kept; absent: enforce. Only an enforced violation denies. */
+  readonly mode?: Mode
 }
 
 /** What one check always says the same way. */

@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type GreenroomRule, greenroomRules } from '../admission/greenroom-checks.ts'
+import type { GreenroomRule } from '../admission/greenroom-rule.ts'
+import { greenroomRules } from '../admission/greenroom-rules.ts'
+import { settableRules } from '../admission/modes.ts'
 import type { ExemptPods, PodSecurityCheck, PodSecurityRules } from '../admission/pod-security-check.ts'
 import { newestMinor, podSecurityChecks } from '../admission/pod-security-standards.ts'
 
@@ -55,14 +57,15 @@ function inStandard(standard: PodSecurityCheck['standard']): Line[] {
   return podSecurityChecks.filter((check) => check.standard === standard).map(podSecurityLine)
 }
 
-function greenroomLine({ rule, title, standard, fields, allowed, mode, mutated }: GreenroomRule): Line {
+function greenroomLine({ rule, title, fields, allowed, mutated }: GreenroomRule): Line {
+  const isSettable = (settableRules as readonly string[]).includes(rule)
   return {
     rule: `\`${rule}\``,
     title,
-    standard,
+    standard: 'greenroom',
     releases: 'all',
     asked: `${fields}: ${allowed}`,
-    mode: mode === 'enforced' ? 'always enforced' : '`enforce`, `warn` or `audit`',
+    mode: isSettable ? '`enforce`, `warn` or `audit`' : 'always enforced',
     mutated,
   }
 }

@@ -26,11 +26,12 @@ export function checkYaml<T>(text: string, schema: Validator, options: CheckOpti
   if (text.length > longestText) {
     return { ok: false, problems: [`/: has ${text.length} characters; at most ${longestText} are read`] }
   }
-  const document = parseDocument(text, { uniqueKeys: true, merge: false })
-  const [syntax] = document.errors
-  if (syntax) return { ok: false, problems: [`not valid YAML: ${syntax.message.split('\n')[0]}`] }
   let raw: unknown
   try {
+    // Deep nesting ends the parser's stack: it throws.
+    const document = parseDocument(text, { uniqueKeys: true, merge: false })
+    const [syntax] = document.errors
+    if (syntax) return { ok: false, problems: [`not valid YAML: ${syntax.message.split('\n')[0]}`] }
     // Aliases are bounded: a document of a few lines must not expand to gigabytes.
     raw = document.toJS({ maxAliasCount: 100 })
   } catch (error) {

@@ -176,13 +176,15 @@ function createJudge(options: WebhookAppOptions, metrics: WebhookMetrics): Judge
       decision = 'failed'
     }
     if (answer.kind === 'denied') noteDenial(answer, seen)
+    for (const { rule, code, mode = 'audit' } of answer.noted ?? [])
+      metrics.violations.inc({ rule, code, mode })
     metrics.reviews.inc({ endpoint, operation, decision })
     end()
     return encodeAnswer(uid, answer, version)
   }
 
   function noteDenial({ violations }: Extract<Answer, { kind: 'denied' }>, seen: object): void {
-    for (const { rule, code } of violations) metrics.violations.inc({ rule, code })
+    for (const { rule, code } of violations) metrics.violations.inc({ rule, code, mode: 'enforce' })
     // Rules and fields only: values are their owner's.
     const reasons = violations.map(({ code, rule, path }) => ({ code, rule, path }))
     logger.info({ ...seen, reasons }, 'request denied')

@@ -24,8 +24,8 @@ export function createWebhookMetrics(registry: Registry) {
     }),
     violations: new Counter({
       name: 'greenroom_admission_violations_total',
-      help: 'Violations in what was denied, by rule and code.',
-      labelNames: ['rule', 'code'],
+      help: 'Violations found, by rule, code and mode (enforce: the request was denied; warn, audit: it was not).',
+      labelNames: ['rule', 'code', 'mode'],
       registers,
     }),
     refused: new Counter({

@@ -7,13 +7,13 @@ import { tokenVolume } from './pod-samples.ts'
 const rarely = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined, freq: 3 })
 /** Optional fields are left out, never undefined: JSON has no undefined. */
 const record = <T extends object>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<Partial<T>> =>
-  fc.record(shape, { requiredKeys: [] }) as fc.Arbitrary<Partial<T>>
+  fc.record(shape, { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<Partial<T>>
 
 const name = fc.constantFrom('agent', 'sidecar', 'shipper', 'x')
 const quantity = fc.constantFrom('1', '1000m', '250m', '2Gi', '64Mi', '0.5', 1)
 const resources = record({
   requests: fc.dictionary(fc.constantFrom('cpu', 'memory', 'ephemeral-storage'), quantity),
-  limits: fc.dictionary(fc.constantFrom('cpu', 'memory', 'nvidia.com/gpu'), quantity),
+  limits: fc.dictionary(fc.constantFrom('cpu', 'memory', 'ephemeral-storage', 'nvidia.com/gpu'), quantity),
   claims: fc.constant([{ name: 'c' }]),
 })
 const securityContext = record({
@@ -22,6 +22,7 @@ const securityContext = record({
   readOnlyRootFilesystem: fc.boolean(),
   runAsNonRoot: fc.boolean(),
   runAsUser: fc.constantFrom(0, 1000, 4711),
+  runAsGroup: fc.constantFrom(0, 1000),
   procMount: fc.constantFrom('Default', 'Unmasked'),
   capabilities: record({
     add: fc.subarray(['NET_BIND_SERVICE', 'SYS_ADMIN']),
@@ -34,7 +35,13 @@ const securityContext = record({
 const env = fc.array(
   fc.oneof(
     fc.record({
-      name: fc.constantFrom('A', 'OPENAI_API_KEY', 'GREENROOM_POD_UID', 'GREENROOM_ASSIGN_KEYS'),
+      name: fc.constantFrom(
+        'A',
+        'OPENAI_API_KEY',
+        'GREENROOM_POD_UID',
+        'GREENROOM_ASSIGN_KEYS',
+        'LIVEKIT_TOKEN',
+      ),
       value: fc.constantFrom('', 'literal-value', 'sk-very-secret'),
     }),
     fc.record({
@@ -48,7 +55,7 @@ const env = fc.array(
 )
 const mounts = fc.array(
   fc.record({
-    name: fc.constantFrom('kube-api-access-x7k2p', 'data', 'greenroom-tmp'),
+    name: fc.constantFrom('kube-api-access-x7k2p', 'data', 'greenroom-tmp', 'greenroom-var-cache-agent'),
     mountPath: fc.constantFrom('/tmp', '/tmp/', '/data', '/var/run/secrets/kubernetes.io/serviceaccount'),
     subPath: fc.constant('s'),
   }),
@@ -65,7 +72,12 @@ const probe = record({
 const container = fc.record(
   {
     name,
-    image: fc.constantFrom('stella:1', 'greenroom:1'),
+    image: fc.constantFrom(
+      'stella:1',
+      'greenroom:1',
+      'ghcr.io/c4dhi/stella:1',
+      `nginx@sha256:${'0'.repeat(64)}`,
+    ),
     env,
     envFrom: fc.array(
       fc.record({ secretRef: fc.record({ name: fc.constantFrom('agent-secrets', 'other') }) }),
@@ -85,7 +97,7 @@ const container = fc.record(
     restartPolicy: fc.constant('Always'),
     futureField: fc.constant({ deep: [1, { kept: true }] }),
   },
-  { requiredKeys: ['name'] },
+  { requiredKeys: ['name'], noNullPrototype: true },
 )
 const volume = fc.oneof(
   fc.constant(tokenVolume),
@@ -96,36 +108,132 @@ const volume = fc.oneof(
   fc.constant({ name: 'none' }),
   fc.constant({ name: 'proj', projected: { sources: null } }),
   fc.constant({ name: 'sec', secret: { secretName: 'other' } }),
+  fc.constant({ name: 'stella', secret: { secretName: 'stella-keys' } }),
+  fc.constant({ name: 'own-token', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }),
+  fc.constant({ name: 'greenroom-var-cache-agent', emptyDir: { medium: 'Memory', sizeLimit: '32768Ki' } }),
+  fc.constant({ name: 'endless', emptyDir: { sizeLimit: '0' } }),
+  fc.constant({ name: 'store', csi: { driver: 'd', volumeAttributes: { secretProviderClass: 'p' } } }),
+  fc.constant({ name: 'claim', persistentVolumeClaim: { claimName: 'c' } }),
+)
+const expression = fc.constantFrom(
+  { key: 'workload-type', operator: 'In', values: ['ai-agents'] },
+  { key: 'zone', operator: 'Exists' },
+)
+const affinity = record({
+  nodeAffinity: record({
+    requiredDuringSchedulingIgnoredDuringExecution: fc.record({
+      nodeSelectorTerms: fc.oneof(
+        fc.constant(null),
+        fc.array(
+          record({ matchExpressions: fc.array(expression, { maxLength: 2 }), matchFields: fc.constant([]) }),
+          {
+            maxLength: 3,
+          },
+        ),
+      ),
+    }),
+    preferredDuringSchedulingIgnoredDuringExecution: fc.constant([]),
+  }),
+  podAffinity: fc.constant({}),
+})
+const toleration = fc.constantFrom(
+  { key: 'workload-type', operator: 'Equal', value: 'ai-agents', effect: 'NoSchedule' },
+  { key: 'workload-type', value: 'ai-agents', effect: 'NoSchedule' },
+  { operator: 'Exists' },
+)
+const spread = fc.constantFrom(
+  { maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway', minDomains: 2 },
+  { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' },
+)
+/** Scheduling and identity, and what the API server's own plugins leave on a pod. */
+const outerSpec = record({
+  affinity,
+  tolerations: fc.array(toleration, { maxLength: 2 }),
+  topologySpreadConstraints: fc.array(spread, { maxLength: 2 }),
+  priorityClassName: fc.constantFrom('', 'ai-agents', 'system-node-critical'),
+  priority: fc.constant(0),
+  preemptionPolicy: fc.constant('PreemptLowerPriority'),
+  runtimeClassName: fc.constantFrom('gvisor', 'runc'),
+  overhead: fc.constant({ cpu: '1m' }),
+  serviceAccount: fc.constant('default'),
+  imagePullSecrets: fc.array(fc.record({ name: fc.constantFrom('registry', 'stella-registry') }), {
+    maxLength: 1,
+  }),
+})
+const limitRanger = fc.constantFrom(
+  'LimitRanger plugin set: cpu, memory request for container agent; cpu limit for container agent',
+  'LimitRanger plugin set: memory limit for init container x',
+  'nonsense',
 )
 
-export const arbitraryPod: fc.Arbitrary<Pod> = fc
-  .record({
-    metadata: rarely(
-      record({
-        labels: record({
-          'agent-type': fc.constantFrom('stella-agent', 'echo-agent', 'default', 'nobody', 'constructor'),
-          app: fc.constantFrom('conversational-ai-agent', 'other'),
-          team: fc.constant('blue'),
-        }),
-        annotations: fc.constant({ 'a/b~c': 'ü€' }),
-        managedFields: fc.constant([{ manager: 'm' }]),
+const innerPod = fc.record({
+  metadata: rarely(
+    record({
+      labels: record({
+        'agent-type': fc.constantFrom('stella-agent', 'echo-agent', 'default', 'nobody', 'constructor'),
+        app: fc.constantFrom('conversational-ai-agent', 'other'),
+        team: fc.constant('blue'),
+        'greenroom.dev/pool': fc.constant('echo-agent'),
       }),
-    ),
-    spec: fc.record(
-      {
-        containers: fc.array(container, { minLength: 1, maxLength: 3 }),
-        initContainers: fc.array(container, { maxLength: 2 }),
-        volumes: fc.uniqueArray(volume, { selector: ({ name: volumeName }) => volumeName, maxLength: 4 }),
-        securityContext,
-        resources,
-        serviceAccountName: fc.constantFrom('default', 'session-management-sa'),
-        automountServiceAccountToken: fc.boolean(),
-        terminationGracePeriodSeconds: fc.constantFrom(0, 30, 600),
-        hostNetwork: fc.boolean(),
-        os: fc.record({ name: fc.constantFrom('linux', 'windows') }),
-        futureField: fc.constant('kept'),
-      },
-      { requiredKeys: ['containers'] },
-    ),
-  })
-  .map(({ metadata, spec }) => ({ ...(metadata && { metadata }), spec }) as Pod)
+      annotations: record({
+        'a/b~c': fc.constant('ü€'),
+        'kubernetes.io/limit-ranger': limitRanger,
+      }),
+      managedFields: fc.constant([{ manager: 'm' }]),
+    }),
+  ),
+  spec: fc.record(
+    {
+      containers: fc.array(container, { minLength: 1, maxLength: 3 }),
+      initContainers: fc.array(container, { maxLength: 2 }),
+      volumes: fc.uniqueArray(volume, { selector: ({ name: volumeName }) => volumeName, maxLength: 4 }),
+      securityContext,
+      resources,
+      serviceAccountName: fc.constantFrom('default', 'session-management-sa', 'ai-agents'),
+      automountServiceAccountToken: fc.boolean(),
+      terminationGracePeriodSeconds: fc.constantFrom(0, 30, 600),
+      hostNetwork: fc.boolean(),
+      os: fc.record({ name: fc.constantFrom('linux', 'windows') }),
+      futureField: fc.constant('kept'),
+    },
+    { requiredKeys: ['containers'], noNullPrototype: true },
+  ),
+})
+
+export const arbitraryPod: fc.Arbitrary<Pod> = fc
+  .tuple(innerPod, outerSpec)
+  .map(
+    ([{ metadata, spec }, outer]) => ({ ...(metadata && { metadata }), spec: { ...spec, ...outer } }) as Pod,
+  )
+
+/** What another webhook may do to a pod that we have mutated: a container, a volume, env, an annotation, a label. */
+export function injectedByAnother(pod: Pod): Pod {
+  const { containers, initContainers = [], volumes = [] } = pod.spec
+  return {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      labels: { ...pod.metadata?.labels, 'mesh/injected': 'true' },
+      annotations: { ...pod.metadata?.annotations, 'mesh/status': 'injected' },
+    },
+    spec: {
+      ...pod.spec,
+      containers: [
+        ...containers.map((given) => ({
+          ...given,
+          env: [{ name: 'MESH', value: '1' }, ...(given.env ?? [])],
+        })),
+        {
+          name: 'mesh-proxy',
+          image: 'ghcr.io/c4dhi/proxy:1',
+          volumeMounts: [{ name: 'mesh', mountPath: '/etc/mesh' }],
+        },
+      ],
+      initContainers: [
+        { name: 'mesh-init', image: 'ghcr.io/c4dhi/proxy:1', restartPolicy: 'Always' },
+        ...initContainers,
+      ],
+      volumes: [{ name: 'mesh', emptyDir: { medium: 'Memory' } }, ...volumes],
+    },
+  }
+}

@@ -4,20 +4,31 @@ import { parse } from 'yaml'
 import { assignKeysFrom } from '../../src/admission/assign-keys.ts'
 import type { AdmissionContext } from '../../src/admission/expectations.ts'
 import type { Container, Pod, Volume } from '../../src/admission/pod.ts'
-import { checkPolicy } from '../../src/admission/policy.ts'
+import { checkPolicy, type PolicyDocument } from '../../src/admission/policy.ts'
 import type { AdmissionRequest } from '../../src/admission/review.ts'
 
 /** Pods and reviews as the API server sends them, for the tests of admission. */
 
-const configMap = parse(
-  readFileSync(join(import.meta.dirname, '../../manifests/base/agent-policy.yaml'), 'utf8'),
-) as { data: Record<string, string> }
-const checked = checkPolicy(configMap.data['policy.yaml'] ?? '')
-if (!checked.ok) throw new Error(checked.problems.join('\n'))
+function policyOf(manifest: string): PolicyDocument {
+  const text = readFileSync(join(import.meta.dirname, '../../manifests', manifest), 'utf8')
+  return acceptedPolicy((parse(text) as { data: Record<string, string> }).data['policy.yaml'] ?? '')
+}
 
-export const policy = checked.value
+export function acceptedPolicy(text: string): PolicyDocument {
+  const checked = checkPolicy(text)
+  if (!checked.ok) throw new Error(checked.problems.join('\n'))
+  return checked.value
+}
+
+export const policy = policyOf('base/agent-policy.yaml')
+/** One that uses every key. */
+export const fullPolicy = policyOf('examples/agent-policy.yaml')
 export const keySet = '{"keys":[{"kid":"k2","kty":"OKP","x":"AA"},{"kid":"k1","kty":"OKP","x":"BB"}]}'
-export const context: AdmissionContext = { policy, assignKeys: assignKeysFrom(keySet) }
+export const contextOf = (document: PolicyDocument): AdmissionContext => ({
+  policy: document,
+  assignKeys: assignKeysFrom(keySet),
+})
+export const context = contextOf(policy)
 
 export const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
 

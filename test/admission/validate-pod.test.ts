@@ -83,12 +83,12 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
       ({ agent }) => (agent.startupProbe = { httpGet: { host: '169.254.169.254', port: 80 } }),
     ],
     [
-      'security-context',
+      'read-only-root',
       `${s}.readOnlyRootFilesystem`,
       ({ agent }) => (agent.securityContext.readOnlyRootFilesystem = false),
     ],
-    ['security-context', `${s}.runAsUser`, ({ agent }) => (agent.securityContext.runAsUser = 4711)],
-    ['security-context', 'spec.securityContext.fsGroup', ({ spec }) => (spec.securityContext.fsGroup = 5)],
+    ['user-ids', `${s}.runAsUser`, ({ agent }) => (agent.securityContext.runAsUser = 4711)],
+    ['user-ids', 'spec.securityContext.fsGroup', ({ spec }) => (spec.securityContext.fsGroup = 5)],
     [
       'resources',
       'spec.containers[0].resources.limits',
@@ -102,7 +102,7 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
       'spec.automountServiceAccountToken',
       ({ spec }) => (spec.automountServiceAccountToken = true),
     ],
-    ['service-account-token', 'spec.volumes[1].projected', ({ spec }) => spec.volumes.push(tokenVolume)],
+    ['projected-token', 'spec.volumes[1].projected', ({ spec }) => spec.volumes.push(tokenVolume)],
     [
       'secret-references',
       'spec.volumes[1].secret.secretName',
@@ -124,7 +124,7 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
       'spec.containers[0].env[GREENROOM_POD_UID]',
       ({ agent }) => agent.env.push({ name: 'GREENROOM_POD_UID', value: 'forged' }),
     ],
-    ['tmp-volume', 'spec.containers[0].volumeMounts', ({ agent }) => (agent.volumeMounts = [])],
+    ['writable-paths', 'spec.containers[0].volumeMounts', ({ agent }) => (agent.volumeMounts = [])],
     [
       'grace-period',
       'spec.terminationGracePeriodSeconds',
@@ -179,7 +179,12 @@ void t.test(
         container: {
           image,
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-          env: [{ name: 'K', valueFrom: { secretKeyRef: { name: 'greenroom-assign-key', key: 'k' } } }],
+          env: [
+            {
+              name: 'DATABASE_URL',
+              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'k' } },
+            },
+          ],
         },
         spec: {
           serviceAccountName: 'session-management-sa',

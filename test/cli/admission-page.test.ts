@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import { greenroomChecks, greenroomRules } from '../../src/admission/greenroom-checks.ts'
+import { greenroomRules } from '../../src/admission/greenroom-rules.ts'
 import { mutatePod } from '../../src/admission/mutate-pod.ts'
 import type { Pod } from '../../src/admission/pod.ts'
 import { podSecurityChecks } from '../../src/admission/pod-security-standards.ts'
-import { standingOf } from '../../src/admission/standing.ts'
+import { isShaped, standingOf } from '../../src/admission/standing.ts'
 import { validatePod } from '../../src/admission/validate-pod.ts'
 import { checksTable, withChecks } from '../../src/cli/admission-page.ts'
 import { arbitraryPod } from '../admission/arbitrary-pod.ts'
@@ -39,9 +39,10 @@ void t.test('what stands around the table is left alone; a page without markers 
 
 void t.test('no check is forgotten: each in src/admission/checks is called and described', async (t) => {
   const folder = new URL('../../src/admission/checks/', import.meta.url)
-  const listed = new Set<unknown>([...podSecurityChecks, ...greenroomChecks.map(({ judge }) => judge)])
-  // Called by name: before the others, and with what the review knows besides the pod.
-  const apart = new Set(['checkAgentType', 'checkLabelOwnership'])
+  const judges = greenroomRules.flatMap((rule) => ('judge' in rule ? [rule.judge] : []))
+  const listed = new Set<unknown>([...podSecurityChecks, ...judges])
+  // Called by name, with what the review knows besides the pod.
+  const apart = new Set(['checkLabelOwnership'])
   for (const file of readdirSync(folder)) {
     const exported = Object.entries((await import(new URL(file, folder).href)) as Record<string, unknown>)
     const checks = exported.filter(([name, value]) => name.startsWith('check') || hasStandard(value))
@@ -63,9 +64,8 @@ void t.test('the table names every rule, and what it says the webhook sets is se
   const seen = new Set<string>()
   const left = new Set<string>()
   for (const pod of fc.sample(arbitraryPod, 2_000)) {
-    const { kind } = standingOf(pod, context.policy)
-    // Nothing is set on these.
-    if (kind === 'component' || kind === 'unknown-type') continue
+    // Nothing is set on others.
+    if (!isShaped(standingOf(pod, context.policy), pod)) continue
     for (const rule of rulesOf(pod)) seen.add(rule)
     for (const rule of rulesOf(mutatePod(pod, context))) {
       left.add(rule)

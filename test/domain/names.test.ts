@@ -21,6 +21,8 @@ void t.test('the public names, letter by letter: manifests, clients and people r
     ownedPrefix: 'greenroom.dev/',
     defaultAppLabel: 'conversational-ai-agent',
     agentsNamespaceLabel: 'greenroom.dev/agents',
+    webhookName: 'agent-webhook',
+    webhookCertificatesName: 'agent-webhook-certificates',
     webhookUsername: 'system:serviceaccount:greenroom-system:agent-webhook',
     configMapName: {
       pools: 'agent-pools',

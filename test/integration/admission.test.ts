@@ -341,7 +341,9 @@ void t.test('debug containers and resizes are judged too; deleting always works'
       ],
       { kubeconfig: alice },
     )
-  const bad = await patch('ephemeralcontainers', { ephemeralContainers: [{ name: 'debug', image: 'sh:1' }] })
+  const bad = await patch('ephemeralcontainers', {
+    ephemeralContainers: [{ name: 'debug', image: 'sh:1', securityContext: { privileged: true } }],
+  })
   t.not(bad.code, 0)
   const securityContext = {
     allowPrivilegeEscalation: false,

@@ -125,7 +125,10 @@ void t.test('health, readiness and metrics', async (t) => {
     text,
     /greenroom_admission_reviews_total\{endpoint="mutate",operation="CREATE",decision="patched"\} 3/,
   )
-  t.match(text, /greenroom_admission_violations_total\{rule="[a-z-]+",code="GRN_POLICY_VIOLATION"\}/)
+  t.match(
+    text,
+    /greenroom_admission_violations_total\{rule="[a-z-]+",code="GRN_POLICY_VIOLATION",mode="enforce"\}/,
+  )
   t.match(text, /greenroom_admission_refused_requests_total\{code="GRN_BAD_REVIEW"\} 4/)
 })
 

@@ -6,9 +6,9 @@ import { violationOf } from '../violation.ts'
  * The label by which network policies select agents; it is added where absent and never changed.
  * Fields: `metadata.labels[app]`. Allowed: the row's `appLabel`, else the default one; anything for row `default`.
  */
-export const checkAppLabel: Check = ({ pod, standing }) => {
-  if (standing.kind !== 'agent' && standing.kind !== 'plain') return []
-  const wanted = standing.row.appLabel
+export const checkAppLabel: Check = ({ pod, row }) => {
+  if (!row) return []
+  const wanted = row.appLabel
   const found = pod.metadata?.labels?.[label.app]
   if (wanted === undefined || found === wanted) return []
   const rule = {

@@ -5,10 +5,10 @@ import { violationOf } from '../violation.ts'
  * The time an agent has to say goodbye, which the end of a session counts on.
  * Fields: `spec.terminationGracePeriodSeconds`. Allowed: the row's.
  */
-export const checkGracePeriod: Check = ({ pod, standing }) => {
-  if (standing.kind !== 'agent' && standing.kind !== 'plain') return []
+export const checkGracePeriod: Check = ({ pod, row }) => {
+  if (!row) return []
   const found = pod.spec.terminationGracePeriodSeconds
-  const wanted = standing.row.gracePeriodSeconds
+  const wanted = row.gracePeriodSeconds
   if (found === wanted) return []
   const rule = { rule: 'grace-period', allowed: `${wanted}`, fix: 'Leave it out; the agent type decides.' }
   return [violationOf(rule, 'spec.terminationGracePeriodSeconds', found)]

@@ -8,11 +8,11 @@ import { shown, violationOf } from '../violation.ts'
  * Probes that the row names, on the agent container.
  * Fields: `{livenessProbe,readinessProbe,startupProbe}` of the agent container. Allowed: exactly the row's.
  */
-export const checkProbes: Check = ({ agentContainer, standing }) => {
-  if (!agentContainer || (standing.kind !== 'agent' && standing.kind !== 'plain')) return []
+export const checkProbes: Check = ({ agentContainer, row }) => {
+  if (!agentContainer || !row) return []
   const { container, path } = agentContainer
   return (['liveness', 'readiness', 'startup'] as const).flatMap((name) => {
-    const wanted = standing.row.probes[name]
+    const wanted = row.probes[name]
     if (!wanted) return []
     const field = `${name}Probe` as const
     const found = container[field]

@@ -1,5 +1,8 @@
+import { isInRange } from '../container-resources.ts'
 import type { Check } from '../judged-pod.ts'
-import { sameQuantities } from '../quantity.ts'
+import type { Container } from '../pod.ts'
+import { sameQuantity } from '../quantity.ts'
+import type { WantedResource, WantedResources } from '../row-in-force.ts'
 import { shown, type Violation, violationOf } from '../violation.ts'
 
 const podLevelRule = {
@@ -11,25 +14,57 @@ const podLevelRule = {
 /**
  * Requests and limits are the row's, by value, on every container and init container; none on the pod as a whole.
  * Fields: `spec.{containers,initContainers}[*].resources.{requests,limits}`, `spec.resources`.
- * Allowed: the row's `resources` on the agent container, its `sidecar` on the others.
+ * Allowed: the row's `resources` on the agent container, its `sidecar` on the others; where these have `min` or `max`,
+ * what lies between (rule resource-range), the request not above the limit.
  */
-export const checkResources: Check = ({ pod, containers, agentContainer, standing }) => {
-  if (standing.kind !== 'agent' && standing.kind !== 'plain') return []
+export const checkResources: Check = ({ pod, containers, agentContainer, row }) => {
+  if (!row) return []
   const violations: Violation[] = []
   if (pod.spec.resources) violations.push(violationOf(podLevelRule, 'spec.resources', pod.spec.resources))
   for (const { container, path, kind } of containers) {
     if (kind === 'ephemeral') continue
-    const wanted = container === agentContainer?.container ? standing.row.resources : standing.row.sidecar
-    for (const field of ['requests', 'limits'] as const) {
-      const found = container.resources?.[field]
-      if (sameQuantities(found, wanted[field])) continue
-      const rule = {
-        rule: 'resources',
-        allowed: shown(wanted[field]),
-        fix: 'Leave it out; the agent type decides.',
-      }
-      violations.push(violationOf(rule, `${path}.resources.${field}`, found))
-    }
+    const wanted = container === agentContainer?.container ? row.resources : row.sidecar
+    violations.push(
+      ...imposed(container, wanted, path),
+      ...wanted.flatMap((resource) => outOfRange(container, resource, path)),
+    )
   }
   return violations
+}
+
+function imposed({ resources }: Container, wanted: WantedResources, path: string): Violation[] {
+  return (['requests', 'limits'] as const).flatMap((field) => {
+    const found = resources?.[field] ?? {}
+    const value = (resource: WantedResource): string =>
+      field === 'requests' ? resource.request : resource.limit
+    const fits =
+      Object.keys(found).length === wanted.length &&
+      wanted.every((resource) =>
+        resource.range
+          ? found[resource.name] !== undefined
+          : sameQuantity(found[resource.name], value(resource)),
+      )
+    if (fits) return []
+    const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
+    const rule = {
+      rule: 'resources',
+      allowed: shown(Object.fromEntries(allowed)),
+      fix: 'Leave it out; the agent type decides.',
+    }
+    return [violationOf(rule, `${path}.resources.${field}`, resources?.[field])]
+  })
+}
+
+function outOfRange({ resources }: Container, { name, range }: WantedResource, path: string): Violation[] {
+  const request = resources?.requests?.[name]
+  const limit = resources?.limits?.[name]
+  // What is absent is rule resources' matter.
+  if (!range || request === undefined || limit === undefined || isInRange({ range }, request, limit))
+    return []
+  const rule = {
+    rule: 'resource-range',
+    allowed: `${range.text}, the request not above the limit`,
+    fix: "Ask for less or more, or leave it out and get the agent type's.",
+  }
+  return [violationOf(rule, `${path}.resources.limits.${name}`, { request, limit })]
 }

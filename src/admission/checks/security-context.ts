@@ -5,17 +5,15 @@ import { sameValue } from '../same-value.ts'
 import { shown, type Violation, violationOf } from '../violation.ts'
 
 /**
- * The table's security context, exactly: `runAsNonRoot`, `runAsUser`, `runAsGroup`, `fsGroup`, `seccompProfile` of the
- * pod; `runAsNonRoot`, `runAsUser`, `allowPrivilegeEscalation`, `readOnlyRootFilesystem`, `seccompProfile` of every
- * container and init container. Ephemeral containers are for debugging: restricted is enough for them.
+ * The part of the security context that no mode relaxes, exactly: `runAsNonRoot`, `seccompProfile` of the pod;
+ * `runAsNonRoot`, `allowPrivilegeEscalation`, `seccompProfile` of every container and init container. Ephemeral
+ * containers are for debugging: restricted is enough for them.
  */
-export const checkSecurityContext: Check = ({ pod, containers, context }) => [
-  ...differences(pod.spec.securityContext, podSecurity(context.policy), 'spec'),
+export const checkSecurityContext: Check = ({ pod, containers }) => [
+  ...differences(pod.spec.securityContext, podSecurity, 'spec'),
   ...containers
     .filter(({ kind }) => kind !== 'ephemeral')
-    .flatMap(({ container, path }) =>
-      differences(container.securityContext, containerSecurity(context.policy), path),
-    ),
+    .flatMap(({ container, path }) => differences(container.securityContext, containerSecurity, path)),
 ]
 
 function differences(found: SecurityContext | undefined, wanted: SecurityContext, path: string): Violation[] {

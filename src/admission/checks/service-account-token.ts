@@ -7,17 +7,18 @@ const automountRule = {
   fix: 'Set automountServiceAccountToken to false: agents do not talk to the API server.',
 }
 const volumeRule = {
-  rule: 'service-account-token',
+  rule: 'projected-token',
   allowed: 'no ServiceAccount token',
-  fix: 'Remove the projected token.',
+  fix: "Remove the projected token, or set automountServiceAccountToken in the agent type's row.",
 }
 
 /**
- * No ServiceAccount token in an agent.
- * Fields: `spec.automountServiceAccountToken`, `spec.volumes[*].projected.sources[*].serviceAccountToken`.
- * Allowed: false; unset.
+ * No ServiceAccount token in an agent whose row has `automountServiceAccountToken: false`.
+ * Fields: `spec.automountServiceAccountToken`, `spec.volumes[*].projected.sources[*].serviceAccountToken` (rule
+ * projected-token). Allowed: false; unset.
  */
-export const checkServiceAccountToken: Check = ({ pod }) => {
+export const checkServiceAccountToken: Check = ({ pod, row }) => {
+  if (!row || row.automountServiceAccountToken) return []
   const automount = pod.spec.automountServiceAccountToken
   const tokens = (pod.spec.volumes ?? []).flatMap((volume, index) =>
     (volume.projected?.sources ?? []).some((source) => source.serviceAccountToken !== undefined)

@@ -1,0 +1,33 @@
+import type { ContainerKind, Metadata } from './pod.ts'
+
+/**
+ * The LimitRanger plugin runs before webhooks and fills in a LimitRange's defaults. Nobody asked for them, so they must
+ * not be taken for the author's wish. Its annotation says what it set:
+ * `LimitRanger plugin set: cpu, memory request for container agent; cpu limit for init container fetch`.
+ * Whoever forges it only gives up their own wish.
+ */
+const limitRangerAnnotation = 'kubernetes.io/limit-ranger'
+const heading = 'LimitRanger plugin set: '
+
+/** True if this value of a container is a LimitRange's default. */
+export type IsDefaulted = (
+  container: { readonly kind: ContainerKind; readonly name: string },
+  field: 'request' | 'limit',
+  resource: string,
+) => boolean
+
+const nothingDefaulted: IsDefaulted = () => false
+
+export function limitRangerDefaults(metadata: Metadata | undefined): IsDefaulted {
+  const text = metadata?.annotations?.[limitRangerAnnotation]
+  if (text === undefined || !text.startsWith(heading)) return nothingDefaulted
+  const set = new Set<string>()
+  for (const part of text.slice(heading.length).split('; ')) {
+    const match = /^(.+) (request|limit) for (container|init container) (\S+)$/.exec(part)
+    if (!match) continue
+    const [, resources = '', field, kind, name] = match
+    for (const resource of resources.split(', ')) set.add(`${kind} ${name} ${field} ${resource}`)
+  }
+  return ({ kind, name }, field, resource) =>
+    set.has(`${kind === 'init' ? 'init container' : 'container'} ${name} ${field} ${resource}`)
+}

@@ -1,0 +1,36 @@
+import type { PolicyDocument } from './policy.ts'
+import type { Component } from './policy-component.ts'
+
+/** Components that say too little or contradict themselves. */
+export function componentProblems({ components }: PolicyDocument): string[] {
+  const accounts = components.map((component) => component.serviceAccount)
+  return [
+    ...[...new Set(accounts.filter((name, index) => accounts.indexOf(name) !== index))].map(
+      (name) => `/components: ServiceAccount ${name} stands there twice`,
+    ),
+    ...components.flatMap((component, index) => shapeProblems(`/components/${index}`, component)),
+  ]
+}
+
+function shapeProblems(at: string, { images, env, mounts }: Component): string[] {
+  const names = env.map((entry) => (typeof entry === 'string' ? entry : entry.name))
+  return [
+    // `*` alone would let any image act as Greenroom.
+    ...images
+      .filter((image) => image === '*' || image.slice(0, -1).includes('*'))
+      .map((image) => `${at}/images: ${image} must name an image; only its last character may be *`),
+    ...names
+      .filter((name, index) => names.indexOf(name) !== index)
+      .map((name) => `${at}/env: ${name} stands there twice`),
+    ...env.flatMap((entry, index) =>
+      typeof entry !== 'string' && entry.value !== undefined && entry.secret !== undefined
+        ? [`${at}/env/${index}: may have a value or a secret, not both`]
+        : [],
+    ),
+    ...mounts.flatMap(({ secret, configMap, emptyDir }, index) =>
+      [secret, configMap, emptyDir].filter((source) => source !== undefined).length === 1
+        ? []
+        : [`${at}/mounts/${index}: must name one of secret, configMap, emptyDir`],
+    ),
+  ]
+}

@@ -1,0 +1,497 @@
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  AppsV1Api,
+  BatchV1Api,
+  CoreV1Api,
+  KubeConfig,
+  type V1Container,
+  type V1Pod,
+} from '@kubernetes/client-node'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import t from 'tap'
+import { parse, parseAllDocuments, stringify } from 'yaml'
+import { checkPolicy } from '../../src/admission/policy.ts'
+import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
+import { startControlPlane } from '../support/control-plane.ts'
+import { startProgram } from '../support/start-program.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/until.ts'
+
+/**
+ * The table as the API server sees it: what its own plugins do before and after us, another mutating webhook, real
+ * controllers. PodSecurity restricted is enforced by the API server itself as the second judge.
+ */
+
+const root = join(import.meta.dirname, '../..')
+const namespace = 'ai-agents'
+const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
+const enabled = { 'pod-security.kubernetes.io/enforce': 'restricted', 'greenroom.dev/agents': 'enabled' }
+const cluster = `
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: { name: ai-agents }
+value: 1000
+preemptionPolicy: Never
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: { name: sandbox }
+handler: sandbox
+overhead: { podFixed: { cpu: 10m, memory: 8Mi } }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: agents, namespace: ${namespace} }
+---
+apiVersion: v1
+kind: LimitRange
+metadata: { name: limits, namespace: ${namespace} }
+spec:
+  limits:
+    - type: Container
+      default: { cpu: 500m, memory: 1Gi }
+      defaultRequest: { cpu: 100m, memory: 256Mi }
+`
+/** Another team's webhook: it runs after ours and changes what we have seen. */
+const injector = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: { name: zz-mesh }
+webhooks:
+  - name: inject.mesh.example.org
+    admissionReviewVersions: [v1]
+    clientConfig: { service: { name: mesh, namespace: mesh, path: /inject, port: 443 } }
+    rules: [{ operations: [CREATE], apiGroups: [""], apiVersions: [v1], resources: [pods], scope: Namespaced }]
+    objectSelector: { matchLabels: { mesh: enabled } }
+    reinvocationPolicy: IfNeeded
+    sideEffects: None
+    timeoutSeconds: 2
+`
+
+const folder = await temporaryFolder('admission-table')
+const injectorPath = join(folder.path, 'injector.yaml')
+await writeFile(injectorPath, injector)
+const plane = await startControlPlane({
+  folder: folder.path,
+  webhookManifests: [join(root, 'manifests/base/webhook'), injectorPath],
+})
+const registry = new Registry()
+const app = await startWebhook()
+t.teardown(async () => {
+  await app.close()
+  await plane.stop()
+  await folder.remove()
+})
+await plane.createNamespace(namespace, enabled)
+await plane.createNamespace('trial', { 'greenroom.dev/agents': 'enabled' })
+const clusterPath = join(folder.path, 'cluster.yaml')
+await writeFile(clusterPath, cluster)
+await plane.apply([clusterPath, join(root, 'manifests/base/session-server/rbac.yaml')])
+const core = plane.admin().makeApiClient(CoreV1Api)
+
+async function tablePolicy() {
+  const manifest = parse(await readFile(join(root, 'manifests/base/agent-policy.yaml'), 'utf8'))
+  const document = parse(manifest.data['policy.yaml'])
+  const resources = {
+    requests: { cpu: '100m', memory: '128Mi' },
+    limits: { cpu: '1', memory: '1Gi' },
+    min: { cpu: '50m' },
+    max: { cpu: '2' },
+  }
+  document.agentTypes.ranged = { resources }
+  document.agentTypes.placed = {
+    resources,
+    nodeAffinity: [{ key: 'workload-type', operator: 'In', values: ['ai-agents'] }],
+    tolerations: [{ key: 'workload-type', value: 'ai-agents', effect: 'NoSchedule' }],
+    topologySpreadConstraints: [{ topologyKey: 'kubernetes.io/hostname' }],
+    priorityClassName: 'ai-agents',
+    runtimeClassName: 'sandbox',
+    serviceAccountName: 'agents',
+  }
+  document.agentTypes.token = { resources, automountServiceAccountToken: true }
+  document.agentTypes.pinned = { resources, images: { allowed: ['ghcr.io/acme/*'], digest: 'required' } }
+  // Bare pods get the class too: `kubectl run` comes with the priority of none.
+  document.agentTypes.default.priorityClassName = 'ai-agents'
+  document.modes = { 'grace-period': 'warn' }
+  document.rollout = { audit: ['trial'] }
+  const checked = checkPolicy(stringify(document))
+  if (!checked.ok) throw new Error(checked.problems.join('\n'))
+  return checked.value
+}
+
+async function startWebhook() {
+  const policy = await tablePolicy()
+  const { webhook } = plane
+  const logger = pino({ level: 'silent' })
+  const [key = '', cert = ''] = await Promise.all(
+    [webhook.keyPath, webhook.certPath].map((path) => readFile(path, 'utf8')),
+  )
+  const server = createWebhookApp({
+    policy: () => policy,
+    assignKeys: () => '{"keys":[{"kid":"k1","kty":"OKP","crv":"Ed25519","x":"AA"}]}',
+    logger,
+    registry,
+    tls: { key, cert },
+    ready: () => ({ ok: true, details: {} }),
+  })
+  server.post('/inject', async (request) => injected(request.body as InjectReview))
+  await server.listen({ host: webhook.host, port: webhook.port })
+  return server
+}
+
+interface InjectReview {
+  readonly request: { readonly uid: string; readonly object: V1Pod }
+}
+
+function injected({ request: { uid, object } }: InjectReview): object {
+  const answer = (response: object) => ({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    response: { uid, allowed: true, ...response },
+  })
+  if (object.spec?.containers.some(({ name }) => name === 'mesh-proxy')) return answer({})
+  const proxy = {
+    name: 'mesh-proxy',
+    image: 'mesh:1',
+    volumeMounts: [{ name: 'mesh', mountPath: '/etc/mesh' }],
+  }
+  const patch = [
+    { op: 'add', path: '/spec/containers/-', value: proxy },
+    { op: 'add', path: '/spec/containers/0/env/0', value: { name: 'MESH', value: 'on' } },
+    { op: 'add', path: '/spec/volumes/0', value: { name: 'mesh', emptyDir: { medium: 'Memory' } } },
+    { op: 'add', path: '/metadata/annotations/mesh~1status', value: 'injected' },
+  ]
+  return answer({ patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') })
+}
+
+function agentPod(
+  agentType: string,
+  container: Partial<V1Container> = {},
+  spec: Partial<V1Pod['spec']> = {},
+): V1Pod {
+  return {
+    metadata: { generateName: 'x-', labels: { 'agent-type': agentType } },
+    spec: { containers: [{ name: 'agent', image: 'stella:1', ...container }], ...spec },
+  }
+}
+
+function labelled(pod: V1Pod, labels: Record<string, string>): V1Pod {
+  Object.assign(pod.metadata?.labels ?? {}, labels)
+  return pod
+}
+
+const create = (body: V1Pod, within = namespace): Promise<V1Pod> =>
+  core.createNamespacedPod({ namespace: within, body })
+
+/** The message with which the API server refused, or '' if it did not. */
+async function refusal(call: Promise<unknown>): Promise<string> {
+  try {
+    await call
+    return ''
+  } catch (error) {
+    return String((error as Error).message)
+  }
+}
+
+async function patchPod(name: string, subresource: string, spec: object) {
+  const args = ['patch', 'pod', name, '-n', namespace, `--subresource=${subresource}`]
+  return plane.kubectl([...args, `-p=${JSON.stringify({ spec })}`])
+}
+
+void t.test("what earlier plugins worked out of another class is worked out anew of the row's", async (t) => {
+  const run = await plane.kubectl(['run', 'bare', '--image=nginx', '-n', namespace])
+  t.equal(run.code, 0, run.stderr)
+  const bare = await core.readNamespacedPod({ namespace, name: 'bare' })
+  t.match(bare.spec, { priorityClassName: 'ai-agents', priority: 1000, preemptionPolicy: 'Never' })
+  t.same(bare.metadata?.labels, { run: 'bare' }, 'a selector may use it')
+
+  const placed = await create(agentPod('placed', {}, { priorityClassName: 'system-node-critical' }))
+  t.match(placed.spec, {
+    priorityClassName: 'ai-agents',
+    priority: 1000,
+    runtimeClassName: 'sandbox',
+    overhead: { cpu: '10m', memory: '8Mi' },
+    serviceAccountName: 'agents',
+    automountServiceAccountToken: false,
+  })
+  t.same(
+    placed.spec?.volumes?.filter(({ projected }) => projected),
+    [],
+  )
+  const again = await create(
+    agentPod('placed', {}, { priorityClassName: 'ai-agents', runtimeClassName: 'sandbox' }),
+  )
+  t.match(again.spec, { priority: 1000, overhead: { cpu: '10m' } }, 'of the same class it stays')
+})
+
+void t.test('node affinity goes into every term; tolerations and spread are added', async (t) => {
+  const affinity = {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [
+          { matchExpressions: [{ key: 'zone', operator: 'In', values: ['a'] }] },
+          { matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }] },
+        ],
+      },
+    },
+  }
+  const tolerations = [{ key: 'mine', operator: 'Exists' }]
+  const { spec } = await create(agentPod('placed', {}, { affinity, tolerations }))
+  const wanted = { key: 'workload-type', operator: 'In', values: ['ai-agents'] }
+  const terms =
+    spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
+  t.same(
+    terms?.map((term) => term.matchExpressions?.at(-1)),
+    [wanted, wanted],
+  )
+  t.equal(terms?.[0]?.matchExpressions?.length, 2)
+  t.match(
+    spec?.tolerations?.map(({ key }) => key).filter((key) => !key?.startsWith('node.kubernetes.io/')),
+    ['mine', 'workload-type'],
+  )
+  t.match(spec?.topologySpreadConstraints, [{ labelSelector: { matchLabels: { 'agent-type': 'placed' } } }])
+})
+
+void t.test(
+  "a LimitRange's defaults are nobody's wish; the author's own is kept within the range",
+  async (t) => {
+    const limitsOf = (pod: V1Pod) => pod.spec?.containers[0]?.resources
+    const silent = await create(agentPod('ranged'))
+    t.match(
+      silent.metadata?.annotations?.['kubernetes.io/limit-ranger'],
+      /cpu, memory limit for container agent/,
+    )
+    t.match(limitsOf(silent), { requests: { cpu: '100m' }, limits: { cpu: '1', memory: '1Gi' } })
+    const asking = await create(
+      agentPod('ranged', { resources: { limits: { cpu: '1500m', memory: '3Gi' } } }),
+    )
+    t.match(limitsOf(asking), { limits: { cpu: '1500m', memory: '1Gi' } }, 'memory has no range')
+    const greedy = await refusal(create(agentPod('ranged', { resources: { limits: { cpu: '4' } } })))
+    t.match(greedy, /GRN_POLICY_VIOLATION.*resources\.limits\.cpu.*50m to 2.*resource-range/)
+    const name = silent.metadata?.name ?? ''
+    const resize = (cpu: string) =>
+      patchPod(name, 'resize', { containers: [{ name: 'agent', resources: { limits: { cpu } } }] })
+    const allowed = await resize('1800m')
+    t.equal(allowed.code, 0, allowed.stderr)
+    t.match((await resize('3')).stderr, /resource-range/)
+  },
+)
+
+void t.test('a token only where the row allows one, and images only as it says', async (t) => {
+  const token = await create(agentPod('token'))
+  t.equal(token.spec?.volumes?.filter(({ projected }) => projected).length, 1)
+  t.match(
+    token.spec?.containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath),
+    /serviceaccount/,
+  )
+  t.match(await refusal(create(agentPod('pinned'))), /images/)
+  t.match(await refusal(create(agentPod('pinned', { image: 'ghcr.io/acme/x:1' }))), /digest/)
+  const image = `ghcr.io/acme/x@sha256:${'a'.repeat(64)}`
+  t.equal(await refusal(create(agentPod('pinned', { image }))), '')
+})
+
+void t.test('what the API server would refuse for its own reasons is refused with ours', async (t) => {
+  const privileged = { privileged: true, allowPrivilegeEscalation: false }
+  t.match(await refusal(create(agentPod('ranged', { securityContext: privileged }))), /GRN_POLICY_VIOLATION/)
+  const added = { capabilities: { add: ['SYS_ADMIN'] } }
+  t.match(await refusal(create(agentPod('ranged', { securityContext: added }))), /GRN_.*capabilities/)
+  const windows = await refusal(create(agentPod('ranged', {}, { os: { name: 'windows' } })))
+  t.match(windows, /denied the request: GRN_POLICY_VIOLATION: spec\.os\.name is \W+windows/)
+})
+
+void t.test(
+  'a debug container without a security context is hardened; nothing else of it is touched',
+  async (t) => {
+    const pod = await create(agentPod('ranged'))
+    const name = pod.metadata?.name ?? ''
+    const added = await patchPod(name, 'ephemeralcontainers', {
+      ephemeralContainers: [{ name: 'debug', image: 'busybox:1', securityContext: { runAsUser: 4711 } }],
+    })
+    t.equal(added.code, 0, added.stderr)
+    const after = await core.readNamespacedPod({ namespace, name })
+    const [debug] = after.spec?.ephemeralContainers ?? []
+    t.match(debug?.securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 4711,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    })
+    t.notOk(debug?.volumeMounts)
+    t.same(debug?.resources, {})
+    const root = await patchPod(name, 'ephemeralcontainers', {
+      ephemeralContainers: [{ name: 'root', image: 'busybox:1', securityContext: { privileged: true } }],
+    })
+    t.match(root.stderr, /GRN_POLICY_VIOLATION.*privileged/)
+  },
+)
+
+void t.test("after another webhook's injection everything is as the table wants it", async (t) => {
+  const body = labelled(agentPod('ranged'), { mesh: 'enabled' })
+  const { spec, metadata } = await create(body)
+  t.equal(metadata?.annotations?.['mesh/status'], 'injected')
+  const [agent, proxy] = spec?.containers ?? []
+  t.equal(agent?.env?.[0]?.name, 'MESH')
+  t.equal(agent?.env?.filter(({ name }) => name === 'GREENROOM_POD_UID').length, 1)
+  t.equal(proxy?.name, 'mesh-proxy')
+  t.match(proxy?.securityContext, { readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } })
+  t.match(proxy?.resources?.limits, { cpu: '250m', memory: '256Mi' })
+  t.same(
+    proxy?.volumeMounts?.map(({ mountPath }) => mountPath),
+    ['/etc/mesh', '/tmp'],
+  )
+  t.equal(spec?.volumes?.find(({ name }) => name === 'mesh')?.emptyDir?.sizeLimit, '256Mi')
+})
+
+void t.test("Greenroom's account serves the shapes of the manifests and no other", async (t) => {
+  const { stdout } = await plane.kubectl(['kustomize', join(root, 'manifests/base')])
+  const templates = parseAllDocuments(stdout)
+    .map(
+      (document) =>
+        document.toJS() as { kind: string; metadata: { namespace?: string }; spec: { template: V1Pod } },
+    )
+    .filter(({ kind, metadata }) => /^(Deployment|Job)$/.test(kind) && metadata.namespace === namespace)
+  t.equal(templates.length, 2, 'the session server and the migration')
+  const podOf = (template: V1Pod): V1Pod => {
+    const pod = structuredClone(template)
+    if (pod.metadata) pod.metadata.generateName = 'c-'
+    return pod
+  }
+  for (const { kind, spec } of templates) t.equal(await refusal(create(podOf(spec.template))), '', kind)
+  const server = podOf(templates[0]?.spec.template as V1Pod)
+  const changed = (container: Partial<V1Container>, spec: Partial<V1Pod['spec']> = {}): V1Pod => {
+    const pod = structuredClone(server)
+    Object.assign(pod.spec?.containers[0] ?? {}, container)
+    Object.assign(pod.spec ?? {}, spec)
+    return pod
+  }
+  const env = server.spec?.containers[0]?.env ?? []
+  const evil: Partial<V1Container>[] = [
+    { command: ['sh', '-c', 'cat /etc/greenroom/assign-key/keys.json'] },
+    { args: ['-e', 'require("fs")'] },
+    { env: [...env, { name: 'NODE_OPTIONS', value: '--import=data:text/javascript,0' }] },
+    {
+      env: env.map((entry) =>
+        entry.name === 'DATABASE_URL' ? { name: 'DATABASE_URL', value: 'postgres://me' } : entry,
+      ),
+    },
+    { lifecycle: { postStart: { exec: { command: ['sh'] } } } },
+    { livenessProbe: { exec: { command: ['sh'] } } },
+    { volumeMounts: [{ name: 'tmp', mountPath: '/app/src' }] },
+    { workingDir: '/tmp' },
+  ]
+  for (const container of evil) {
+    t.match(
+      await refusal(create(changed(container))),
+      /component-shape/,
+      JSON.stringify(container).slice(0, 60),
+    )
+  }
+  const init = {
+    name: 'i',
+    image: 'greenroom:0.1.0',
+    securityContext: server.spec?.containers[0]?.securityContext,
+  } as V1Container
+  t.match(await refusal(create(changed({}, { initContainers: [init] }))), /component-shape/)
+  t.match(await refusal(create(changed({ image: 'evil:1' }))), /service-account/)
+})
+
+void t.test(
+  'in a namespace of the roll-out nothing is changed or denied, but told; pools are treated in full',
+  async (t) => {
+    const bad = await plane.kubectl(['run', 'bad', '--image=nginx', '-n', 'trial', '--privileged'])
+    t.equal(bad.code, 0, bad.stderr)
+    t.match(bad.stderr, /Warning: not enforced in namespace trial: GRN_POLICY_VIOLATION: .*privileged/)
+    t.match(bad.stderr, /Warning: not enforced in namespace trial: Greenroom would change/)
+    const pod = await core.readNamespacedPod({ namespace: 'trial', name: 'bad' })
+    t.notOk(pod.metadata?.annotations?.['greenroom.dev/policy-version'])
+    const stolen = labelled(agentPod('ranged'), { 'greenroom.dev/pool': 'ranged' })
+    t.match(await refusal(create(stolen, 'trial')), /GRN_LABEL_OWNERSHIP/, 'its labels stay its own')
+    const kubeConfig = new KubeConfig()
+    kubeConfig.loadFromFile(await plane.kubeconfigFor(greenroomUser, ['system:masters']))
+    const pooled = await kubeConfig.makeApiClient(CoreV1Api).createNamespacedPod({
+      namespace: 'trial',
+      body: stolen,
+    })
+    t.equal(pooled.spec?.containers[0]?.securityContext?.readOnlyRootFilesystem, true)
+    t.match(
+      await registry.metrics(),
+      /violations_total\{rule="privileged",code="GRN_POLICY_VIOLATION",mode="audit"\} 1/,
+    )
+  },
+)
+
+void t.test('a rule that warns lets the pod be, and says so', async (t) => {
+  const path = join(folder.path, 'slow.yaml')
+  const { spec } = agentPod('ranged', {}, { terminationGracePeriodSeconds: 300 })
+  const metadata = { name: 'slow', labels: { 'agent-type': 'ranged' } }
+  await writeFile(path, stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec }))
+  const { code, stderr } = await plane.kubectl(['create', '-n', namespace, '-f', path])
+  t.equal(code, 0, stderr)
+  t.match(stderr, /Warning: GRN_POLICY_VIOLATION: spec\.terminationGracePeriodSeconds is 300; allowed: 30/)
+  t.equal(
+    (await core.readNamespacedPod({ namespace, name: 'slow' })).spec?.terminationGracePeriodSeconds,
+    300,
+  )
+})
+
+const controllerManager = join(dirname(plane.kubectlPath), 'kube-controller-manager')
+const skip = !existsSync(controllerManager) && 'kube-controller-manager is not in the cache'
+
+void t.test('pods of Deployments, ReplicaSets and Jobs stay theirs', { skip }, async (t) => {
+  const program = await startProgram({
+    command: controllerManager,
+    args: [
+      `--kubeconfig=${plane.kubeconfigPath}`,
+      '--controllers=deployment-controller,replicaset-controller,job-controller',
+      '--leader-elect=false',
+      '--secure-port=0',
+    ],
+    logPath: join(folder.path, 'kube-controller-manager.log'),
+  })
+  t.teardown(() => program.stop())
+  const apps = plane.admin().makeApiClient(AppsV1Api)
+  const batch = plane.admin().makeApiClient(BatchV1Api)
+  const labels = (name: string) => ({ owner: name, 'agent-type': 'placed' })
+  const workload = (name: string) => ({
+    metadata: { name },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels(name) },
+      template: {
+        metadata: { labels: labels(name) },
+        spec: { containers: [{ name: 'agent', image: 'a:1' }] },
+      },
+    },
+  })
+  await apps.createNamespacedDeployment({ namespace, body: workload('deployment') })
+  await apps.createNamespacedReplicaSet({ namespace, body: workload('replicaset') })
+  const { template } = workload('job').spec
+  await batch.createNamespacedJob({
+    namespace,
+    body: {
+      metadata: { name: 'job' },
+      spec: { template: { ...template, spec: { ...template.spec, restartPolicy: 'Never' } } },
+    },
+  })
+  for (const owner of ['deployment', 'replicaset', 'job']) {
+    const pod = await until(
+      `the pod of ${owner}`,
+      async () => (await core.listNamespacedPod({ namespace, labelSelector: `owner=${owner}` })).items[0],
+    )
+    t.match(pod.spec, { priority: 1000, serviceAccountName: 'agents' }, owner)
+    t.match(pod.metadata?.labels, { ...labels(owner), app: 'conversational-ai-agent' })
+    t.equal(pod.metadata?.ownerReferences?.[0]?.controller, true)
+  }
+  // Counted once the controller has seen its pod and kept it.
+  await until(
+    'the ReplicaSet counts its pod',
+    async () =>
+      (await apps.readNamespacedReplicaSet({ namespace, name: 'replicaset' })).status
+        ?.fullyLabeledReplicas === 1,
+  )
+  t.equal((await core.listNamespacedPod({ namespace, labelSelector: 'owner=replicaset' })).items.length, 1)
+})
