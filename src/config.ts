@@ -115,9 +115,16 @@ const roleSchemas = {
       pattern: '^[^,\\s]+(,[^,\\s]+)*$',
       default: 'kube-apiserver',
     }),
+    /**
+     * Time between turning unready and closing. The API server goes on using a connection until its endpoint is gone
+     * and the connection closed; Gatekeeper waits as long. Less than the pod's grace period of 30 s.
+     */
+    GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 10_000 }),
   }),
   migrate: Type.Object({ ...common, ...database }),
   doctor: Type.Object({ ...common, ...database, ...redis }),
+  explain: Type.Object(common),
+  scan: Type.Object(common),
 } as const satisfies Record<string, TObject>
 
 export type Role = keyof typeof roleSchemas

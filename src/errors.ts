@@ -65,6 +65,16 @@ export const errorCatalogue = {
     title: 'This Idempotency-Key was used with another body',
     remedy: 'Repeat the original body, or use a new key for a new session.',
   },
+  GRN_NO_POD: {
+    status: 422,
+    title: 'There is no pod in this document',
+    remedy: 'Give a Pod, a List, an AdmissionReview or a workload with a pod template, such as a Deployment.',
+  },
+  GRN_OVERLOADED: {
+    status: 429,
+    title: 'Too many reviews wait already',
+    remedy: 'The API server asks again after a second; more replicas of the webhook, or more CPU, end this.',
+  },
   GRN_INTERNAL: {
     status: 500,
     title: 'Something failed that should not have',

@@ -8,10 +8,10 @@ import type { RoleContext } from './roles/role.ts'
 
 /**
  * `node src/main.ts ROLE…`: the entry point of every process. Several roles may share one process; each reads its own
- * part of the environment. `migrate`, `doctor` and `assign-key` do their work and end.
+ * part of the environment. `migrate`, `doctor`, `explain`, `scan` and `assign-key` do their work and end.
  */
 
-type ServerRole = Exclude<Role, 'migrate' | 'doctor'>
+type ServerRole = Exclude<Role, 'migrate' | 'doctor' | 'explain' | 'scan'>
 
 /** Each role loads only what it needs: the webhook neither the database client nor LiveKit's SDK. */
 const servers: {
@@ -75,6 +75,14 @@ async function main(argv: readonly string[]): Promise<void> {
   if (command === 'migrate') return runMigrate()
   if (command === 'doctor') {
     process.exitCode = await (await import('./cli/doctor.ts')).runDoctor(argv.slice(1))
+    return
+  }
+  if (command === 'explain') {
+    process.exitCode = await (await import('./cli/explain.ts')).runExplain(argv.slice(1))
+    return
+  }
+  if (command === 'scan') {
+    process.exitCode = await (await import('./cli/scan.ts')).runScan(argv.slice(1))
     return
   }
   const wanted = argv.filter((word): word is ServerRole => Object.hasOwn(servers, word))

@@ -96,6 +96,12 @@ export function createMetrics(registry = new Registry()) {
       help: '1 while more pods of live sessions are missing than is believed: none of these sessions is ended.',
       registers,
     }),
+    admissionDrift: new Gauge({
+      name: 'greenroom_admission_drift_pods',
+      help: 'Running pods that the policy in force would change or deny, as the leading controller found them.',
+      labelNames: ['decision'],
+      registers,
+    }),
     invariantViolations: new Gauge({
       name: 'greenroom_invariant_violations',
       help: 'What may not be, by kind, as the leading controller found it in Kubernetes, PostgreSQL and Redis.',

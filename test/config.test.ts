@@ -112,12 +112,18 @@ void t.test('ports and keys out of bounds are refused', async (t) => {
 })
 
 void t.test('each role asks only for what it needs', async (t) => {
-  t.same([...roles].sort(), ['api', 'controller', 'doctor', 'migrate', 'webhook'])
+  t.same([...roles].sort(), ['api', 'controller', 'doctor', 'explain', 'migrate', 'scan', 'webhook'])
   t.match(loadConfig('migrate', { DATABASE_URL: 'postgres://h/d' }), { DATABASE_URL: 'postgres://h/d' })
   const stores = { DATABASE_URL: 'postgres://h/d', REDIS_URL: 'redis://h' }
+  for (const role of ['explain', 'scan'] as const)
+    t.match(loadConfig(role, {}), { GREENROOM_NAMESPACE: 'ai-agents' })
   t.match(loadConfig('doctor', stores), stores, 'it signs nothing')
   const files = { GREENROOM_WEBHOOK_CERT_FILE: '/c', GREENROOM_WEBHOOK_KEY_FILE: '/k' }
-  t.match(loadConfig('webhook', files), { ...files, GREENROOM_WEBHOOK_PORT: 8443 })
+  t.match(loadConfig('webhook', files), {
+    ...files,
+    GREENROOM_WEBHOOK_PORT: 8443,
+    GREENROOM_DRAIN_MS: 10_000,
+  })
 })
 
 void t.test('where certificates come from', async (t) => {

@@ -6,8 +6,8 @@ import { checkLabelOwnership } from './checks/label-ownership.ts'
 import { type AdmissionContext, writtenAnnotations } from './expectations.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
 import { mutateDebugContainers, mutatePod } from './mutate-pod.ts'
+import { patchedAnswer } from './patched-answer.ts'
 import { Metadata, Pod } from './pod.ts'
-import { podPatch } from './pod-patch.ts'
 import type { AdmissionRequest, Answer } from './review.ts'
 import { standingOf } from './standing.ts'
 import { validatePod } from './validate-pod.ts'
@@ -49,12 +49,12 @@ function mutateCreation(request: AdmissionRequest, context: AdmissionContext): A
   const mutated = mutatePod(pod, context)
   const namespace = namespaceOf(request, pod)
   const found = validatePod(mutated, namespace, context)
-  const patch = podPatch(pod, mutated)
   // A pod that is none of the table's was not hardened: the rest would be a list of what the webhook would have set.
   const outside = found.filter(({ rule }) => rule === 'agent-type' || rule === 'operating-system')
   const told = [...foreign, ...(outside.length > 0 ? outside : found)]
-  if (isRolledOut(request, pod, context)) return rolloutVerdict(told, patch, namespace)
-  return enforcedVerdict(told, { kind: 'patched', patch })
+  const outcome = patchedAnswer(request, pod, mutated)
+  if (isRolledOut(request, pod, context)) return rolloutVerdict(told, outcome.patch, namespace)
+  return enforcedVerdict(told, outcome)
 }
 
 function mutateDebugging(request: AdmissionRequest, context: AdmissionContext): Answer {
@@ -65,7 +65,7 @@ function mutateDebugging(request: AdmissionRequest, context: AdmissionContext): 
   if (isRolledOut(request, pod, context)) return allowed
   const mutated = mutateDebugContainers(pod, before.value, context)
   const found = withoutOlder(validatePod(mutated, namespaceOf(request, pod), context), request, context)
-  return enforcedVerdict(found, { kind: 'patched', patch: podPatch(pod, mutated) })
+  return enforcedVerdict(found, patchedAnswer(request, pod, mutated))
 }
 
 function enforcedVerdict(found: readonly Violation[], outcome: Parameters<typeof verdict>[1]): Answer {
@@ -177,13 +177,18 @@ function ownershipViolations(
 ): Violation[] {
   const { username = '' } = request.userInfo
   if (context.policy.greenroomServiceAccounts.includes(username)) return []
-  const before = decodeObject(request.oldObject)
+  // Null at every creation: a decoder that refuses it looks for reasons, which costs more than the rest of this.
+  const before = isAbsent(request.oldObject) ? undefined : decodeObject(request.oldObject)
   const isNewPod = request.operation === 'CREATE' && 'spec' in object
   return checkLabelOwnership({
-    before: before.ok ? before.value.metadata : undefined,
+    before: before?.ok ? before.value.metadata : undefined,
     after: object.metadata ?? {},
     written: isNewPod ? writtenAnnotations(standingOf(object, context.policy), context) : {},
   })
+}
+
+function isAbsent(object: unknown): boolean {
+  return object === null || object === undefined
 }
 
 function isPods({ resource }: AdmissionRequest): boolean {
@@ -194,7 +199,7 @@ function namespaceOf(request: AdmissionRequest, pod: Pod): string {
   return request.namespace ?? pod.metadata?.namespace ?? ''
 }
 
-function decodePod(object: unknown): Checked<Pod> {
+export function decodePod(object: unknown): Checked<Pod> {
   if (podValidator.Check(object)) return { ok: true, value: object }
   return { ok: false, problems: describeErrors(podValidator.Errors(object)) }
 }

@@ -1,5 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Checked } from '../domain/checked-document.ts'
+import { configMapKey } from '../domain/names.ts'
 
 /** The public keys with which an agent checks an assignment: the text that goes into its environment, and their ids. */
 export interface AssignKeys {
@@ -30,4 +32,14 @@ export function assignKeysFrom(text: string): AssignKeys {
   if (!keySetValidator.Check(value)) return noAssignKeys
   const { keys } = value as KeySet
   return { text, keyIds: keys.map((key) => key.kid) }
+}
+
+/** For a watch that only passes the set on; whether it holds usable keys is judged where they are used. */
+export function checkAssignKeys(text: string): Checked<string> {
+  try {
+    JSON.parse(text)
+    return { ok: true, value: text }
+  } catch (error) {
+    return { ok: false, problems: [`${configMapKey.assignKeys}: ${(error as Error).message}`] }
+  }
 }

@@ -1,10 +1,8 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { annotation } from '../domain/names.ts'
 import { Metadata } from './pod.ts'
 import type { AdmissionRequest, Answer } from './review.ts'
-
-/** The kubelet's mark on the API object of a static pod: one that it runs from a file, whatever the API says. */
-const mirrorAnnotation = 'kubernetes.io/config.mirror'
 
 const WithAnnotations = Type.Object({ metadata: Metadata })
 type WithAnnotations = Static<typeof WithAnnotations>
@@ -24,7 +22,7 @@ export function isMirrorPod({ operation, userInfo, object, oldObject }: Admissio
 function hasMark(object: unknown): boolean {
   return (
     validator.Check(object) &&
-    Object.hasOwn((object as WithAnnotations).metadata.annotations ?? {}, mirrorAnnotation)
+    Object.hasOwn((object as WithAnnotations).metadata.annotations ?? {}, annotation.mirror)
   )
 }
 

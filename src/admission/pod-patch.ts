@@ -1,10 +1,11 @@
-import jsonPatch, { type Operation } from 'fast-json-patch'
 import type { Pod } from './pod.ts'
+import { type Edit, type PatchOperation, podEdits } from './pod-edits.ts'
 
-/**
- * The smallest JSON Patch that turns one into the other; empty if they are equal. Parts that both share by reference are
- * skipped without a look (managedFields, status).
- */
-export function podPatch(before: Pod, after: Pod): Operation[] {
-  return jsonPatch.compare(before, after)
+/** The smallest JSON Patch that turns one into the other; empty if they are equal. */
+export function podPatch(before: Pod, after: Pod): PatchOperation[] {
+  return patchOf(podEdits(before, after))
+}
+
+export function patchOf(edits: readonly Edit[]): PatchOperation[] {
+  return edits.map(({ operation }) => operation)
 }

@@ -1,13 +1,11 @@
-import type { Operation } from 'fast-json-patch'
-import type { Answer } from './review.ts'
+import type { PatchOperation } from './pod-edits.ts'
+import type { Answer, Patched } from './review.ts'
 import { describeViolation, type Violation } from './violation.ts'
 
 /** What is made of the violations of one review. */
 
 /** Answered if nothing denies. */
-type Outcome =
-  | { readonly kind: 'allowed' }
-  | { readonly kind: 'patched'; readonly patch: readonly Operation[] }
+type Outcome = { readonly kind: 'allowed' } | (Patched & Pick<Answer, 'warnings'>)
 
 /** Enforced violations deny; `warn` ones become warnings, `audit` ones audit annotations; all are counted. */
 export function verdict(found: readonly Violation[], outcome: Outcome): Answer {
@@ -15,7 +13,13 @@ export function verdict(found: readonly Violation[], outcome: Outcome): Answer {
   const remarks = remarksOn(found.filter(({ mode }) => mode !== undefined))
   return enforced.length > 0
     ? { kind: 'denied', violations: enforced, ...remarks }
-    : { ...outcome, ...remarks }
+    : { ...outcome, ...remarks, ...warningsOf(outcome, remarks) }
+}
+
+/** What was asked for comes after what is wrong. */
+function warningsOf(outcome: Outcome, { warnings = [] }: Pick<Answer, 'warnings'>): Pick<Answer, 'warnings'> {
+  const all = [...warnings, ...('warnings' in outcome ? (outcome.warnings ?? []) : [])]
+  return all.length > 0 ? { warnings: all } : {}
 }
 
 function remarksOn(noted: readonly Violation[]): Pick<Answer, 'warnings' | 'audit' | 'noted'> {
@@ -50,7 +54,7 @@ const guarding: ReadonlySet<string> = new Set(['label-ownership', 'service-accou
  */
 export function rolloutVerdict(
   found: readonly Violation[],
-  patch: readonly Operation[],
+  patch: readonly PatchOperation[],
   namespace: string,
 ): Answer {
   const denying = found.filter(({ rule }) => guarding.has(rule))

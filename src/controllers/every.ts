@@ -26,7 +26,8 @@ export async function every(options: LoopOptions, work: () => Promise<void>): Pr
   }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after so many ms, or at once when the signal fires. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve()

@@ -16,6 +16,10 @@ export const annotation = {
   assignKeyIds: 'greenroom.dev/assign-key-ids',
   /** Version of the policy that shaped the pod. */
   policyVersion: 'greenroom.dev/policy-version',
+  /** "true": each change that the webhook makes comes back as a warning. The author's own to set; it stays on the pod. */
+  explain: 'greenroom.dev/explain',
+  /** Kubernetes' own: the kubelet's copy of a pod that it runs from a file. */
+  mirror: 'kubernetes.io/config.mirror',
 } as const
 
 /** Everything below this prefix is set and changed only by Greenroom's own ServiceAccounts. */

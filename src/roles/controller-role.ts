@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
+import { assignKeysFrom, checkAssignKeys } from '../admission/assign-keys.ts'
 import { checkPolicy } from '../admission/policy.ts'
 import { createDocumentWatch } from '../cluster/document-watch.ts'
 import { createEventRecorder } from '../cluster/events.ts'
+import { livePods } from '../cluster/judged-pods.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
@@ -10,6 +12,8 @@ import { createPodWriter } from '../cluster/pod-writer.ts'
 import type { Config } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
+import { createDriftWatch } from '../controllers/drift-watch.ts'
+import { pause } from '../controllers/every.ts'
 import { createIndexSync } from '../controllers/index-sync.ts'
 import { createInvariantWatch } from '../controllers/invariant-watch.ts'
 import { createPendingGrace } from '../controllers/pending-grace.ts'
@@ -89,6 +93,14 @@ export async function startController(config: Config<'controller'>, context: Rol
     accepted: { name: configMapName.policyAccepted, write: false },
     key: configMapKey.policy,
     check: checkPolicy,
+  })
+  const assignKeys = createDocumentWatch<string>({
+    transport,
+    namespace,
+    name: configMapName.assignKeys,
+    key: configMapKey.assignKeys,
+    check: checkAssignKeys,
+    logger,
   })
   const pods = createPodInformer({ transport, namespace, logger })
   const writer = createPodWriter({ clients, namespace })
@@ -170,6 +182,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     { name: 'pod informer', watch: pods },
     { name: configMapName.pools, watch: pools },
     { name: configMapName.policy, watch: policy },
+    { name: configMapName.assignKeys, watch: assignKeys },
   ]) {
     await lifecycle.start({ name: part.name, start: () => part.watch.start(), stop: () => part.watch.stop() })
   }
@@ -186,6 +199,20 @@ export async function startController(config: Config<'controller'>, context: Rol
     logger,
     now,
   })
+  const drift = createDriftWatch({
+    namespace,
+    pods: () => livePods(transport, namespace),
+    context: () => {
+      const document = policy.current()
+      // Without the keys of now every pod would seem to have others.
+      if (!document || !assignKeys.synced()) return undefined
+      return { policy: document, assignKeys: assignKeysFrom(assignKeys.current() ?? '') }
+    },
+    metrics,
+    logger,
+    now: monotonicMs,
+    pause,
+  })
   const elector = createLeaseElector({
     clients,
     namespace,
@@ -194,7 +221,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     logger,
     async onLeading(signal) {
       await untilSynced(() => pods.synced() && pools.current() !== undefined, signal)
-      if (!signal.aborted) await Promise.all([controller(signal), invariants.run(signal)])
+      if (!signal.aborted) await Promise.all([controller(signal), invariants.run(signal), drift.run(signal)])
     },
   })
   await lifecycle.start({ name: 'election', start: () => elector.start(), stop: () => elector.stop() })

@@ -1,15 +1,19 @@
+import { checkAssignKeys } from '../admission/assign-keys.ts'
 import { builtInPolicy, checkPolicy } from '../admission/policy.ts'
 import { createDocumentWatch } from '../cluster/document-watch.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
-import type { Checked } from '../domain/checked-document.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { checkPools } from '../domain/pool.ts'
+import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import type { RoleContext } from './role.ts'
 import { createWebhookCertificates } from './webhook-certificates.ts'
+
+/** For what is under way when the drain is over: longer than the API server waits for it. */
+const closeWithinMs = 4_000
 
 /** The admission webhook. Needs neither Redis nor PostgreSQL nor the session API, and asks nobody while it judges. */
 export async function startWebhook(config: Config<'webhook'>, context: RoleContext): Promise<void> {
@@ -44,7 +48,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     namespace,
     name: configMapName.assignKeys,
     key: configMapKey.assignKeys,
-    check: checkKeys,
+    check: checkAssignKeys,
     logger,
   })
   const { certificate, keeping } = await createWebhookCertificates({ config, access, transport, context })
@@ -57,8 +61,12 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   ]) {
     await lifecycle.start({ name, start: () => watch.start(), stop: () => watch.stop() })
   }
+  const inForce = () => policy.current() ?? builtInPolicy
+  registerPolicyMetrics({ registry, policy: inForce, status: () => policy.status() })
+  const draining = new AbortController()
   const app = createWebhookApp({
-    policy: () => policy.current() ?? builtInPolicy,
+    policy: inForce,
+    draining: draining.signal,
     assignKeys: () => assignKeys.current() ?? '',
     configuration: () => ({
       namespace,
@@ -74,8 +82,9 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
       : undefined,
     // A replica that never saw the policy would deny what the others admit.
     ready: () => ({
-      ok: policy.synced() && assignKeys.synced() && certificate.ready(),
+      ok: policy.synced() && assignKeys.synced() && certificate.ready() && !draining.signal.aborted,
       details: {
+        draining: draining.signal.aborted,
         policy: policy.status(),
         assignKeys: assignKeys.status(),
         certificate: certificate.ready() ? 'served' : 'not made yet',
@@ -84,6 +93,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   })
   await lifecycle.start({
     name: 'webhook',
+    stopWithinMs: config.GREENROOM_DRAIN_MS + closeWithinMs,
     async start() {
       const url = await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_WEBHOOK_PORT })
       certificate.serve(app.server)
@@ -91,19 +101,12 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
       logger.info({ url }, 'webhook is listening')
     },
     async stop() {
+      draining.abort()
+      logger.info({ drainMs: config.GREENROOM_DRAIN_MS }, 'webhook is draining')
+      await new Promise((resolve) => setTimeout(resolve, config.GREENROOM_DRAIN_MS))
       certificate.stop()
       await app.close()
     },
   })
   if (keeping) await lifecycle.start(keeping)
-}
-
-/** The webhook only passes the set on; whether it holds usable keys is judged where they are used. */
-function checkKeys(text: string): Checked<string> {
-  try {
-    JSON.parse(text)
-    return { ok: true, value: text }
-  } catch (error) {
-    return { ok: false, problems: [`${configMapKey.assignKeys}: ${(error as Error).message}`] }
-  }
 }

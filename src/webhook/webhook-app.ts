@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type FastifyRequest, fastify, LogController } from 'fastify'
+import { type FastifyBaseLogger, type FastifyRequest, fastify, LogController } from 'fastify'
 import type { Registry } from 'prom-client'
 import { mutateReview, validateReview } from '../admission/admit-pod.ts'
 import { assignKeysFrom, noAssignKeys } from '../admission/assign-keys.ts'
@@ -13,13 +13,17 @@ import {
   decodeReview,
   encodeAnswer,
   type ReviewAnswer,
+  rulesOfAnswer,
 } from '../admission/review.ts'
 import { templateReview } from '../admission/template-review.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { addExplainRoute } from './explain-route.ts'
 import { checkReviewCaller } from './review-caller.ts'
+import { createReviewGate, type GateLimits } from './review-gate.ts'
+import { installIntake, isLate, longestTimeoutMs } from './review-intake.ts'
 import { type ServingTls, tlsOptions } from './serving-certificate.ts'
-import { createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.ts'
+import { createWebhookMetrics, registerGateMetrics, type WebhookMetrics } from './webhook-metrics.ts'
 import { greenroomErrorFrom, sendProblem } from './webhook-problem.ts'
 
 export interface WebhookAppOptions {
@@ -35,6 +39,9 @@ export interface WebhookAppOptions {
   /** Names of which a caller's certificate must show one to get a review; needs `tls.clientCa`. Without it all may. */
   readonly callers?: readonly string[] | undefined
   readonly ready: () => { readonly ok: boolean; readonly details: unknown }
+  /** Aborted when this replica is to get no more connections: its answers then end theirs. */
+  readonly draining?: AbortSignal
+  readonly gateLimits?: GateLimits
 }
 
 /** Two objects of at most 3 MiB (the API server's own limit) and the envelope. */
@@ -42,9 +49,6 @@ const bodyLimitBytes = 7 * 1024 * 1024
 
 /** Longer than the 90 s for which the API server keeps an idle connection: we must never be the first to close. */
 const keepAliveTimeoutMs = 120_000
-
-/** The longest that the API server ever waits for a webhook; after it a half-sent body is given up. */
-const requestTimeoutMs = 30_000
 
 type Review = (request: AdmissionRequest, context: AdmissionContext, configuration: Configuration) => Answer
 const judges = {
@@ -60,16 +64,19 @@ type Endpoint = keyof typeof judges
 const lenient: ReadonlySet<Endpoint> = new Set(['validate-config', 'warn-templates'])
 
 /**
- * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace, /warn-templates; GET /livez, /readyz, /metrics. Which namespaces are
+ * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace, /warn-templates and
+ * /explain; GET /livez, /readyz, /metrics. Which namespaces are
  * judged is the webhook configuration's namespaceSelector. Every AdmissionReview is answered with 200 and a decision,
  * also when judging it fails; anything else gets a problem+json and a 4xx.
  */
 export function createWebhookApp(options: WebhookAppOptions) {
   const { logger, registry, ready, callers } = options
   const metrics = createWebhookMetrics(registry)
-  const judge = createJudge(options, metrics)
+  const context = createContext(options)
+  const { configuration = () => bareConfiguration } = options
+  const judge = createJudge({ context, configuration, logger, metrics })
   const app = fastify({
-    loggerInstance: logger,
+    loggerInstance: logger as FastifyBaseLogger,
     https: {
       ...tlsOptions(options.tls),
       // Asked for, never insisted on: probes and scrapes have none. Reviews check it.
@@ -78,7 +85,7 @@ export function createWebhookApp(options: WebhookAppOptions) {
     },
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: longestTimeoutMs,
     // The API server's kept connections outlive the Service's choice of us: fastify's own 503 would refuse pods.
     return503OnClosing: false,
     // Every pod that is created would be four lines; the decisions that matter are logged below.
@@ -92,23 +99,21 @@ export function createWebhookApp(options: WebhookAppOptions) {
   // A review is JSON; text/plain would reach us as a string.
   app.removeContentTypeParser('text/plain')
 
-  const arrivals = new WeakMap<FastifyRequest, number>()
-  app.addHook('onRequest', async (request) => {
-    arrivals.set(request, performance.now())
-  })
-
   // Before the body is read.
   const onRequest = async (request: FastifyRequest): Promise<void> => {
     if (callers !== undefined) checkReviewCaller(request, callers)
   }
+  const gate = createReviewGate(options.gateLimits)
+  registerGateMetrics(registry, gate)
+  installIntake(app, { gate, metrics, bodyLimitBytes, draining: options.draining })
   for (const endpoint of Object.keys(judges) as Endpoint[]) {
     app.post(`/${endpoint}`, { onRequest }, async (request): Promise<ReviewAnswer> => {
       const review = decodeReview(request.body)
       if (!review.ok) throw new GreenroomError('GRN_BAD_REVIEW', badReviewDetail(review.problems))
-      const waitedMs = performance.now() - (arrivals.get(request) ?? performance.now())
-      return judge(endpoint, review.value, { late: waitedMs > deadlineMs(request.url) })
+      return judge(endpoint, review.value, { late: isLate(request) })
     })
   }
+  addExplainRoute(app, context)
   app.get('/livez', async () => ({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => {
     const { ok, details } = ready()
@@ -133,24 +138,27 @@ function badReviewDetail(problems: readonly string[]): string {
   return `This is not an AdmissionReview of admission.k8s.io/v1: ${problems.slice(0, 3).join('; ')}.`
 }
 
-/** `?timeout=2s`, whole seconds, as the API server gives it; without it its own maximum. */
-function deadlineMs(url: string): number {
-  const seconds = /[?&]timeout=(\d{1,2})s(?:&|$)/.exec(url)?.[1]
-  return seconds === undefined ? requestTimeoutMs : Number(seconds) * 1000
-}
-
 type Judge = (endpoint: Endpoint, request: AdmissionRequest, options: { late: boolean }) => ReviewAnswer
 
-function createJudge(options: WebhookAppOptions, metrics: WebhookMetrics): Judge {
-  const { policy, assignKeys, configuration = () => bareConfiguration, logger } = options
+/** What decides, at this moment. */
+function createContext({ policy, assignKeys }: WebhookAppOptions): () => AdmissionContext {
   // Parsed once per text, not once per pod.
   let keys = { source: '', parsed: noAssignKeys }
-  const context = (): AdmissionContext => {
+  return () => {
     const source = assignKeys()
     if (source !== keys.source) keys = { source, parsed: assignKeysFrom(source) }
     return { policy: policy(), assignKeys: keys.parsed }
   }
+}
 
+interface JudgeDeps {
+  readonly context: () => AdmissionContext
+  readonly configuration: () => Configuration
+  readonly logger: Logger
+  readonly metrics: WebhookMetrics
+}
+
+function createJudge({ context, configuration, logger, metrics }: JudgeDeps): Judge {
   return (endpoint, request, { late }) => {
     const { uid, operation } = request
     const end = metrics.reviewSeconds.startTimer({ endpoint })
@@ -175,16 +183,19 @@ function createJudge(options: WebhookAppOptions, metrics: WebhookMetrics): Judge
       answer = notJudged(endpoint, 'the review failed; the log of the webhook has the reason')
       decision = 'failed'
     }
-    if (answer.kind === 'denied') noteDenial(answer, seen)
-    for (const { rule, code, mode = 'audit' } of answer.noted ?? [])
-      metrics.violations.inc({ rule, code, mode })
+    note(answer, seen)
     metrics.reviews.inc({ endpoint, operation, decision })
     end()
     return encodeAnswer(uid, answer, version)
   }
 
-  function noteDenial({ violations }: Extract<Answer, { kind: 'denied' }>, seen: object): void {
-    for (const { rule, code } of violations) metrics.violations.inc({ rule, code, mode: 'enforce' })
+  function note(answer: Answer, seen: object): void {
+    if (answer.kind === 'patched') for (const rule of rulesOfAnswer(answer)) metrics.changes.inc({ rule })
+    for (const { rule, code, mode = 'audit' } of answer.noted ?? [])
+      metrics.violations.inc({ rule, code, mode })
+    if (answer.kind !== 'denied') return
+    const { violations } = answer
+    for (const { rule, code, mode = 'enforce' } of violations) metrics.violations.inc({ rule, code, mode })
     // Rules and fields only: values are their owner's.
     const reasons = violations.map(({ code, rule, path }) => ({ code, rule, path }))
     logger.info({ ...seen, reasons }, 'request denied')

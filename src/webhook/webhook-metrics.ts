@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { ReviewGate } from './review-gate.ts'
+import { createTally, type Tally } from './tally.ts'
 
 /** A review takes a fraction of a millisecond; the top is the API server's own limit of 30 s. */
 const reviewSecondsBuckets = [
@@ -16,31 +18,71 @@ export function createWebhookMetrics(registry: Registry) {
       buckets: reviewSecondsBuckets,
       registers,
     }),
-    reviews: new Counter({
+    reviews: tallied(registry, {
       name: 'greenroom_admission_reviews_total',
       help: 'AdmissionReviews answered, by endpoint, operation and decision (allowed, patched, denied, failed).',
       labelNames: ['endpoint', 'operation', 'decision'],
-      registers,
     }),
-    violations: new Counter({
+    changes: tallied(registry, {
+      name: 'greenroom_admission_changes_total',
+      help: 'Pods changed, by rule: a pod counts once for each rule that changed it.',
+      labelNames: ['rule'],
+    }),
+    violations: tallied(registry, {
       name: 'greenroom_admission_violations_total',
       help: 'Violations found, by rule, code and mode (enforce: the request was denied; warn, audit: it was not).',
       labelNames: ['rule', 'code', 'mode'],
-      registers,
     }),
     refused: new Counter({
       name: 'greenroom_admission_refused_requests_total',
-      help: 'Requests that were no AdmissionReview, by code.',
+      help: 'Requests that were no AdmissionReview, or came when too many waited, by code.',
       labelNames: ['code'],
       registers,
     }),
     late: new Counter({
       name: 'greenroom_admission_late_total',
-      help: 'Reviews whose body arrived after the deadline that the API server gave with ?timeout=.',
+      help: 'Reviews that were read after the deadline that the API server gave with ?timeout=.',
       labelNames: ['endpoint'],
       registers,
     }),
+    waited: new Counter({
+      name: 'greenroom_admission_waited_total',
+      help: 'Reviews that had to wait because too much was being read already.',
+      registers,
+    }),
   }
+}
+
+/** A counter that is told of increments only when it is read. */
+function tallied<const Names extends string>(
+  registry: Registry,
+  configuration: { name: string; help: string; labelNames: readonly Names[] },
+): Tally<Names> {
+  const tally = createTally(configuration.labelNames)
+  new Counter({
+    ...configuration,
+    labelNames: [...configuration.labelNames],
+    registers: [registry],
+    collect(this: Counter<Names>) {
+      tally.flushInto(this)
+    },
+  })
+  return tally
+}
+
+/** How many reviews are inside and how many wait, read from the gate when somebody asks. */
+export function registerGateMetrics(registry: Registry, gate: ReviewGate): void {
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value())
+      },
+    })
+  gauge('greenroom_admission_in_flight', 'Reviews being read or judged now.', () => gate.inside())
+  gauge('greenroom_admission_waiting', 'Reviews that wait for room now.', () => gate.waiting())
 }
 
 export type WebhookMetrics = ReturnType<typeof createWebhookMetrics>

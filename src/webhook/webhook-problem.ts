@@ -21,6 +21,8 @@ export function sendProblem(
   request: FastifyRequest,
   error: GreenroomError,
 ): FastifyReply {
+  // The API server's client asks again by itself when an answer says when.
+  if (error.retryAfterMs !== undefined) void reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000))
   return reply
     .code(error.status)
     .type(problemMediaType)

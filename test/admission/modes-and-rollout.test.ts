@@ -66,7 +66,7 @@ void t.test('roll-out: nothing changed, nothing denied, everything told once', a
   t.equal(answer.kind, 'allowed')
   t.match(answer.warnings, [
     /not enforced in namespace trial: GRN_POLICY_VIOLATION: .*privileged/,
-    /would change \/spec/,
+    /would change \/metadata\/labels\/app, .*\/spec\//,
   ])
   t.match(answer.audit?.['not-enforced'], /^privileged spec\..*would change/)
   t.match(answer.noted, [{ rule: 'privileged', mode: 'audit' }])

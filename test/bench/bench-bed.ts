@@ -280,6 +280,7 @@ async function startWebhook(
     GREENROOM_WEBHOOK_PORT: String(webhook.port),
     GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
     GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
+    GREENROOM_DRAIN_MS: '0',
   })
   await until('the webhook', async () => !(await isFree(webhook.port, webhook.host)), readyTimeoutMs)
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 /** What the load generator keeps of an answer. */
 export interface LaneAnswer {
@@ -20,6 +21,7 @@ export interface HttpLane {
 interface LaneTarget {
   readonly host: string
   readonly port: number
+  readonly tls?: { readonly ca: string }
 }
 
 /** Resolves when it is connected; a connection that is lost is made again with the next request. */
@@ -40,9 +42,8 @@ export async function openHttpLane(target: LaneTarget): Promise<HttpLane> {
     if (answer) settle(answer)
   }
   async function reconnect(): Promise<Socket> {
-    const fresh = connect({ host: target.host, port: target.port, noDelay: true })
     const { promise, resolve, reject } = Promise.withResolvers<Socket>()
-    fresh.once('connect', () => resolve(fresh))
+    const fresh = connected(target, () => resolve(fresh))
     fresh.on('error', reject)
     // latin1: one character a byte, so that content-length can be compared with the length of the text.
     fresh.setEncoding('latin1').on('data', onData)
@@ -70,6 +71,13 @@ export async function openHttpLane(target: LaneTarget): Promise<HttpLane> {
       socket?.destroy()
     },
   }
+}
+
+function connected({ host, port, tls }: LaneTarget, onConnected: () => void): Socket {
+  if (!tls) return connect({ host, port, noDelay: true }, onConnected)
+  const socket = connectTls({ host, port, ca: tls.ca }, onConnected)
+  socket.setNoDelay(true)
+  return socket
 }
 
 const lost: LaneAnswer = { status: 0, location: undefined }

@@ -13,6 +13,8 @@ export interface LoadTarget {
   readonly body?: string
   /** The status of the answer wanted. */
   readonly wanted: number
+  /** Over TLS, with this certificate of the authority. */
+  readonly tls?: { readonly ca: string }
 }
 
 export interface LoadSpec {
@@ -105,7 +107,7 @@ function authorizationOf({ headers }: LoadTarget): Record<string, string> {
 
 /** The request as it goes over the wire. The body has one byte a character (ASCII). */
 export function requestText(
-  { host, port, method, path, headers, body = '' }: Omit<LoadTarget, 'wanted'>,
+  { host, port, method, path, headers, body = '' }: Omit<LoadTarget, 'wanted' | 'tls'>,
   idempotencyKey = '',
 ): string {
   const all = {

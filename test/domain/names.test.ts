@@ -17,6 +17,8 @@ void t.test('the public names, letter by letter: manifests, clients and people r
       templateHash: 'greenroom.dev/template-hash',
       assignKeyIds: 'greenroom.dev/assign-key-ids',
       policyVersion: 'greenroom.dev/policy-version',
+      explain: 'greenroom.dev/explain',
+      mirror: 'kubernetes.io/config.mirror',
     },
     ownedPrefix: 'greenroom.dev/',
     defaultAppLabel: 'conversational-ai-agent',

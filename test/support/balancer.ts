@@ -19,6 +19,8 @@ export interface Balancer {
 export interface BalancerOptions {
   /** `http(s)://host:port` of each; asked for `/readyz`, as a kubelet does: whatever certificate it shows. */
   readonly backends: readonly string[]
+  /** To listen on; any free one unless given. */
+  readonly port?: number
   readonly checkEveryMs?: number
 }
 
@@ -106,7 +108,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     void join(client)
   })
   await Promise.all(backends.map(check))
-  const port = await listen(server)
+  const port = await listen(server, options.port ?? 0)
   const checks = backends.map(keepChecking)
   return {
     url: `http://127.0.0.1:${port}`,
@@ -163,10 +165,10 @@ function isReady(url: string): Promise<boolean> {
   return promise
 }
 
-async function listen(server: Server): Promise<number> {
+async function listen(server: Server, wanted: number): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
-  server.listen(0, '127.0.0.1', resolve)
+  server.listen(wanted, '127.0.0.1', resolve)
   await promise
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the balancer has no TCP address')

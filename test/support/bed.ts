@@ -251,6 +251,7 @@ async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<vo
       GREENROOM_WEBHOOK_PORT: String(port),
       GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
       GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
+      GREENROOM_DRAIN_MS: '0',
     })
     // A controller that finds no webhook backs off for a second: everybody would wait for that.
     await until('the webhook', async () => !(await isFree(port, host)), 20_000)

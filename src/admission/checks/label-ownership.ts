@@ -1,4 +1,4 @@
-import { label, ownedPrefix } from '../../domain/names.ts'
+import { annotation, label, ownedPrefix } from '../../domain/names.ts'
 import type { Metadata } from '../pod.ts'
 import type { Violation } from '../violation.ts'
 
@@ -13,7 +13,8 @@ export interface MetadataChange {
 /**
  * Labels and annotations below `greenroom.dev/` and the label `session` belong to Greenroom's own ServiceAccounts.
  * Fields: `metadata.labels`, `metadata.annotations`, on the pod and through its subresources.
- * Allowed: unset or, on an update, unchanged; and at creation what the mutator writes.
+ * Allowed: unset or, on an update, unchanged; and at creation what the mutator writes. `greenroom.dev/explain` decides
+ * nothing and is everybody's.
  */
 export function checkLabelOwnership({ before, after, written }: MetadataChange): Violation[] {
   return [
@@ -22,7 +23,10 @@ export function checkLabelOwnership({ before, after, written }: MetadataChange):
       .map((key) => foreign(`metadata.labels[${key}]`)),
     ...changedKeys(before?.annotations, after.annotations)
       .filter(
-        (key) => isOwned(key) && !(Object.hasOwn(written, key) && written[key] === after.annotations?.[key]),
+        (key) =>
+          isOwned(key) &&
+          key !== annotation.explain &&
+          !(Object.hasOwn(written, key) && written[key] === after.annotations?.[key]),
       )
       .map((key) => foreign(`metadata.annotations[${key}]`)),
   ]

@@ -1,0 +1,65 @@
+/** The pods that a document of any kind is about, for explaining them. */
+export interface PodToExplain {
+  /** Of the object in the document: `Deployment/web`. */
+  readonly subject: string
+  /** Undefined: the document names none. */
+  readonly namespace: string | undefined
+  /** As found, unchecked. */
+  readonly pod: unknown
+  /** Who creates it; undefined for a pod that is there already, which its creator has answered for. */
+  readonly username: string | undefined
+}
+
+/** Somebody without rights of Greenroom's: whoever writes a file. */
+const anAuthor = ''
+
+/** Lists and reviews hold objects that may be lists again; nobody means more than this. */
+const deepest = 4
+
+/**
+ * Pods of a Pod, a List, an AdmissionReview of one of these, or anything with a pod template where Kubernetes' own
+ * workloads have it. Empty for any other value.
+ */
+export function podsToExplain(document: unknown, namespace?: string, depth = 0): PodToExplain[] {
+  if (!isObject(document) || depth > deepest) return []
+  const { kind, metadata, spec, items, request } = document
+  const own = textOf(metadata, 'namespace') ?? namespace
+  if (kind === 'AdmissionReview' && isObject(request)) {
+    const username = textOf(request.userInfo, 'username') ?? anAuthor
+    const reviewed = podsToExplain(request.object, textOf(request, 'namespace'), depth + 1)
+    return reviewed.map((found) => (found.subject.startsWith('Pod/') ? { ...found, username } : found))
+  }
+  if (Array.isArray(items)) return items.flatMap((item) => podsToExplain(item, own, depth + 1))
+  const subject = `${typeof kind === 'string' ? kind : 'Pod'}/${textOf(metadata, 'name') ?? textOf(metadata, 'generateName') ?? ''}`
+  if (kind === 'Pod' || (kind === undefined && isObject(spec) && Array.isArray(spec.containers))) {
+    const username = textOf(metadata, 'uid') === undefined ? anAuthor : undefined
+    return [{ subject, namespace: own, pod: document, username }]
+  }
+  const template = templateOf(document)
+  if (!template) return []
+  const pod = { metadata: template.metadata ?? {}, spec: template.spec }
+  return [{ subject, namespace: own, pod, username: anAuthor }]
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+/** Deployment and its like; CronJob; PodTemplate. */
+const templatePaths = [['spec', 'template'], ['spec', 'jobTemplate', 'spec', 'template'], ['template']]
+
+function templateOf(document: Members): Members | undefined {
+  for (const path of templatePaths) {
+    let found: unknown = document
+    for (const key of path) found = isObject(found) ? found[key] : undefined
+    if (isObject(found) && isObject(found.spec) && Array.isArray(found.spec.containers)) return found
+  }
+  return undefined
+}
+
+function textOf(object: unknown, key: string): string | undefined {
+  const text = isObject(object) ? object[key] : undefined
+  return typeof text === 'string' && text !== '' ? text : undefined
+}
+
+function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises'
+import { assignKeysFrom } from '../admission/assign-keys.ts'
+import type { AdmissionContext } from '../admission/expectations.ts'
+import { builtInPolicy, checkPolicy, type PolicyDocument } from '../admission/policy.ts'
+import { loadKubeAccess } from '../cluster/kube-access.ts'
+import { createKubeTransport, type KubeTransport } from '../cluster/kube-transport.ts'
+import { readConfigMapKey } from '../cluster/read-config-map.ts'
+import type { Config } from '../config.ts'
+import { configMapKey, configMapName } from '../domain/names.ts'
+import { GreenroomError } from '../errors.ts'
+
+type ClusterConfig = Config<'explain'>
+
+export async function openCluster(config: ClusterConfig): Promise<KubeTransport> {
+  return createKubeTransport(await loadKubeAccess(config))
+}
+
+/** The policy and keys that the webhooks of the cluster judge by at present, found as they find them. */
+export async function contextOfCluster(
+  transport: KubeTransport,
+  { GREENROOM_NAMESPACE: namespace }: ClusterConfig,
+): Promise<AdmissionContext> {
+  const read = (name: string, key: string) => readConfigMapKey(transport, { namespace, name, key })
+  const [written, accepted, keys] = await Promise.all([
+    read(configMapName.policy, configMapKey.policy),
+    read(configMapName.policyAccepted, configMapKey.policy),
+    read(configMapName.assignKeys, configMapKey.assignKeys),
+  ])
+  return { policy: inForce([written, accepted]), assignKeys: assignKeysFrom(keys ?? '') }
+}
+
+/** The first one that is valid; none: the built-in policy. */
+function inForce(texts: readonly (string | undefined)[]): PolicyDocument {
+  for (const text of texts) {
+    const checked = text === undefined ? undefined : checkPolicy(text)
+    if (checked?.ok) return checked.value
+  }
+  return builtInPolicy
+}
+
+/** A policy in a file: `policy.yaml` itself or the ConfigMap around it. Throws GRN_INVALID_POLICY or GRN_INVALID_CONFIG. */
+export async function contextOfFile(path: string): Promise<AdmissionContext> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new GreenroomError('GRN_INVALID_CONFIG', `${path} could not be read: ${(error as Error).message}.`)
+  })
+  const checked = checkPolicy(await policyText(text))
+  if (!checked.ok) throw new GreenroomError('GRN_INVALID_POLICY', `${path}: ${checked.problems.join('; ')}.`)
+  return { policy: checked.value, assignKeys: assignKeysFrom('') }
+}
+
+async function policyText(text: string): Promise<string> {
+  const { parse } = await import('yaml')
+  try {
+    const document = parse(text, { maxAliasCount: 100 }) as {
+      kind?: unknown
+      data?: Record<string, string>
+    } | null
+    return document?.kind === 'ConfigMap' ? (document.data?.[configMapKey.policy] ?? '') : text
+  } catch {
+    // checkPolicy says what is wrong with it, with the line.
+    return text
+  }
+}

@@ -1,0 +1,25 @@
+import type { AdmissionContext } from '../admission/expectations.ts'
+import { explainPod } from '../admission/explain-pod.ts'
+import { podsToExplain } from '../admission/explained-object.ts'
+import { GreenroomError } from '../errors.ts'
+import type { WebhookServer } from './webhook-server.ts'
+
+/** Where kubectl puts what names no namespace. */
+const defaultNamespace = 'default'
+
+/**
+ * POST /explain with a Pod, an AdmissionReview or a workload as JSON: what the policy in force would make of its pod,
+ * field by field. `?namespace=` for documents that name none. Of a List only the first pod is explained.
+ */
+export function addExplainRoute(app: WebhookServer, context: () => AdmissionContext): void {
+  app.post('/explain', async (request) => {
+    const { namespace = defaultNamespace } = request.query as { readonly namespace?: string }
+    const [found] = podsToExplain(request.body, String(namespace))
+    if (!found) throw new GreenroomError('GRN_NO_POD')
+    return explainPod(found.pod, {
+      namespace: found.namespace ?? defaultNamespace,
+      context: context(),
+      username: found.username,
+    })
+  })
+}

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { assignKeyManifests } from '../../src/cli/assign-key.ts'
+import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
+import { isFree } from '../support/free-port.ts'
+import { createKubeApi, type KubeApi } from '../support/process-kubelet/kube-api.ts'
+import { root } from '../support/repository.ts'
+import { type Program, startProgram, untilReady } from '../support/start-program.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+/** The webhook as a process with its production flags and the shipped policy, beside a real API server that calls it. */
+export interface AdmissionBed {
+  readonly folder: string
+  readonly plane: ControlPlane
+  readonly kube: KubeApi
+  readonly webhook: Program
+  readonly ca: string
+  onStop(undo: () => Promise<void>): void
+  stop(): Promise<void>
+}
+
+const namespace = 'ai-agents'
+const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
+const manifests = [
+  'manifests/base/namespace.yaml',
+  'manifests/base/webhook/service-account.yaml',
+  'manifests/base/webhook/rbac.yaml',
+  'manifests/base/agent-policy.yaml',
+]
+
+/** As `npm start` and the image run it. */
+const productionNodeArgs = ['--max-semi-space-size=4']
+
+export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promise<AdmissionBed> {
+  const temporary = await temporaryFolder('bench')
+  const undo: (() => Promise<void>)[] = [() => temporary.remove()]
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    const plane = await startControlPlane({
+      folder: temporary.path,
+      webhookManifests: [join(root, 'manifests/base/webhook')],
+    })
+    undo.push(() => plane.stop())
+    await plane.apply(manifests.map((path) => join(root, path)))
+    const kube = await createKubeApi(await plane.kubeconfigFor('bench', ['system:masters']))
+    undo.push(async () => kube.close())
+    await provideKeys(kube)
+    const logPath = join(temporary.path, 'webhook.log')
+    const webhook = await startProgram({
+      command: process.execPath,
+      args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', 'webhook'],
+      cwd: root,
+      env: {
+        PATH: process.env.PATH,
+        // For trying them out.
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX,
+        HOSTNAME: 'webhook',
+        GREENROOM_HOST: plane.webhook.host,
+        KUBECONFIG: await plane.kubeconfigFor(webhookUser),
+        GREENROOM_WEBHOOK_PORT: String(plane.webhook.port),
+        GREENROOM_WEBHOOK_CERT_FILE: plane.webhook.certPath,
+        GREENROOM_WEBHOOK_KEY_FILE: plane.webhook.keyPath,
+        GREENROOM_DRAIN_MS: '0',
+      },
+      logPath,
+    })
+    undo.push(() => webhook.stop('SIGTERM', 12_000))
+    const { host, port, caPath } = plane.webhook
+    const started = { name: 'the webhook', logPath, timeoutMs: 30_000 }
+    await untilReady(webhook, async () => !(await isFree(port, host)), started)
+    const ca = readFileSync(caPath, 'utf8')
+    return { folder: temporary.path, plane, kube, webhook, ca, onStop: (step) => void undo.push(step), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function provideKeys(kube: KubeApi): Promise<void> {
+  const documents = parseAllDocuments(await assignKeyManifests({ namespace }))
+  const body = documents.map((document) => document.toJS()).find(({ kind }) => kind === 'ConfigMap')
+  const path = `/api/v1/namespaces/${namespace}/configmaps`
+  const answer = await kube.send({ method: 'POST', path, body })
+  if (answer.status !== 201) throw new Error(`the assign keys: HTTP ${answer.status}`)
+}
+
+/** Resident memory of a process, MB; 0 where there is no /proc. */
+export function rssMbOf(pid: number): number {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return Math.round(Number(kilobytes ?? 0) / 102.4) / 10
+  } catch {
+    return 0
+  }
+}

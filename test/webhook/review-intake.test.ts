@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { connect } from 'node:tls'
+import t, { type Test } from 'tap'
+import { until } from '../support/until.ts'
+import { reviewBody, startWebhookBed } from './webhook-bed.ts'
+import type { Reply } from './webhook-client.ts'
+
+type Bed = Awaited<ReturnType<typeof startWebhookBed>>
+
+/** A review whose body has come only in part: it holds its place until it is finished or given up. */
+async function halfSent(t: Test, { server }: Bed) {
+  const body = JSON.stringify(reviewBody())
+  const socket = connect(server)
+  t.teardown(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+  socket.write(head + body.slice(0, 100))
+  return {
+    async finish(): Promise<string> {
+      socket.setEncoding('utf8')
+      const answered = once(socket, 'data')
+      socket.write(body.slice(100))
+      return String((await answered)[0])
+    },
+    giveUp: () => socket.destroy(),
+  }
+}
+
+async function value(bed: Bed, name: string): Promise<number> {
+  return (await bed.registry.getSingleMetric(name)?.get())?.values[0]?.value ?? 0
+}
+
+const limits = { bytes: 1024 * 1024, reviews: 1, waiting: 1 }
+const inFlight = 'greenroom_admission_in_flight'
+const waiting = 'greenroom_admission_waiting'
+
+void t.test(
+  'who comes when it is full waits and is answered; who finds the queue full is told when',
+  async (t) => {
+    const bed = await startWebhookBed(t, { gateLimits: limits })
+    const first = await halfSent(t, bed)
+    await until('the first one to be inside', async () => (await value(bed, inFlight)) === 1)
+    const second = bed.post('/mutate', reviewBody())
+    await until('the second one to wait', async () => (await value(bed, waiting)) === 1)
+    const third = await bed.post('/mutate', reviewBody())
+    t.match(third, { status: 429, headers: { 'retry-after': '1' }, json: { code: 'GRN_OVERLOADED' } })
+    t.match((await bed.get('/readyz')).status, 200, 'probes do not wait')
+    t.match(await first.finish(), /^HTTP\/1\.1 200/)
+    t.match(await second, { status: 200, json: { response: { allowed: true } } })
+    await until('all to be gone', async () => (await value(bed, inFlight)) === 0)
+    t.equal(await value(bed, waiting), 0)
+    t.match((await bed.get('/metrics')).text, /greenroom_admission_waited_total 1\n/)
+  },
+)
+
+void t.test('a wait ends with the deadline of the caller', async (t) => {
+  const bed = await startWebhookBed(t, { gateLimits: limits })
+  const first = await halfSent(t, bed)
+  await until('the first one to be inside', async () => (await value(bed, inFlight)) === 1)
+  t.match(await bed.post('/mutate?timeout=0s', reviewBody()), {
+    status: 429,
+    json: { code: 'GRN_OVERLOADED' },
+  })
+  t.equal(await value(bed, waiting), 0)
+  first.giveUp()
+  await until('its place to be free', async () => (await value(bed, inFlight)) === 0)
+  t.equal((await bed.post('/mutate', reviewBody())).status, 200)
+})
+
+void t.test('a caller that goes away while it waits leaves the queue', async (t) => {
+  const bed = await startWebhookBed(t, { gateLimits: limits })
+  const first = await halfSent(t, bed)
+  await until('the first one to be inside', async () => (await value(bed, inFlight)) === 1)
+  const second = await halfSent(t, bed)
+  await until('the second one to wait', async () => (await value(bed, waiting)) === 1)
+  second.giveUp()
+  await until('nobody to wait', async () => (await value(bed, waiting)) === 0)
+  t.match(await first.finish(), /^HTTP\/1\.1 200/)
+})
+
+void t.test('while draining every answer ends its connection, and none is refused', async (t) => {
+  const draining = new AbortController()
+  const bed = await startWebhookBed(t, { draining: draining.signal })
+  const connectionOf = ({ headers }: Reply) => headers.connection
+  t.equal(connectionOf(await bed.postKept('/mutate', reviewBody())), 'keep-alive')
+  draining.abort()
+  const last = await bed.postKept('/mutate', reviewBody())
+  t.match(last, { status: 200, json: { response: { allowed: true } } })
+  t.equal(connectionOf(last), 'close')
+  t.equal((await bed.postKept('/mutate', reviewBody())).status, 200, 'over a new connection')
+})
