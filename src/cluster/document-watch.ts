@@ -15,7 +15,7 @@ import type { KubeObject } from './watch-stream.ts'
  * One key of one ConfigMap, watched. A valid change is in force at once; an invalid, missing or deleted one changes
  * nothing. The last accepted text is kept in a ConfigMap of its own: while what people wrote is not valid, every replica
  * goes by what is kept, so that a restart changes nothing and no two replicas disagree for good, whatever each of them
- * missed (docs/adr/0016).
+ * missed (docs/adr/0015).
  */
 export interface DocumentWatch<T> extends DocumentView<T> {
   start(): void

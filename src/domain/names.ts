@@ -45,7 +45,7 @@ export const configMapKey = {
   assignKeys: 'keys.json',
 } as const
 
-/** Greenroom's webhook, as the manifests name it. Who writes which document: docs/adr/0016. */
+/** Greenroom's webhook, as the manifests name it. Who writes which document: docs/adr/0015. */
 export const webhookUsername = 'system:serviceaccount:greenroom-system:agent-webhook'
 
 /** The webhook's Service, Lease and both of its configurations. */

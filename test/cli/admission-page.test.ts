@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
@@ -10,12 +11,28 @@ import { validatePod } from '../../src/admission/validate-pod.ts'
 import { checksTable, withChecks } from '../../src/cli/admission-page.ts'
 import { arbitraryPod } from '../admission/arbitrary-pod.ts'
 import { context } from '../admission/pod-samples.ts'
+import { root } from '../support/repository.ts'
 
 const described = [...greenroomRules, ...podSecurityChecks]
 
 void t.test('docs/admission.md holds the generated table', async (t) => {
   const page = readFileSync(new URL('../../docs/admission.md', import.meta.url), 'utf8')
   t.equal(page, withChecks(page), 'run: node src/cli/admission-page.ts')
+})
+
+void t.test('the commands of the page do what it says', async (t) => {
+  const page = readFileSync(new URL('../../docs/admission.md', import.meta.url), 'utf8')
+  const scripts = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, script]) => script ?? '')
+  t.equal(scripts.length, 1)
+  for (const script of scripts) {
+    const { status, stdout } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    t.equal(status, 0)
+    t.match(stdout, /^Pod\/tool in ai-agents: changed \(agent type echo-agent, policy 1\)$/m)
+    t.match(stdout, /automountServiceAccountToken +unset +false +service-account-token/)
+  }
 })
 
 void t.test('every rule has one line of seven cells', async (t) => {
