@@ -17,8 +17,9 @@ export function filledResources(
 ): NonNullable<Container['resources']> {
   const asked: Asked = (field, resource) =>
     isDefaulted(field, resource) ? undefined : given?.[`${field}s`]?.[resource]
-  const requests: Record<string, Quantity> = {}
-  const limits: Record<string, Quantity> = {}
+  // What the row does not name stays, for the validator to refuse: without its device the program would be another one.
+  const requests: Record<string, Quantity> = unnamed(given?.requests, wanted)
+  const limits: Record<string, Quantity> = unnamed(given?.limits, wanted)
   for (const resource of wanted) {
     const { name } = resource
     const { request, limit } = resource.range ? withinRange(resource, asked) : resource
@@ -27,6 +28,17 @@ export function filledResources(
     limits[name] = notation(given?.limits?.[name], limit)
   }
   return { ...given, requests, limits }
+}
+
+/** Resources that the row does not name: devices, huge pages. */
+export function unnamed(
+  given: Readonly<Record<string, Quantity>> | undefined,
+  wanted: WantedResources,
+): Record<string, Quantity> {
+  const entries = Object.entries(given ?? {}).filter(
+    ([name]) => !wanted.some((resource) => resource.name === name),
+  )
+  return Object.fromEntries(entries)
 }
 
 function withinRange(

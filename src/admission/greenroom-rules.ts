@@ -48,7 +48,8 @@ export const greenroomRules: readonly GreenroomRule[] = [
     rule: 'resource-range',
     title: 'Requests and limits in the range of the row',
     fields: '`resources.{requests,limits}` of containers and init containers',
-    allowed: 'where the row gives `min` and `max`: between them, the request not above the limit',
+    allowed:
+      'where the row gives `min` and `max`: between them, the request not above the limit; nothing that the row does not name',
     mutated: 'no',
   },
   {

@@ -37,16 +37,20 @@ const labelKey = Type.String({
 })
 export const envName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_.-]*$' })
 
-const ResourceList = Type.Object(
-  {
-    cpu: QuantityValue,
-    memory: QuantityValue,
-    'ephemeral-storage': Type.Optional(QuantityValue),
-  },
-  closed,
-)
+const plainResources = {
+  cpu: QuantityValue,
+  memory: QuantityValue,
+  'ephemeral-storage': Type.Optional(QuantityValue),
+}
+const ResourceList = Type.Object(plainResources, {
+  // Devices, as `nvidia.com/gpu`: whether a further name is one is for the relations to say.
+  additionalProperties: QuantityValue,
+  ...described(
+    'cpu, memory, ephemeral-storage, and devices such as nvidia.com/gpu, whose request is their limit.',
+  ),
+})
 const Bounds = (description: string) =>
-  Type.Optional(Type.Partial(ResourceList, { ...closed, ...described(description) }))
+  Type.Optional(Type.Partial(Type.Object(plainResources), { ...closed, ...described(description) }))
 
 const resourceProperties = {
   requests: ResourceList,

@@ -111,8 +111,21 @@ function resolve(row: Row, policy: PolicyDocument, name: string): RowInForce {
   }
 }
 
-function wantedResources({ requests, limits, min, max }: Resources): WantedResources {
-  return (['cpu', 'memory', 'ephemeral-storage'] as const).map((name) => {
+function wantedResources(resources: Resources): WantedResources {
+  return [...plainResources(resources), ...devices(resources)]
+}
+
+/** Such as `nvidia.com/gpu`; Kubernetes wants their request to be their limit. */
+function devices({ limits }: Resources): WantedResources {
+  return Object.entries(limits)
+    .filter(([name]) => !(plainNames as readonly string[]).includes(name))
+    .map(([name, limit]) => ({ name, request: String(limit), limit: String(limit) }))
+}
+
+const plainNames = ['cpu', 'memory', 'ephemeral-storage'] as const
+
+function plainResources({ requests, limits, min, max }: Resources): WantedResources {
+  return plainNames.map((name) => {
     const limit = limits[name] ?? ephemeralStorage.limit
     const request = requests[name] ?? smaller(ephemeralStorage.request, limit)
     const wanted = { name, request: String(request), limit: String(limit) }

@@ -1,7 +1,11 @@
 import t from 'tap'
+import { mutateReview } from '../../src/admission/admit-pod.ts'
 import { filledResources, isInRange } from '../../src/admission/container-resources.ts'
 import { limitRangerDefaults } from '../../src/admission/limit-ranger.ts'
+import { mutatePod } from '../../src/admission/mutate-pod.ts'
 import type { WantedResources } from '../../src/admission/row-in-force.ts'
+import { validatePod } from '../../src/admission/validate-pod.ts'
+import { context, contextOf, policy, reviewOf, samplePod } from './pod-samples.ts'
 
 const nano = 10n ** 9n
 const range = { min: nano / 10n, max: 2n * nano, text: '100m to 2' }
@@ -27,14 +31,50 @@ void t.test('what the author asked stays, the rest is filled in, no request abov
   for (const [given, expected] of cases) t.same(cpu(given), expected, JSON.stringify(given))
 })
 
-void t.test('without a range the row is imposed, and resources that it does not name go', async (t) => {
-  const given = { limits: { memory: '8Gi', 'example.org/gpu': '1' }, claims: [{ name: 'c' }] }
-  t.same(filledResources(given, wanted, nobody), {
-    claims: [{ name: 'c' }],
-    requests: { cpu: '250m', memory: '1Gi' },
-    limits: { cpu: '1', memory: '1Gi' },
-  })
-})
+void t.test(
+  'without a range the row is imposed; what it does not name stays, for the validator',
+  async (t) => {
+    const given = { limits: { memory: '8Gi', 'example.org/gpu': '1' }, claims: [{ name: 'c' }] }
+    t.same(filledResources(given, wanted, nobody), {
+      claims: [{ name: 'c' }],
+      requests: { cpu: '250m', memory: '1Gi' },
+      limits: { 'example.org/gpu': '1', cpu: '1', memory: '1Gi' },
+    })
+  },
+)
+
+void t.test(
+  'a device that the row names is given to the agent; one that it does not name is refused',
+  async (t) => {
+    const pod = samplePod({ container: { resources: { limits: { 'nvidia.com/gpu': '2' } } } })
+    const refused = mutateReview(reviewOf(pod), context)
+    t.match(refused, {
+      kind: 'denied',
+      violations: [
+        {
+          rule: 'resource-range',
+          path: 'spec.containers[0].resources.limits[nvidia.com/gpu]',
+          allowed: 'unset',
+        },
+      ],
+    })
+    const stella = policy.agentTypes['stella-agent']
+    const resources = {
+      requests: stella?.resources?.requests ?? { cpu: 1, memory: 1 },
+      limits: { ...(stella?.resources?.limits ?? { cpu: 1, memory: 1 }), 'nvidia.com/gpu': 1 },
+    }
+    const withDevice = contextOf({
+      ...policy,
+      agentTypes: { ...policy.agentTypes, 'stella-agent': { ...stella, resources } },
+    })
+    const mutated = mutatePod(pod, withDevice)
+    t.match(mutated.spec.containers[0]?.resources, {
+      requests: { 'nvidia.com/gpu': '1' },
+      limits: { 'nvidia.com/gpu': '1' },
+    })
+    t.same(validatePod(mutated, 'ai-agents', withDevice), [])
+  },
+)
 
 void t.test("a LimitRange's defaults count as absent, of that container and field alone", async (t) => {
   const isDefaulted = limitRangerDefaults({

@@ -113,6 +113,18 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     /\/requests\/gpu: is not a known key/,
   ],
   [
+    'a device in another number than its limit',
+    onTop('')
+      .replace('cpu: 100m', 'cpu: 100m, nvidia.com/gpu: 1')
+      .replace('cpu: 1,', 'cpu: 1, nvidia.com/gpu: 2,'),
+    /requests\/nvidia.com\/gpu: 1 is not the limit 2; of a device both are the same/,
+  ],
+  [
+    'a device without a limit',
+    onTop('').replace('cpu: 100m', 'cpu: 100m, nvidia.com/gpu: 1'),
+    /limits\/nvidia.com\/gpu: is missing/,
+  ],
+  [
     'a request without a limit',
     head.replace('128Mi', '128Mi, ephemeral-storage: 1Gi'),
     /\/limits\/ephemeral-storage: is missing/,

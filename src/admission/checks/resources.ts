@@ -1,4 +1,4 @@
-import { isInRange } from '../container-resources.ts'
+import { isInRange, unnamed } from '../container-resources.ts'
 import type { Check } from '../judged-pod.ts'
 import type { Container } from '../pod.ts'
 import { sameQuantity } from '../quantity.ts'
@@ -15,7 +15,7 @@ const podLevelRule = {
  * Requests and limits are the row's, by value, on every container and init container; none on the pod as a whole.
  * Fields: `spec.{containers,initContainers}[*].resources.{requests,limits}`, `spec.resources`.
  * Allowed: the row's `resources` on the agent container, its `sidecar` on the others; where these have `min` or `max`,
- * what lies between (rule resource-range), the request not above the limit.
+ * what lies between (rule resource-range), the request not above the limit; nothing that the row does not name.
  */
 export const checkResources: Check = ({ pod, containers, agentContainer, row }) => {
   if (!row) return []
@@ -25,6 +25,7 @@ export const checkResources: Check = ({ pod, containers, agentContainer, row }) 
     if (kind === 'ephemeral') continue
     const wanted = container === agentContainer?.container ? row.resources : row.sidecar
     violations.push(
+      ...beyond(container, wanted, path),
       ...imposed(container, wanted, path),
       ...wanted.flatMap((resource) => outOfRange(container, resource, path)),
     )
@@ -32,18 +33,30 @@ export const checkResources: Check = ({ pod, containers, agentContainer, row }) 
   return violations
 }
 
+/** Nobody may give a pod what its row does not speak of; taking it away silently would start another program. */
+function beyond({ resources }: Container, wanted: WantedResources, path: string): Violation[] {
+  return (['requests', 'limits'] as const).flatMap((field) =>
+    Object.entries(unnamed(resources?.[field], wanted)).map(([name, quantity]) => {
+      const rule = {
+        rule: 'resource-range',
+        allowed: 'unset',
+        fix: "Leave it out, or name it in the row's resources.",
+      }
+      return violationOf(rule, `${path}.resources.${field}[${name}]`, quantity)
+    }),
+  )
+}
+
 function imposed({ resources }: Container, wanted: WantedResources, path: string): Violation[] {
   return (['requests', 'limits'] as const).flatMap((field) => {
     const found = resources?.[field] ?? {}
     const value = (resource: WantedResource): string =>
       field === 'requests' ? resource.request : resource.limit
-    const fits =
-      Object.keys(found).length === wanted.length &&
-      wanted.every((resource) =>
-        resource.range
-          ? found[resource.name] !== undefined
-          : sameQuantity(found[resource.name], value(resource)),
-      )
+    const fits = wanted.every((resource) =>
+      resource.range
+        ? found[resource.name] !== undefined
+        : sameQuantity(found[resource.name], value(resource)),
+    )
     if (fits) return []
     const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
     const rule = {
