@@ -183,12 +183,23 @@ function ownershipViolations(
   return checkLabelOwnership({
     before: before?.ok ? before.value.metadata : undefined,
     after: object.metadata ?? {},
-    written: isNewPod ? writtenAnnotations(standingOf(object, context.policy), context) : {},
+    written: isNewPod ? writtenOver(request, object, context) : new Set(),
   })
 }
 
 function isAbsent(object: unknown): boolean {
   return object === null || object === undefined
+}
+
+/** Annotations of a new pod that say what they do by Greenroom's doing. Where nothing is changed, only by chance. */
+function writtenOver(request: AdmissionRequest, pod: Pod, context: AdmissionContext): ReadonlySet<string> {
+  const written = Object.entries(writtenAnnotations(standingOf(pod, context.policy), context))
+  const isChanged = !isRolledOut(request, pod, context)
+  return new Set(
+    written
+      .filter(([key, value]) => isChanged || pod.metadata?.annotations?.[key] === value)
+      .map(([key]) => key),
+  )
 }
 
 function isPods({ resource }: AdmissionRequest): boolean {

@@ -4,7 +4,7 @@ import { mutateReview, validateReview } from '../../src/admission/admit-pod.ts'
 import { mutatePod } from '../../src/admission/mutate-pod.ts'
 import type { Pod } from '../../src/admission/pod.ts'
 import type { AdmissionRequest, Answer } from '../../src/admission/review.ts'
-import { context, greenroomUser, reviewOf, samplePod } from './pod-samples.ts'
+import { context, contextOf, greenroomUser, policy, reviewOf, samplePod } from './pod-samples.ts'
 
 const hardened = (pod: Pod = samplePod()): Pod => mutatePod(pod, context)
 const codesOf = (answer: Answer): string[] =>
@@ -73,18 +73,29 @@ void t.test('creation: labels of Greenroom come from Greenroom alone', async (t)
   t.same(pathsOf(mutateReview(reviewOf(session, { userInfo: {} }), context)), ['metadata.labels[session]'])
 })
 
-void t.test("creation: the mutator's annotations are nobody's forgery, other values are", async (t) => {
+void t.test("creation: what the mutator writes over is nobody's forgery, everything else is", async (t) => {
   t.equal(validate(hardened()).kind, 'allowed')
-  for (const annotations of [
-    { 'greenroom.dev/assign-key-ids': 'mine' },
-    { 'greenroom.dev/policy-version': '0' },
-    { 'greenroom.dev/template-hash': '00' },
-  ]) {
-    const pod = samplePod({ annotations })
-    t.match(pathsOf(mutateReview(reviewOf(pod), context)), [/^metadata\.annotations\[greenroom\.dev/])
-    const after = { ...hardened(), metadata: { ...hardened().metadata, annotations } }
-    t.match(codesOf(validate(after)), ['GRN_LABEL_OWNERSHIP'])
-  }
+  const forged = samplePod({ annotations: { 'greenroom.dev/template-hash': '00' } })
+  t.match(pathsOf(mutateReview(reviewOf(forged), context)), [/^metadata\.annotations\[greenroom\.dev/])
+  t.match(codesOf(validate({ ...hardened(), metadata: forged.metadata })), ['GRN_LABEL_OWNERSHIP'])
+  // Shaped by a replica that has yesterday's policy or keys, and looked at by one that has today's.
+  const stale = { 'greenroom.dev/assign-key-ids': 'k0', 'greenroom.dev/policy-version': '0' }
+  t.equal(
+    validate({ ...hardened(), metadata: { ...hardened().metadata, annotations: stale } }).kind,
+    'allowed',
+  )
+  const written = mutatePod(samplePod({ annotations: stale }), context).metadata?.annotations
+  t.match(written, {
+    'greenroom.dev/assign-key-ids': 'k2,k1',
+    'greenroom.dev/policy-version': policy.version,
+  })
+  t.equal(mutateReview(reviewOf(samplePod({ annotations: stale })), context).kind, 'patched')
+  const trial = contextOf({ ...policy, rollout: { audit: ['ai-agents'] } })
+  t.equal(
+    mutateReview(reviewOf(samplePod({ annotations: stale })), trial).kind,
+    'denied',
+    'nothing is written there',
+  )
 })
 
 void t.test(

@@ -107,6 +107,16 @@ async function deleteSecret(): Promise<void> {
 const untilAdmitted = () =>
   until('a pod to be admitted', async () => (await createPodDryRun(transport)) === '', 40_000)
 
+/** Entries in both configurations of the manifests. */
+const entryCount = (
+  await Promise.all(
+    ['mutating', 'validating'].map(async (kind) => {
+      const path = join(root, `manifests/base/webhook/${kind}-webhook-configuration.yaml`)
+      return (parse(await readFile(path, 'utf8')) as Manifest).webhooks.length
+    }),
+  )
+).reduce((sum, count) => sum + count, 0)
+
 interface Seen {
   readonly ca: X509Certificate | undefined
   readonly leaf: X509Certificate | undefined
@@ -136,7 +146,7 @@ function isComplete({ ca, leaf, bundles }: Seen, authorities: number): boolean {
     ca !== undefined &&
     leaf !== undefined &&
     isSignedBy(leaf, ca) &&
-    bundles.length === 3 &&
+    bundles.length === entryCount &&
     bundles.every(
       (bundle) => bundle.length === authorities && bundle[0]?.fingerprint256 === ca.fingerprint256,
     )

@@ -6,14 +6,17 @@ import type { Violation } from '../violation.ts'
 export interface MetadataChange {
   readonly before: Metadata | undefined
   readonly after: Metadata
-  /** Annotations that the mutator writes into a new pod: these exact values are nobody's forgery. */
-  readonly written: Readonly<Record<string, string>>
+  /**
+   * Annotations that the mutator writes into every new pod, whatever stood there. Another value than today's is that of
+   * another replica, or of a moment ago: while a policy is replaced, pods are shaped by one and looked at under the next.
+   */
+  readonly written: ReadonlySet<string>
 }
 
 /**
  * Labels and annotations below `greenroom.dev/` and the label `session` belong to Greenroom's own ServiceAccounts.
  * Fields: `metadata.labels`, `metadata.annotations`, on the pod and through its subresources.
- * Allowed: unset or, on an update, unchanged; and at creation what the mutator writes. `greenroom.dev/explain` decides
+ * Allowed: unset or, on an update, unchanged; and at creation what the mutator writes over. `greenroom.dev/explain` decides
  * nothing and is everybody's.
  */
 export function checkLabelOwnership({ before, after, written }: MetadataChange): Violation[] {
@@ -22,12 +25,7 @@ export function checkLabelOwnership({ before, after, written }: MetadataChange):
       .filter((key) => isOwned(key) || key === label.session)
       .map((key) => foreign(`metadata.labels[${key}]`)),
     ...changedKeys(before?.annotations, after.annotations)
-      .filter(
-        (key) =>
-          isOwned(key) &&
-          key !== annotation.explain &&
-          !(Object.hasOwn(written, key) && written[key] === after.annotations?.[key]),
-      )
+      .filter((key) => isOwned(key) && key !== annotation.explain && !written.has(key))
       .map((key) => foreign(`metadata.annotations[${key}]`)),
   ]
 }
