@@ -250,6 +250,8 @@ void t.test(
     const refused = writes.filter(({ code }) => code === 403)
     t.same(refused, [], 'the rights of the manifests are enough')
     t.same([...new Set(writes.map(({ resource }) => resource))].toSorted(), [
+      // The policy that it accepted.
+      'configmaps',
       'leases',
       'mutatingwebhookconfigurations',
       'secrets',
