@@ -273,7 +273,8 @@ export const Row = Type.Object(
     automountServiceAccountToken: Type.Optional(Type.Boolean(described(automountText))),
     volumeKinds: Type.Optional(VolumeKinds()),
     appLabel: Type.Optional(Type.String({ pattern: `^${labelValue}$` })),
-    gracePeriodSeconds: Type.Optional(seconds(0, 30)),
+    // Without a default of its own: it would stand before that of `defaults`.
+    gracePeriodSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
   },
   // TypeBox fills in defaults inside a Record only where its values have one themselves.
   { ...closed, default: {} },

@@ -4,6 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { builtInPolicy, checkPolicy } from '../../src/admission/policy.ts'
 import { parseQuantity } from '../../src/admission/quantity.ts'
+import { rowInForce } from '../../src/admission/row-in-force.ts'
 
 const row = `
     resources:
@@ -57,6 +58,29 @@ void t.test('defaults are filled in at every depth', async (t) => {
   t.match(checked.value.agentTypes['echo-agent'], {
     probes: { liveness: { periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3 } },
   })
+})
+
+void t.test('a row that says nothing has everything from the defaults', (t) => {
+  const defaults = {
+    gracePeriodSeconds: 61,
+    emptyDirSizeLimit: '1Gi',
+    appLabel: 'other',
+    volumeKinds: ['emptyDir'],
+    env: [{ name: 'A', value: 'b' }],
+    tolerations: [{ key: 'k', operator: 'Exists' }],
+    writablePaths: [{ path: '/work', sizeLimit: '1Gi' }],
+    securityContext: { runAsUser: 5, runAsGroup: 6, fsGroup: 7 },
+    nodeAffinity: [{ key: 'zone', operator: 'Exists' }],
+    runtimeClassName: 'gvisor',
+    priorityClassName: 'agents',
+    serviceAccountName: 'agent',
+    allowedSecrets: ['some-*'],
+  }
+  const resources = { requests: { cpu: 1, memory: '1Gi' }, limits: { cpu: 1, memory: '1Gi' } }
+  const checked = checkPolicy(JSON.stringify({ version: '1', defaults, agentTypes: { bare: { resources } } }))
+  if (!checked.ok) throw new Error(checked.problems.join('\n'))
+  t.match(rowInForce('bare', checked.value), defaults)
+  t.end()
 })
 
 void t.test('without a document there are no agent types, and everything else is restricted', async (t) => {
