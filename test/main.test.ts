@@ -1,34 +1,14 @@
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { newKeyPair, privateSet } from './agent/contract-fixture.ts'
 import { startPostgres } from './support/postgres-server.ts'
+import { type MainOutcome, runMain } from './support/run-main.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-
-/** Runs the program with this environment alone. */
-async function run(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, stdout, stderr }
-}
-
-type Outcome = Awaited<ReturnType<typeof run>>
-
 /** Exit code 1 and one line for people: no stack, nothing of the inside. */
-function isRefusal(t: Test, { code, stderr }: Outcome, grn: string): void {
+function isRefusal(t: Test, { code, stderr }: MainOutcome, grn: string): void {
   t.equal(code, 1)
   t.match(stderr, new RegExp(`^${grn}: \\S.*\\.\\n$`))
   t.equal(stderr.trim().split('\n').length, 1, stderr)
@@ -37,7 +17,7 @@ function isRefusal(t: Test, { code, stderr }: Outcome, grn: string): void {
 
 void t.test('no role, a wrong role, one among right ones', async (t) => {
   for (const args of [[], ['server'], ['api', 'nothing'], ['api', 'migrate'], ['--help'], ['toString']]) {
-    const outcome = await run(args)
+    const outcome = await runMain(args)
     isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
     t.match(outcome.stderr, /Usage: .*api\|controller\|webhook\|migrate\|doctor\|explain\|scan\|assign-key/)
   }
@@ -58,14 +38,14 @@ void t.test('an empty environment: every variable is named at once', async (t) =
     migrate: ['DATABASE_URL'],
   }
   for (const [role, names] of Object.entries(needed)) {
-    const outcome = await run([role])
+    const outcome = await runMain([role])
     isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
     for (const name of names) t.match(outcome.stderr, `${name}: is missing`)
   }
 })
 
 void t.test('values never appear, for they may be secrets', async (t) => {
-  const outcome = await run(['api'], {
+  const outcome = await runMain(['api'], {
     DATABASE_URL: 'mysql://user:hunter2@host/db',
     REDIS_URL: 'http://:hunter2@host',
     GREENROOM_ASSIGN_KEY_FILE: '/key.json',
@@ -105,12 +85,12 @@ void t.test('a database that was not migrated is refused, with the way out', asy
     GREENROOM_LOG_LEVEL: 'silent',
   }
   for (const role of ['api', 'controller']) {
-    const outcome = await run([role], env)
+    const outcome = await runMain([role], env)
     isRefusal(t, outcome, 'GRN_SCHEMA_OUTDATED')
     t.match(outcome.stderr, /lacks the migration 0001.*npm run migrate/)
   }
-  t.match(await run(['migrate'], env), { code: 0, stderr: '' })
-  t.match(await run(['migrate'], env), { code: 0, stderr: '' }, 'again')
+  t.match(await runMain(['migrate'], env), { code: 0, stderr: '' })
+  t.match(await runMain(['migrate'], env), { code: 0, stderr: '' }, 'again')
   const { GREENROOM_LOG_LEVEL: _level, ...loud } = env
-  t.match((await run(['migrate'], loud)).stdout, /the schema is up to date/)
+  t.match((await runMain(['migrate'], loud)).stdout, /the schema is up to date/)
 })

@@ -181,7 +181,7 @@ void t.test('SIGTERM: unready, onDrain, requests in flight answered, exit 0', as
   const entered = Promise.withResolvers<void>()
   const answer = Promise.withResolvers<void>()
   const routes: AgentRoutes = {
-    'POST /work/:name': async ({ params, body }) => {
+    'POST /tasks/:name': async ({ params, body }) => {
       entered.resolve()
       await answer.promise
       return { status: 200, text: `${params.name} ${body.toString()}` }
@@ -198,7 +198,7 @@ void t.test('SIGTERM: unready, onDrain, requests in flight answered, exit 0', as
   const stuck = connect(port, '127.0.0.1')
   stuck.write('GET /health HTTP/1.1\r\n')
   t.teardown(() => stuck.destroy())
-  const inFlight = fetch(`${url}/work/slow`, { method: 'POST', body: 'text' })
+  const inFlight = fetch(`${url}/tasks/slow`, { method: 'POST', body: 'text' })
   await entered.promise
   process.emit('SIGTERM')
   await draining.promise

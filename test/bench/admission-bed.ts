@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { assignKeyManifests } from '../../src/cli/assign-key.ts'
+import { webhookUsername } from '../../src/domain/names.ts'
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
 import { isFree } from '../support/free-port.ts'
 import { createKubeApi, type KubeApi } from '../support/process-kubelet/kube-api.ts'
 import { root } from '../support/repository.ts'
 import { type Program, startProgram, untilReady } from '../support/start-program.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { webhookInstallation } from '../support/webhook-installation.ts'
 
 /** The webhook as a process with its production flags and the shipped policy, beside a real API server that calls it. */
 export interface AdmissionBed {
@@ -21,14 +23,6 @@ export interface AdmissionBed {
 }
 
 const namespace = 'ai-agents'
-const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
-const manifests = [
-  'manifests/base/namespace.yaml',
-  'manifests/base/webhook/service-account.yaml',
-  'manifests/base/webhook/rbac.yaml',
-  'manifests/base/agent-policy.yaml',
-]
-
 /** As `npm start` and the image run it. */
 const productionNodeArgs = ['--max-semi-space-size=4']
 
@@ -44,7 +38,7 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
       webhookManifests: [join(root, 'manifests/base/webhook')],
     })
     undo.push(() => plane.stop())
-    await plane.apply(manifests.map((path) => join(root, path)))
+    await plane.apply(webhookInstallation)
     const kube = await createKubeApi(await plane.kubeconfigFor('bench', ['system:masters']))
     undo.push(async () => kube.close())
     await provideKeys(kube)
@@ -60,7 +54,7 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
         MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX,
         HOSTNAME: 'webhook',
         GREENROOM_HOST: plane.webhook.host,
-        KUBECONFIG: await plane.kubeconfigFor(webhookUser),
+        KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
         GREENROOM_WEBHOOK_PORT: String(plane.webhook.port),
         GREENROOM_WEBHOOK_CERT_FILE: plane.webhook.certPath,
         GREENROOM_WEBHOOK_KEY_FILE: plane.webhook.keyPath,

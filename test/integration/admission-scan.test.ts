@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -6,6 +5,7 @@ import type { ScanReport } from '../../src/cli/scan.ts'
 import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 import { root } from '../support/repository.ts'
+import { runMain } from '../support/run-main.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/until.ts'
 import { startWebhookService } from '../support/webhook-service.ts'
@@ -27,20 +27,8 @@ t.teardown(async () => {
   await folder.remove()
 })
 
-async function command(args: readonly string[], kubeconfig = plane.kubeconfigPath) {
-  const program = ['-u', 'NODE_OPTIONS', process.execPath, join(root, 'src/main.ts'), ...args]
-  const child = spawn('/usr/bin/env', program, { env: { PATH: process.env.PATH, KUBECONFIG: kubeconfig } })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, stdout, stderr }
-}
+const command = (args: readonly string[], kubeconfig = plane.kubeconfigPath) =>
+  runMain(args, { PATH: process.env.PATH, KUBECONFIG: kubeconfig })
 
 async function scan() {
   const { code, stdout, stderr } = await command(['scan', '--json'])

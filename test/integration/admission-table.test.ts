@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import {
   AppsV1Api,
   BatchV1Api,
@@ -16,7 +15,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml'
 import { checkPolicy } from '../../src/admission/policy.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { startControlPlane } from '../support/control-plane.ts'
-import { startProgram } from '../support/start-program.ts'
+import { startControllerManager, withoutControllerManager } from '../support/controller-manager.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/until.ts'
 
@@ -438,20 +437,14 @@ void t.test('a rule that warns lets the pod be, and says so', async (t) => {
   )
 })
 
-const controllerManager = join(dirname(plane.kubectlPath), 'kube-controller-manager')
-const skip = !existsSync(controllerManager) && 'kube-controller-manager is not in the cache'
+const skip = withoutControllerManager(plane)
 
 void t.test('pods of Deployments, ReplicaSets and Jobs stay theirs', { skip }, async (t) => {
-  const program = await startProgram({
-    command: controllerManager,
-    args: [
-      `--kubeconfig=${plane.kubeconfigPath}`,
-      '--controllers=deployment-controller,replicaset-controller,job-controller',
-      '--leader-elect=false',
-      '--secure-port=0',
-    ],
-    logPath: join(folder.path, 'kube-controller-manager.log'),
-  })
+  const program = await startControllerManager(plane, folder.path, [
+    'deployment-controller',
+    'replicaset-controller',
+    'job-controller',
+  ])
   t.teardown(() => program.stop())
   const apps = plane.admin().makeApiClient(AppsV1Api)
   const batch = plane.admin().makeApiClient(BatchV1Api)

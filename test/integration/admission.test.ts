@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { AppsV1Api, CoreV1Api, KubeConfig, RbacAuthorizationV1Api, type V1Pod } from '@kubernetes/client-node'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -10,7 +9,7 @@ import { checkPolicy } from '../../src/admission/policy.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
-import { startProgram } from '../support/start-program.ts'
+import { startControllerManager, withoutControllerManager } from '../support/controller-manager.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** The API server itself calls the webhook, with the configurations of the manifests; PodSecurity judges the result. */
@@ -392,20 +391,13 @@ void t.test('a status update that touches no label does not even reach the webho
   t.equal(await reviews(), before)
 })
 
-const controllerManager = join(dirname(plane.kubectlPath), 'kube-controller-manager')
-const skip = !existsSync(controllerManager) && 'kube-controller-manager is not in the cache'
+const skip = withoutControllerManager(plane)
 
 void t.test('a real Deployment gets its pod, and without the webhook gets none', { skip }, async (t) => {
-  const program = await startProgram({
-    command: controllerManager,
-    args: [
-      `--kubeconfig=${plane.kubeconfigPath}`,
-      '--controllers=deployment-controller,replicaset-controller',
-      '--leader-elect=false',
-      '--secure-port=0',
-    ],
-    logPath: join(folder.path, 'kube-controller-manager.log'),
-  })
+  const program = await startControllerManager(plane, folder.path, [
+    'deployment-controller',
+    'replicaset-controller',
+  ])
   t.teardown(() => program.stop())
   const apps = plane.admin().makeApiClient(AppsV1Api)
   const core = plane.admin().makeApiClient(CoreV1Api)

@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { assignKeyManifests } from '../../src/cli/assign-key.ts'
+import { webhookUsername } from '../../src/domain/names.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { freePort } from './free-port.ts'
 import { root } from './repository.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
 import { until } from './until.ts'
+import { webhookInstallation } from './webhook-installation.ts'
 
 /** Real API server, and webhook processes with the identity and policy of the manifests behind a balancer. */
 export interface WebhookService {
@@ -16,14 +18,6 @@ export interface WebhookService {
   readonly urls: readonly string[]
   stop(): Promise<void>
 }
-
-const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
-const manifests = [
-  'manifests/base/namespace.yaml',
-  'manifests/base/webhook/service-account.yaml',
-  'manifests/base/webhook/rbac.yaml',
-  'manifests/base/agent-policy.yaml',
-]
 
 interface ReplicaOptions {
   readonly folder: string
@@ -42,12 +36,12 @@ export async function startWebhookService(options: ReplicaOptions): Promise<Webh
       webhookManifests: [join(root, 'manifests/base/webhook')],
     })
     undo.push(() => plane.stop())
-    await plane.apply(manifests.map((path) => join(root, path)))
+    await plane.apply(webhookInstallation)
     await provideKeys(plane)
     const { certPath, keyPath } = plane.webhook
     const env = {
       GREENROOM_HOST: '127.0.0.1',
-      KUBECONFIG: await plane.kubeconfigFor(webhookUser),
+      KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
       GREENROOM_WEBHOOK_CERT_FILE: certPath,
       GREENROOM_WEBHOOK_KEY_FILE: keyPath,
       ...options.env,

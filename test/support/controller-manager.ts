@@ -1,0 +1,30 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { ControlPlane } from './control-plane.ts'
+import { type Program, startProgram } from './start-program.ts'
+
+const pathBeside = ({ kubectlPath }: ControlPlane): string =>
+  join(dirname(kubectlPath), 'kube-controller-manager')
+
+/** Why a test that needs it is left out; false when the programme is in the cache. The bed itself does without it. */
+export function withoutControllerManager(plane: ControlPlane): string | false {
+  return !existsSync(pathBeside(plane)) && 'kube-controller-manager is not in the cache'
+}
+
+/** Kubernetes' own controllers of these names, with the administrator's rights. */
+export function startControllerManager(
+  plane: ControlPlane,
+  folder: string,
+  controllers: readonly string[],
+): Promise<Program> {
+  return startProgram({
+    command: pathBeside(plane),
+    args: [
+      `--kubeconfig=${plane.kubeconfigPath}`,
+      `--controllers=${controllers.join(',')}`,
+      '--leader-elect=false',
+      '--secure-port=0',
+    ],
+    logPath: join(folder, 'kube-controller-manager.log'),
+  })
+}
