@@ -9,10 +9,13 @@ import type { AdmissionRequest } from '../../src/admission/review.ts'
 
 /** Pods and reviews as the API server sends them, for the tests of admission. */
 
-function policyOf(manifest: string): PolicyDocument {
+/** `policy.yaml` of a ConfigMap below manifests/. */
+export function policyTextOf(manifest: string): string {
   const text = readFileSync(join(import.meta.dirname, '../../manifests', manifest), 'utf8')
-  return acceptedPolicy((parse(text) as { data: Record<string, string> }).data['policy.yaml'] ?? '')
+  return (parse(text) as { data: Record<string, string> }).data['policy.yaml'] ?? ''
 }
+
+const policyOf = (manifest: string): PolicyDocument => acceptedPolicy(policyTextOf(manifest))
 
 export function acceptedPolicy(text: string): PolicyDocument {
   const checked = checkPolicy(text)

@@ -1,151 +1,28 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CoreV1Api, RbacAuthorizationV1Api, type V1PolicyRule } from '@kubernetes/client-node'
-import t, { type Test } from 'tap'
-import { parse, stringify } from 'yaml'
-import { startControlPlane } from '../support/control-plane.ts'
-import type { KubectlOutcome } from '../support/kubectl.ts'
-import { root } from '../support/repository.ts'
-import { type RoleProcess, startRole } from '../support/role-process.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import t from 'tap'
+import { stringify } from 'yaml'
+import { greenroomUser } from '../admission/pod-samples.ts'
 import { until } from '../support/until.ts'
-import { call } from '../webhook/webhook-client.ts'
+import { grant } from './admission-bed.ts'
+import {
+  configMap,
+  namespace,
+  passes,
+  policyText,
+  refused,
+  startGuardBed,
+  versioned,
+} from './admission-guard-bed.ts'
+import { podSpec, workload, workloads } from './template-owners.ts'
 
 /** The guards of what the policy rests on: the webhook's own process, its rights, and the entries of the manifests. */
 
 // Some twenty starts of kubectl, and the webhook's process four times.
 t.setTimeout(180_000)
-const namespace = 'ai-agents'
-const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
-const serverUser = 'system:serviceaccount:ai-agents:session-management-sa'
-const base = join(root, 'manifests/base')
-
-const folder = await temporaryFolder('admission-guard')
-const plane = await startControlPlane({ folder: folder.path, webhookManifests: [join(base, 'webhook')] })
-let webhook: RoleProcess | undefined
-t.teardown(async () => {
-  await webhook?.stop()
-  await plane.stop()
-  await folder.remove()
-})
-await plane.apply(
-  ['namespace.yaml', 'resource-quota.yaml', 'session-server/rbac.yaml', 'webhook/service-account.yaml'].map(
-    (path) => join(base, path),
-  ),
-)
-await plane.apply([join(base, 'webhook/rbac.yaml')])
-const core = plane.admin().makeApiClient(CoreV1Api)
-const ca = await readFile(plane.webhook.caPath, 'utf8')
-const policyText = (
-  parse(await readFile(join(base, 'agent-policy.yaml'), 'utf8')) as { data: Record<string, string> }
-).data['policy.yaml'] as string
-
-async function startWebhook(): Promise<void> {
-  const { host, port, certPath, keyPath } = plane.webhook
-  webhook = await startRole({
-    name: 'webhook',
-    role: 'webhook',
-    root,
-    logPath: join(folder.path, 'webhook.log'),
-    env: {
-      KUBECONFIG: await plane.kubeconfigFor(webhookUser),
-      GREENROOM_HOST: host,
-      GREENROOM_WEBHOOK_PORT: String(port),
-      GREENROOM_WEBHOOK_CERT_FILE: certPath,
-      GREENROOM_WEBHOOK_KEY_FILE: keyPath,
-    },
-  })
-  await until(
-    'a ready webhook',
-    async () => (await get('/readyz').catch(() => undefined))?.status === 200,
-    30_000,
-  )
-}
-
-async function stopWebhook(): Promise<void> {
-  await webhook?.stop()
-  webhook = undefined
-}
-
-const get = (path: string) => call({ host: plane.webhook.host, port: plane.webhook.port, ca, path })
-
-/** Reviews answered at an endpoint so far. */
-async function reviews(endpoint: string): Promise<number> {
-  const lines = (await get('/metrics')).text
-    .split('\n')
-    .filter((line) => line.startsWith('greenroom_admission_reviews'))
-  return lines
-    .filter((line) => line.includes(`endpoint="${endpoint}"`))
-    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-}
-
-async function kubectlAs(user: string, args: readonly string[], input?: string): Promise<KubectlOutcome> {
-  const kubeconfig = await plane.kubeconfigFor(user)
-  return plane.kubectl(args, { kubeconfig, ...(input !== undefined && { input }) })
-}
-
-function applied(object: object): Promise<KubectlOutcome> {
-  return plane.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], {
-    input: stringify(object),
-  })
-}
-const configMap = (name: string, data: Record<string, string>) => ({
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata: { name, namespace },
-  data,
-})
-const policy = (text: string) => applied(configMap('agent-policy', { 'policy.yaml': text }))
-const versioned = (version: string) => policyText.replace('version: "1"', `version: "${version}"`)
-const pools = (min: number, max: number, agentType = 'echo-agent') =>
-  applied(
-    configMap('agent-pools', {
-      'pools.yaml': stringify({
-        pools: { [agentType]: { template: { image: 'greenroom:0.1.0' }, min, max } },
-      }),
-    }),
-  )
-const kept = async (name: string) =>
-  (await core.readNamespacedConfigMap({ namespace, name }).catch(() => undefined))?.data ?? {}
-const untilKept = (version: string) =>
-  until(`policy ${version} is kept`, async () =>
-    (await kept('agent-policy-accepted'))['policy.yaml']?.includes(`version: "${version}"`),
-  )
-
-/** The version of the policy that shapes a pod now. */
-async function versionInForce(): Promise<string | undefined> {
-  const pod = await core.createNamespacedPod({
-    namespace,
-    body: { metadata: { generateName: 'probe-' }, spec: { containers: [{ name: 'a', image: 'x:1' }] } },
-    dryRun: 'All',
-  })
-  return pod.metadata?.annotations?.['greenroom.dev/policy-version']
-}
-
-async function grant(user: string, rules: V1PolicyRule[]): Promise<void> {
-  const rbac = plane.admin().makeApiClient(RbacAuthorizationV1Api)
-  const name = `test-${user.replaceAll(':', '-')}`
-  await rbac.createClusterRole({ body: { metadata: { name }, rules } })
-  await rbac.createClusterRoleBinding({
-    body: {
-      metadata: { name },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
-      subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: user }],
-    },
-  })
-}
-
-function passes(t: Test, outcome: KubectlOutcome, warning?: RegExp): void {
-  t.equal(outcome.code, 0, outcome.stderr)
-  if (warning) t.match(outcome.stderr, warning)
-  // PodSecurity judges templates as they are, before any webhook has hardened their pods.
-  else t.notMatch(outcome.stderr, /Warning: (?!would violate PodSecurity)/)
-}
-
-function refused(t: Test, outcome: KubectlOutcome, why: RegExp): void {
-  t.not(outcome.code, 0)
-  t.match(outcome.stderr, why)
-}
+const bed = await startGuardBed(t)
+const { plane, core, folder, startWebhook, stopWebhook, kubectlAs } = bed
+const { applied, policy, pools, reviews, untilKept, versionInForce } = bed
 
 void t.test('installed in the order: pools, webhook, policy', async (t) => {
   passes(t, await pools(2, 10))
@@ -205,7 +82,7 @@ void t.test("what is kept is Greenroom's, and comes back", async (t) => {
     /Warning: .*writes it again/,
   )
   await untilKept('2')
-  const server = await kubectlAs(serverUser, [...forge, `-p=${value}`])
+  const server = await kubectlAs(greenroomUser, [...forge, `-p=${value}`])
   refused(t, server, /cannot patch resource "configmaps"/)
 })
 
@@ -266,39 +143,6 @@ void t.test(
   },
 )
 
-const podSpec = { containers: [{ name: 'agent', image: 'x:1' }] }
-function workload(apiVersion: string, kind: string, more: object = {}, pod: object = podSpec) {
-  const labels = { w: kind.toLowerCase() }
-  const template = { metadata: { labels }, spec: pod }
-  return {
-    apiVersion,
-    kind,
-    metadata: { name: `w-${kind.toLowerCase()}`, namespace },
-    spec: { selector: { matchLabels: labels }, template, ...more },
-  }
-}
-const jobPod = (pod: object) => ({ ...pod, restartPolicy: 'Never' })
-const workloads = (pod: object) => [
-  workload('apps/v1', 'Deployment', {}, pod),
-  workload('apps/v1', 'ReplicaSet', {}, pod),
-  workload('apps/v1', 'StatefulSet', { serviceName: 'x' }, pod),
-  workload('apps/v1', 'DaemonSet', {}, pod),
-  {
-    ...workload('v1', 'ReplicationController'),
-    spec: { template: { metadata: { labels: { w: 'x' } }, spec: pod } },
-  },
-  { ...workload('batch/v1', 'Job'), spec: { template: { spec: jobPod(pod) } } },
-  {
-    ...workload('batch/v1', 'CronJob'),
-    spec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: { spec: jobPod(pod) } } } },
-  },
-  {
-    ...workload('v1', 'PodTemplate'),
-    spec: undefined,
-    template: { metadata: { labels: { w: 'x' } }, spec: pod },
-  },
-]
-
 void t.test('workloads of every kind get warnings, and are never refused', async (t) => {
   for (const object of workloads({ ...podSpec, hostNetwork: true })) {
     const place = object.kind === 'PodTemplate' ? 'template' : 'spec\\..*template'
@@ -341,7 +185,7 @@ void t.test('the label of a namespace goes only by its owners, whatever the way'
       verbs: ['get', 'list', 'update', 'patch'],
     },
   ]
-  for (const user of ['alice', 'sec-team']) await grant(user, rules)
+  for (const user of ['alice', 'sec-team']) await grant(plane, user, rules)
   refused(t, await kubectlAs('alice', remove), /GRN_NAMESPACE_OWNERSHIP.*removed.*group system:masters/)
   for (const subresource of ['', '/status', '/finalize']) {
     refused(t, await rawNamespace(subresource, 'alice'), /GRN_NAMESPACE_OWNERSHIP/)
@@ -369,7 +213,7 @@ void t.test('the label of a namespace goes only by its owners, whatever the way'
 void t.test('a mirror pod of a node passes; the annotation buys nobody else anything', async (t) => {
   await plane.createNamespace('edge', { 'greenroom.dev/agents': 'enabled' })
   const pods = [{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'get', 'patch'] }]
-  for (const user of ['system:node:local', 'bob']) await grant(user, pods)
+  for (const user of ['system:node:local', 'bob']) await grant(plane, user, pods)
   const pod = (name: string) =>
     stringify({
       apiVersion: 'v1',

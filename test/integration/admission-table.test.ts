@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   AppsV1Api,
@@ -8,197 +8,21 @@ import {
   type V1Container,
   type V1Pod,
 } from '@kubernetes/client-node'
-import { pino } from 'pino'
-import { Registry } from 'prom-client'
 import t from 'tap'
-import { parse, parseAllDocuments, stringify } from 'yaml'
-import { checkPolicy } from '../../src/admission/policy.ts'
-import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
-import { startControlPlane } from '../support/control-plane.ts'
+import { parseAllDocuments, stringify } from 'yaml'
+import { greenroomUser } from '../admission/pod-samples.ts'
 import { startControllerManager, withoutControllerManager } from '../support/controller-manager.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { root } from '../support/repository.ts'
 import { until } from '../support/until.ts'
+import { refusal } from './admission-bed.ts'
+import { agentPod, labelled, namespace, startTableBed } from './admission-table-bed.ts'
 
 /**
  * The table as the API server sees it: what its own plugins do before and after us, another mutating webhook, real
  * controllers. PodSecurity restricted is enforced by the API server itself as the second judge.
  */
 
-const root = join(import.meta.dirname, '../..')
-const namespace = 'ai-agents'
-const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
-const enabled = { 'pod-security.kubernetes.io/enforce': 'restricted', 'greenroom.dev/agents': 'enabled' }
-const cluster = `
-apiVersion: scheduling.k8s.io/v1
-kind: PriorityClass
-metadata: { name: ai-agents }
-value: 1000
-preemptionPolicy: Never
----
-apiVersion: node.k8s.io/v1
-kind: RuntimeClass
-metadata: { name: sandbox }
-handler: sandbox
-overhead: { podFixed: { cpu: 10m, memory: 8Mi } }
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: agents, namespace: ${namespace} }
----
-apiVersion: v1
-kind: LimitRange
-metadata: { name: limits, namespace: ${namespace} }
-spec:
-  limits:
-    - type: Container
-      default: { cpu: 500m, memory: 1Gi }
-      defaultRequest: { cpu: 100m, memory: 256Mi }
-`
-/** Another team's webhook: it runs after ours and changes what we have seen. */
-const injector = `
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingWebhookConfiguration
-metadata: { name: zz-mesh }
-webhooks:
-  - name: inject.mesh.example.org
-    admissionReviewVersions: [v1]
-    clientConfig: { service: { name: mesh, namespace: mesh, path: /inject, port: 443 } }
-    rules: [{ operations: [CREATE], apiGroups: [""], apiVersions: [v1], resources: [pods], scope: Namespaced }]
-    objectSelector: { matchLabels: { mesh: enabled } }
-    reinvocationPolicy: IfNeeded
-    sideEffects: None
-    timeoutSeconds: 2
-`
-
-const folder = await temporaryFolder('admission-table')
-const injectorPath = join(folder.path, 'injector.yaml')
-await writeFile(injectorPath, injector)
-const plane = await startControlPlane({
-  folder: folder.path,
-  webhookManifests: [join(root, 'manifests/base/webhook'), injectorPath],
-})
-const registry = new Registry()
-const app = await startWebhook()
-t.teardown(async () => {
-  await app.close()
-  await plane.stop()
-  await folder.remove()
-})
-await plane.createNamespace(namespace, enabled)
-await plane.createNamespace('trial', { 'greenroom.dev/agents': 'enabled' })
-const clusterPath = join(folder.path, 'cluster.yaml')
-await writeFile(clusterPath, cluster)
-await plane.apply([clusterPath, join(root, 'manifests/base/session-server/rbac.yaml')])
-const core = plane.admin().makeApiClient(CoreV1Api)
-
-async function tablePolicy() {
-  const manifest = parse(await readFile(join(root, 'manifests/base/agent-policy.yaml'), 'utf8'))
-  const document = parse(manifest.data['policy.yaml'])
-  const resources = {
-    requests: { cpu: '100m', memory: '128Mi' },
-    limits: { cpu: '1', memory: '1Gi' },
-    min: { cpu: '50m' },
-    max: { cpu: '2' },
-  }
-  document.agentTypes.ranged = { resources }
-  document.agentTypes.placed = {
-    resources,
-    nodeAffinity: [{ key: 'workload-type', operator: 'In', values: ['ai-agents'] }],
-    tolerations: [{ key: 'workload-type', value: 'ai-agents', effect: 'NoSchedule' }],
-    topologySpreadConstraints: [{ topologyKey: 'kubernetes.io/hostname' }],
-    priorityClassName: 'ai-agents',
-    runtimeClassName: 'sandbox',
-    serviceAccountName: 'agents',
-  }
-  document.agentTypes.token = { resources, automountServiceAccountToken: true }
-  document.agentTypes.pinned = { resources, images: { allowed: ['ghcr.io/acme/*'], digest: 'required' } }
-  // Bare pods get the class too: `kubectl run` comes with the priority of none.
-  document.agentTypes.default.priorityClassName = 'ai-agents'
-  document.modes = { 'grace-period': 'warn' }
-  document.rollout = { audit: ['trial'] }
-  const checked = checkPolicy(stringify(document))
-  if (!checked.ok) throw new Error(checked.problems.join('\n'))
-  return checked.value
-}
-
-async function startWebhook() {
-  const policy = await tablePolicy()
-  const { webhook } = plane
-  const logger = pino({ level: 'silent' })
-  const [key = '', cert = ''] = await Promise.all(
-    [webhook.keyPath, webhook.certPath].map((path) => readFile(path, 'utf8')),
-  )
-  const server = createWebhookApp({
-    policy: () => policy,
-    assignKeys: () => '{"keys":[{"kid":"k1","kty":"OKP","crv":"Ed25519","x":"AA"}]}',
-    logger,
-    registry,
-    tls: { key, cert },
-    ready: () => ({ ok: true, details: {} }),
-  })
-  server.post('/inject', async (request) => injected(request.body as InjectReview))
-  await server.listen({ host: webhook.host, port: webhook.port })
-  return server
-}
-
-interface InjectReview {
-  readonly request: { readonly uid: string; readonly object: V1Pod }
-}
-
-function injected({ request: { uid, object } }: InjectReview): object {
-  const answer = (response: object) => ({
-    apiVersion: 'admission.k8s.io/v1',
-    kind: 'AdmissionReview',
-    response: { uid, allowed: true, ...response },
-  })
-  if (object.spec?.containers.some(({ name }) => name === 'mesh-proxy')) return answer({})
-  const proxy = {
-    name: 'mesh-proxy',
-    image: 'mesh:1',
-    volumeMounts: [{ name: 'mesh', mountPath: '/etc/mesh' }],
-  }
-  const patch = [
-    { op: 'add', path: '/spec/containers/-', value: proxy },
-    { op: 'add', path: '/spec/containers/0/env/0', value: { name: 'MESH', value: 'on' } },
-    { op: 'add', path: '/spec/volumes/0', value: { name: 'mesh', emptyDir: { medium: 'Memory' } } },
-    { op: 'add', path: '/metadata/annotations/mesh~1status', value: 'injected' },
-  ]
-  return answer({ patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') })
-}
-
-function agentPod(
-  agentType: string,
-  container: Partial<V1Container> = {},
-  spec: Partial<V1Pod['spec']> = {},
-): V1Pod {
-  return {
-    metadata: { generateName: 'x-', labels: { 'agent-type': agentType } },
-    spec: { containers: [{ name: 'agent', image: 'stella:1', ...container }], ...spec },
-  }
-}
-
-function labelled(pod: V1Pod, labels: Record<string, string>): V1Pod {
-  Object.assign(pod.metadata?.labels ?? {}, labels)
-  return pod
-}
-
-const create = (body: V1Pod, within = namespace): Promise<V1Pod> =>
-  core.createNamespacedPod({ namespace: within, body })
-
-/** The message with which the API server refused, or '' if it did not. */
-async function refusal(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return ''
-  } catch (error) {
-    return String((error as Error).message)
-  }
-}
-
-async function patchPod(name: string, subresource: string, spec: object) {
-  const args = ['patch', 'pod', name, '-n', namespace, `--subresource=${subresource}`]
-  return plane.kubectl([...args, `-p=${JSON.stringify({ spec })}`])
-}
+const { plane, core, folder, registry, create, patchPod } = await startTableBed(t)
 
 void t.test("what earlier plugins worked out of another class is worked out anew of the row's", async (t) => {
   const run = await plane.kubectl(['run', 'bare', '--image=nginx', '-n', namespace])

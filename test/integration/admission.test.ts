@@ -1,181 +1,35 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { AppsV1Api, CoreV1Api, KubeConfig, RbacAuthorizationV1Api, type V1Pod } from '@kubernetes/client-node'
-import { pino } from 'pino'
-import { Registry } from 'prom-client'
-import t, { type Test } from 'tap'
-import { parse } from 'yaml'
-import { checkPolicy } from '../../src/admission/policy.ts'
-import { slotPod } from '../../src/domain/slot-pod.ts'
-import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
-import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
+import { AppsV1Api, CoreV1Api, KubeConfig, type V1Pod } from '@kubernetes/client-node'
+import t from 'tap'
+import { greenroomUser, policy } from '../admission/pod-samples.ts'
 import { startControllerManager, withoutControllerManager } from '../support/controller-manager.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/until.ts'
+import { grant, refusal, startAdmissionBed } from './admission-bed.ts'
+import { assertHardened, deploymentPod, keySet, poolPod } from './admission-pods.ts'
 
 /** The API server itself calls the webhook, with the configurations of the manifests; PodSecurity judges the result. */
 
-const root = join(import.meta.dirname, '../..')
-const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
 const replicaSetUser = 'system:serviceaccount:kube-system:replicaset-controller'
 const kubelet = 'system:node:local'
-const keySet = JSON.stringify({
-  keys: [
-    { kty: 'OKP', crv: 'Ed25519', kid: 'newest', x: 'AAAA' },
-    { kty: 'OKP', crv: 'Ed25519', kid: 'older', x: 'BBBB' },
-  ],
-})
 const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' }
 
-const folder = await temporaryFolder('admission')
-const plane = await startControlPlane({
-  folder: folder.path,
-  webhookManifests: [join(root, 'manifests/base/webhook')],
-})
-const registry = new Registry()
-const app = await startWebhook(plane)
-t.teardown(async () => {
-  await app.close()
-  await plane.stop()
-  await folder.remove()
+const { plane, folder, registry } = await startAdmissionBed(t, {
+  name: 'admission',
+  policy,
+  assignKeys: keySet,
 })
 await plane.createNamespace('ai-agents', { ...restricted, 'greenroom.dev/agents': 'enabled' })
 await plane.createNamespace('plain-restricted', restricted)
-for (const user of [greenroomUser, replicaSetUser, kubelet, 'alice']) await mayEditPods(user)
-
-async function startWebhook({ webhook }: ControlPlane) {
-  const configMap = parse(await readFile(join(root, 'manifests/base/agent-policy.yaml'), 'utf8')) as {
-    data: Record<string, string>
-  }
-  const policy = checkPolicy(configMap.data['policy.yaml'] ?? '')
-  if (!policy.ok) throw new Error(policy.problems.join('\n'))
-  const logger = pino({ level: 'silent' })
-  const [key, cert] = await Promise.all(
-    [webhook.keyPath, webhook.certPath].map((path) => readFile(path, 'utf8')),
-  )
-  const server = createWebhookApp({
-    policy: () => policy.value,
-    assignKeys: () => keySet,
-    logger,
-    registry,
-    tls: { key: key ?? '', cert: cert ?? '' },
-    ready: () => ({ ok: true, details: {} }),
-  })
-  await server.listen({ host: webhook.host, port: webhook.port })
-  return server
+const editPods = {
+  apiGroups: [''],
+  resources: ['pods', 'pods/status', 'pods/binding', 'pods/ephemeralcontainers', 'pods/resize'],
+  verbs: ['create', 'get', 'list', 'update', 'patch', 'delete'],
 }
-
-/** RBAC as a cluster would grant it; what it allows is then for admission to judge. */
-async function mayEditPods(user: string): Promise<void> {
-  const rbac = plane.admin().makeApiClient(RbacAuthorizationV1Api)
-  const name = `pods-${user.replaceAll(':', '-')}`
-  await rbac.createClusterRole({
-    body: {
-      metadata: { name },
-      rules: [
-        {
-          apiGroups: [''],
-          resources: ['pods', 'pods/status', 'pods/binding', 'pods/ephemeralcontainers', 'pods/resize'],
-          verbs: ['create', 'get', 'list', 'update', 'patch', 'delete'],
-        },
-      ],
-    },
-  })
-  await rbac.createClusterRoleBinding({
-    body: {
-      metadata: { name },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
-      subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: user }],
-    },
-  })
-}
+for (const user of [greenroomUser, replicaSetUser, kubelet, 'alice']) await grant(plane, user, [editPods])
 
 async function podsAs(user: string): Promise<CoreV1Api> {
   const kubeConfig = new KubeConfig()
   kubeConfig.loadFromFile(await plane.kubeconfigFor(user))
   return kubeConfig.makeApiClient(CoreV1Api)
-}
-
-/** The message with which the API server refused, or '' if it did not. */
-async function refusal(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return ''
-  } catch (error) {
-    return String((error as Error).message)
-  }
-}
-
-function poolPod(namespace = 'ai-agents', agentType = 'echo-agent'): V1Pod {
-  const spec = {
-    template: { image: 'greenroom-echo:1', env: [{ name: 'OPENAI_API_KEY', value: 'sk-in-the-pod' }] },
-  }
-  return slotPod(agentType, spec as unknown as Parameters<typeof slotPod>[1], { namespace })
-}
-
-/** As the ReplicaSet controller makes it of a Deployment's template. */
-function deploymentPod(namespace = 'ai-agents', labels: Record<string, string> = {}): V1Pod {
-  return {
-    metadata: {
-      generateName: 'web-7d9c6b4f5-',
-      namespace,
-      labels: { 'agent-type': 'stella-agent', 'pod-template-hash': '7d9c6b4f5', ...labels },
-      ownerReferences: [
-        {
-          apiVersion: 'apps/v1',
-          kind: 'ReplicaSet',
-          name: 'web-7d9c6b4f5',
-          uid: '2b1f6c1e-6f8a-4a55-9a43-0c8f2f6a9d10',
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ],
-    },
-    spec: {
-      containers: [
-        { name: 'agent', image: 'stella:1' },
-        { name: 'log-shipper', image: 'shipper:1' },
-      ],
-      initContainers: [{ name: 'fetch', image: 'fetch:1' }],
-    },
-  }
-}
-
-function assertHardened(t: Test, pod: V1Pod, agentEnv: boolean): void {
-  const { spec, metadata } = pod
-  t.equal(spec?.automountServiceAccountToken, false)
-  t.equal(spec?.terminationGracePeriodSeconds, 30)
-  t.same(
-    spec?.volumes?.filter((volume) => volume.projected),
-    [],
-    'no token volume is left',
-  )
-  t.match(spec?.securityContext, { runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000 })
-  for (const container of [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])]) {
-    t.match(container.securityContext, {
-      runAsNonRoot: true,
-      runAsUser: 1000,
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    })
-    t.ok(container.resources?.limits?.memory, 'limits')
-    t.same(
-      container.volumeMounts?.map(({ mountPath }) => mountPath),
-      ['/tmp'],
-    )
-  }
-  t.equal(metadata?.annotations?.['greenroom.dev/policy-version'], '1')
-  const env = new Map(spec?.containers[0]?.env?.map((entry) => [entry.name, entry]))
-  t.equal(env.has('GREENROOM_ASSIGN_KEYS'), agentEnv)
-  if (!agentEnv) return
-  t.equal(env.get('GREENROOM_ASSIGN_KEYS')?.value, keySet)
-  t.equal(metadata?.annotations?.['greenroom.dev/assign-key-ids'], 'newest,older')
-  t.match(env.get('OPENAI_API_KEY')?.valueFrom?.secretKeyRef, {
-    name: 'agent-secrets',
-    key: 'OPENAI_API_KEY',
-    optional: true,
-  })
 }
 
 void t.test(
@@ -415,22 +269,14 @@ void t.test('a real Deployment gets its pod, and without the webhook gets none',
   }
   const labelSelector = 'deployment=real'
   const pod = await until(
+    'the pod of the Deployment',
     async () => (await core.listNamespacedPod({ namespace: 'ai-agents', labelSelector })).items[0],
   )
   assertHardened(t, pod, true)
   t.match(pod.metadata?.ownerReferences?.[0]?.kind, 'ReplicaSet')
-  const failure = await until(async () => {
+  const failure = await until('the refusal of a pod', async () => {
     const { status } = await apps.readNamespacedDeployment({ namespace: 'plain-restricted', name: 'real' })
     return status?.conditions?.find(({ type }) => type === 'ReplicaFailure')
   })
   t.match(failure.message, /violates PodSecurity/)
 })
-
-/** Asks again until there is an answer; the test's own time limit ends it. */
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const found = await look()
-    if (found !== undefined) return found
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}

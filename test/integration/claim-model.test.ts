@@ -7,7 +7,7 @@ import { createPostgresSessionStore } from '../../src/stores/postgres-session-st
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { type ModelState, movesSeen, newState } from './claim-model.ts'
 import { claimCommand, type ModelHolder, type Step, steps } from './claim-model-commands.ts'
-import { createRealSide, podNames } from './claim-model-stores.ts'
+import { createRealSide, podNames } from './claim-model-real-side.ts'
 
 /** Operations on a pure model, on the scripts in Redis and on the SQL in PostgreSQL: all three agree after each. */
 

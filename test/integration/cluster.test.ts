@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import type { V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { createEventRecorder } from '../../src/cluster/events.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
-import { createKubeClients, type KubeClients } from '../../src/cluster/kube-clients.ts'
-import { createLeaseElector } from '../../src/cluster/lease-elector.ts'
+import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createPodInformer } from '../../src/cluster/pod-informer.ts'
 import { createPodWriter } from '../../src/cluster/pod-writer.ts'
 import { label } from '../../src/domain/names.ts'
@@ -14,22 +11,12 @@ import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { checkPools, type PoolSpec, type PoolsDocument } from '../../src/domain/pool.ts'
 import { createLogLines } from '../cluster/log-lines.ts'
 import { waitUntil } from '../cluster/wait-until.ts'
-import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { startClusterBed } from './cluster-bed.ts'
 
-const folder = await temporaryFolder('cluster')
-const plane: ControlPlane = await startControlPlane({ folder: folder.path })
-const access = await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath })
-const clients: KubeClients = createKubeClients({ access })
+/** What the cluster adapter says to the real API server, and what it hears of it. */
+
+const { plane, clients, namespace } = await startClusterBed(t, 'cluster')
 const { transport } = clients
-const namespace = 'agents'
-await plane.createNamespace(namespace)
-t.teardown(async () => {
-  clients.close()
-  await plane.stop()
-  await folder.remove()
-})
 
 const pools = checkPools(`
 pools:
@@ -285,111 +272,6 @@ void t.test('a document: accepted, refused, restored', async (t) => {
   )
   await again.stop()
   t.same(applied, [1])
-})
-
-void t.test('election: release hands over at once, a crash after the lease', async (t) => {
-  const timing = { leaseMs: 2_000, renewDeadlineMs: 1_200, retryMs: 150 }
-  const { logger } = createLogLines()
-  const leaders = new Set<string>()
-  let both = false
-  const elector = (identity: string, by = clients) =>
-    createLeaseElector({
-      clients: by,
-      namespace,
-      name: 'controller',
-      identity,
-      timing,
-      logger,
-      onLeading: (signal) => {
-        leaders.add(identity)
-        both ||= leaders.size > 1
-        signal.addEventListener('abort', () => leaders.delete(identity))
-      },
-    })
-  // `a` talks to the API server through a cable that can be pulled.
-  const proxy = await startTcpProxy({ port: Number(new URL(plane.server).port) })
-  const server = `https://${proxy.host}:${proxy.port}`
-  const behindProxy = createKubeClients({ access: { ...access, server } })
-  const a = elector('a', behindProxy)
-  const b = elector('b')
-  t.teardown(async () => {
-    await Promise.all([a.stop(), b.stop()])
-    behindProxy.close()
-    await proxy.stop()
-  })
-
-  a.start()
-  await waitUntil('a leads', () => a.leading())
-  b.start()
-  await waitUntil('b knows', () => b.holder() === 'a')
-  t.same([...leaders], ['a'])
-
-  proxy.set('half-open')
-  const pulledAt = performance.now()
-  await waitUntil('a gave up', () => !leaders.has('a'))
-  t.ok(performance.now() - pulledAt <= timing.renewDeadlineMs + 100, 'although its renewal hangs')
-  t.equal(a.leading(), false)
-  await waitUntil('b leads', () => b.leading())
-  const takenOverAfter = performance.now() - pulledAt
-  t.ok(takenOverAfter > timing.leaseMs - timing.retryMs - 50, `b waited for the lease: ${takenOverAfter} ms`)
-  t.ok(takenOverAfter < timing.leaseMs + 1_500)
-
-  proxy.set('pass')
-  proxy.cut()
-  await waitUntil('a is back and follows', () => a.holder() === 'b')
-  t.equal(a.leading(), false)
-  const releasedAt = performance.now()
-  await b.stop()
-  t.equal(b.leading(), false)
-  await waitUntil('a leads again', () => a.leading())
-  const handedOverAfter = performance.now() - releasedAt
-  t.ok(handedOverAfter < timing.retryMs * 2.2 + 300, `handed over after ${handedOverAfter} ms`)
-  t.equal(both, false, 'never two leaders')
-
-  const lease = await clients.coordination.readNamespacedLease({ name: 'controller', namespace })
-  t.match(lease.spec, { holderIdentity: 'a', leaseDurationSeconds: 2, leaseTransitions: 2 })
-  await a.stop()
-  const freed = await clients.coordination.readNamespacedLease({ name: 'controller', namespace })
-  t.notOk(freed.spec?.holderIdentity)
-})
-
-void t.test('election: a leader that was stopped does not believe in itself when it goes on', async (t) => {
-  const timing = { leaseMs: 2_000, renewDeadlineMs: 1_200, retryMs: 150 }
-  const paused = spawn(
-    process.execPath,
-    ['test/cluster/paused-elector.ts', plane.kubeconfigPath, namespace, 'paused', JSON.stringify(timing)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  t.teardown(() => paused.kill('SIGKILL'))
-  const reports: { at: number; leading: boolean }[] = []
-  createInterface(paused.stdout).on('line', (line) => reports.push(JSON.parse(line)))
-  await waitUntil('it leads', () => reports.at(-1)?.leading === true)
-  const { logger } = createLogLines()
-  let leadingSince = Number.POSITIVE_INFINITY
-  const other = createLeaseElector({
-    clients,
-    namespace,
-    name: 'paused',
-    identity: 'other',
-    timing,
-    logger,
-    onLeading: () => {
-      leadingSince = Date.now()
-    },
-  })
-  other.start()
-  t.teardown(() => other.stop())
-  await waitUntil('the other knows', () => other.holder() === 'paused')
-  paused.kill('SIGSTOP')
-  await waitUntil('the other leads', () => other.leading())
-  const before = reports.length
-  paused.kill('SIGCONT')
-  await waitUntil('it reports again', () => reports.length > before + 20)
-  t.same(
-    reports.filter(({ at, leading }) => leading && at > leadingSince),
-    [],
-    'never two leaders',
-  )
 })
 
 void t.test('events are written, and counted once a minute', async (t) => {

@@ -1,23 +1,18 @@
-import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { Agent, type RequestOptions, request } from 'node:https'
-import { join } from 'node:path'
-import type { TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
-import { parse, stringify } from 'yaml'
-import { createCertificateSecret } from '../../src/cluster/certificate-secret.ts'
-import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
-import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
-import { configurationsPath, createWebhookTrust } from '../../src/cluster/webhook-trust.ts'
-import { authoritiesIn, isSignedBy } from '../../src/webhook/certificate-facts.ts'
+import { configurationsPath } from '../../src/cluster/webhook-trust.ts'
 import { makeCertificate } from '../../src/webhook/certificate-maker.ts'
 import { readAdmissionCounts } from '../support/admission-counts.ts'
-import { startControlPlane } from '../support/control-plane.ts'
 import { createPodDryRun, startPodStorm } from '../support/pod-storm.ts'
-import { root } from '../support/repository.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/until.ts'
-import { startWebhookReplicas, type WebhookReplicas } from '../support/webhook-replicas.ts'
+import type { WebhookReplicas } from '../support/webhook-replicas.ts'
+import { keptConnection, shownBy } from './replica-connections.ts'
+import {
+  configurationManifests,
+  hourMs,
+  isComplete,
+  longLives,
+  startCertificatesBed,
+} from './webhook-certificates-bed.ts'
 
 /**
  * Built-in certificates with the real API server as the judge: replicas of the webhook as processes of their own, with
@@ -25,200 +20,9 @@ import { startWebhookReplicas, type WebhookReplicas } from '../support/webhook-r
  */
 
 t.setTimeout(400_000)
-const hourMs = 3_600_000
-const folder = await temporaryFolder('webhook-certs')
-const plane = await startControlPlane({ folder: folder.path })
-const transport = createKubeTransport(await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath }))
-t.teardown(async () => {
-  transport.close()
-  await plane.stop()
-  await folder.remove()
-})
-const manifests = ['namespace.yaml', 'agent-policy.yaml', 'webhook/service-account.yaml', 'webhook/rbac.yaml']
-await plane.apply(manifests.map((path) => join(root, 'manifests/base', path)))
-
-const secret = createCertificateSecret({
-  transport,
-  namespace: 'greenroom-system',
-  name: 'agent-webhook-certificates',
-  fieldManager: 'somebody-else',
-})
-const trust = createWebhookTrust({
-  transport,
-  configurations: [
-    { kind: 'mutating', name: 'agent-webhook' },
-    { kind: 'validating', name: 'agent-webhook' },
-  ],
-  fieldManager: 'somebody-else',
-})
-
-/** Lives long enough for an hour's skew; looks often enough for a test. */
-const longLives = {
-  GREENROOM_WEBHOOK_CA_SECONDS: '86400',
-  GREENROOM_WEBHOOK_LEAF_SECONDS: '14400',
-  GREENROOM_WEBHOOK_TRUST_SECONDS: '1',
-  GREENROOM_WEBHOOK_CERTIFICATE_POLL_MS: '300',
-}
-
-interface Manifest {
-  readonly kind: string
-  readonly webhooks: { clientConfig: { service?: { path: string }; url?: string; caBundle?: string } }[]
-}
-
-/** The configurations of the manifests, without a bundle, pointed at the balancer. */
-async function configurationManifests(replicas: WebhookReplicas): Promise<Manifest[]> {
-  return Promise.all(
-    ['mutating', 'validating'].map(async (kind) => {
-      const path = join(root, `manifests/base/webhook/${kind}-webhook-configuration.yaml`)
-      const manifest = parse(await readFile(path, 'utf8')) as Manifest
-      for (const { clientConfig } of manifest.webhooks) {
-        const { port } = new URL(replicas.balancer.url)
-        clientConfig.url = `https://127.0.0.1:${port}${clientConfig.service?.path}`
-        delete clientConfig.service
-      }
-      return manifest
-    }),
-  )
-}
-
-async function applyConfigurations(manifests: readonly object[]): Promise<void> {
-  const input = manifests.map((manifest) => stringify(manifest)).join('---\n')
-  const { code, stderr } = await plane.kubectl(['apply', '-f', '-'], { input })
-  if (code !== 0) throw new Error(stderr)
-}
-
-async function startAll(t: Test, clocksMs: readonly number[], env: Readonly<Record<string, string>>) {
-  const replicas = await startWebhookReplicas({ plane, folder: folder.path, clocksMs, env })
-  t.teardown(async () => {
-    await replicas.stop()
-    for (const kind of ['mutating', 'validating']) {
-      await plane.kubectl(['delete', `${kind}webhookconfiguration`, 'agent-webhook', '--ignore-not-found'])
-    }
-    await deleteSecret()
-  })
-  return replicas
-}
-
-async function deleteSecret(): Promise<void> {
-  const name = ['agent-webhook-certificates', '-n', 'greenroom-system']
-  await plane.kubectl(['delete', 'secret', ...name, '--ignore-not-found'])
-}
-
-const untilAdmitted = () =>
-  until('a pod to be admitted', async () => (await createPodDryRun(transport)) === '', 40_000)
-
-/** Entries in both configurations of the manifests. */
-const entryCount = (
-  await Promise.all(
-    ['mutating', 'validating'].map(async (kind) => {
-      const path = join(root, `manifests/base/webhook/${kind}-webhook-configuration.yaml`)
-      return (parse(await readFile(path, 'utf8')) as Manifest).webhooks.length
-    }),
-  )
-).reduce((sum, count) => sum + count, 0)
-
-interface Seen {
-  readonly ca: X509Certificate | undefined
-  readonly leaf: X509Certificate | undefined
-  /** Of every entry. */
-  readonly bundles: readonly (readonly X509Certificate[])[]
-}
-
-async function look(): Promise<Seen> {
-  const [{ data }, entries] = await Promise.all([secret.read(), trust.read()])
-  const certificate = (pem: string | undefined) => {
-    try {
-      return new X509Certificate(pem ?? '')
-    } catch {
-      return undefined
-    }
-  }
-  return {
-    ca: certificate(data['ca.crt']),
-    leaf: certificate(data['tls.crt']),
-    bundles: entries.map(({ bundle }) => authoritiesIn(bundle)),
-  }
-}
-
-/** The leaf is of the CA, every entry trusts this CA first, and as many as given in all. */
-function isComplete({ ca, leaf, bundles }: Seen, authorities: number): boolean {
-  return (
-    ca !== undefined &&
-    leaf !== undefined &&
-    isSignedBy(leaf, ca) &&
-    bundles.length === entryCount &&
-    bundles.every(
-      (bundle) => bundle.length === authorities && bundle[0]?.fingerprint256 === ca.fingerprint256,
-    )
-  )
-}
-
-const untilComplete = (authorities: number, timeoutMs = 30_000) =>
-  until(
-    `a leaf that every entry trusts, of ${authorities} authorities`,
-    async () => {
-      const seen = await look()
-      return isComplete(seen, authorities) ? seen : undefined
-    },
-    timeoutMs,
-  )
-
-/** An authority eight months old, which is past two thirds of its life, and a leaf of it that is fresh. */
-async function putDueAuthority(): Promise<void> {
-  const nowMs = Date.now()
-  const authority = await makeCertificate({
-    kind: 'authority',
-    name: 'an old authority',
-    notBeforeMs: nowMs - 250 * 24 * hourMs,
-    notAfterMs: nowMs + 100 * 24 * hourMs,
-  })
-  const names = [
-    'agent-webhook.greenroom-system.svc',
-    'agent-webhook.greenroom-system.svc.cluster.local',
-    '127.0.0.1',
-  ]
-  const times = { notBeforeMs: nowMs - hourMs, notAfterMs: nowMs + 24 * hourMs }
-  const leaf = await makeCertificate({ kind: 'leaf', authority, names, ...times })
-  await deleteSecret()
-  await secret.write(
-    { 'ca.crt': authority.cert, 'ca.key': authority.key, 'tls.crt': leaf.cert, 'tls.key': leaf.key },
-    undefined,
-  )
-}
-
-/** One connection that stays: asks again and again on the same socket. */
-function keptConnection(url: string) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const { hostname, port } = new URL(url)
-  const options: RequestOptions = { hostname, port, path: '/livez', agent, rejectUnauthorized: false }
-  const sockets = new Set<unknown>()
-  return {
-    sockets: () => sockets.size,
-    ask(): Promise<number> {
-      const { promise, resolve, reject } = Promise.withResolvers<number>()
-      const asked = request(options, (answer) => {
-        sockets.add(answer.socket)
-        answer.resume().on('end', () => resolve(answer.statusCode ?? 0))
-      })
-      asked.on('error', reject).end()
-      return promise
-    },
-    close: () => agent.destroy(),
-  }
-}
-
-/** The certificate that a new connection to this replica shows. */
-function shownBy(url: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const { hostname, port } = new URL(url)
-  request({ hostname, port, path: '/livez', agent: false, rejectUnauthorized: false }, (answer) => {
-    resolve((answer.socket as TLSSocket).getPeerCertificate().fingerprint256)
-    answer.resume()
-  })
-    .on('error', reject)
-    .end()
-  return promise
-}
+const bed = await startCertificatesBed(t)
+const { plane, transport, secret, deleteSecret, look } = bed
+const { startAll, applyConfigurations, untilAdmitted, untilComplete, putDueAuthority } = bed
 
 void t.test(
   'three replicas from nothing, before the configurations are there, one an hour behind',

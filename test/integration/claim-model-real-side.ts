@@ -7,17 +7,16 @@ import type { SlotRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { agentType, newPod } from '../sessions/open-bed.ts'
 import { newRecord, podNamed } from '../stores/store-servers.ts'
+import type { ModelState, PodFacts } from './claim-model.ts'
+import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {
   type Answer,
   attemptReason,
-  type ModelState,
-  type PodFacts,
   retireReason,
   type StoreOp,
   type Summary,
   sortedSummaries,
-} from './claim-model.ts'
-import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
+} from './claim-model-store-ops.ts'
 
 /** The same operations on real Redis and real PostgreSQL, and what both show afterwards. */
 

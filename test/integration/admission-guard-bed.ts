@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CoreV1Api } from '@kubernetes/client-node'
+import type { Test } from 'tap'
+import { stringify } from 'yaml'
+import { webhookUsername } from '../../src/domain/names.ts'
+import { policyTextOf } from '../admission/pod-samples.ts'
+import { startControlPlane } from '../support/control-plane.ts'
+import type { KubectlOutcome } from '../support/kubectl.ts'
+import { root } from '../support/repository.ts'
+import { type RoleProcess, startRole } from '../support/role-process.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/until.ts'
+import { call } from '../webhook/webhook-client.ts'
+
+/** The API server, and the webhook as a process with the rights of the manifests, which may be away for a while. */
+
+export const namespace = 'ai-agents'
+const base = join(root, 'manifests/base')
+
+export async function startGuardBed(t: Test) {
+  const folder = await temporaryFolder('admission-guard')
+  const plane = await startControlPlane({ folder: folder.path, webhookManifests: [join(base, 'webhook')] })
+  let webhook: RoleProcess | undefined
+  t.teardown(async () => {
+    await webhook?.stop()
+    await plane.stop()
+    await folder.remove()
+  })
+  await plane.apply(
+    ['namespace.yaml', 'resource-quota.yaml', 'session-server/rbac.yaml', 'webhook/service-account.yaml'].map(
+      (path) => join(base, path),
+    ),
+  )
+  await plane.apply([join(base, 'webhook/rbac.yaml')])
+  const core = plane.admin().makeApiClient(CoreV1Api)
+  const ca = await readFile(plane.webhook.caPath, 'utf8')
+  const get = (path: string) => call({ host: plane.webhook.host, port: plane.webhook.port, ca, path })
+  const applied = (object: object): Promise<KubectlOutcome> =>
+    plane.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input: stringify(object) })
+
+  return {
+    folder,
+    plane,
+    core,
+    async startWebhook(): Promise<void> {
+      const { host, port, certPath, keyPath } = plane.webhook
+      webhook = await startRole({
+        name: 'webhook',
+        role: 'webhook',
+        root,
+        logPath: join(folder.path, 'webhook.log'),
+        env: {
+          KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
+          GREENROOM_HOST: host,
+          GREENROOM_WEBHOOK_PORT: String(port),
+          GREENROOM_WEBHOOK_CERT_FILE: certPath,
+          GREENROOM_WEBHOOK_KEY_FILE: keyPath,
+        },
+      })
+      await until(
+        'a ready webhook',
+        async () => (await get('/readyz').catch(() => undefined))?.status === 200,
+        30_000,
+      )
+    },
+    async stopWebhook(): Promise<void> {
+      await webhook?.stop()
+      webhook = undefined
+    },
+    /** Reviews answered at an endpoint so far. */
+    async reviews(endpoint: string): Promise<number> {
+      const lines = (await get('/metrics')).text
+        .split('\n')
+        .filter((line) => line.startsWith('greenroom_admission_reviews'))
+      return lines
+        .filter((line) => line.includes(`endpoint="${endpoint}"`))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    },
+    async kubectlAs(user: string, args: readonly string[], input?: string): Promise<KubectlOutcome> {
+      const kubeconfig = await plane.kubeconfigFor(user)
+      return plane.kubectl(args, { kubeconfig, ...(input !== undefined && { input }) })
+    },
+    applied,
+    policy: (text: string) => applied(configMap('agent-policy', { 'policy.yaml': text })),
+    pools: (min: number, max: number, agentType = 'echo-agent') =>
+      applied(
+        configMap('agent-pools', {
+          'pools.yaml': stringify({
+            pools: { [agentType]: { template: { image: 'greenroom:0.1.0' }, min, max } },
+          }),
+        }),
+      ),
+    untilKept: (version: string) =>
+      until(`policy ${version} is kept`, async () => {
+        const kept = await core
+          .readNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })
+          .catch(() => undefined)
+        return kept?.data?.['policy.yaml']?.includes(`version: "${version}"`)
+      }),
+    /** The version of the policy that shapes a pod now. */
+    async versionInForce(): Promise<string | undefined> {
+      const pod = await core.createNamespacedPod({
+        namespace,
+        body: { metadata: { generateName: 'probe-' }, spec: { containers: [{ name: 'a', image: 'x:1' }] } },
+        dryRun: 'All',
+      })
+      return pod.metadata?.annotations?.['greenroom.dev/policy-version']
+    },
+  }
+}
+
+export const configMap = (name: string, data: Record<string, string>) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace },
+  data,
+})
+
+export const policyText = policyTextOf('base/agent-policy.yaml')
+export const versioned = (version: string) => policyText.replace('version: "1"', `version: "${version}"`)
+
+export function passes(t: Test, outcome: KubectlOutcome, warning?: RegExp): void {
+  t.equal(outcome.code, 0, outcome.stderr)
+  if (warning) t.match(outcome.stderr, warning)
+  // PodSecurity judges templates as they are, before any webhook has hardened their pods.
+  else t.notMatch(outcome.stderr, /Warning: (?!would violate PodSecurity)/)
+}
+
+export function refused(t: Test, outcome: KubectlOutcome, why: RegExp): void {
+  t.not(outcome.code, 0)
+  t.match(outcome.stderr, why)
+}

@@ -1,0 +1,133 @@
+import { endReason, isRetryableFailure } from '../../src/domain/session.ts'
+import { isHeld, leavePod, type ModelSession, type ModelState, moveSession, moveSlot } from './claim-model.ts'
+import { type Answer, attemptReason, type Op, summaryOf } from './claim-model-store-ops.ts'
+
+/** What an open asks of PostgreSQL, from its first attempt to its activation or its failure. */
+
+function claim(state: ModelState, pod: string, s: string, epoch: number): void {
+  state.claims.set(pod, { purpose: 'session', session: s, epoch, reason: undefined })
+  // Whoever claims a pod that is on its way out, or dead, finds that out when it delivers.
+  if (['warming', 'ready', 'reserved'].includes(state.slots.get(pod) ?? '')) moveSlot(state, pod, 'claimed')
+}
+
+function retireClaim(state: ModelState, pod: string | undefined, s: string): void {
+  const held = pod === undefined ? undefined : state.claims.get(pod)
+  if (pod === undefined || held?.session !== s) return
+  state.claims.set(pod, { ...held, purpose: 'retired', reason: attemptReason })
+  if (state.slots.get(pod) !== 'gone') moveSlot(state, pod, 'draining')
+}
+
+function fresh(epoch: number, pod: string | undefined, heldBy?: string): ModelSession {
+  return {
+    status: 'PENDING',
+    endReason: undefined,
+    epoch,
+    pod,
+    heldBy,
+    isOrphan: false,
+    lapsed: false,
+    isOverlong: false,
+    wasActive: false,
+  }
+}
+
+function committed(state: ModelState, s: string): Answer {
+  const session = state.sessions.get(s)
+  return session && { kind: 'committed', session: summaryOf(s, session) }
+}
+
+function exists(s: string, session: ModelSession): Answer {
+  return { kind: 'session-exists', session: summaryOf(s, session) }
+}
+
+export function open(state: ModelState, { s, pod, epoch }: Pick<Op<'open'>, 's' | 'pod' | 'epoch'>): Answer {
+  const present = state.sessions.get(s)
+  if (present) return exists(s, present)
+  if (state.claims.has(pod)) return { kind: 'pod-taken' }
+  state.sessions.set(s, fresh(epoch, pod))
+  claim(state, pod, s, epoch)
+  return committed(state, s)
+}
+
+export function next(state: ModelState, { s, from, oldPod, pod, epoch }: Op<'next'>): Answer {
+  const present = state.sessions.get(s)
+  if (present && (present.status !== 'PENDING' || present.epoch !== from)) return exists(s, present)
+  if (!present || state.claims.has(pod)) return { kind: 'pod-taken' }
+  retireClaim(state, oldPod, s)
+  leavePod(state, present)
+  present.epoch = epoch
+  present.pod = pod
+  claim(state, pod, s, epoch)
+  return committed(state, s)
+}
+
+function mayReopen(session: ModelSession, epoch: number): boolean {
+  return session.status === 'ENDED' && isRetryableFailure(session.endReason) && session.epoch < epoch
+}
+
+function restart(state: ModelState, s: string, session: ModelSession): void {
+  const before = state.sessions.get(s)
+  // The table knows this move; what it starts with is that of a new record.
+  if (before) moveSession(before, 'PENDING')
+  state.sessions.set(s, session)
+}
+
+export function reopen(state: ModelState, { s, from, pod, epoch }: Op<'reopen'>): Answer {
+  const present = state.sessions.get(s)
+  // Purged meanwhile: the key is free, and the open like any other.
+  if (!present) return open(state, { s, pod, epoch })
+  if (mayReopen(present, epoch) && !state.claims.has(pod)) {
+    restart(state, s, fresh(epoch, pod))
+    claim(state, pod, s, epoch)
+    return committed(state, s)
+  }
+  return present.status === 'ENDED' && present.epoch === from ? { kind: 'pod-taken' } : exists(s, present)
+}
+
+export function cold(state: ModelState, { s, epoch, by, most }: Op<'cold'>): Answer {
+  const present = state.sessions.get(s)
+  if (present && !mayReopen(present, epoch)) return exists(s, present)
+  const waiting = [...state.sessions.values()].filter((row) => row.status === 'PENDING' && !row.pod)
+  if (waiting.length >= most) return { kind: 'full' }
+  restart(state, s, fresh(epoch, undefined, by))
+  return committed(state, s)
+}
+
+function pendingIn(state: ModelState, s: string, epoch: number): ModelSession | undefined {
+  const session = state.sessions.get(s)
+  return session?.status === 'PENDING' && session.epoch === epoch ? session : undefined
+}
+
+export function activate(state: ModelState, { s, epoch }: Op<'activate' | 'fail'>): Answer {
+  const session = pendingIn(state, s, epoch)
+  if (!session?.pod) return undefined
+  moveSession(session, 'ACTIVE')
+  Object.assign(session, { wasActive: true, heldBy: undefined, isOrphan: false, lapsed: session.isOverlong })
+  return { kind: 'active' }
+}
+
+export function fail(state: ModelState, { s, epoch }: Op<'activate' | 'fail'>): Answer {
+  const session = pendingIn(state, s, epoch)
+  if (!session) return undefined
+  moveSession(session, 'ENDED')
+  session.endReason = endReason.deliveryFailed
+  retireClaim(state, session.pod, s)
+  return { kind: 'failed', session: summaryOf(s, session) }
+}
+
+export function undo(state: ModelState, { s, epoch, pod }: Op<'undo'>): Answer {
+  const session = pendingIn(state, s, epoch)
+  if (!session) return undefined
+  moveSession(session, 'ENDED')
+  session.endReason = endReason.deliveryFailed
+  session.pod = undefined
+  const held = pod === undefined ? undefined : state.claims.get(pod)
+  if (pod !== undefined && held?.session === s && held.purpose === 'session') {
+    state.claims.delete(pod)
+    // What it would be without the claim.
+    const idle = isHeld(state, pod) ? 'reserved' : 'ready'
+    if (state.slots.get(pod) === 'claimed')
+      moveSlot(state, pod, state.pods.get(pod)?.isReady ? idle : 'warming')
+  }
+  return { kind: 'failed', session: summaryOf(s, session) }
+}

@@ -1,0 +1,58 @@
+import type { SessionStatus } from '../../src/domain/session.ts'
+import type { ModelSession } from './claim-model.ts'
+
+/** What PostgreSQL is asked, and what it answers. */
+
+export const retireReason = 'surplus'
+export const attemptReason = 'refused'
+
+/** One shape for several operations, each a member of its own. */
+export type Named<Name extends string, Fields = object> = Name extends string
+  ? { readonly op: Name } & Readonly<Fields>
+  : never
+
+/** What a caller remembers of the row: its epoch and its pod. */
+interface Memory {
+  readonly from: number
+  readonly oldPod: string | undefined
+}
+
+export type StoreOp =
+  | Named<'open', { s: string; pod: string; epoch: number }>
+  | Named<'next' | 'reopen', { s: string; pod: string; epoch: number } & Memory>
+  | Named<'cold', { s: string; epoch: number; by: string; most: number }>
+  | Named<'adopt', { by: string; s: string | undefined }>
+  | Named<'release', { by: string }>
+  | Named<'activate' | 'fail', { s: string; epoch: number }>
+  /** Fails an open of which the pod was never told. */
+  | Named<'undo', { s: string; epoch: number; pod: string | undefined }>
+  | Named<'renew', { s: string; epoch: number; byAgent: boolean }>
+  | Named<'end', { s: string; epoch: number | undefined }>
+  | Named<'finish', { s: string }>
+  | Named<'endOnPods' | 'retire', { pods: readonly string[] }>
+  | Named<'reap' | 'purge'>
+
+export interface Summary {
+  readonly s: string
+  readonly status: SessionStatus
+  readonly endReason: string | undefined
+  readonly epoch: number
+  readonly pod: string | undefined
+}
+
+export type Answer =
+  | { readonly kind: string; readonly session?: Summary }
+  | readonly Summary[]
+  | readonly string[]
+  | number
+  | undefined
+
+export function summaryOf(s: string, { status, endReason, epoch, pod }: ModelSession): Summary {
+  return { s, status, endReason, epoch, pod }
+}
+
+export type Op<Name extends StoreOp['op']> = Extract<StoreOp, { op: Name }>
+
+export function sortedSummaries(summaries: readonly Summary[]): readonly Summary[] {
+  return [...summaries].sort((a, b) => (a.s < b.s ? -1 : 1))
+}
