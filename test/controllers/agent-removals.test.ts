@@ -1,8 +1,6 @@
 import t from 'tap'
 import { createAgentRemovals } from '../../src/controllers/agent-removals.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
 
 const database = await startDatabase(t)
@@ -10,12 +8,7 @@ const redis = await redisFor(t, (await startIndexServer(t)).url)
 
 /** A session whose first pod, `uid-1`, failed delivery, and that is served by `uid-2` at epoch 2. */
 async function secondAttemptBed(t: Parameters<typeof controllerBed>[0]) {
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const bed = await controllerBed(t, { database, index, pools: poolsOf({ min: 2, max: 10 }) })
   await bed.settle()
   const id = await bed.claim('uid-1', 'PENDING')

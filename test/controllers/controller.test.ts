@@ -1,9 +1,7 @@
 import t from 'tap'
 import { announceEndings, createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { until } from '../support/until.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
 import { newPod } from './fake-pods.ts'
@@ -12,12 +10,7 @@ const database = await startDatabase(t)
 const redis = await redisFor(t, (await startIndexServer(t)).url)
 
 async function leadingBed(t: Parameters<typeof controllerBed>[0]) {
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const bed = await controllerBed(t, { database, index, pools: poolsOf({ min: 2, max: 10 }) })
   const stop = new AbortController()
   const led = createController({ ...bed, pods: bed.pods.view, retention: async () => {} })(stop.signal)

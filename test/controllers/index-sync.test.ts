@@ -2,10 +2,8 @@ import t from 'tap'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import type { SlotView } from '../../src/domain/pool-observation.ts'
 import type { Wake } from '../../src/domain/ports.ts'
-import { createMetrics } from '../../src/metrics.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, startIndexServer } from '../stores/store-servers.ts'
 import { until } from '../support/until.ts'
 
 const server = await startIndexServer(t)
@@ -33,12 +31,7 @@ async function newSync() {
   await redis.flushall()
   let time = 0
   const published: Wake[] = []
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const wakes = { publish: (wake: Wake) => void published.push(wake), subscribe: () => () => undefined }
   const sync = createIndexSync({ index, wakes, now: () => time })
   return {

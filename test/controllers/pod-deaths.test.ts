@@ -1,10 +1,8 @@
 import t from 'tap'
 import { pendingGraceMs } from '../../src/controllers/pending-grace.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
-import { createMetrics } from '../../src/metrics.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from './controller-bed.ts'
 
 /** Every way a pod dies, seen as a state that is looked at and as an event: the pod serves nobody, its session ends. */
@@ -14,12 +12,7 @@ const redis = await redisFor(t, (await startIndexServer(t)).url)
 
 async function bedOf(t: Parameters<typeof controllerBed>[0], min = 1): Promise<ControllerBed> {
   await redis.flushall()
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const bed = await controllerBed(t, { database, index, pools: poolsOf({ min, max: 10 }) })
   await bed.settle()
   return bed

@@ -1,35 +1,13 @@
 import t from 'tap'
-import { PodWriteError, type PodWriteFailure } from '../../src/domain/pod-write-error.ts'
-import { expectationTtlMs } from '../../src/domain/pool-expectations.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, startDatabase } from '../stores/store-servers.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
 import { newPod } from './fake-pods.ts'
+import { type PoolBed, refusal, startPoolServers } from './pool-bed.ts'
 
-const database = await startDatabase(t)
-const redisServer = await startIndexServer(t)
-const redis = await redisFor(t, redisServer.url)
+/** What a pool is made into, look by look; the writes that fail are in pool-writes-fail.test.ts. */
 
-async function bedFor(t: Test, settings: Record<string, unknown> = { min: 3, max: 10 }, url?: string) {
-  await redis.flushall()
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
-  return controllerBed(t, { database, index, pools: poolsOf(settings), ...(url && { url }) })
-}
-type Test = Parameters<typeof controllerBed>[0]
-
-const indexed = () => redis.zrange(poolKeys(agentType).ready, '0', '-1')
-
-function refusal(reason: PodWriteFailure, message: string, answered = true): PodWriteError {
-  return new PodWriteError(reason, message, { answered })
-}
+const { database, redis, bedFor, indexed } = await startPoolServers(t)
 
 void t.test('fills to min, indexes what is ready, and then rests', async (t) => {
   const bed = await bedFor(t)
@@ -232,40 +210,6 @@ void t.test('an idle pod on a node that is silent too long is replaced', async (
   t.equal(bed.pods.view.all().filter((pod) => pod.deletingSince === undefined).length, 2)
 })
 
-/** Reconciles as resync and requeues would for an hour, and counts the creates. */
-async function hourOf(bed: Awaited<ReturnType<typeof bedFor>>, each: () => void): Promise<number> {
-  const until = bed.now() + 3_600_000
-  while (bed.now() < until) {
-    const againMs = await bed.reconcile()
-    each()
-    bed.pods.reap()
-    bed.advance(Math.min(againMs ?? 10_000, 10_000))
-  }
-  return bed.pods.of('create').length
-}
-
-void t.test(
-  'an image that cannot be pulled costs as many creates as may start at once, in an hour',
-  async (t) => {
-    const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 3 } })
-    const creates = await hourOf(bed, () => {
-      for (const uid of bed.pods.real.keys()) bed.pods.change(uid, { waitingReason: 'ImagePullBackOff' })
-    })
-    t.equal(creates, 3)
-  },
-)
-
-void t.test('agents that die at start cost at most 30 creates in an hour', async (t) => {
-  const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 8 } })
-  const creates = await hourOf(bed, () => {
-    for (const uid of bed.pods.real.keys()) bed.pods.change(uid, { deadReason: 'agent container ended' })
-  })
-  t.ok(creates > 8, 'it does try again')
-  // 8 at first, then 4, 2, 1, … while the pause doubles from 1 s to 5 minutes: 21 + 12 an hour less what has passed.
-  t.ok(creates <= 30, `${creates} creates`)
-  t.ok(bed.pods.real.size <= 1, 'and no dead pod is kept')
-})
-
 void t.test('a removed type drains its idle pods, keeps the claimed ones, and is forgotten', async (t) => {
   const bed = await bedFor(t, { min: 3, max: 10 })
   await bed.settle()
@@ -293,86 +237,10 @@ void t.test('without any document nothing is touched', async (t) => {
   t.strictSame(bed.pods.of('delete'), [])
 })
 
-for (const reason of ['denied', 'quota', 'forbidden', 'invalid', 'unavailable'] as const) {
-  void t.test(`creates refused (${reason}): backoff, a notice, one report, and recovery`, async (t) => {
-    const bed = await bedFor(t, { min: 4, max: 10 })
-    bed.pods.refuse('create', refusal(reason, `${reason}: no`))
-    const waits: number[] = []
-    for (let n = 0; n < 4; n += 1) {
-      await bed.reconcile()
-      const againMs = await bed.reconcile()
-      t.ok(againMs, 'it waits')
-      waits.push(againMs ?? 0)
-      bed.advance(againMs ?? 0)
-    }
-    t.strictSame(waits, [1_000, 2_000, 4_000, 8_000])
-    t.strictSame(bed.reports, [`PodCreateFailed: ${reason}: no`], 'reported once')
-    t.match(bed.notices.get(agentType), {
-      boundBy: reason === 'quota' ? 'quota' : 'backoff',
-      message: `${reason}: no`,
-    })
-    t.equal(bed.pods.real.size, 0)
-    bed.pods.refuse('create', undefined)
-    await bed.settle()
-    t.equal(bed.pods.real.size, 4, 'none too many')
-    t.strictSame(bed.notices.get(agentType), { boundBy: undefined, message: undefined })
-  })
-}
-
-void t.test(
-  'another template is tried at once, and a refusal without a cause any more is forgotten',
-  async (t) => {
-    const bed = await bedFor(t, { min: 2, max: 10 })
-    bed.pods.refuse('create', refusal('invalid', 'bad image name'))
-    for (let n = 0; n < 5; n += 1) bed.advance((await bed.reconcile()) ?? 0)
-    await bed.reconcile()
-    bed.pods.refuse('create', undefined)
-    bed.setPools(poolsOf({ min: 2, max: 10, template: { image: 'better' } }))
-    await bed.settle()
-    t.equal(bed.pods.real.size, 2)
-
-    bed.setPools(poolsOf({ min: 3, max: 10, template: { image: 'better' } }))
-    bed.pods.refuse('create', refusal('quota', 'exceeded quota'))
-    await bed.reconcile()
-    t.match(bed.notices.get(agentType), { boundBy: 'quota', message: 'exceeded quota' })
-    bed.setPools(poolsOf({ min: 2, max: 10, template: { image: 'better' } }))
-    await bed.reconcile()
-    t.strictSame(bed.notices.get(agentType), { boundBy: undefined, message: undefined })
-  },
-)
-
-for (const after of [true, false]) {
-  void t.test(
-    `creates without an answer, ${after ? 'done' : 'not done'} all the same: never too many`,
-    async (t) => {
-      const bed = await bedFor(t, { min: 3, max: 10 })
-      bed.pods.refuse('create', { error: refusal('unavailable', 'socket hang up', false), after })
-      bed.pods.lag()
-      await bed.reconcile()
-      bed.pods.refuse('create', undefined)
-      for (let n = 0; n < 5; n += 1) {
-        bed.advance(10_000)
-        bed.pods.ready()
-        await bed.reconcile()
-      }
-      t.ok(bed.pods.real.size <= 3, 'the places are held')
-      bed.pods.catchUp()
-      bed.advance(expectationTtlMs)
-      await bed.settle()
-      t.equal(bed.pods.real.size, 3)
-    },
-  )
-}
-
 void t.test('PostgreSQL is down: nothing is removed, the reconcile fails, and heals', async (t) => {
   const own = await startDatabase(t)
   await redis.flushall()
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const bed = await controllerBed(t, { database: own, index, pools: poolsOf({ min: 3, max: 10 }) })
   await bed.settle()
   bed.setPools(poolsOf({ min: 0, max: 10 }))
@@ -384,32 +252,7 @@ void t.test('PostgreSQL is down: nothing is removed, the reconcile fails, and he
   t.equal(bed.pods.of('delete').length, 3)
 })
 
-void t.test('a write that fails does not cut the others short', async (t) => {
-  const bed = await bedFor(t, { min: 2, max: 10 })
-  await bed.settle()
-  await bed.claim('uid-1')
-  bed.pods.refuse('label', refusal('forbidden', 'may not patch'))
-  const create = bed.pods.writer.create.bind(bed.pods.writer)
-  const slow = Promise.withResolvers<void>()
-  bed.pods.writer.create = async (...args) => {
-    await slow.promise
-    return create(...args)
-  }
-  let ended = false
-  const run = bed.reconcile().finally(() => {
-    ended = true
-  })
-  run.catch(() => undefined)
-  await redis.ping()
-  await bed.ledger.claimsOf([])
-  await new Promise((resolve) => setImmediate(resolve))
-  t.notOk(ended, 'a create is still under way')
-  slow.resolve()
-  await t.rejects(run, { message: 'may not patch' })
-  t.equal(bed.pods.of('create').length, 3, 'the refill was done')
-})
-
-function currentHash({ pools }: Awaited<ReturnType<typeof bedFor>>): string {
+function currentHash({ pools }: PoolBed): string {
   const spec = pools.current()?.pools[agentType]
   if (!spec) throw new Error('no pool')
   return templateHash(agentType, spec)

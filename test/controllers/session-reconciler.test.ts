@@ -1,9 +1,7 @@
 import t from 'tap'
 import { endDeadlineMs } from '../../src/controllers/session-reconciler.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { controllerBed, poolsOf } from './controller-bed.ts'
 
 const database = await startDatabase(t)
@@ -11,12 +9,7 @@ const redis = await redisFor(t, (await startIndexServer(t)).url)
 
 /** A pool of one pod, `uid-1`, that a session holds. */
 async function claimedBed(t: Parameters<typeof controllerBed>[0]) {
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const bed = await controllerBed(t, { database, index, pools: poolsOf({ min: 1, max: 10 }) })
   await bed.settle()
   const id = await bed.claim('uid-1')

@@ -2,9 +2,7 @@ import t from 'tap'
 import { pendingGraceMs } from '../../src/controllers/pending-grace.ts'
 import { lookAgainMs, overruleMs, windowMs } from '../../src/domain/absence-guard.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { controllerBed } from './controller-bed.ts'
 import { newPod } from './fake-pods.ts'
 
@@ -13,12 +11,7 @@ const redis = await redisFor(t, (await startIndexServer(t)).url)
 
 /** `count` ACTIVE sessions, on pods `p-0`, `p-1`, … */
 async function liveBed(t: Parameters<typeof controllerBed>[0], count: number) {
-  const index = createRedisSlotIndex({
-    redis,
-    logger: silent,
-    metrics: createMetrics(),
-    now: () => performance.now(),
-  })
+  const index = indexOn(redis)
   const bed = await controllerBed(t, { database, index })
   await bed.postgres.durable.query('TRUNCATE sessions, pod_claims')
   const uids = Array.from({ length: count }, (_, n) => `p-${n}`)
