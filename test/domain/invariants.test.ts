@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { findViolations, judgedKinds } from '../../src/domain/invariants.ts'
 import { defaultLimits, settledLimits, violationKinds } from '../../src/domain/violation.ts'
-import { addSession, corruptions, emptyWorld, legalStories, nowMs, snapshotOf } from './invariant-world.ts'
+import { corruptions } from './invariant-corruptions.ts'
+import { addSession, emptyWorld, legalStories, nowMs, snapshotOf } from './invariant-world.ts'
 
 const find = (world: ReturnType<typeof emptyWorld>) => findViolations(snapshotOf(world), defaultLimits)
 
