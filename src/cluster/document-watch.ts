@@ -30,7 +30,7 @@ export interface RejectedDocument {
   readonly problems: readonly string[]
 }
 
-interface DocumentWatchOptions<T> {
+export interface DocumentWatchOptions<T> {
   readonly transport: KubeTransport
   readonly namespace: string
   readonly name: string

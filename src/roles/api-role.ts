@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { createDocumentWatch } from '../cluster/document-watch.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createPodInformer } from '../cluster/pod-informer.ts'
@@ -8,8 +7,6 @@ import { every } from '../controllers/every.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadAssignKeys } from '../delivery/assign-keys.ts'
 import { rehearseDelivery } from '../delivery/rehearsal.ts'
-import { configMapKey, configMapName } from '../domain/names.ts'
-import { checkPools } from '../domain/pool.ts'
 import type { RoomAccess } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp, type TypedApp } from '../http/api-app.ts'
@@ -33,6 +30,7 @@ import { createSessionTokens } from '../sessions/session-token.ts'
 import { createSlotCandidates, isServable } from '../sessions/slot-candidates.ts'
 import { createSlotTaker } from '../sessions/slot-taker.ts'
 import { createIndexHealth } from './index-health.ts'
+import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
 
@@ -55,15 +53,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const transport = createKubeTransport(await loadKubeAccess(config))
   const namespace = config.GREENROOM_NAMESPACE
   const pods = createPodInformer({ transport, namespace, logger })
-  const pools = createDocumentWatch({
-    transport,
-    namespace,
-    name: configMapName.pools,
-    key: configMapKey.pools,
-    check: checkPools,
-    accepted: { name: configMapName.poolsAccepted, write: false },
-    logger,
-  })
+  const pools = watchPools({ transport, namespace, logger, keeps: false })
   await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })

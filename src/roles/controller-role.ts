@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { assignKeysFrom, checkAssignKeys } from '../admission/assign-keys.ts'
-import { checkPolicy } from '../admission/policy.ts'
-import { createDocumentWatch } from '../cluster/document-watch.ts'
+import { assignKeysFrom } from '../admission/assign-keys.ts'
 import { createEventRecorder } from '../cluster/events.ts'
 import { livePods } from '../cluster/judged-pods.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
@@ -26,12 +24,13 @@ import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadAssignKeys } from '../delivery/assign-keys.ts'
 import type { AgentPod } from '../domain/agent-pod.ts'
-import { configMapKey, configMapName } from '../domain/names.ts'
-import { checkPools } from '../domain/pool.ts'
+import { configMapName } from '../domain/names.ts'
 import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createOpsApp } from '../http/ops-app.ts'
 import { createRoomService } from '../livekit/room-service.ts'
+import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
+import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
 
@@ -57,51 +56,22 @@ export async function startController(config: Config<'controller'>, context: Rol
   })
   await lifecycle.start({ name: 'events', stop: () => events.stop() })
 
-  /** A document watch that makes an Event of a refused one. */
-  const watchDocument = <T>(document: {
-    name: string
-    accepted: { name: string; write: boolean }
-    key: string
-    check: DocumentCheck<T>
-  }) =>
-    createDocumentWatch<T>({
-      transport,
-      namespace,
-      name: document.name,
-      key: document.key,
-      check: document.check,
-      accepted: document.accepted,
-      logger,
-      onRejected: ({ problems }) =>
-        events.record({
-          regarding: { kind: 'ConfigMap', name: document.name },
-          type: 'Warning',
-          reason: 'DocumentRejected',
-          action: 'Accept',
-          note: `what was in force stays: ${problems.join('; ')}`,
-        }),
-    })
-  const pools = watchDocument({
-    name: configMapName.pools,
-    accepted: { name: configMapName.poolsAccepted, write: true },
-    key: configMapKey.pools,
-    check: checkPools,
-  })
-  const policy = watchDocument({
-    name: configMapName.policy,
-    // The webhook keeps this one.
-    accepted: { name: configMapName.policyAccepted, write: false },
-    key: configMapKey.policy,
-    check: checkPolicy,
-  })
-  const assignKeys = createDocumentWatch<string>({
-    transport,
-    namespace,
-    name: configMapName.assignKeys,
-    key: configMapKey.assignKeys,
-    check: checkAssignKeys,
-    logger,
-  })
+  /** Makes an Event of a document that is refused. */
+  const onRejected =
+    (name: string) =>
+    ({ problems }: { readonly problems: readonly string[] }) =>
+      events.record({
+        regarding: { kind: 'ConfigMap', name },
+        type: 'Warning',
+        reason: 'DocumentRejected',
+        action: 'Accept',
+        note: `what was in force stays: ${problems.join('; ')}`,
+      })
+  const where = { transport, namespace, logger }
+  const pools = watchPools({ ...where, keeps: true, onRejected: onRejected(configMapName.pools) })
+  // The webhook keeps this one.
+  const policy = watchPolicy({ ...where, keeps: false, onRejected: onRejected(configMapName.policy) })
+  const assignKeys = watchAssignKeys(where)
   const pods = createPodInformer({ transport, namespace, logger })
   const writer = createPodWriter({ clients, namespace })
   const now = () => Date.now()
@@ -257,8 +227,6 @@ function currentPods(pods: PodInformer): readonly AgentPod[] {
   if (pods.synced() && pods.staleSince() === undefined) return pods.all()
   throw new GreenroomError('GRN_KUBERNETES_UNAVAILABLE')
 }
-
-type DocumentCheck<T> = Parameters<typeof createDocumentWatch<T>>[0]['check']
 
 /** A leader that has not seen the pods yet would create them all again. */
 async function untilSynced(synced: () => boolean, signal: AbortSignal): Promise<void> {

@@ -1,14 +1,13 @@
-import { checkAssignKeys } from '../admission/assign-keys.ts'
-import { builtInPolicy, checkPolicy } from '../admission/policy.ts'
-import { createDocumentWatch } from '../cluster/document-watch.ts'
+import { builtInPolicy } from '../admission/policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
-import { configMapKey, configMapName } from '../domain/names.ts'
-import { checkPools } from '../domain/pool.ts'
+import { configMapName } from '../domain/names.ts'
 import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
+import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
+import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { createWebhookCertificates } from './webhook-certificates.ts'
 
@@ -22,35 +21,13 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   const access = await loadKubeAccess(config)
   const transport = createKubeTransport(access)
   const namespace = config.GREENROOM_NAMESPACE
-  const policy = createDocumentWatch({
-    transport,
-    namespace,
-    name: configMapName.policy,
-    key: configMapKey.policy,
-    check: checkPolicy,
-    // Its own document: it is kept also where nothing of Greenroom but the webhook runs.
-    accepted: { name: configMapName.policyAccepted, write: true },
-    logger,
-  })
+  const where = { transport, namespace, logger }
+  // Its own document: it is kept also where nothing of Greenroom but the webhook runs.
+  const policy = watchPolicy({ ...where, keeps: true })
+  const assignKeys = watchAssignKeys(where)
   // Only for warnings to whoever edits a document: nothing waits for these two.
-  const pools = createDocumentWatch({
-    transport,
-    namespace,
-    name: configMapName.pools,
-    key: configMapKey.pools,
-    check: checkPools,
-    accepted: { name: configMapName.poolsAccepted, write: false },
-    logger,
-  })
-  const quotas = createQuotaWatch({ transport, namespace, logger })
-  const assignKeys = createDocumentWatch<string>({
-    transport,
-    namespace,
-    name: configMapName.assignKeys,
-    key: configMapKey.assignKeys,
-    check: checkAssignKeys,
-    logger,
-  })
+  const pools = watchPools({ ...where, keeps: false })
+  const quotas = createQuotaWatch(where)
   const { certificate, keeping } = await createWebhookCertificates({ config, access, transport, context })
   await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
   for (const { name, watch } of [

@@ -1,26 +1,13 @@
-import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { root } from '../support/repository.ts'
+import { runMain } from '../support/run-main.ts'
 
 const policy = join(root, 'manifests/base/agent-policy.yaml')
 
-async function explain(args: readonly string[], input = '') {
-  const command = ['-u', 'NODE_OPTIONS', process.execPath, join(root, 'src/main.ts'), 'explain', ...args]
-  const child = spawn('/usr/bin/env', command, { env: { PATH: process.env.PATH } })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  child.stdin.end(input)
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, stdout, stderr }
-}
+const explain = (args: readonly string[], input = '') =>
+  runMain(['explain', ...args], { PATH: process.env.PATH }, input)
 
 const documents = `
 apiVersion: v1

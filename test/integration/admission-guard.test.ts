@@ -14,6 +14,7 @@ import {
   startGuardBed,
   versioned,
 } from './admission-guard-bed.ts'
+import { restrictedPod } from './admission-pods.ts'
 import { podSpec, workload, workloads } from './template-owners.ts'
 
 /** The guards of what the policy rests on: the webhook's own process, its rights, and the entries of the manifests. */
@@ -243,20 +244,9 @@ void t.test('while the webhook is down, nothing that it does not judge is held u
   await stopWebhook()
   // Even labelled by mistake, where the webhook lives is never judged: it could not start again.
   passes(t, await plane.kubectl(['label', 'namespace', 'greenroom-system', 'greenroom.dev/agents=enabled']))
-  const securityContext = {
-    runAsNonRoot: true,
-    runAsUser: 1000,
-    allowPrivilegeEscalation: false,
-    capabilities: { drop: ['ALL'] },
-    seccompProfile: { type: 'RuntimeDefault' },
-  }
   for (const at of ['greenroom-system', 'kube-system', 'default']) {
-    const body = {
-      metadata: { generateName: 'own-' },
-      spec: { containers: [{ name: 'a', image: 'x:1', securityContext }] },
-    }
     await plane.createNamespace(at)
-    t.ok(await core.createNamespacedPod({ namespace: at, body }), at)
+    t.ok(await core.createNamespacedPod({ namespace: at, body: restrictedPod('own-') }), at)
   }
   refused(
     t,

@@ -84,3 +84,23 @@ export function assertHardened(t: Test, pod: V1Pod, agentEnv: boolean): void {
     optional: true,
   })
 }
+
+/** One that Pod Security takes as it is: only the webhook can be in its way. */
+export const restrictedPod = (generateName: string): V1Pod => ({
+  metadata: { generateName },
+  spec: {
+    containers: [
+      {
+        name: 'a',
+        image: 'x:1',
+        securityContext: {
+          runAsNonRoot: true,
+          runAsUser: 1000,
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ['ALL'] },
+          seccompProfile: { type: 'RuntimeDefault' },
+        },
+      },
+    ],
+  },
+})

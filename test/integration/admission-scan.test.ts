@@ -4,6 +4,7 @@ import t from 'tap'
 import type { ScanReport } from '../../src/cli/scan.ts'
 import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
+import { greenroomUser } from '../admission/pod-samples.ts'
 import { root } from '../support/repository.ts'
 import { runMain } from '../support/run-main.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -14,7 +15,6 @@ import { startWebhookService } from '../support/webhook-service.ts'
 
 t.setTimeout(240_000)
 const namespace = 'ai-agents'
-const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
 const folder = await temporaryFolder('scan')
 const bed = await startWebhookService({
   folder: folder.path,

@@ -6,6 +6,8 @@ import t from 'tap'
 import { startControlPlane } from '../support/control-plane.ts'
 import { root } from '../support/repository.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { refusal } from './admission-bed.ts'
+import { restrictedPod } from './admission-pods.ts'
 
 /** docs/break-glass.md, command by command, against an API server whose webhook never answers. */
 
@@ -50,26 +52,9 @@ async function run(script: string): Promise<{ code: number | null; output: strin
   return { code: await promise, output }
 }
 
-/** A pod that Pod Security takes: only the webhook can be in its way. */
-async function createPod(): Promise<string> {
-  const securityContext = {
-    runAsNonRoot: true,
-    runAsUser: 1000,
-    allowPrivilegeEscalation: false,
-    capabilities: { drop: ['ALL'] },
-    seccompProfile: { type: 'RuntimeDefault' },
-  }
-  const body = {
-    metadata: { generateName: 'x-' },
-    spec: { containers: [{ name: 'a', image: 'x:1', securityContext }] },
-  }
-  try {
-    await core.createNamespacedPod({ namespace, body })
-    return 'created'
-  } catch (error) {
-    return String((error as Error).message)
-  }
-}
+/** What becomes of a pod: 'created', or the message of who refused it. */
+const createPod = async (): Promise<string> =>
+  (await refusal(core.createNamespacedPod({ namespace, body: restrictedPod('x-') }))) || 'created'
 
 const entries = async () =>
   (await registration.readValidatingWebhookConfiguration({ name: 'agent-webhook' })).webhooks ?? []

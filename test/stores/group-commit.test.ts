@@ -3,7 +3,15 @@ import t from 'tap'
 import { createGroupCommit, NotSentError } from '../../src/stores/group-commit.ts'
 import { until } from '../support/until.ts'
 
-const noNeighbours = { failsAll: () => false, leastLeftMs: 0 }
+/** Nothing is refused, and no time runs out, but where a test says so. */
+const settings = {
+  failsAll: () => false,
+  leastLeftMs: 0,
+  maxSize: 8,
+  maxInFlight: 1,
+  maxWaitMs: 5_000,
+  answerWithinMs: 10_000,
+}
 
 /** Runs groups when told to. */
 function heldRuns() {
@@ -25,14 +33,7 @@ function heldRuns() {
 
 void t.test('what arrives while a statement is on its way goes with the next', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({
-    ...noNeighbours,
-    run,
-    maxSize: 3,
-    maxInFlight: 1,
-    maxWaitMs: 5_000,
-    answerWithinMs: 10_000,
-  })
+  const submit = createGroupCommit({ ...settings, run, maxSize: 3 })
   const first = submit(1)
   await until('the first group', () => groups.length === 1)
   const rest = [2, 3, 4, 5].map((input) => submit(input))
@@ -49,14 +50,7 @@ void t.test('what arrives while a statement is on its way goes with the next', a
 
 void t.test('a burst of one turn is one group', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({
-    ...noNeighbours,
-    run,
-    maxSize: 64,
-    maxInFlight: 2,
-    maxWaitMs: 5_000,
-    answerWithinMs: 10_000,
-  })
+  const submit = createGroupCommit({ ...settings, run, maxSize: 64, maxInFlight: 2 })
   const all = Promise.all([1, 2, 3].map((input) => submit(input)))
   await until('the group', () => groups.length === 1)
   t.same(groups[0]?.inputs, [1, 2, 3])
@@ -68,7 +62,7 @@ void t.test('one failure does not fail its neighbours, and holds none of them up
   const sent: (readonly number[])[] = []
   const held = Promise.withResolvers<void>()
   const submit = createGroupCommit<number, number>({
-    ...noNeighbours,
+    ...settings,
     async run(inputs) {
       sent.push(inputs)
       if (inputs.length > 1) throw new Error('of all')
@@ -79,9 +73,6 @@ void t.test('one failure does not fail its neighbours, and holds none of them up
       return inputs.map((input) => input * 10)
     },
     maxSize: 32,
-    maxInFlight: 1,
-    maxWaitMs: 5_000,
-    answerWithinMs: 10_000,
   })
   const answers = Array.from({ length: 20 }, (_, n) => submit(n))
   t.same(
@@ -96,13 +87,9 @@ void t.test('one failure does not fail its neighbours, and holds none of them up
 void t.test('an error that is the same for all fails all, at once', async (t) => {
   let runs = 0
   const submit = createGroupCommit<number, number>({
+    ...settings,
     failsAll: () => true,
-    leastLeftMs: 0,
     run: () => Promise.reject(new Error(`run ${(runs += 1)}`)),
-    maxSize: 8,
-    maxInFlight: 1,
-    maxWaitMs: 5_000,
-    answerWithinMs: 10_000,
   })
   t.match(await Promise.allSettled([submit(1), submit(2)]), [
     { reason: { message: 'run 1' } },
@@ -113,13 +100,9 @@ void t.test('an error that is the same for all fails all, at once', async (t) =>
 void t.test('a group that failed late is not tried one by one: its callers would be gone', async (t) => {
   const { groups, run } = heldRuns()
   const submit = createGroupCommit({
-    failsAll: () => false,
+    ...settings,
     leastLeftMs: 10_000,
     run,
-    maxSize: 8,
-    maxInFlight: 1,
-    maxWaitMs: 5_000,
-    answerWithinMs: 10_000,
   })
   const settled = Promise.allSettled([submit(1), submit(2)])
   await until('the group', () => groups.length === 1)
@@ -134,13 +117,9 @@ void t.test(
   async (t) => {
     const { groups, run } = heldRuns()
     const submit = createGroupCommit({
+      ...settings,
       failsAll: () => true,
-      leastLeftMs: 0,
       run,
-      maxSize: 8,
-      maxInFlight: 1,
-      maxWaitMs: 5_000,
-      answerWithinMs: 10_000,
     })
     const settled = Promise.allSettled([submit(1), submit(2)])
     await until('the group', () => groups.length === 1)
@@ -154,14 +133,7 @@ void t.test(
 
 void t.test('what waited too long is refused and never run', async (t) => {
   const { groups, run } = heldRuns()
-  const submit = createGroupCommit({
-    ...noNeighbours,
-    run,
-    maxSize: 8,
-    maxInFlight: 1,
-    maxWaitMs: 30,
-    answerWithinMs: 10_000,
-  })
+  const submit = createGroupCommit({ ...settings, run, maxWaitMs: 30 })
   const first = submit(1)
   await until('the first group', () => groups.length === 1)
   const late = await submit(2).catch((error: unknown) => error)
@@ -180,14 +152,7 @@ void t.test(
   'a statement that does not come back: everybody is answered in time, the next ones too',
   async (t) => {
     const { groups, run } = heldRuns()
-    const submit = createGroupCommit({
-      ...noNeighbours,
-      run,
-      maxSize: 8,
-      maxInFlight: 1,
-      maxWaitMs: 60,
-      answerWithinMs: 120,
-    })
+    const submit = createGroupCommit({ ...settings, run, maxWaitMs: 60, answerWithinMs: 120 })
     const begun = performance.now()
     const answers = [submit(1), submit(2)].map((answer) => answer.catch((error: unknown) => error))
     await until('the group', () => groups.length === 1)
@@ -216,7 +181,7 @@ void t.test('property: everybody is answered once, with the answer to his own in
         let running = 0
         let most = 0
         const submit = createGroupCommit<number, string>({
-          ...noNeighbours,
+          ...settings,
           async run(inputs) {
             running += 1
             most = Math.max(most, running)
@@ -227,8 +192,6 @@ void t.test('property: everybody is answered once, with the answer to his own in
           },
           maxSize,
           maxInFlight,
-          maxWaitMs: 5_000,
-          answerWithinMs: 10_000,
         })
         const answers: Promise<string>[] = []
         for (const turn of turns) {

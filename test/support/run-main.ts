@@ -8,18 +8,16 @@ export interface MainOutcome {
   readonly stderr: string
 }
 
-/** Runs `src/main.ts` with this environment alone: neither the machine's nor what the test runner puts into NODE_OPTIONS. */
+/** Runs `src/main.ts` with this environment and input alone: neither the machine's nor what the test runner puts into NODE_OPTIONS. */
 export async function runMain(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
+  input = '',
 ): Promise<MainOutcome> {
   const child = spawn(
     '/usr/bin/env',
     ['-u', 'NODE_OPTIONS', process.execPath, join(root, 'src/main.ts'), ...args],
-    {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+    { env },
   )
   let stdout = ''
   let stderr = ''
@@ -29,6 +27,7 @@ export async function runMain(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
+  child.stdin.end(input)
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
   return { code, stdout, stderr }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { CoordinationV1Api } from '@kubernetes/client-node'
+import { webhookUsername } from '../../src/domain/names.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { freePort } from './free-port.ts'
@@ -27,7 +28,6 @@ export interface ReplicaOptions {
   readonly env: Readonly<Record<string, string>>
 }
 
-const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
 const shiftedClock = join(root, 'test/support/shifted-clock.ts')
 /** Names stay unique over all replicas of a test file, and with them the holders of the Lease. */
 let started = 0
@@ -36,7 +36,7 @@ export async function startWebhookReplicas(options: ReplicaOptions): Promise<Web
   const { plane, folder } = options
   const urls: string[] = []
   const roles: RoleProcess[] = []
-  const kubeconfig = await plane.kubeconfigFor(webhookUser)
+  const kubeconfig = await plane.kubeconfigFor(webhookUsername)
   for (const clockMs of options.clocksMs) {
     started += 1
     const name = `webhook-${started}`

@@ -1,0 +1,26 @@
+import { checkAssignKeys } from '../admission/assign-keys.ts'
+import { checkPolicy, type PolicyDocument } from '../admission/policy.ts'
+import { createDocumentWatch, type DocumentWatch } from '../cluster/document-watch.ts'
+import { configMapKey, configMapName } from '../domain/names.ts'
+import type { WatchOptions } from './pools-watch.ts'
+
+/** What a pod is shaped by: `agent-policy` and the public assign keys. The session API reads neither. */
+
+export function watchPolicy({ keeps, ...options }: WatchOptions): DocumentWatch<PolicyDocument> {
+  return createDocumentWatch({
+    ...options,
+    name: configMapName.policy,
+    key: configMapKey.policy,
+    check: checkPolicy,
+    accepted: { name: configMapName.policyAccepted, write: keeps },
+  })
+}
+
+export function watchAssignKeys(options: Omit<WatchOptions, 'keeps'>): DocumentWatch<string> {
+  return createDocumentWatch({
+    ...options,
+    name: configMapName.assignKeys,
+    key: configMapKey.assignKeys,
+    check: checkAssignKeys,
+  })
+}
