@@ -29,6 +29,7 @@ import { createSessionIdentity } from '../sessions/session-identity.ts'
 import { createSessionTokens } from '../sessions/session-token.ts'
 import { createSlotCandidates, isServable } from '../sessions/slot-candidates.ts'
 import { createSlotTaker } from '../sessions/slot-taker.ts'
+import { createDatabaseHealth } from './database-health.ts'
 import { createIndexHealth } from './index-health.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
@@ -58,7 +59,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
 
-  const { index, wakes, sessions, ledger, notices, liveness } = stores
+  const { index, wakes, sessions, ledger, notices } = stores
   const draining = new AbortController()
   const waiters = createPoolWaiters({ index, clock: () => Date.now() })
   pods.onChange(({ pod, gone }) => {
@@ -118,11 +119,11 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     now,
   })
 
-  let databaseIsThere = true
+  const databaseHealth = createDatabaseHealth(stores, instance)
   const indexHealth = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
   const readinessChecks: ReadinessChecks = () => ({
     draining: state(!draining.signal.aborted),
-    postgresql: state(databaseIsThere),
+    postgresql: state(databaseHealth.isThere()),
     kubernetes: state(pods.synced(), pods.staleSince() === undefined),
     pools: state(pools.current() !== undefined, pools.status().problems === undefined),
     redis: state(true, indexHealth.isWell()),
@@ -152,17 +153,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     name: 'background loops',
     start() {
       loops = Promise.all([
-        // What cannot be noted cannot be renewed either: readiness and leases share one fact.
-        loop('replica-liveness', livenessMs, async () => {
-          // Only an answer changes what readiness shows: a look under way must not turn every replica unready.
-          databaseIsThere = await liveness.note(instance).then(
-            () => true,
-            (error: unknown) => {
-              databaseIsThere = false
-              throw error
-            },
-          )
-        }),
+        loop('replica-liveness', livenessMs, () => databaseHealth.look()),
         loop('cold-opens', livenessMs, () => coldOpens.adoptOrphans()),
         loop('index-health', livenessMs, () => indexHealth.look()),
       ])

@@ -60,6 +60,24 @@ void t.test('a volume of which one rule warns and another denies is denied', asy
   t.match(answer, { kind: 'denied', violations: [{ rule: 'projected-token' }] })
 })
 
+void t.test('a warning at the very field that another rule denies does not stand in its place', async (t) => {
+  const narrow = contextOf({
+    ...policy,
+    defaults: { ...policy.defaults, volumeKinds: ['emptyDir'] },
+    modes: { 'allowed-volumes': 'warn' },
+  })
+  const pod = mutatePod(samplePod(), narrow)
+  const own = pod.spec.volumes?.map((volume) =>
+    volume.name.startsWith('greenroom-') ? { name: volume.name, configMap: { name: 'full' } } : volume,
+  )
+  const answer = validateReview(reviewOf({ ...pod, spec: { ...pod.spec, volumes: own } }), narrow)
+  t.match(answer, {
+    kind: 'denied',
+    violations: [{ rule: 'writable-paths', path: /^spec\.volumes\[\d\]$/ }],
+    noted: [{ rule: 'allowed-volumes', mode: 'warn', path: /^spec\.volumes\[\d\]$/ }],
+  })
+})
+
 void t.test('roll-out: nothing changed, nothing denied, everything told once', async (t) => {
   const pod = samplePod({ container: { securityContext: { privileged: true } } })
   const answer = mutateReview(inTrial(pod), trial)

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { GreenroomError } from '../../src/errors.ts'
+import { sendHalf } from '../support/half-sent-request.ts'
+import { until } from '../support/until.ts'
 import {
   apiKey,
   isProblem,
@@ -222,6 +224,28 @@ void t.test('other methods: HEAD is GET without a body, the rest does not exist'
     isProblem(t, await api.call(method, url), 'GRN_NOT_FOUND', 404, new RegExp(method))
   }
   isProblem(t, await api.call('GET', '/nothing', { headers: { authorization: '' } }), 'GRN_NOT_FOUND', 404)
+})
+
+void t.test('what comes over a kept connection while the server closes is served, not refused', async (t) => {
+  const api = await startApi(t)
+  await api.app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = api.app.server.address() as { port: number }
+  const begun = once(api.app.server, 'request')
+  const authorization = `authorization: Bearer ${apiKey}`
+  const first = sendHalf(t, connect(port, '127.0.0.1'), {
+    path: '/v1/sessions',
+    body: JSON.stringify(open),
+    headers: [authorization],
+  })
+  await begun
+  const closed = api.app.close()
+  await until('no new connection to be taken', () => !api.app.server.listening)
+  const answers = await first.finish(
+    `GET /v1/sessions/${knownId} HTTP/1.1\r\nhost: x\r\n${authorization}\r\n\r\n`,
+    2,
+  )
+  t.same(answers.match(/HTTP\/1\.1 \d{3}/g), ['HTTP/1.1 201', 'HTTP/1.1 200'])
+  await closed
 })
 
 async function rawRequest(app: Awaited<ReturnType<typeof startApi>>['app'], text: string): Promise<string> {

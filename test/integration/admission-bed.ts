@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import type { PolicyDocument } from '../../src/admission/policy.ts'
+import type { GateLimits } from '../../src/webhook/review-gate.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
 import { root } from '../support/repository.ts'
@@ -16,6 +17,7 @@ interface AdmissionBedOptions {
   readonly name: string
   readonly policy: PolicyDocument
   readonly assignKeys: string
+  readonly gateLimits?: GateLimits
   /** Another team's webhook: its configuration, and its route on our server. */
   readonly stranger?: {
     readonly configuration: string
@@ -45,7 +47,7 @@ export async function startAdmissionBed(t: Test, options: AdmissionBedOptions) {
 async function startWebhook(
   { webhook }: ControlPlane,
   registry: Registry,
-  { policy, assignKeys, stranger }: AdmissionBedOptions,
+  { policy, assignKeys, gateLimits, stranger }: AdmissionBedOptions,
 ) {
   const [key = '', cert = ''] = await Promise.all(
     [webhook.keyPath, webhook.certPath].map((path) => readFile(path, 'utf8')),
@@ -57,6 +59,7 @@ async function startWebhook(
     registry,
     tls: { key, cert },
     ready: () => ({ ok: true, details: {} }),
+    ...(gateLimits && { gateLimits }),
   })
   stranger?.addRoute(server)
   await server.listen({ host: webhook.host, port: webhook.port })

@@ -1,29 +1,18 @@
 import { once } from 'node:events'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
+import { sendHalf } from '../support/half-sent-request.ts'
 import { until } from '../support/until.ts'
 import { reviewBody, startWebhookBed } from './webhook-bed.ts'
 import type { Reply } from './webhook-client.ts'
 
 type Bed = Awaited<ReturnType<typeof startWebhookBed>>
 
-/** A review whose body has come only in part: it holds its place until it is finished or given up. */
+/** A review that holds its place until it is finished or given up. */
 async function halfSent(t: Test, { server }: Bed) {
-  const body = JSON.stringify(reviewBody())
   const socket = connect(server)
-  t.teardown(() => socket.destroy())
   await once(socket, 'secureConnect')
-  const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
-  socket.write(head + body.slice(0, 100))
-  return {
-    async finish(): Promise<string> {
-      socket.setEncoding('utf8')
-      const answered = once(socket, 'data')
-      socket.write(body.slice(100))
-      return String((await answered)[0])
-    },
-    giveUp: () => socket.destroy(),
-  }
+  return sendHalf(t, socket, { path: '/mutate', body: JSON.stringify(reviewBody()) })
 }
 
 async function value(bed: Bed, name: string): Promise<number> {
@@ -89,3 +78,20 @@ void t.test('while draining every answer ends its connection, and none is refuse
   t.equal(connectionOf(last), 'close')
   t.equal((await bed.postKept('/mutate', reviewBody())).status, 200, 'over a new connection')
 })
+
+void t.test(
+  'what comes over a kept connection while the replica closes is judged, not refused',
+  async (t) => {
+    const bed = await startWebhookBed(t)
+    const first = await halfSent(t, bed)
+    await until('the first one to be inside', async () => (await value(bed, inFlight)) === 1)
+    const closed = bed.app.close()
+    await until('no new connection to be taken', () => !bed.app.server.listening)
+    const body = JSON.stringify(reviewBody())
+    const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
+    const answers = await first.finish(`${head}\r\n\r\n${body}`, 2)
+    t.same(answers.match(/HTTP\/1\.1 \d{3}/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
+    t.same(answers.match(/"allowed":true/g)?.length, 2)
+    await closed
+  },
+)

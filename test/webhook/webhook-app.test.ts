@@ -67,6 +67,8 @@ void t.test('whatever is no review gets a problem and never a 5xx', async (t) =>
     [post('/mutate', review(samplePod()), 'application/yaml'), 415, 'GRN_UNSUPPORTED_MEDIA_TYPE'],
     [call({ ...server, path: '/mutate', method: 'GET' }), 404, 'GRN_NOT_FOUND'],
     [post('/elsewhere', '{}'), 404, 'GRN_NOT_FOUND'],
+    // Fastify itself refuses what it cannot decode, before it looks for a route.
+    [post('/mutate%zz', '{}'), 404, 'GRN_NOT_FOUND'],
   ]
   for (const [reply, status, code] of refused) {
     const { headers, json, status: found } = await reply
