@@ -2,7 +2,7 @@ import t from 'tap'
 import { pendingGraceMs } from '../../src/controllers/pending-grace.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { indexOn, redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from './controller-bed.ts'
 
 /** Every way a pod dies, seen as a state that is looked at and as an event: the pod serves nobody, its session ends. */

@@ -12,9 +12,8 @@ export async function startPoolServers(t: Test) {
   const database = await startDatabase(t)
   const redis = await redisFor(t, (await startIndexServer(t)).url)
   return {
-    database,
     redis,
-    async bedFor(t: Test, settings: Record<string, unknown> = { min: 3, max: 10 }): Promise<PoolBed> {
+    bedFor: async (t: Test, settings: Record<string, unknown> = { min: 3, max: 10 }): Promise<PoolBed> => {
       await redis.flushall()
       return controllerBed(t, { database, index: indexOn(redis), pools: poolsOf(settings) })
     },

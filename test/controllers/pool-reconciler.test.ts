@@ -7,7 +7,7 @@ import { type PoolBed, refusal, startPoolServers } from './pool-bed.ts'
 
 /** What a pool is made into, look by look; the writes that fail are in pool-writes-fail.test.ts. */
 
-const { database, redis, bedFor, indexed } = await startPoolServers(t)
+const { redis, bedFor, indexed } = await startPoolServers(t)
 
 void t.test('fills to min, indexes what is ready, and then rests', async (t) => {
   const bed = await bedFor(t)

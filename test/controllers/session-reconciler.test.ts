@@ -1,7 +1,7 @@
 import t from 'tap'
 import { endDeadlineMs } from '../../src/controllers/session-reconciler.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
-import { indexOn, redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { controllerBed, poolsOf } from './controller-bed.ts'
 
 const database = await startDatabase(t)

@@ -43,7 +43,7 @@ export async function startGuardBed(t: Test) {
     folder,
     plane,
     core,
-    async startWebhook(): Promise<void> {
+    startWebhook: async (): Promise<void> => {
       const { host, port, certPath, keyPath } = plane.webhook
       webhook = await startRole({
         name: 'webhook',
@@ -64,12 +64,12 @@ export async function startGuardBed(t: Test) {
         30_000,
       )
     },
-    async stopWebhook(): Promise<void> {
+    stopWebhook: async (): Promise<void> => {
       await webhook?.stop()
       webhook = undefined
     },
     /** Reviews answered at an endpoint so far. */
-    async reviews(endpoint: string): Promise<number> {
+    reviews: async (endpoint: string): Promise<number> => {
       const lines = (await get('/metrics')).text
         .split('\n')
         .filter((line) => line.startsWith('greenroom_admission_reviews'))
@@ -77,7 +77,7 @@ export async function startGuardBed(t: Test) {
         .filter((line) => line.includes(`endpoint="${endpoint}"`))
         .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
     },
-    async kubectlAs(user: string, args: readonly string[], input?: string): Promise<KubectlOutcome> {
+    kubectlAs: async (user: string, args: readonly string[], input?: string): Promise<KubectlOutcome> => {
       const kubeconfig = await plane.kubeconfigFor(user)
       return plane.kubectl(args, { kubeconfig, ...(input !== undefined && { input }) })
     },
@@ -99,7 +99,7 @@ export async function startGuardBed(t: Test) {
         return kept?.data?.['policy.yaml']?.includes(`version: "${version}"`)
       }),
     /** The version of the policy that shapes a pod now. */
-    async versionInForce(): Promise<string | undefined> {
+    versionInForce: async (): Promise<string | undefined> => {
       const pod = await core.createNamespacedPod({
         namespace,
         body: { metadata: { generateName: 'probe-' }, spec: { containers: [{ name: 'a', image: 'x:1' }] } },

@@ -70,7 +70,7 @@ export async function startCertificatesBed(t: Test) {
     deleteSecret,
     look,
     /** A replica for each clock; with the test go their configurations and certificates too. */
-    async startAll(t: Test, clocksMs: readonly number[], env: Readonly<Record<string, string>>) {
+    startAll: async (t: Test, clocksMs: readonly number[], env: Readonly<Record<string, string>>) => {
       const replicas = await startWebhookReplicas({ plane, folder: folder.path, clocksMs, env })
       t.teardown(async () => {
         await replicas.stop()
@@ -86,7 +86,7 @@ export async function startCertificatesBed(t: Test) {
       })
       return replicas
     },
-    async applyConfigurations(manifests: readonly object[]): Promise<void> {
+    applyConfigurations: async (manifests: readonly object[]): Promise<void> => {
       const input = manifests.map((manifest) => stringify(manifest)).join('---\n')
       const { code, stderr } = await plane.kubectl(['apply', '-f', '-'], { input })
       if (code !== 0) throw new Error(stderr)
@@ -102,7 +102,7 @@ export async function startCertificatesBed(t: Test) {
         },
         timeoutMs,
       ),
-    async putDueAuthority(): Promise<void> {
+    putDueAuthority: async (): Promise<void> => {
       await deleteSecret()
       await secret.write(await dueAuthority(), undefined)
     },

@@ -7,7 +7,7 @@ function heldNotes() {
   const health = createDatabaseHealth({ liveness: { note: () => note.promise } }, 'api-1')
   return {
     health,
-    begin() {
+    begin: () => {
       note = Promise.withResolvers<void>()
       return { ...note, looked: health.look() }
     },
