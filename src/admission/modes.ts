@@ -1,8 +1,5 @@
-import type { PolicyDocument } from './policy.ts'
+import type { Mode, PolicyDocument } from './policy-document.ts'
 import type { Violation } from './violation.ts'
-
-/** How strictly a rule is kept. Absent in a violation: `enforce`. */
-export type Mode = 'enforce' | 'warn' | 'audit'
 
 /**
  * The rules whose mode a policy may set. Every other is always enforced: Pod Security Standard restricted, limits,

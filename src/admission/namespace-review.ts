@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import { agentsNamespaceLabel, ownedPrefix } from '../domain/names.ts'
 import type { AdmissionContext } from './expectations.ts'
 import { Metadata } from './pod.ts'
-import type { PolicyDocument } from './policy.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import type { AdmissionRequest, Answer } from './review.ts'
 import { shown, type Violation } from './violation.ts'
 

@@ -1,5 +1,5 @@
-import type { PolicyDocument } from './policy.ts'
 import type { Component } from './policy-component.ts'
+import type { PolicyDocument } from './policy-document.ts'
 
 /** Components that say too little or contradict themselves. */
 export function componentProblems({ components }: PolicyDocument): string[] {

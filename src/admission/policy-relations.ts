@@ -1,7 +1,7 @@
 import { settableRules } from './modes.ts'
 import { isPodSecurityVersion, newestMinor } from './pod-security-standards.ts'
-import type { PolicyDocument } from './policy.ts'
 import { componentProblems } from './policy-component-relations.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import { probeProblems, resourceProblems } from './policy-resource-relations.ts'
 import type { Defaults, MatchExpression, Row, WritablePath } from './policy-rules.ts'
 import { parseQuantity } from './quantity.ts'

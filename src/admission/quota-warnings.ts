@@ -1,6 +1,6 @@
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { Quota } from '../domain/quota.ts'
-import type { PolicyDocument } from './policy.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import { parseQuantity } from './quantity.ts'
 import { rowInForce, type WantedResources } from './row-in-force.ts'
 

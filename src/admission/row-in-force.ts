@@ -1,5 +1,5 @@
 import { label } from '../domain/names.ts'
-import type { PolicyDocument } from './policy.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import {
   type Defaults,
   defaultRowName,

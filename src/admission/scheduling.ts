@@ -1,6 +1,6 @@
 import { isEnforced } from './modes.ts'
 import type { Affinity, NodeSelectorTerm, PodSpec, Toleration, TopologySpread } from './pod.ts'
-import type { PolicyDocument } from './policy.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import type { MatchExpression, PolicyToleration, PolicyTopologySpread } from './policy-rules.ts'
 import type { RowInForce } from './row-in-force.ts'
 import { sameValue } from './same-value.ts'

@@ -1,7 +1,7 @@
 import { agentContainerName, label } from '../domain/names.ts'
 import { type Container, containersOf, type Pod } from './pod.ts'
-import type { PolicyDocument } from './policy.ts'
 import type { Component } from './policy-component.ts'
+import type { PolicyDocument } from './policy-document.ts'
 import { defaultRowName } from './policy-rules.ts'
 import { type RowInForce, rowInForce } from './row-in-force.ts'
 

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
-import type { Mode } from './modes.ts'
+import type { Mode } from './policy-document.ts'
 
 /** One thing in a pod that the policy does not allow. Never carries the value of an env variable or a secret. */
 export interface Violation {

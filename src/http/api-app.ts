@@ -7,9 +7,6 @@ import {
   type FastifyRequest,
   fastify,
   LogController,
-  type RawReplyDefaultExpression,
-  type RawRequestDefaultExpression,
-  type RawServerDefault,
 } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { TSchema } from 'typebox'
@@ -23,14 +20,7 @@ import { addPoolRoutes, addServiceRoutes, type ReadinessChecks } from './ops-rou
 import { installProblems, problemOptions } from './problem.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { unstorableReason } from './storable-json.ts'
-
-export type TypedApp = FastifyInstance<
-  RawServerDefault,
-  RawRequestDefaultExpression,
-  RawReplyDefaultExpression,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->
+import type { TypedApp } from './typed-app.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -2,9 +2,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../logging.ts'
-import type { TypedApp } from './api-app.ts'
 import { addServiceRoutes, type ReadinessChecks } from './ops-routes.ts'
 import { installProblems, problemOptions } from './problem.ts'
+import type { TypedApp } from './typed-app.ts'
 
 interface OpsAppDeps {
   readonly logger: Logger

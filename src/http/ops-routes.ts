@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client'
 import { GreenroomError } from '../errors.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
-import type { TypedApp } from './api-app.ts'
 import { PoolList, PoolParams, PoolView, ProblemView } from './api-schemas.ts'
+import type { TypedApp } from './typed-app.ts'
 
 /** `failed` makes the replica unready; `degraded` only says so. */
 export type CheckState = 'ok' | 'degraded' | 'failed'

@@ -5,7 +5,6 @@ import { GreenroomError } from '../errors.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
 import { participantOf } from '../sessions/early-tokens.ts'
 import { type OpenSession } from '../sessions/open-session.ts'
-import type { TypedApp } from './api-app.ts'
 import {
   EndQuery,
   ListQuery,
@@ -19,6 +18,7 @@ import {
   SessionView,
 } from './api-schemas.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
+import type { TypedApp } from './typed-app.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
