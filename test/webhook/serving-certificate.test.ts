@@ -1,17 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { builtInPolicy } from '../../src/admission/policy.ts'
 import { certificateFiles } from '../../src/webhook/certificate-files.ts'
 import { createServingCertificate } from '../../src/webhook/serving-certificate.ts'
-import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { createCertificateMetrics } from '../../src/webhook/webhook-metrics.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
+import { serveWith } from './webhook-bed.ts'
 import { call } from './webhook-client.ts'
 
 const folder = t.testdir({ first: {}, second: {}, mounted: {} })
@@ -31,22 +29,7 @@ const certificate = await createServingCertificate({
   logger,
   metrics: createCertificateMetrics(registry),
 })
-const app = createWebhookApp({
-  policy: () => builtInPolicy,
-  assignKeys: () => '',
-  logger,
-  registry,
-  tls: certificate.pair(),
-  ready: () => ({ ok: true, details: {} }),
-})
-await app.listen({ host: '127.0.0.1', port: 0 })
-certificate.serve(app.server)
-t.teardown(async () => {
-  certificate.stop()
-  await app.close()
-})
-const { port } = app.server.address() as AddressInfo
-const server = { host: '127.0.0.1', port, servername: name }
+const server = await serveWith(t, certificate, { registry })
 
 /** The fingerprint that a client sees which trusts only this CA; rejects if that did not sign it. */
 const seenWith = async (caPath: string): Promise<string | undefined> =>

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
+import type { createServingCertificate } from '../../src/webhook/serving-certificate.ts'
 import { createWebhookApp, type WebhookAppOptions } from '../../src/webhook/webhook-app.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
 import { keySet, policy, reviewOf, samplePod } from '../admission/pod-samples.ts'
@@ -44,6 +45,32 @@ export async function startWebhookBed(t: Test, overrides: Partial<WebhookAppOpti
       call({ ...server, agent: kept, path, method: 'POST', headers }, JSON.stringify(body)),
     get: (path: string): Promise<Reply> => call({ ...server, path, method: 'GET' }),
   }
+}
+
+type Certificate = Awaited<ReturnType<typeof createServingCertificate>>
+
+/** The webhook over TLS with a certificate that may be renewed while it serves. */
+export async function serveWith(
+  t: Test,
+  certificate: Certificate,
+  options: Pick<WebhookAppOptions, 'registry'> & Partial<WebhookAppOptions>,
+) {
+  const app = createWebhookApp({
+    policy: () => policy,
+    assignKeys: () => keySet,
+    logger: pino({ level: 'silent' }),
+    tls: certificate.tls(),
+    ready: () => ({ ok: true, details: {} }),
+    ...options,
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  certificate.serve(app.server)
+  t.teardown(async () => {
+    certificate.stop()
+    await app.close()
+  })
+  const { port } = app.server.address() as AddressInfo
+  return { host: '127.0.0.1', port, servername: 'agent-webhook.greenroom-system.svc' }
 }
 
 /** An AdmissionReview as the API server sends it. */
