@@ -19,6 +19,7 @@ import { templateReview } from '../admission/template-review.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { addExplainRoute } from './explain-route.ts'
+import { createLoopTurn } from './loop-turn.ts'
 import { checkReviewCaller } from './review-caller.ts'
 import { createReviewGate, type GateLimits } from './review-gate.ts'
 import { installIntake, isLate, longestTimeoutMs } from './review-intake.ts'
@@ -105,9 +106,11 @@ export function createWebhookApp(options: WebhookAppOptions) {
   }
   const gate = createReviewGate(options.gateLimits)
   registerGateMetrics(registry, gate)
+  const allRead = createLoopTurn()
   installIntake(app, { gate, metrics, bodyLimitBytes, draining: options.draining })
   for (const endpoint of Object.keys(judges) as Endpoint[]) {
     app.post(`/${endpoint}`, { onRequest }, async (request): Promise<ReviewAnswer> => {
+      await allRead()
       const review = decodeReview(request.body)
       if (!review.ok) throw new GreenroomError('GRN_BAD_REVIEW', badReviewDetail(review.problems))
       return judge(endpoint, review.value, { late: isLate(request) })
