@@ -206,9 +206,13 @@ function collectRules(node: Node | undefined, value: unknown, rules: Set<string>
     rules.add((node?.rule ?? unexplained).rule)
     return
   }
-  const parts = partsOf(value)
+  const parts = typeof value === 'object' && value !== null ? Object.keys(value) : []
   if (parts.length === 0) rules.add(unexplained.rule)
-  for (const [segment, part] of parts) collectRules(childOf(node, segment), part, rules)
+  for (const key of parts) {
+    const part = (value as Readonly<Record<string, unknown>>)[key]
+    const segment = Array.isArray(value) ? (nameOf(part) ?? key) : key
+    collectRules(childOf(node, segment), part, rules)
+  }
 }
 
 /** Where the table has its line for a place, or gets to on the way there. */

@@ -35,10 +35,9 @@ export function unnamed(
   given: Readonly<Record<string, Quantity>> | undefined,
   wanted: WantedResources,
 ): Record<string, Quantity> {
-  const entries = Object.entries(given ?? {}).filter(
-    ([name]) => !wanted.some((resource) => resource.name === name),
-  )
-  return Object.fromEntries(entries)
+  if (!given) return {}
+  const entries = Object.entries(given).filter(([name]) => !wanted.some((resource) => resource.name === name))
+  return entries.length > 0 ? Object.fromEntries(entries) : {}
 }
 
 function withinRange(

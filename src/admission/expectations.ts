@@ -1,9 +1,8 @@
 import { agentEnv, annotation, label } from '../domain/names.ts'
 import type { AssignKeys } from './assign-keys.ts'
 import { isEnforced } from './modes.ts'
-import type { EnvVar, PodProbe, SecurityContext } from './pod.ts'
+import type { EnvVar, SecurityContext } from './pod.ts'
 import type { PolicyDocument } from './policy-document.ts'
-import type { PolicyProbe, SecretEnv } from './policy-rules.ts'
 import type { RowInForce } from './row-in-force.ts'
 import type { Standing } from './standing.ts'
 
@@ -85,43 +84,24 @@ function rootReplaced(given: SecurityContext | undefined, row: RowInForce): Secu
   return given?.runAsUser === 0 ? { runAsUser: row.securityContext.runAsUser } : {}
 }
 
-/** A probe as the API server would write it back; absent fields of its default value are left out likewise. */
-export function podProbe(probe: PolicyProbe): PodProbe {
-  return {
-    httpGet: { path: probe.httpGet.path, port: probe.httpGet.port, scheme: 'HTTP' },
-    // Go leaves out a zero: writing it would be a difference at every look.
-    ...(probe.initialDelaySeconds > 0 && { initialDelaySeconds: probe.initialDelaySeconds }),
-    timeoutSeconds: probe.timeoutSeconds,
-    periodSeconds: probe.periodSeconds,
-    successThreshold: 1,
-    failureThreshold: probe.failureThreshold,
-  }
-}
-
 /** Environment of the agent container that overwrites whatever the pod says. References only, never a secret value. */
 export function forcedEnv(standing: Standing, { assignKeys }: AdmissionContext): EnvVar[] {
   if (standing.kind === 'agent') {
-    return [
-      { name: agentEnv.assignKeys, value: assignKeys.text },
-      fieldEnv(agentEnv.podUid, 'metadata.uid'),
-      fieldEnv(agentEnv.podName, 'metadata.name'),
-      fieldEnv(agentEnv.podIp, 'status.podIP'),
-      fieldEnv(agentEnv.agentType, `metadata.labels['${label.agentType}']`),
-      ...standing.row.secrets.map(secretEnv),
-    ]
+    return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...podFields, ...standing.row.secretEnv]
   }
-  return standing.kind === 'plain' ? standing.row.secrets.map(secretEnv) : []
+  return standing.kind === 'plain' ? [...standing.row.secretEnv] : []
 }
+
+/** What the agent is told of its own pod. */
+const podFields = [
+  fieldEnv(agentEnv.podUid, 'metadata.uid'),
+  fieldEnv(agentEnv.podName, 'metadata.name'),
+  fieldEnv(agentEnv.podIp, 'status.podIP'),
+  fieldEnv(agentEnv.agentType, `metadata.labels['${label.agentType}']`),
+]
 
 function fieldEnv(name: string, fieldPath: string): EnvVar {
   return { name, valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } } }
-}
-
-function secretEnv({ env, secret, key, optional }: SecretEnv): EnvVar {
-  return {
-    name: env,
-    valueFrom: { secretKeyRef: { name: secret, key, ...(optional && { optional: true }) } },
-  }
 }
 
 /** Annotations that the mutator writes, and that nobody but Greenroom may write with another value. */

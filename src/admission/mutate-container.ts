@@ -4,7 +4,6 @@ import {
   forcedEnv,
   hardenedContainerContext,
   hardenedDebugContext,
-  podProbe,
 } from './expectations.ts'
 import type { IsDefaulted } from './limit-ranger.ts'
 import { isEnforced } from './modes.ts'
@@ -44,7 +43,8 @@ export function mutateContainer(container: Container, options: ContainerOptions)
   if (!isAgent) return hardened
   return {
     ...hardened,
-    ...(isEnforced('probes', context.policy) && probesOf(row)),
+    // Others than the row's stay the pod's own.
+    ...(isEnforced('probes', context.policy) && row.probes),
     ...envOf(container, row, forcedEnv(standing, context)),
   }
 }
@@ -52,17 +52,6 @@ export function mutateContainer(container: Container, options: ContainerOptions)
 /** A debug container: nothing but its securityContext, for the API allows little else. */
 export function mutateDebugContainer(container: Container, row: RowInForce): Container {
   return { ...container, securityContext: hardenedDebugContext(container.securityContext, row) }
-}
-
-/** Probes that the row names; others stay the pod's own. */
-function probesOf({
-  probes,
-}: RowInForce): Pick<Container, 'livenessProbe' | 'readinessProbe' | 'startupProbe'> {
-  return {
-    ...(probes.liveness && { livenessProbe: podProbe(probes.liveness) }),
-    ...(probes.readiness && { readinessProbe: podProbe(probes.readiness) }),
-    ...(probes.startup && { startupProbe: podProbe(probes.startup) }),
-  }
 }
 
 /**

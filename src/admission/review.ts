@@ -64,7 +64,11 @@ export function decodeReview(body: unknown): Checked<AdmissionRequest> {
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (levels === 0) return true
-  if (Array.isArray(value)) return value.some((item) => isDeeper(item, levels - 1))
+  if (Array.isArray(value)) {
+    // No closure for each list of each review: this goes through all of it.
+    for (const item of value) if (isDeeper(item, levels - 1)) return true
+    return false
+  }
   for (const key in value) {
     if (isDeeper((value as Record<string, unknown>)[key], levels - 1)) return true
   }

@@ -1,26 +1,34 @@
 import { label } from '../domain/names.ts'
+import type { Container, EnvVar, PodProbe } from './pod.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import {
   type Defaults,
   defaultRowName,
   type Images,
   type MatchExpression,
+  type PolicyProbe,
   type PolicyToleration,
   type PolicyTopologySpread,
   type Resources,
   type Row,
+  type SecretEnv,
   type WritablePath,
 } from './policy-rules.ts'
 import { parseQuantity } from './quantity.ts'
 
-/** A row with the document's defaults filled in: what is in force for one pod. */
+/**
+ * A row with the document's defaults filled in: what is in force for one pod. Values that become part of pods are worked
+ * out once and shared by all of them: who compares finds the same object, and nobody may change one.
+ */
 export interface RowInForce {
   readonly securityContext: Defaults['securityContext']
   readonly resources: WantedResources
   readonly sidecar: WantedResources
-  readonly probes: NonNullable<Row['probes']>
+  /** Of the agent container, as they stand in a pod; absent where the row leaves one to the pod. */
+  readonly probes: Pick<Container, ProbeField>
   readonly env: Defaults['env']
-  readonly secrets: Defaults['secrets']
+  /** Variables that refer to the row's secrets. */
+  readonly secretEnv: readonly EnvVar[]
   /** Names, or beginnings that end in `*`. */
   readonly allowedSecrets: readonly string[]
   readonly images: Images
@@ -87,9 +95,9 @@ function resolve(row: Row, policy: PolicyDocument, name: string): RowInForce {
     securityContext: merged.securityContext,
     resources: merged.resources ? wantedResources(merged.resources) : [],
     sidecar: wantedResources(merged.sidecar),
-    probes: merged.probes,
+    probes: podProbes(merged.probes),
     env: merged.env,
-    secrets: merged.secrets,
+    secretEnv: merged.secrets.map(secretEnv),
     allowedSecrets: [...new Set([...merged.secrets.map(({ secret }) => secret), ...merged.allowedSecrets])],
     images: merged.images,
     writablePaths: merged.writablePaths.map((entry) => ({ ...entry, name: volumeNameOf(entry.path) })),
@@ -108,6 +116,41 @@ function resolve(row: Row, policy: PolicyDocument, name: string): RowInForce {
     // Pods without a type are not agents: the defaults' label is not for them.
     appLabel: isDefault ? row.appLabel : merged.appLabel,
     gracePeriodSeconds: merged.gracePeriodSeconds,
+  }
+}
+
+export const probeFields = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const
+export type ProbeField = (typeof probeFields)[number]
+
+function podProbes({
+  liveness,
+  readiness,
+  startup,
+}: NonNullable<Row['probes']>): Pick<Container, ProbeField> {
+  return {
+    ...(liveness && { livenessProbe: podProbe(liveness) }),
+    ...(readiness && { readinessProbe: podProbe(readiness) }),
+    ...(startup && { startupProbe: podProbe(startup) }),
+  }
+}
+
+/** A probe as the API server would write it back; absent fields of its default value are left out likewise. */
+function podProbe(probe: PolicyProbe): PodProbe {
+  return {
+    httpGet: { path: probe.httpGet.path, port: probe.httpGet.port, scheme: 'HTTP' },
+    // Go leaves out a zero: writing it would be a difference at every look.
+    ...(probe.initialDelaySeconds > 0 && { initialDelaySeconds: probe.initialDelaySeconds }),
+    timeoutSeconds: probe.timeoutSeconds,
+    periodSeconds: probe.periodSeconds,
+    successThreshold: 1,
+    failureThreshold: probe.failureThreshold,
+  }
+}
+
+function secretEnv({ env, secret, key, optional }: SecretEnv): EnvVar {
+  return {
+    name: env,
+    valueFrom: { secretKeyRef: { name: secret, key, ...(optional && { optional: true }) } },
   }
 }
 

@@ -1,6 +1,6 @@
-import { podProbe } from '../expectations.ts'
 import type { Check } from '../judged-pod.ts'
 import type { PodProbe } from '../pod.ts'
+import { probeFields } from '../row-in-force.ts'
 import { sameValue } from '../same-value.ts'
 import { shown, violationOf } from '../violation.ts'
 
@@ -11,15 +11,14 @@ import { shown, violationOf } from '../violation.ts'
 export const checkProbes: Check = ({ agentContainer, row }) => {
   if (!agentContainer || !row) return []
   const { container, path } = agentContainer
-  return (['liveness', 'readiness', 'startup'] as const).flatMap((name) => {
-    const wanted = row.probes[name]
+  return probeFields.flatMap((field) => {
+    const wanted = row.probes[field]
     if (!wanted) return []
-    const field = `${name}Probe` as const
     const found = container[field]
-    if (sameValue(withDefaults(found), withDefaults(podProbe(wanted)))) return []
+    if (found === wanted || sameValue(withDefaults(found), withDefaults(wanted))) return []
     const rule = {
       rule: 'probes',
-      allowed: shown(podProbe(wanted)),
+      allowed: shown(wanted),
       fix: 'Leave it out; the agent type decides.',
     }
     return [violationOf(rule, `${path}.${field}`, found)]

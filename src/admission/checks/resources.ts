@@ -24,60 +24,74 @@ export const checkResources: Check = ({ pod, containers, agentContainer, row }) 
   for (const { container, path, kind } of containers) {
     if (kind === 'ephemeral') continue
     const wanted = container === agentContainer?.container ? row.resources : row.sidecar
-    violations.push(
-      ...beyond(container, wanted, path),
-      ...imposed(container, wanted, path),
-      ...wanted.flatMap((resource) => outOfRange(container, resource, path)),
-    )
+    for (const field of fields) {
+      violations.push(...beyond(container, wanted, `${path}.resources.${field}`, field))
+    }
+    for (const field of fields) {
+      const violation = imposed(container, wanted, `${path}.resources.${field}`, field)
+      if (violation) violations.push(violation)
+    }
+    for (const resource of wanted) {
+      const violation = outOfRange(container, resource, path)
+      if (violation) violations.push(violation)
+    }
   }
   return violations
 }
 
+const fields = ['requests', 'limits'] as const
+type Field = (typeof fields)[number]
+
 /** Nobody may give a pod what its row does not speak of; taking it away silently would start another program. */
-function beyond({ resources }: Container, wanted: WantedResources, path: string): Violation[] {
-  return (['requests', 'limits'] as const).flatMap((field) =>
-    Object.entries(unnamed(resources?.[field], wanted)).map(([name, quantity]) => {
-      const rule = {
-        rule: 'resource-range',
-        allowed: 'unset',
-        fix: "Leave it out, or name it in the row's resources.",
-      }
-      return violationOf(rule, `${path}.resources.${field}[${name}]`, quantity)
-    }),
+function beyond({ resources }: Container, wanted: WantedResources, path: string, field: Field): Violation[] {
+  return Object.entries(unnamed(resources?.[field], wanted)).map(([name, quantity]) =>
+    violationOf(beyondRule, `${path}[${name}]`, quantity),
   )
 }
 
-function imposed({ resources }: Container, wanted: WantedResources, path: string): Violation[] {
-  return (['requests', 'limits'] as const).flatMap((field) => {
-    const found = resources?.[field] ?? {}
-    const value = (resource: WantedResource): string =>
-      field === 'requests' ? resource.request : resource.limit
-    const fits = wanted.every((resource) =>
-      resource.range
-        ? found[resource.name] !== undefined
-        : sameQuantity(found[resource.name], value(resource)),
-    )
-    if (fits) return []
-    const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
-    const rule = {
-      rule: 'resources',
-      allowed: shown(Object.fromEntries(allowed)),
-      fix: 'Leave it out; the agent type decides.',
-    }
-    return [violationOf(rule, `${path}.resources.${field}`, resources?.[field])]
-  })
+const beyondRule = {
+  rule: 'resource-range',
+  allowed: 'unset',
+  fix: "Leave it out, or name it in the row's resources.",
 }
 
-function outOfRange({ resources }: Container, { name, range }: WantedResource, path: string): Violation[] {
+function imposed(
+  { resources }: Container,
+  wanted: WantedResources,
+  path: string,
+  field: Field,
+): Violation | undefined {
+  const found = resources?.[field] ?? {}
+  const value = (resource: WantedResource): string =>
+    field === 'requests' ? resource.request : resource.limit
+  const fits = wanted.every((resource) =>
+    resource.range ? found[resource.name] !== undefined : sameQuantity(found[resource.name], value(resource)),
+  )
+  if (fits) return undefined
+  const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
+  const rule = {
+    rule: 'resources',
+    allowed: shown(Object.fromEntries(allowed)),
+    fix: 'Leave it out; the agent type decides.',
+  }
+  return violationOf(rule, path, resources?.[field])
+}
+
+function outOfRange(
+  { resources }: Container,
+  { name, range }: WantedResource,
+  path: string,
+): Violation | undefined {
   const request = resources?.requests?.[name]
   const limit = resources?.limits?.[name]
   // What is absent is rule resources' matter.
-  if (!range || request === undefined || limit === undefined || isInRange({ range }, request, limit))
-    return []
+  if (!range || request === undefined || limit === undefined || isInRange({ range }, request, limit)) {
+    return undefined
+  }
   const rule = {
     rule: 'resource-range',
     allowed: `${range.text}, the request not above the limit`,
     fix: "Ask for less or more, or leave it out and get the agent type's.",
   }
-  return [violationOf(rule, `${path}.resources.limits.${name}`, { request, limit })]
+  return violationOf(rule, `${path}.resources.limits.${name}`, { request, limit })
 }
