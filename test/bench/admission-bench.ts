@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { root } from '../support/repository.ts'
 import { type AdmissionBed, rssMbOf, startAdmissionBed } from './admission-bed.ts'
-import { podToCreate, reviewText } from './admission-reviews.ts'
+import { measureCreates } from './admission-creates.ts'
+import { reviewText } from './admission-reviews.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { startBenchProcess } from './bench-process.ts'
 import type { BenchResult } from './bench-report.ts'
@@ -100,7 +101,8 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   }
   const rssMb = rssMbOf(bed.webhook.pid)
   say(`share of the bare route: ${JSON.stringify(shareOfBare)}; the webhook has ${rssMb} MB`)
-  const creates = Number(options.creates) > 0 ? await measureCreates(measuring) : undefined
+  const creates =
+    Number(options.creates) > 0 ? await measureCreates(bed, Number(options.creates), say) : undefined
   return {
     rows: [...rows, ...(creates?.rows ?? [])],
     shareOfBare,
@@ -185,36 +187,6 @@ async function side(
       `${row.case}: ${row.perSecond}/s, p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms; CPU ms each ${JSON.stringify(cpuMs[row.case])}`,
     )
   return { rows, cpuMs }
-}
-
-/** Pods created one after the other, by turns in a namespace that is judged and in one that is not. */
-async function measureCreates({ bed, options, say }: Measuring) {
-  const { plane, kube } = bed
-  await plane.createNamespace('not-judged')
-  const recorders = { with: createLatencyRecorder(), without: createLatencyRecorder() }
-  const sides = [
-    [recorders.with, 'ai-agents'],
-    [recorders.without, 'not-judged'],
-  ] as const
-  const count = Number(options.creates)
-  const warmUps = Math.ceil(count / 10)
-  for (let n = 0; n < count + warmUps; n += 1) {
-    for (const [recorder, namespace] of sides) {
-      const begun = performance.now()
-      const path = `/api/v1/namespaces/${namespace}/pods`
-      const { status, body } = await kube.send({ method: 'POST', path, body: podToCreate })
-      const durationMs = performance.now() - begun
-      if (status !== 201) throw new Error(`${namespace}: HTTP ${status} ${JSON.stringify(body)}`)
-      if (n >= warmUps) recorder.take({ latenciesUs: [durationMs * 1_000], errors: 0, durationMs })
-    }
-  }
-  const rows = [
-    recorders.with.row('pod create, with webhook', 1),
-    recorders.without.row('pod create, without', 1),
-  ] as const
-  const differenceMs = Math.round((rows[0].p50Ms - rows[1].p50Ms) * 1_000) / 1_000
-  say(`a pod create takes ${differenceMs} ms longer with the webhook (p50)`)
-  return { rows, differenceMs }
 }
 
 /** Of a soak: a look at the memory after each. */
