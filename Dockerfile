@@ -13,7 +13,13 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --forc
 COPY LICENSE ./
 COPY src ./src
 
+# What Node makes of the sources, types stripped and compiled, stays in the image: a process starts sooner and 25 MB smaller
+# (docs/performance.md). It is kept by user, so the one who runs it makes it; at run time nobody writes there.
+ENV NODE_COMPILE_CACHE=/app/compile-cache
+RUN mkdir "$NODE_COMPILE_CACHE" && chown 1000 "$NODE_COMPILE_CACHE"
+
 # A number, so that the kubelet can check runAsNonRoot.
 USER 1000
+RUN node src/main.ts compile-cache
 EXPOSE 3000 3001 8443
 ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -8,7 +8,7 @@ import type { RoleContext } from './roles/role.ts'
 
 /**
  * `node src/main.ts ROLE…`: the entry point of every process. Several roles may share one process; each reads its own
- * part of the environment. `migrate`, `doctor`, `explain`, `scan` and `assign-key` do their work and end.
+ * part of the environment. `migrate`, `doctor`, `explain`, `scan`, `assign-key` and `compile-cache` do their work and end.
  */
 
 type ServerRole = Exclude<Role, 'migrate' | 'doctor' | 'explain' | 'scan'>
@@ -72,6 +72,7 @@ async function runMigrate(): Promise<void> {
 async function main(argv: readonly string[]): Promise<void> {
   const [command] = argv
   if (command === 'assign-key') return (await import('./cli/assign-key.ts')).runAssignKey(argv.slice(1))
+  if (command === 'compile-cache') return (await import('./cli/compile-cache.ts')).fillCompileCache()
   if (command === 'migrate') return runMigrate()
   if (command === 'doctor') {
     process.exitCode = await (await import('./cli/doctor.ts')).runDoctor(argv.slice(1))

@@ -7,6 +7,7 @@ import { type ControlPlane, startControlPlane } from '../support/control-plane.t
 import { isFree } from '../support/free-port.ts'
 import { createKubeApi, type KubeApi } from '../support/process-kubelet/kube-api.ts'
 import { root } from '../support/repository.ts'
+import { runMain } from '../support/run-main.ts'
 import { type Program, startProgram, untilReady } from '../support/start-program.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { webhookInstallation } from '../support/webhook-installation.ts'
@@ -42,6 +43,7 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
     const kube = await createKubeApi(await plane.kubeconfigFor('bench', ['system:masters']))
     undo.push(async () => kube.close())
     await provideKeys(kube)
+    const compileCache = await fillCompileCache(temporary.path)
     const logPath = join(temporary.path, 'webhook.log')
     const webhook = await startProgram({
       command: process.execPath,
@@ -49,8 +51,8 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
       cwd: root,
       env: {
         PATH: process.env.PATH,
-        // For trying them out.
-        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        NODE_COMPILE_CACHE: compileCache,
+        // For trying it out.
         MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX,
         HOSTNAME: 'webhook',
         GREENROOM_HOST: plane.webhook.host,
@@ -72,6 +74,14 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
     await stop()
     throw error
   }
+}
+
+/** As the image has it. */
+async function fillCompileCache(folder: string): Promise<string> {
+  const cache = join(folder, 'compile-cache')
+  const { code, stderr } = await runMain(['compile-cache'], { NODE_COMPILE_CACHE: cache })
+  if (code !== 0) throw new Error(`the compile cache: ${stderr}`)
+  return cache
 }
 
 async function provideKeys(kube: KubeApi): Promise<void> {

@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { root } from '../support/repository.ts'
+import { runMain } from '../support/run-main.ts'
+
+/** Whether a process that loads the webhook has loaded the type stripper as well. */
+async function loadsStripper(env: Readonly<Record<string, string>>): Promise<string> {
+  const program = `
+    await import('./src/roles/webhook-role.ts')
+    console.log(process.moduleLoadList.some((name) => /amaro/.test(name)))`
+  const args = ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program]
+  return (await promisify(execFile)('/usr/bin/env', args, { cwd: root, env })).stdout.trim()
+}
+
+void t.test('a process that finds the filled cache never loads the type stripper', async (t) => {
+  const env = { NODE_COMPILE_CACHE: t.testdir() }
+  t.match(await runMain(['compile-cache'], env), { code: 0, stderr: '' })
+  t.not((await readdir(env.NODE_COMPILE_CACHE)).length, 0)
+  t.equal(await loadsStripper(env), 'false')
+  t.equal(await loadsStripper({}), 'true', 'without the cache it is needed')
+})
+
+void t.test('without a folder to fill it says so', async (t) => {
+  t.match(await runMain(['compile-cache']), {
+    code: 1,
+    stderr: /^GRN_INVALID_CONFIG: There is no compile cache to fill: set NODE_COMPILE_CACHE/,
+  })
+})
