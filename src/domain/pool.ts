@@ -35,6 +35,11 @@ const LeaseSpec = Type.Object(
     defaultSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 60 }),
     minSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 10 }),
     maxSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 3600 }),
+    heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
+      default: 'both',
+      description:
+        'Whose renewals extend the lease: the session ends when this party falls silent. Renewals by the other one are answered and extend nothing.',
+    }),
   },
   { ...closed, default: {} },
 )

@@ -1,7 +1,7 @@
 import type { AgentPod } from './agent-pod.ts'
 import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
 import type { PoolsDocument } from './pool.ts'
-import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
+import type { EndReason, LeaseHolder, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
 /** What use cases and controllers need of the world. Adapters implement these; only `main.ts` knows both sides. */
@@ -98,6 +98,7 @@ export interface OpenRecord {
   readonly metadata: Session['metadata']
   readonly fingerprint: string | undefined
   readonly leaseMs: number
+  readonly leaseHeldBy: LeaseHolder
   readonly maxSessionMs: number
   /** True when the first pod came from the warm pool without waiting. */
   readonly warm: boolean
@@ -110,7 +111,7 @@ export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
   /** How long it may stay PENDING. */
   readonly pendingMs: number
   /** The replica that sees to it. */
-  readonly heldBy: string
+  readonly heldByReplica: string
   /** Whether another replica may go on when that one dies; not with secrets, which only the request holds. */
   readonly adoptable: boolean
   /** Most sessions of the type that may wait so; beyond it the answer is `full`. */
@@ -162,8 +163,8 @@ export interface SessionStore {
   get(id: string): Promise<Session | undefined>
   list(query: SessionQuery): Promise<readonly Session[]>
   /**
-   * Extends the lease of a live session; the outcome tells why it could not. Never shortens it. An agent does not keep
-   * a session that is still PENDING: no caller may know of it.
+   * Extends the lease of a live session if it is this party's to extend (`extendsLease`), and leaves it as it is
+   * otherwise: `done` either way. Never shortens it. The outcome tells why there was nothing to renew.
    */
   renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
   /** PENDING or ACTIVE → ENDING. Without an epoch, whatever the epoch is. Again on ENDING or ENDED: `done`. */

@@ -34,6 +34,11 @@ export function isRetryableFailure(reason: string | undefined): boolean {
   return reason?.startsWith('failed:') ?? false
 }
 
+/** Known by the credential of a request: an API key is a caller's, a session token an agent's. */
+export type LeaseParty = 'caller' | 'agent'
+/** Whose renewals extend a lease: the party that must be alive for the session to make sense. */
+export type LeaseHolder = LeaseParty | 'both'
+
 export interface Participant {
   readonly identity: string
   readonly name?: string
@@ -65,15 +70,29 @@ export interface Session {
   /** undefined while a cold open waits for its pod. */
   readonly pod: SessionPod | undefined
   /** The replica that sees to a cold open; undefined for all others. */
-  readonly heldBy: string | undefined
+  readonly heldByReplica: string | undefined
   /** Whether another replica may go on with a cold open. */
   readonly adoptable: boolean
   readonly leaseMs: number
+  /** As its pool had it when the session was opened. */
+  readonly leaseHeldBy: LeaseHolder
   readonly leaseExpiresAt: number
   readonly createdAt: number
   readonly activeAt: number | undefined
   readonly endingAt: number | undefined
   readonly endedAt: number | undefined
+}
+
+/**
+ * Whether a renewal by this party extends the lease. An agent never keeps what is PENDING: the replica that should have
+ * made it ACTIVE was lost, and an agent would renew for ever what no caller knows of.
+ */
+export function extendsLease(
+  by: LeaseParty,
+  { leaseHeldBy, status }: Pick<Session, 'leaseHeldBy' | 'status'>,
+): boolean {
+  if (by === 'agent' && status === 'PENDING') return false
+  return leaseHeldBy === 'both' || leaseHeldBy === by
 }
 
 /** A caller renews when a third of the lease is over, so that two renewals may fail before it lapses. */

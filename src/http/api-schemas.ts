@@ -78,6 +78,14 @@ export const ListQuery = Type.Object(
   closed,
 )
 
+const LeaseView = Type.Object({
+  expiresAt: Time,
+  renewAfterMs: Type.Integer(),
+  heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
+    description: 'Whose renewals extend the lease.',
+  }),
+})
+
 export const SessionView = Type.Object({
   id: Type.String(),
   status: Status,
@@ -92,7 +100,7 @@ export const SessionView = Type.Object({
       { description: 'Absent while a cold open waits for its pod.' },
     ),
   ),
-  lease: Type.Object({ expiresAt: Time, renewAfterMs: Type.Integer() }),
+  lease: LeaseView,
   livekit: Type.Optional(LiveKitAccess),
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), anyKey(Type.Unknown()))),
   createdAt: Time,
@@ -100,6 +108,17 @@ export const SessionView = Type.Object({
   endedAt: Type.Optional(Time),
 })
 export type SessionView = Static<typeof SessionView>
+
+export const RenewedView = Type.Object({
+  ...SessionView.properties,
+  lease: Type.Object({
+    ...LeaseView.properties,
+    extended: Type.Boolean({
+      description:
+        'False when the lease is not yours to extend: it stands as it was, and the answer tells how the session is.',
+    }),
+  }),
+})
 
 export const SessionList = Type.Object({
   sessions: Type.Array(SessionView),

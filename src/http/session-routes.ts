@@ -1,10 +1,11 @@
 import type { FastifyReply } from 'fastify'
 import type { RoomAccess, SessionQuery, SessionStore } from '../domain/ports.ts'
-import type { Session } from '../domain/session.ts'
+import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
 import { participantOf } from '../sessions/early-tokens.ts'
 import { type OpenSession } from '../sessions/open-session.ts'
+import type { SessionRight } from '../sessions/session-token.ts'
 import {
   EndQuery,
   ListQuery,
@@ -13,6 +14,7 @@ import {
   ProblemView,
   ReadQuery,
   RenewBody,
+  RenewedView,
   SessionList,
   SessionParams,
   SessionView,
@@ -22,8 +24,8 @@ import type { TypedApp } from './typed-app.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
-  readonly renewSession: (id: string, epoch: number, by: 'caller' | 'agent') => Promise<Session>
-  readonly closeSession: (id: string, by: 'caller' | 'agent', epoch?: number) => Promise<Session>
+  readonly renewSession: (id: string, epoch: number, by: LeaseParty) => Promise<Session>
+  readonly closeSession: (id: string, by: LeaseParty, epoch?: number) => Promise<Session>
   readonly awaitSession: AwaitSession
   readonly sessions: Pick<SessionStore, 'get' | 'list'>
   readonly roomAccess: RoomAccess | undefined
@@ -130,18 +132,16 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
         tags: ['sessions'],
         params: SessionParams,
         body: RenewBody,
-        response: { 200: SessionView, ...refusals },
+        response: { 200: RenewedView, ...refusals },
       },
     },
-    // An agent's right is for one epoch, whatever the body says.
-    async ({ params, body, sessionRight }) =>
-      sessionView(
-        await renewSession(
-          knownId(params.id),
-          sessionRight?.epoch ?? body.epoch,
-          sessionRight ? 'agent' : 'caller',
-        ),
-      ),
+    async ({ params, body, sessionRight }) => {
+      const by = partyOf(sessionRight)
+      // An agent's right is for one epoch, whatever the body says.
+      const session = await renewSession(knownId(params.id), sessionRight?.epoch ?? body.epoch, by)
+      const view = sessionView(session)
+      return { ...view, lease: { ...view.lease, extended: extendsLease(by, session) } }
+    },
   )
 
   app.post(
@@ -182,7 +182,7 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
     },
     async (request, reply) => {
       const { epoch, wait } = request.query
-      const by = request.sessionRight ? 'agent' : 'caller'
+      const by = partyOf(request.sessionRight)
       let session = await closeSession(knownId(request.params.id), by, request.sessionRight?.epoch ?? epoch)
       if (wait) {
         const signal = signalOf(reply)
@@ -192,6 +192,11 @@ export function addSessionRoutes(app: TypedApp, deps: SessionRouteDeps): void {
       return reply.code(wait && session.status === 'ENDED' ? 200 : 202).send(sessionView(session))
     },
   )
+}
+
+/** By the credential that let the request in, never by what it says. */
+function partyOf(sessionRight: SessionRight | undefined): LeaseParty {
+  return sessionRight ? 'agent' : 'caller'
 }
 
 /** An id of another form cannot be one of ours, and PostgreSQL would call it an error. */

@@ -12,7 +12,11 @@ export function sessionView(session: Session, livekit?: LiveKitAccess): SessionV
     roomName: session.roomName,
     epoch: session.epoch,
     ...(session.pod && { pod: { name: session.pod.name, uid: session.pod.uid, ip: session.pod.ip } }),
-    lease: { expiresAt: rfc3339(session.leaseExpiresAt), renewAfterMs: renewAfterMs(session.leaseMs) },
+    lease: {
+      expiresAt: rfc3339(session.leaseExpiresAt),
+      renewAfterMs: renewAfterMs(session.leaseMs),
+      heldBy: session.leaseHeldBy,
+    },
     createdAt: rfc3339(session.createdAt),
     ...(session.endReason !== undefined && { endReason: session.endReason }),
     ...(session.projectId !== undefined && { projectId: session.projectId }),

@@ -32,6 +32,7 @@ import { createSlotCandidates, isServable } from '../sessions/slot-candidates.ts
 import { createSlotTaker } from '../sessions/slot-taker.ts'
 import { createDatabaseHealth } from './database-health.ts'
 import { createIndexHealth } from './index-health.ts'
+import { leasesOutOfReach } from './lease-reach.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
@@ -56,6 +57,14 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const namespace = config.GREENROOM_NAMESPACE
   const pods = createPodInformer({ transport, namespace, logger })
   const pools = watchPools({ transport, namespace, logger, keeps: false })
+  pools.onChange((document) => {
+    const agentTypes = leasesOutOfReach(document, config.GREENROOM_API_URL)
+    if (agentTypes.length > 0)
+      logger.warn(
+        { agentTypes },
+        'GREENROOM_API_URL is not set: agents that hold their lease cannot renew it',
+      )
+  })
   await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })

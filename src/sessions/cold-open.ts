@@ -128,7 +128,7 @@ export function createColdOpens(deps: ColdOpensDeps) {
       const pendingMs = spec.coldStart.deadlineSeconds * 1_000 + 2 * openDeadlineMs
       const outcome = await sessions.openCold({
         ...coldRecordOf(opening, (prior.session?.epoch ?? 0) + 1),
-        heldBy: replica,
+        heldByReplica: replica,
         adoptable: request.secrets === undefined,
         pendingMs,
         mostWaiting: spec.coldStart.max,

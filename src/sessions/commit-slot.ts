@@ -93,7 +93,7 @@ export function coldRecordOf(source: RecordSource, epoch: number) {
 
 function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
   const room = roomOf({ request, identity })
-  const { minSeconds, maxSeconds, defaultSeconds } = spec.lease
+  const { minSeconds, maxSeconds, defaultSeconds, heldBy } = spec.lease
   const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))
   return {
     id: identity.id,
@@ -105,6 +105,7 @@ function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecor
     participant: request.participant,
     metadata: request.metadata,
     leaseMs: leaseSeconds * 1_000,
+    leaseHeldBy: heldBy,
     maxSessionMs: spec.maxSessionSeconds * 1_000,
   }
 }

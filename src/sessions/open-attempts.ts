@@ -128,7 +128,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
   async function activate(opening: Opening, pending: Session): Promise<Session> {
     const times = await stages.timed(opening, 'activate', () => sessions.activate(pending.id, pending.epoch))
-    if (times) return { ...pending, ...times, status: 'ACTIVE', heldBy: undefined }
+    if (times) return { ...pending, ...times, status: 'ACTIVE', heldByReplica: undefined }
     const present = await sessions.get(pending.id)
     // Another open of the same key was faster, here or, when this acknowledgement came late, on the next pod.
     if (present?.status === 'ACTIVE') return present

@@ -45,7 +45,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
   }
 
   async function followPending(opening: Opening, session: Session): Promise<OpenAnswer> {
-    if (session.heldBy !== undefined) return followCold(opening, session)
+    if (session.heldByReplica !== undefined) return followCold(opening, session)
     const active = await attempts.redeliver(opening, session)
     if (!active) throw deliveryFailed()
     return answerOf(opening, active, true)

@@ -24,7 +24,8 @@ const openSql = `
   WITH input AS (
     SELECT * FROM json_to_recordset($1::json) AS input (id uuid, "agentType" text, "projectId" text, "roomName" text,
       room text, participant jsonb, metadata jsonb, epoch integer, "podUid" text, "podName" text, "podIp" text,
-      warm boolean, "leaseMs" integer, "maxSessionMs" integer, fingerprint text)
+      warm boolean, "leaseMs" integer, "leaseHeldBy" text, "maxSessionMs" integer,
+      fingerprint text)
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch)
     SELECT "podUid", 'session', id, epoch FROM input
@@ -34,10 +35,10 @@ const openSql = `
     RETURNING session_id
   ), s AS (
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, pod_uid,
-      pod_name, pod_ip, warm, lease_ms, lease_expires_at, max_ends_at, fingerprint)
+      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint)
     SELECT id, 'PENDING', "agentType", "projectId", "roomName", room, participant, metadata, epoch, "podUid",
-      "podName", "podIp", warm, "leaseMs", now() + "leaseMs" * interval '1 ms', now() + "maxSessionMs" * interval '1 ms',
-      fingerprint
+      "podName", "podIp", warm, "leaseMs", "leaseHeldBy", now() + "leaseMs" * interval '1 ms',
+      now() + "maxSessionMs" * interval '1 ms', fingerprint
     FROM input JOIN claim ON claim.session_id = input.id
     ORDER BY id
     RETURNING id, created_at, lease_expires_at
@@ -97,7 +98,7 @@ function pendingSession(
     status: 'PENDING',
     endReason: undefined,
     pod: { uid: pod.uid, name: pod.name, ip: pod.ip },
-    heldBy: undefined,
+    heldByReplica: undefined,
     adoptable: false,
     leaseExpiresAt: row.lease_expires_ms,
     createdAt: row.created_ms,

@@ -34,13 +34,13 @@ const activateSql = `
   )
   SELECT id, epoch, ${ms('active_at', 'active_ms')}, ${ms('lease_expires_at', 'lease_expires_ms')} FROM s`
 
-// A session that is still PENDING is not kept by its agent: the replica that should have made it ACTIVE was lost and
-// nobody heard of it, and an agent would renew for ever what no caller knows of. It lapses, or is opened again by its key.
+// Whose renewal counts is extendsLease of domain/session.ts. The others are told how the session stands, and leave its
+// lease as it is: what is PENDING and renewed by its agent alone lapses, or is opened again by its key.
 const renewSql = `
   WITH wanted AS (
-    SELECT locked.id, asked.by_agent
+    SELECT locked.id, asked.by_caller, asked.by_agent
     FROM (
-      SELECT id, epoch, bool_and(by_agent) AS by_agent
+      SELECT id, epoch, bool_or(NOT by_agent) AS by_caller, bool_or(by_agent) AS by_agent
       FROM unnest($1::uuid[], $2::integer[], $3::boolean[]) AS asked (id, epoch, by_agent)
       GROUP BY id, epoch ORDER BY id) AS asked
       CROSS JOIN LATERAL (
@@ -48,8 +48,9 @@ const renewSql = `
         FOR NO KEY UPDATE) AS locked
   ), s AS (
     UPDATE sessions SET lease_expires_at = CASE
-      WHEN status = 'PENDING' AND wanted.by_agent THEN lease_expires_at
-      ELSE least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at) END
+      WHEN by_caller AND lease_held_by <> 'agent' OR by_agent AND lease_held_by <> 'caller' AND status <> 'PENDING'
+      THEN least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at)
+      ELSE lease_expires_at END
     FROM wanted WHERE sessions.id = wanted.id
     RETURNING sessions.*
   )

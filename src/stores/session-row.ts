@@ -1,4 +1,4 @@
-import type { Participant, Session, SessionPod, SessionStatus } from '../domain/session.ts'
+import type { LeaseHolder, Participant, Session, SessionPod, SessionStatus } from '../domain/session.ts'
 
 /** A row of `sessions` as pg returns {@link sessionColumns}. Times are epoch ms as double precision. */
 export interface SessionRow {
@@ -19,6 +19,7 @@ export interface SessionRow {
   held_by: string | null
   adoptable: boolean
   lease_ms: number
+  lease_held_by: LeaseHolder
   lease_expires_ms: number
   created_ms: number
   active_ms: number | null
@@ -33,7 +34,7 @@ export const ms = (column: string, alias: string) =>
 /** For a table or CTE named `s`. */
 export const sessionColumns = [
   's.id, s.status, s.end_reason, s.agent_type, s.project_id, s.room_name, s.room, s.participant, s.metadata',
-  's.fingerprint, s.epoch, s.pod_uid, s.pod_name, s.pod_ip, s.lease_ms, s.held_by, s.adoptable',
+  's.fingerprint, s.epoch, s.pod_uid, s.pod_name, s.pod_ip, s.lease_ms, s.lease_held_by, s.held_by, s.adoptable',
   ms('s.lease_expires_at', 'lease_expires_ms'),
   ms('s.created_at', 'created_ms'),
   ms('s.active_at', 'active_ms'),
@@ -60,9 +61,10 @@ export function sessionFrom(row: SessionRow): Session {
     fingerprint: row.fingerprint ?? undefined,
     epoch: row.epoch,
     pod: podFrom(row),
-    heldBy: row.held_by ?? undefined,
+    heldByReplica: row.held_by ?? undefined,
     adoptable: row.adoptable,
     leaseMs: row.lease_ms,
+    leaseHeldBy: row.lease_held_by,
     leaseExpiresAt: row.lease_expires_ms,
     createdAt: row.created_ms,
     activeAt: row.active_ms ?? undefined,

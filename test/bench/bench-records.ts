@@ -19,6 +19,7 @@ export function newOpenRecord(podUid: string, type: string = agentType): OpenRec
     metadata: { topic: 'bench' },
     fingerprint: undefined,
     leaseMs: 60_000,
+    leaseHeldBy: 'both',
     maxSessionMs: 3_600_000,
     warm: true,
     epoch: 1,

@@ -25,7 +25,7 @@ void t.test('defaults are filled in', async (t) => {
           max: 2,
           onEmpty: 'wait',
           waitMs: 5_000,
-          lease: { defaultSeconds: 60, minSeconds: 10, maxSeconds: 3_600 },
+          lease: { defaultSeconds: 60, minSeconds: 10, maxSeconds: 3_600, heldBy: 'both' },
           maxSessionSeconds: 14_400,
           refill: { inFlight: 20 },
           coldStart: { max: 10, deadlineSeconds: 120 },
@@ -65,6 +65,11 @@ void t.test('each mistake is named with its path', async (t) => {
       /minSeconds: is more than maxSeconds/,
     ],
     ['default lease outside', onePool({ lease: { defaultSeconds: 5 } }), /defaultSeconds: must lie between/],
+    [
+      'a lease that nobody holds',
+      onePool({ lease: { heldBy: 'nobody' } }),
+      /^\/pools\/echo-agent\/lease\/heldBy: must be one of "caller", "agent", "both"$/,
+    ],
     ['no room to refill', onePool({ refill: { inFlight: 0 } }), /refill\/inFlight: must be >= 1$/],
     [
       'our own environment',

@@ -2,6 +2,7 @@ import t from 'tap'
 import {
   canSessionMove,
   endReason,
+  extendsLease,
   isRetryableFailure,
   renewAfterMs,
   sessionStatuses,
@@ -34,6 +35,24 @@ void t.test('end reasons are told apart', async (t) => {
   const reasons = Object.values(endReason)
   t.equal(new Set(reasons).size, reasons.length)
   for (const reason of reasons) t.match(reason, /^(ended|lapsed|pod|failed):[a-z-]+$/)
+})
+
+void t.test('whose renewal extends a lease', async (t) => {
+  const table = (['caller', 'agent', 'both'] as const).flatMap((leaseHeldBy) =>
+    (['PENDING', 'ACTIVE'] as const).flatMap((status) =>
+      (['caller', 'agent'] as const)
+        .filter((by) => extendsLease(by, { leaseHeldBy, status }))
+        .map((by) => `${leaseHeldBy}, ${status}: ${by}`),
+    ),
+  )
+  t.strictSame(table, [
+    'caller, PENDING: caller',
+    'caller, ACTIVE: caller',
+    'agent, ACTIVE: agent',
+    'both, PENDING: caller',
+    'both, ACTIVE: caller',
+    'both, ACTIVE: agent',
+  ])
 })
 
 void t.test('two renewals may fail before the lease lapses', async (t) => {

@@ -64,7 +64,7 @@ void t.test('a session token renews and ends its own session only', async (t) =>
   const headers = { authorization }
   const renew = await api.call('POST', `/v1/sessions/${knownId}/renew`, { headers, body: { epoch: 9 } })
   t.equal(renew.statusCode, 200)
-  t.strictSame(api.calls.at(-1), ['renew', knownId, 3], "the token's epoch, whatever the body says")
+  t.strictSame(api.calls.at(-1), ['renew', knownId, 3, 'agent'], "the token's epoch, whatever the body says")
   const stale = { authorization: `Bearer ${tokens.mint(knownId, 2)}` }
   isProblem(
     t,
@@ -85,6 +85,37 @@ void t.test('a session token renews and ends its own session only', async (t) =>
   }
   t.equal((await api.call('DELETE', `/v1/sessions/${knownId}?epoch=1`, { headers })).statusCode, 202)
   t.strictSame(api.calls.at(-1), ['close', knownId, 'agent', 3])
+})
+
+void t.test('a renewal is answered alike, and says whether it was this party’s to make', async (t) => {
+  const api = await startApi(t)
+  const url = `/v1/sessions/${knownId}/renew`
+  const agent = { authorization: `Bearer ${tokens.mint(knownId, 3)}` }
+  for (const [leaseHeldBy, caller, byAgent] of [
+    ['both', true, true],
+    ['caller', true, false],
+    ['agent', false, true],
+  ] as const) {
+    api.rows.set(knownId, newSession({ leaseHeldBy }))
+    const asCaller = await api.call('POST', url, { body: { epoch: 3 } })
+    t.match(asCaller, { statusCode: 200 })
+    t.match(asCaller.json().lease, { heldBy: leaseHeldBy, extended: caller, renewAfterMs: 20_000 })
+    // A body cannot say who it comes from: there is no such key, and the credential is what counts.
+    isProblem(
+      t,
+      await api.call('POST', url, { headers: agent, body: { epoch: 3, by: 'caller' } }),
+      'GRN_INVALID_REQUEST',
+      400,
+    )
+    const asAgent = await api.call('POST', url, { headers: agent, body: { epoch: 3 } })
+    t.match(asAgent, { statusCode: 200 })
+    t.match(asAgent.json().lease, { heldBy: leaseHeldBy, extended: byAgent })
+    t.strictSame(
+      api.calls.slice(-2).map((call) => call.at(-1)),
+      ['caller', 'agent'],
+    )
+  }
+  t.notOk('extended' in (await api.call('GET', `/v1/sessions/${knownId}`)).json().lease)
 })
 
 void t.test('open answers 201 with its headers, 200 when replayed', async (t) => {

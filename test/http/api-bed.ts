@@ -34,9 +34,10 @@ export function newSession(overrides: Partial<Session> = {}): Session {
     fingerprint: 'never shown',
     epoch: 3,
     pod: { uid: 'uid-1', name: 'echo-agent-abcde', ip: '127.1.2.3' },
-    heldBy: undefined,
+    heldByReplica: undefined,
     adoptable: false,
     leaseMs: 60_000,
+    leaseHeldBy: 'both',
     leaseExpiresAt: Date.UTC(2026, 0, 2),
     createdAt: Date.UTC(2026, 0, 1),
     activeAt: Date.UTC(2026, 0, 1, 0, 0, 1),
@@ -104,9 +105,9 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
         stagesMs: { reserve: 0.5, commit: 1.25 },
       }
     },
-    async renewSession(id, epoch) {
+    async renewSession(id, epoch, by) {
       storable({ epoch })
-      calls.push(['renew', id, epoch])
+      calls.push(['renew', id, epoch, by])
       const session = get(id)
       if (epoch !== session.epoch) throw new GreenroomError('GRN_STALE_EPOCH')
       return session

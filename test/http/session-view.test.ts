@@ -11,7 +11,7 @@ void t.test('a session as callers see it', async (t) => {
     roomName: 'lobby',
     epoch: 3,
     pod: { name: 'echo-agent-abcde', uid: 'uid-1', ip: '127.1.2.3' },
-    lease: { expiresAt: '2026-01-02T00:00:00.000Z', renewAfterMs: 20_000 },
+    lease: { expiresAt: '2026-01-02T00:00:00.000Z', renewAfterMs: 20_000, heldBy: 'both' },
     createdAt: '2026-01-01T00:00:00.000Z',
     projectId: 'p',
     metadata: { a: 1 },

@@ -3,7 +3,7 @@ import t from 'tap'
 import { GreenroomError } from '../../src/errors.ts'
 import { createCloseSession, createRenewSession } from '../../src/sessions/keep-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-request.ts'
-import { agentType, newPod } from '../sessions/open-bed.ts'
+import { agentType, newPod, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
 import { until } from '../support/until.ts'
@@ -247,3 +247,27 @@ void t.test(
     )
   },
 )
+
+for (const holder of ['caller', 'both'] as const) {
+  const then = holder === 'caller' ? 'ends with its lease, whatever its agent does' : 'is kept by its agent'
+  void t.test(
+    `the 201 is lost, there is no key, ${holder} held the lease: the session ${then}`,
+    async (t) => {
+      const bed = await startClaimBed(t, servers, 1)
+      const lease = `{heldBy: ${holder}}`
+      const pools = poolsOf(
+        `pools: {${agentType}: {template: {image: echo}, min: 1, max: 9, lease: ${lease}}}`,
+      )
+      const { open } = await bed.replica({ pools })
+      const { id } = (await open()).session
+      const renew = createRenewSession({ sessions: bed.sessions })
+      // Renewals can be taken all the time. Its time is over, and the reaper has not come yet.
+      await bed.query(`UPDATE renewal_service SET alive_at = 'infinity'`)
+      await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms'`)
+      t.match(await renew(id, 1, 'agent'), { id, status: 'ACTIVE' }, 'the agent is answered like ever')
+      const ended = holder === 'caller' ? [{ id, status: 'ENDING', endReason: 'lapsed:lease' }] : []
+      t.match(await bed.ledger.lapse(10), ended)
+      t.match(await bed.sessions.get(id), { status: holder === 'caller' ? 'ENDING' : 'ACTIVE' })
+    },
+  )
+}

@@ -1,4 +1,4 @@
-import { endReason, isRetryableFailure } from '../../src/domain/session.ts'
+import { endReason, isRetryableFailure, type LeaseHolder } from '../../src/domain/session.ts'
 import { isHeld, leavePod, type ModelSession, type ModelState, moveSession, moveSlot } from './claim-model.ts'
 import { type Answer, attemptReason, type Op, summaryOf } from './claim-model-store-ops.ts'
 
@@ -17,8 +17,9 @@ function retireClaim(state: ModelState, pod: string | undefined, s: string): voi
   if (state.slots.get(pod) !== 'gone') moveSlot(state, pod, 'draining')
 }
 
-function fresh(epoch: number, pod: string | undefined, heldBy?: string): ModelSession {
+function fresh({ epoch, lease }: Opened, pod: string | undefined, heldBy?: string): ModelSession {
   return {
+    leaseHeldBy: lease,
     status: 'PENDING',
     endReason: undefined,
     epoch,
@@ -31,6 +32,11 @@ function fresh(epoch: number, pod: string | undefined, heldBy?: string): ModelSe
   }
 }
 
+interface Opened {
+  readonly epoch: number
+  readonly lease: LeaseHolder
+}
+
 function committed(state: ModelState, s: string): Answer {
   const session = state.sessions.get(s)
   return session && { kind: 'committed', session: summaryOf(s, session) }
@@ -40,11 +46,12 @@ function exists(s: string, session: ModelSession): Answer {
   return { kind: 'session-exists', session: summaryOf(s, session) }
 }
 
-export function open(state: ModelState, { s, pod, epoch }: Pick<Op<'open'>, 's' | 'pod' | 'epoch'>): Answer {
+export function open(state: ModelState, op: Op<'open'> | Op<'reopen'>): Answer {
+  const { s, pod, epoch } = op
   const present = state.sessions.get(s)
   if (present) return exists(s, present)
   if (state.claims.has(pod)) return { kind: 'pod-taken' }
-  state.sessions.set(s, fresh(epoch, pod))
+  state.sessions.set(s, fresh(op, pod))
   claim(state, pod, s, epoch)
   return committed(state, s)
 }
@@ -72,24 +79,26 @@ function restart(state: ModelState, s: string, session: ModelSession): void {
   state.sessions.set(s, session)
 }
 
-export function reopen(state: ModelState, { s, from, pod, epoch }: Op<'reopen'>): Answer {
+export function reopen(state: ModelState, op: Op<'reopen'>): Answer {
+  const { s, from, pod, epoch } = op
   const present = state.sessions.get(s)
   // Purged meanwhile: the key is free, and the open like any other.
-  if (!present) return open(state, { s, pod, epoch })
+  if (!present) return open(state, op)
   if (mayReopen(present, epoch) && !state.claims.has(pod)) {
-    restart(state, s, fresh(epoch, pod))
+    restart(state, s, fresh(op, pod))
     claim(state, pod, s, epoch)
     return committed(state, s)
   }
   return present.status === 'ENDED' && present.epoch === from ? { kind: 'pod-taken' } : exists(s, present)
 }
 
-export function cold(state: ModelState, { s, epoch, by, most }: Op<'cold'>): Answer {
+export function cold(state: ModelState, op: Op<'cold'>): Answer {
+  const { s, epoch, by, most } = op
   const present = state.sessions.get(s)
   if (present && !mayReopen(present, epoch)) return exists(s, present)
   const waiting = [...state.sessions.values()].filter((row) => row.status === 'PENDING' && !row.pod)
   if (waiting.length >= most) return { kind: 'full' }
-  restart(state, s, fresh(epoch, undefined, by))
+  restart(state, s, fresh(op, undefined, by))
   return committed(state, s)
 }
 

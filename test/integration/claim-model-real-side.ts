@@ -53,7 +53,7 @@ function known(s: string, epoch: number, pod: string | undefined): Session {
     pod: pod === undefined ? undefined : podNamed(pod),
     status: 'PENDING',
     endReason: undefined,
-    heldBy: undefined,
+    heldByReplica: undefined,
     adoptable: false,
     leaseExpiresAt: 0,
     createdAt: 0,
@@ -103,8 +103,9 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
       case 'reopen':
         return answered(await store.reopen(known(op.s, op.from, op.oldPod), recordOf(op)))
       case 'cold': {
-        const { pod: _pod, warm: _warm, ...record } = newRecord({ id: idOf(op.s), epoch: op.epoch })
-        const cold = { ...record, pendingMs: 60_000, heldBy: op.by, adoptable: true, mostWaiting: op.most }
+        const { s, epoch, lease, by, most } = op
+        const { pod: _pod, warm: _warm, ...record } = newRecord({ id: idOf(s), epoch, leaseHeldBy: lease })
+        const cold = { ...record, pendingMs: 60_000, heldByReplica: by, adoptable: true, mostWaiting: most }
         return answered(await store.openCold(cold))
       }
       case 'activate': {
@@ -146,8 +147,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
     }
   }
 
-  const recordOf = ({ s, pod, epoch }: { s: string; pod: string; epoch: number }) =>
-    newRecord({ id: idOf(s), pod: podNamed(pod), epoch })
+  const recordOf = ({ s, pod, epoch, lease }: Extract<StoreOp, { op: 'open' | 'reopen' }>) =>
+    newRecord({ id: idOf(s), pod: podNamed(pod), epoch, leaseHeldBy: lease })
 
   async function askIndex(op: IndexOp): Promise<unknown> {
     switch (op.op) {
@@ -249,7 +250,7 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
 
   async function readSessions(): Promise<Seen['sessions']> {
     const { rows } = await sql(`
-      SELECT id, status, end_reason, epoch, pod_uid, held_by, held_until <= now() AS orphan,
+      SELECT id, status, end_reason, epoch, pod_uid, lease_held_by, held_by, held_until <= now() AS orphan,
         lease_expires_at < now() AS lapsed, max_ends_at <= now() AS overlong, active_at IS NOT NULL AS was_active
       FROM sessions`)
     return Object.fromEntries(
@@ -261,6 +262,7 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
           epoch: row.epoch,
           pod: row.pod_uid ?? undefined,
           heldBy: row.held_by ?? undefined,
+          leaseHeldBy: row.lease_held_by,
           isOrphan: row.orphan === true,
           lapsed: row.lapsed,
           isOverlong: row.overlong,
@@ -295,7 +297,7 @@ function sessionText(session: ModelSession): string {
   const { status, endReason: reason, epoch, pod, heldBy } = session
   const isLive = status === 'PENDING' || status === 'ACTIVE'
   return [
-    `${status} epoch ${epoch} on ${pod}`,
+    `${status} epoch ${epoch} on ${pod}, lease of ${session.leaseHeldBy}`,
     reason,
     heldBy && `held by ${heldBy}`,
     heldBy && status === 'PENDING' && session.isOrphan && 'orphan',

@@ -1,4 +1,4 @@
-import type { SessionStatus } from '../../src/domain/session.ts'
+import type { LeaseHolder, SessionStatus } from '../../src/domain/session.ts'
 import type { ModelSession } from './claim-model.ts'
 
 /** What PostgreSQL is asked, and what it answers. */
@@ -18,9 +18,10 @@ interface Memory {
 }
 
 export type StoreOp =
-  | Named<'open', { s: string; pod: string; epoch: number }>
-  | Named<'next' | 'reopen', { s: string; pod: string; epoch: number } & Memory>
-  | Named<'cold', { s: string; epoch: number; by: string; most: number }>
+  | Named<'open', { s: string; pod: string; epoch: number; lease: LeaseHolder }>
+  | Named<'next', { s: string; pod: string; epoch: number } & Memory>
+  | Named<'reopen', { s: string; pod: string; epoch: number; lease: LeaseHolder } & Memory>
+  | Named<'cold', { s: string; epoch: number; by: string; most: number; lease: LeaseHolder }>
   | Named<'adopt', { by: string; s: string | undefined }>
   | Named<'release', { by: string }>
   | Named<'activate' | 'fail', { s: string; epoch: number }>

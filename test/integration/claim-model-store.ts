@@ -1,4 +1,4 @@
-import { type EndReason, endReason } from '../../src/domain/session.ts'
+import { type EndReason, endReason, extendsLease } from '../../src/domain/session.ts'
 import { isLive, leavePod, type ModelSession, type ModelState, moveSession, moveSlot } from './claim-model.ts'
 import { activate, cold, fail, next, open, reopen, undo } from './claim-model-opens.ts'
 import {
@@ -60,7 +60,7 @@ function refusal(
 function renew(state: ModelState, { s, epoch, byAgent }: Op<'renew'>): Answer {
   const session = state.sessions.get(s)
   if (!isLive(session) || session.epoch !== epoch) return refusal(state, s, epoch)
-  if (session.status === 'ACTIVE' || !byAgent) session.lapsed = session.isOverlong
+  if (extendsLease(byAgent ? 'agent' : 'caller', session)) session.lapsed = session.isOverlong
   return { kind: 'done', session: summaryOf(s, session) }
 }
 

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { LeaseHolder } from '../../src/domain/session.ts'
 import type { ModelState } from './claim-model.ts'
 import type { IndexOp, PodOp } from './claim-model-index.ts'
 import { podNames, sessionNames, type TimeOp } from './claim-model-real-side.ts'
@@ -19,6 +20,7 @@ export interface Wish {
   readonly attempt: number
   readonly by: string
   readonly flag: boolean
+  readonly lease: LeaseHolder
 }
 
 export const wish = fc.record<Wish>({
@@ -30,6 +32,7 @@ export const wish = fc.record<Wish>({
   attempt: fc.integer({ min: 1, max: 3 }),
   by: fc.constantFrom('api-1', 'api-2'),
   flag: fc.boolean(),
+  lease: fc.constantFrom('caller', 'agent', 'both'),
 })
 
 function weighted<Name>(names: readonly (readonly [weight: number, name: Name])[]): fc.Arbitrary<Name> {
@@ -58,19 +61,20 @@ const storeNames: readonly (readonly [weight: number, name: StoreName])[] = [
 export const storeName = weighted(storeNames)
 
 export function storeOpOf(state: ModelState, op: StoreName, wished: Wish): StoreOp {
-  const { s, pods, by, flag } = wished
+  const { s, pods, by, flag, lease } = wished
   const session = state.sessions.get(s)
   const offset = { older: -1, current: 0, newer: 1 }[wished.epoch]
   const epoch = Math.max(1, (session?.epoch ?? 1) + offset)
   const pod = (wished.own && state.held.get(s)?.pod) || wished.pod
   switch (op) {
     case 'open':
-      return { op, s, pod, epoch: state.held.get(s)?.attempt ?? 1 }
+      return { op, s, pod, epoch: state.held.get(s)?.attempt ?? 1, lease }
     case 'next':
-    case 'reopen':
       return { op, s, from: epoch, oldPod: session?.pod, pod, epoch: epoch + 1 }
+    case 'reopen':
+      return { op, s, from: epoch, oldPod: session?.pod, pod, epoch: epoch + 1, lease }
     case 'cold':
-      return { op, s, epoch: Math.max(1, (session?.epoch ?? 0) + 1 + offset), by, most: flag ? 1 : 10 }
+      return { op, s, epoch: Math.max(1, (session?.epoch ?? 0) + 1 + offset), by, most: flag ? 1 : 10, lease }
     case 'activate':
     case 'fail':
       return { op, s, epoch }

@@ -62,7 +62,7 @@ void t.test('random operations, also several at a time over two replicas', async
 })
 
 const { store, index, pod, time } = steps
-const open = (s: string, uid: string) => store({ op: 'open', s, pod: uid, epoch: 1 })
+const open = (s: string, uid: string) => store({ op: 'open', s, pod: uid, epoch: 1, lease: 'both' })
 const end = (s: string) => store({ op: 'end', s, epoch: undefined })
 const retire = (...pods: string[]) => store({ op: 'retire', pods })
 const reserve = (s: string) => index({ op: 'reserve', s, attempt: 1 })
@@ -108,7 +108,7 @@ const plays: readonly (readonly Step[])[] = [
     store({ op: 'finish', s: 's1' }),
     open('s2', 'b'),
     store({ op: 'fail', s: 's2', epoch: 1 }),
-    store({ op: 'reopen', s: 's2', from: 1, oldPod: 'b', pod: 'c', epoch: 2 }),
+    store({ op: 'reopen', s: 's2', from: 1, oldPod: 'b', pod: 'c', epoch: 2, lease: 'both' }),
     end('s2'),
   ],
   [pod('podDies', 'f'), retire('f')],

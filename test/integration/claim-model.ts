@@ -1,4 +1,4 @@
-import { canSessionMove, type SessionStatus } from '../../src/domain/session.ts'
+import { canSessionMove, type LeaseHolder, type SessionStatus } from '../../src/domain/session.ts'
 import { type ClaimPurpose, canSlotMove, type SlotState } from '../../src/domain/slot.ts'
 
 /**
@@ -12,6 +12,7 @@ export interface ModelSession {
   epoch: number
   pod: string | undefined
   heldBy: string | undefined
+  leaseHeldBy: LeaseHolder
   /** Its holder has not been heard of. */
   isOrphan: boolean
   lapsed: boolean

@@ -103,7 +103,7 @@ void t.test('a storm of everything at once', async (t) => {
           await store.openCold({
             ...cold,
             pendingMs: 100,
-            heldBy: name,
+            heldByReplica: name,
             adoptable: true,
             mostWaiting: 100,
           }),

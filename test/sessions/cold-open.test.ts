@@ -11,9 +11,11 @@ import { agentType, newPod, startAgents, startReplica } from './open-bed.ts'
 const database = await startDatabase(t)
 const redisServer = await startIndexServer(t)
 
-function poolsWith(coldStart: object) {
+function poolsWith(coldStart: object, lease: object = {}) {
   const checked = checkPools(
-    JSON.stringify({ pools: { [agentType]: { template: { image: 'echo' }, min: 0, max: 9, coldStart } } }),
+    JSON.stringify({
+      pools: { [agentType]: { template: { image: 'echo' }, min: 0, max: 9, coldStart, lease } },
+    }),
   )
   if (!checked.ok) throw new Error(checked.problems.join())
   return checked.value
@@ -27,8 +29,8 @@ async function startBed(t: Test, coldStart: object = { max: 2, deadlineSeconds: 
   const index = indexOn(redis)
   await index.rebuild(agentType, [])
   const sessions = createPostgresSessionStore(postgres)
-  const replica = (name: string) =>
-    startReplica({ name, agents, sessions, index, pools: poolsWith(coldStart) })
+  const replica = (name: string, lease: object = {}) =>
+    startReplica({ name, agents, sessions, index, pools: poolsWith(coldStart, lease) })
   return {
     agents,
     postgres,
@@ -48,16 +50,30 @@ async function startBed(t: Test, coldStart: object = { max: 2, deadlineSeconds: 
 void t.test('answers PENDING at once, asks for a pod, and takes the first that becomes Ready', async (t) => {
   const { api, makeReady, status, ledger, sessions, agents } = await startBed(t)
   const { session, replayed } = await api.open({ onEmpty: 'cold', metadata: { topic: 'tea' } })
-  t.match(session, { status: 'PENDING', pod: undefined, epoch: 1, heldBy: 'api-1', adoptable: true })
+  t.match(session, { status: 'PENDING', pod: undefined, epoch: 1, heldByReplica: 'api-1', adoptable: true })
   t.equal(replayed, false)
   t.same(api.published, [{ kind: 'claimed', agentType }])
   t.equal(await ledger.coldWaiting(agentType), 1)
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
-  t.match(await sessions.get(session.id), { pod: { uid: 'pod-0' }, heldBy: undefined })
+  t.match(await sessions.get(session.id), { pod: { uid: 'pod-0' }, heldByReplica: undefined })
   t.match(agents.agent('pod-0').serving, { sessionId: session.id, metadata: { topic: 'tea' } })
   t.equal(await ledger.coldWaiting(agentType), 0)
   t.match(api.published.at(-1), { kind: 'activated', sessionId: session.id })
+})
+
+void t.test('its lease is held as its pool said, also when another replica goes on with it', async (t) => {
+  const { replica, makeReady, silence, status, sessions } = await startBed(t)
+  const dead = await replica('api-1', { heldBy: 'agent' })
+  const { session } = await dead.open({ onEmpty: 'cold' })
+  t.equal(session.leaseHeldBy, 'agent')
+  dead.draining.abort()
+  await silence()
+  const other = await replica('api-2', { heldBy: 'caller' })
+  await other.coldOpens.adoptOrphans()
+  await makeReady(0)
+  await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
+  t.match(await sessions.get(session.id), { leaseHeldBy: 'agent' })
 })
 
 void t.test('a warm pod is taken as ever', async (t) => {

@@ -28,7 +28,7 @@ function newSession(): Session {
     endingAt: undefined,
     endedAt: undefined,
   }
-  const pod = { pod: undefined, heldBy: undefined, adoptable: false }
+  const pod = { pod: undefined, heldByReplica: undefined, adoptable: false }
   const room = { roomName: 'lobby', room: '', metadata: undefined }
   return {
     id: '',
@@ -36,6 +36,7 @@ function newSession(): Session {
     agentType: 'echo-agent',
     epoch: 1,
     leaseMs: 60_000,
+    leaseHeldBy: 'both',
     ...nothing,
     ...times,
     ...pod,

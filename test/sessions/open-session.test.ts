@@ -4,7 +4,7 @@ import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domai
 import { endReason } from '../../src/domain/session.ts'
 import { keptLog, newRecord } from '../stores/store-servers.ts'
 import { until } from '../support/until.ts'
-import { agentType, newPod } from './open-bed.ts'
+import { agentType, newPod, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 
 /** An open on a pool with slots: what becomes of it in its pod, its row and its answer, and who else may get them. */
@@ -41,6 +41,18 @@ void t.test('an open claims the first slot, tells its pod and is ACTIVE', async 
   t.equal(await index.size(agentType), 2)
   t.same(api.published, [{ kind: 'claimed', agentType }])
   t.same(await sessions.get(answer.session.id), answer.session)
+})
+
+void t.test('who holds the lease is what the pool said when the session was opened', async (t) => {
+  const { replica } = await startBed(t, 2)
+  const heldBy = (holder: string) =>
+    poolsOf(`pools: {${agentType}: {template: {image: e}, min: 1, max: 9, lease: {heldBy: ${holder}}}}`)
+  const before = await replica({ pools: heldBy('caller') })
+  const after = await replica({ pools: heldBy('agent') })
+  const key = { idempotencyKey: 'held' }
+  t.equal((await before.open({}, key)).session.leaseHeldBy, 'caller')
+  t.match(await after.open({}, key), { replayed: true, session: { leaseHeldBy: 'caller' } })
+  t.equal((await after.open()).session.leaseHeldBy, 'agent')
 })
 
 void t.test('an unknown type is refused', async (t) => {

@@ -5,12 +5,24 @@ import { silent, startDatabase } from './store-servers.ts'
 
 const { server } = await startDatabase(t)
 
-const all = ['0001_sessions-and-claims', '0002_cold-opens-liveness-and-retention']
+const all = ['0001_sessions-and-claims', '0002_cold-opens-liveness-and-retention', '0003_lease-holder']
 
 void t.test('migrating twice applies everything once', async (t) => {
   const url = await server.createDatabase('twice')
   t.same(await migrate(url, silent), all)
   t.same(await migrate(url, silent), [])
+})
+
+void t.test('a version from before the holder of leases opens sessions that both may keep', async (t) => {
+  const url = await server.createDatabase('older')
+  await migrate(url, silent)
+  const postgres = createPostgres(url, silent)
+  t.teardown(() => postgres.close())
+  // Its statement knows nothing of the column.
+  const { rows } = await postgres.durable.query(`
+    INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, warm, lease_ms, lease_expires_at, max_ends_at)
+    VALUES (gen_random_uuid(), 'PENDING', 'echo-agent', 'r', 'r', 1, true, 1000, now(), now()) RETURNING lease_held_by`)
+  t.same(rows, [{ lease_held_by: 'both' }])
 })
 
 void t.test('three at once: one applies, the others find it done', async (t) => {

@@ -95,7 +95,7 @@ void t.test('PENDING sessions and the longest duration know no mercy for a gap',
 void t.test('a replica keeps what it holds, and only that', async (t) => {
   const { liveness, store, query } = await fresh(t)
   const { pod: _pod, warm: _warm, ...record } = newRecord()
-  const cold = { ...record, heldBy: 'api-1', adoptable: true, pendingMs: 60_000, mostWaiting: 5 }
+  const cold = { ...record, heldByReplica: 'api-1', adoptable: true, pendingMs: 60_000, mostWaiting: 5 }
   t.match(await store.openCold(cold), { kind: 'committed', session: { status: 'PENDING', pod: undefined } })
   const late = () => query(`UPDATE sessions SET held_until = now() + interval '100 ms'`)
   await late()
@@ -104,7 +104,7 @@ void t.test('a replica keeps what it holds, and only that', async (t) => {
   await liveness.note('api-1')
   t.match(
     await store.adopt('api-2', { limit: 5 }),
-    [{ id: record.id, heldBy: 'api-2' }],
+    [{ id: record.id, heldByReplica: 'api-2' }],
     'too late: it may be adopted already',
   )
   await late()

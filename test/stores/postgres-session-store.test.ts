@@ -1,8 +1,9 @@
+import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
-import { endReason, type Session } from '../../src/domain/session.ts'
+import { endReason, type LeaseHolder, type Session } from '../../src/domain/session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { freshStoreOn, opened } from './session-store-bed.ts'
-import { newId, startDatabase } from './store-servers.ts'
+import { newId, newRecord, podNamed, startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 const freshStore = (t: Test, options?: { max?: number }) => freshStoreOn(database, t, options)
@@ -158,3 +159,69 @@ void t.test('an agent does not keep a session that nobody may know of; its calle
   const renewed = await store.renew(pending.id, 1, true)
   t.ok(renewed.kind === 'done' && renewed.session.leaseExpiresAt > (before ?? 0) + 50_000)
 })
+
+void t.test(
+  'the party that does not hold the lease extends nothing, and hears how the session stands',
+  async (t) => {
+    const { store, postgres } = await freshStore(t)
+    const renewing = async (leaseHeldBy: LeaseHolder) => {
+      const { id } = await opened(store, { leaseHeldBy })
+      await store.activate(id, 1)
+      return async (...byAgent: readonly boolean[]): Promise<boolean> => {
+        await postgres.durable.query(
+          `UPDATE sessions SET lease_expires_at = created_at - interval '1 s' WHERE id = $1`,
+          [id],
+        )
+        const before = (await store.get(id))?.leaseExpiresAt ?? 0
+        // At once: they are one statement.
+        const outcomes = await Promise.all(byAgent.map((by) => store.renew(id, 1, by)))
+        for (const outcome of outcomes) t.match(outcome, { kind: 'done', session: { id, status: 'ACTIVE' } })
+        return ((await store.get(id))?.leaseExpiresAt ?? 0) > before
+      }
+    }
+    for (const [holder, byCaller, byAgent] of [
+      ['caller', true, false],
+      ['agent', false, true],
+      ['both', true, true],
+    ] as const) {
+      const renewed = await renewing(holder)
+      t.equal(await renewed(false), byCaller, `held by ${holder}: its caller renews`)
+      t.equal(await renewed(true), byAgent, `held by ${holder}: its agent renews`)
+      t.equal(await renewed(true, false), true, `held by ${holder}: both at the same moment`)
+      t.equal(await renewed(true, true), byAgent, `held by ${holder}: its agent twice`)
+    }
+  },
+)
+
+void t.test(
+  'a session keeps the holder that it was opened with; a record that starts again has the new one',
+  async (t) => {
+    const { store } = await freshStore(t)
+    const session = await opened(store, { leaseHeldBy: 'caller' })
+    t.equal(session.leaseHeldBy, 'caller')
+    t.same(await store.get(session.id), session)
+    const next = { pod: podNamed('second'), epoch: 2, reason: 'refused' }
+    t.match(await store.commitNextAttempt(session, next), { session: { leaseHeldBy: 'caller', epoch: 2 } })
+    const second = { ...session, epoch: 2, pod: next.pod }
+    const ended = await store.failOpen(second, endReason.deliveryFailed, { kind: 'release' })
+    assert(ended)
+    const again = newRecord({ id: session.id, epoch: 3, pod: podNamed('third'), leaseHeldBy: 'agent' })
+    t.match(await store.reopen(ended, again), { kind: 'committed', session: { leaseHeldBy: 'agent' } })
+    const failed = await store.failOpen({ ...second, epoch: 3 }, endReason.deliveryFailed, {
+      kind: 'release',
+    })
+    t.equal(failed?.status, 'ENDED')
+    const { pod: _pod, warm: _warm, ...record } = again
+    const cold = {
+      ...record,
+      epoch: 4,
+      leaseHeldBy: 'caller',
+      pendingMs: 60_000,
+      heldByReplica: 'api-1',
+    } as const
+    t.match(await store.openCold({ ...cold, adoptable: true, mostWaiting: 5 }), {
+      kind: 'committed',
+      session: { leaseHeldBy: 'caller', epoch: 4 },
+    })
+  },
+)

@@ -91,6 +91,7 @@ export function newRecord(overrides: Partial<OpenRecord> = {}): OpenRecord {
     metadata: { topic: 'tea' },
     fingerprint: undefined,
     leaseMs: 60_000,
+    leaseHeldBy: 'both',
     maxSessionMs: 3_600_000,
     warm: true,
     epoch: 1,
