@@ -73,7 +73,7 @@ const roleSchemas = {
     ...liveKit,
     /** How long a node may be silent before the sessions on it end; Kubernetes itself evicts after 300 s by default. */
     GREENROOM_NODE_LOST_SECONDS: Type.Integer({ minimum: 1, maximum: 86_400, default: 300 }),
-    /** How long ended sessions are kept, and with them what their Idempotency-Keys name. */
+    /** How long ended sessions are kept at least, and with them what their Idempotency-Keys name. */
     GREENROOM_RETENTION_HOURS: Type.Integer({ minimum: 24, maximum: 87_600, default: 168 }),
     /** Port of the controller's own /livez, /readyz and /metrics; 0 takes a free one. */
     GREENROOM_CONTROLLER_PORT: Port(3001),

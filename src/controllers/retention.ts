@@ -5,13 +5,13 @@ import type { Metrics } from '../metrics.ts'
 interface RetentionDeps {
   readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
   readonly pods: Pick<PodView, 'all' | 'synced'>
-  /** How long an ended session is kept, ms; its key names it as long. */
+  /** How long an ended session is kept, ms, and longer while a claim names it; its key names it as long. */
   readonly sessionsAfterMs: number
   readonly metrics: Metrics
   readonly logger: Logger
 }
 
-/** DESIGN §2: a pod's claim is kept until a day after the pod is gone, whatever is kept of its session. */
+/** DESIGN §2: a pod's claim is kept until a day after the pod is gone, and its session at least as long. */
 const claimsAfterMs = 24 * 3_600_000
 /** Rows of a table in one statement: milliseconds, so that no claim waits for it. */
 const rowsAtOnce = 1_000

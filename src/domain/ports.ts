@@ -207,7 +207,10 @@ export interface ClaimLedger {
   coldWaiting(agentType: string): Promise<number>
   /** Notes which claims' pods are gone; `presentUids` are all pods there are. */
   noteGone(presentUids: readonly string[]): Promise<void>
-  /** Deletes ended sessions, their events, and claims whose pod has long been gone; a bounded number at a time. */
+  /**
+   * Deletes claims whose pod has long been gone, ended sessions that no claim names any more, and their events; a
+   * bounded number at a time.
+   */
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }
 

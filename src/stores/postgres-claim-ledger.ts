@@ -15,7 +15,7 @@ interface ClaimRow {
 }
 
 // A session that has gone on to another pod (a reopened record) has ended as far as this pod is concerned, and so has
-// one whose record is purged.
+// one whose record is not there.
 const claimsSql = `
   SELECT c.pod_uid, c.purpose, c.session_id,
     CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status,
@@ -87,18 +87,24 @@ const noteBackSql = `
     SELECT pod_uid FROM pod_claims WHERE pod_uid = ANY ($1::text[]) AND gone_at IS NOT NULL
     FOR NO KEY UPDATE SKIP LOCKED)`
 
-// A claim stays as long as a session that may still be looked at names its pod as a live one.
+// A claim stays as long as a session that may still be looked at names its pod as a live one, and a session as long as
+// any claim names it: its key would start again at epoch 1, which an agent on a node that nobody hears of may still hold.
+// The pods it claimed stand in its events, so that the claims are found by their key, each session's by itself: joined,
+// both tables would be read.
 const purgeSql = {
-  sessions: `
-    DELETE FROM sessions WHERE id IN (
-      SELECT id FROM sessions WHERE status = 'ENDED' AND ended_at < now() - $1::float8 * interval '1 ms'
-      ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
   claims: `
     DELETE FROM pod_claims WHERE pod_uid IN (
       SELECT c.pod_uid FROM pod_claims c
       WHERE c.gone_at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (
         SELECT FROM sessions s WHERE s.pod_uid = c.pod_uid AND s.status IN ('PENDING', 'ACTIVE', 'ENDING'))
       ORDER BY c.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+  sessions: `
+    DELETE FROM sessions WHERE id IN (
+      SELECT s.id FROM sessions s
+      WHERE s.status = 'ENDED' AND s.ended_at < now() - $1::float8 * interval '1 ms' AND (
+        SELECT true FROM session_events e JOIN pod_claims c ON c.pod_uid = e.pod_uid AND c.session_id = e.session_id
+        WHERE e.session_id = s.id LIMIT 1) IS NULL
+      ORDER BY s.ended_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED)`,
   events: `
     DELETE FROM session_events WHERE id IN (
       SELECT e.id FROM session_events e
@@ -165,9 +171,10 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
       await rows(noteBackSql, [presentUids])
     },
     async purge({ sessionsAfterMs, claimsAfterMs, limit }) {
+      // In this order, so that one look takes away all that belongs together.
       return {
-        sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),
         claims: await changed(purgeSql.claims, [claimsAfterMs, limit]),
+        sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),
         events: await changed(purgeSql.events, [sessionsAfterMs, limit]),
       }
     },

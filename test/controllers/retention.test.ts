@@ -54,19 +54,19 @@ async function startRetention(t: Test) {
 }
 
 void t.test(
-  'ended sessions go after their time, with their events; their claims a day after the pod',
+  'claims go a day after their pod; ended sessions after their time and their claims, with their events',
   async (t) => {
     const bed = await startRetention(t)
     const old = await bed.ended('old', 49)
     const young = await bed.ended('young', 47)
     await bed.look()
-    t.same(await bed.sessions(), [young])
-    t.same(await bed.events(), [young])
     t.same(await bed.claims(), ['old', 'young'], 'their pods were found gone just now')
+    t.same(await bed.sessions(), [old, young], 'no claim outlives its session')
     await bed.query(`UPDATE pod_claims SET gone_at = gone_at - interval '25 hours'`)
     await bed.look()
     t.same(await bed.claims(), [])
-    t.not(old, young)
+    t.same(await bed.sessions(), [young])
+    t.same(await bed.events(), [young])
   },
 )
 

@@ -61,9 +61,11 @@ function assertClaimsAndSessions({ sessions, claims }: ModelState, seen: Seen): 
     if (status === 'ENDED' || pod === undefined) continue
     assert.equal(seen.claims[pod], `session by ${s} epoch ${epoch} undefined`, `${s} is live on ${pod}`)
   }
-  for (const [pod, { purpose, session = '', epoch = 0, isHistory }] of claims) {
+  for (const [pod, { purpose, session, epoch = 0 }] of claims) {
+    if (session === undefined) continue
     const row = sessions.get(session)
-    if (isHistory || purpose !== 'session' || !row || row.status === 'ENDED' || epoch < row.epoch) continue
+    assert.ok(row && epoch <= row.epoch, `the record of ${session} knows of ${pod} in epoch ${epoch}`)
+    if (purpose !== 'session' || row.status === 'ENDED' || epoch < row.epoch) continue
     assert.equal(row.pod, pod, `${pod} is claimed by ${session}, which is elsewhere`)
   }
 }

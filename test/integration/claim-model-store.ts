@@ -131,10 +131,9 @@ function retire(state: ModelState, pods: readonly string[]): readonly string[] {
 }
 
 function purge(state: ModelState): number {
-  const ended = [...state.sessions].filter(([, { status }]) => status === 'ENDED')
+  // A key that is opened again begins to count anew, so a record stays as long as a claim of it does.
+  const claimed = new Set([...state.claims.values()].map(({ session }) => session))
+  const ended = [...state.sessions].filter(([s, { status }]) => status === 'ENDED' && !claimed.has(s))
   for (const [s] of ended) state.sessions.delete(s)
-  // Claims outlive the records they name; a key that is opened again begins to count anew.
-  for (const claim of state.claims.values())
-    if (!state.sessions.has(claim.session ?? '')) claim.isHistory = true
   return ended.length
 }

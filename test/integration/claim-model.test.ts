@@ -113,6 +113,7 @@ const plays: readonly (readonly Step[])[] = [
   ],
   [pod('podDies', 'f'), retire('f')],
   [open('s1', 'a'), end('s1'), store({ op: 'finish', s: 's1' }, { op: 'purge' })],
+  [open('s1', 'a'), store({ op: 'undo', s: 's1', epoch: 1, pod: 'a' }, { op: 'purge' }), open('s1', 'b')],
   [
     open('s1', 'a'),
     time({ op: 'leasePasses', s: 's1' }),

@@ -26,8 +26,6 @@ export interface ModelClaim {
   readonly session: string | undefined
   readonly epoch: number | undefined
   readonly reason: string | undefined
-  /** Its session's record is purged. */
-  isHistory?: boolean
 }
 
 export interface HeldSlot {

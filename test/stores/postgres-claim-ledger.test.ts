@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
+import { judgeLedger } from '../../src/domain/ledger-invariants.ts'
 import { endReason, type Session } from '../../src/domain/session.ts'
+import { defaultLimits } from '../../src/domain/violation.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresInvariantReader } from '../../src/stores/postgres-invariant-reader.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
 
@@ -161,4 +164,66 @@ void t.test('ending sessions are found oldest first and finished once', async (t
   t.equal((await ledger.get(first.id))?.endedAt, at)
   await ledger.finishEnding([])
   t.equal(await ledger.get(newId()), undefined)
+})
+
+/**
+ * A node that nobody hears of: its pod hangs in its deletion, and the agent on it goes on. It took the session at epoch
+ * 1, and must not meet another one of the same id and epoch, however long ago that was.
+ */
+void t.test('a key is not started again at epoch 1 while a claim of its old record is there', async (t) => {
+  const { ledger, store, postgres } = await fresh(t)
+  const query = (text: string) => postgres.durable.query(text)
+  const reader = createPostgresInvariantReader(postgres)
+  const { id } = newRecord()
+  const open = (uid: string) => store.commitOpen(newRecord({ id, pod: podNamed(uid), fingerprint: 'f' }))
+  const days = async (present: readonly string[]) => {
+    await query(`
+      UPDATE sessions SET created_at = created_at - interval '9 days', ended_at = ended_at - interval '9 days'
+      WHERE status = 'ENDED'`)
+    await query(`UPDATE session_events SET at = at - interval '9 days'`)
+    await query(`UPDATE pod_claims SET at = at - interval '9 days'`)
+    await ledger.noteGone(present)
+    await query(`UPDATE pod_claims SET gone_at = gone_at - interval '9 days'`)
+    const week = 7 * 24 * 3_600_000
+    return ledger.purge({ sessionsAfterMs: week, claimsAfterMs: week, limit: 10 })
+  }
+  // The acknowledgement of the first pod is lost, and the pod hangs; the second one serves, and goes.
+  await open('hangs')
+  const first = await store.get(id)
+  assert(first)
+  await store.commitNextAttempt(first, { pod: podNamed('gone'), epoch: 2, reason: 'unreachable' })
+  await store.activate(id, 2)
+  await store.beginEnding(id, endReason.caller)
+  await ledger.finishEnding([id])
+
+  t.same(await days(['hangs']), { claims: 1, sessions: 0, events: 0 }, 'the record stays with its last claim')
+  const tried = await open('new')
+  if (tried.kind === 'committed') await store.activate(id, 1)
+  t.match(await store.renew(id, 1, true), { kind: 'stale-epoch' }, 'the agent that hangs keeps nothing alive')
+  t.match(
+    await store.beginEnding(id, endReason.agent, 1),
+    { kind: 'stale-epoch' },
+    'nor does it end anything',
+  )
+  t.match(tried, {
+    kind: 'session-exists',
+    session: { status: 'ENDED', endReason: 'ended:caller', epoch: 2 },
+  })
+  t.same(judgeLedger(await reader.read(['hangs']), defaultLimits).violations, [])
+
+  t.same(await days([]), { claims: 1, sessions: 1, events: 5 }, 'all of it goes at once')
+  t.match(await open('new'), { kind: 'committed', session: { epoch: 1 } })
+  t.same(judgeLedger(await reader.read([]), defaultLimits).violations, [])
+})
+
+void t.test('a record that claimed no pod, or gave it back, waits for nothing', async (t) => {
+  const { ledger, store, open, postgres } = await fresh(t)
+  const { pod: _pod, warm: _warm, ...record } = newRecord()
+  const cold = { ...record, heldByReplica: 'api-1', adoptable: true, pendingMs: 60_000, mostWaiting: 5 }
+  await store.openCold(cold)
+  await store.beginEnding(cold.id, endReason.caller)
+  await ledger.finishEnding([cold.id])
+  await store.failOpen(await open(), endReason.deliveryFailed, { kind: 'release' })
+  await postgres.durable.query(`UPDATE sessions SET ended_at = now() - interval '9 days'`)
+  t.match(await ledger.purge({ sessionsAfterMs: 1_000, claimsAfterMs: 1_000, limit: 10 }), { sessions: 2 })
 })
