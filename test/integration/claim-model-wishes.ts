@@ -162,6 +162,9 @@ export const timeOp: fc.Arbitrary<TimeOp> = fc.oneof(
 /** `adopt` and `reap` pass over rows that are being changed, and `purge` over more than one at a time. */
 export const notAtOnce: readonly StoreName[] = ['adopt', 'release', 'reap', 'purge']
 
+/** Nobody goes on from an attempt that is not there yet: it is told that a pod was taken once another has made it. */
+const namesItsAttempt: readonly StoreName[] = ['next', 'reopen']
+
 /**
  * Nobody knows of a failure, or of a next attempt, before it has happened. Two activations that are one and the same are
  * both told that it is ACTIVE.
@@ -182,8 +185,10 @@ export function opsAtOnce(
     const isKnown = !(name in knownStatus) || knownStatus[name]?.includes(status)
     // A statement that reads two pods of one session while it goes from one to the other finds it on neither.
     const pods = name === 'endOnPods' ? [wished.pod] : wished.pods
+    const isTooEarly = wished.epoch === 'newer' && namesItsAttempt.includes(name)
     return storeOpOf(state, isKnown ? name : 'open', {
       ...wished,
+      epoch: isTooEarly ? 'current' : wished.epoch,
       pods,
       // The number that may wait is no promise to opens at the same moment.
       flag: wished.flag && name !== 'cold',
