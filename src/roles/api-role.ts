@@ -111,6 +111,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     awaitSession,
     sessions,
     pools,
+    pods,
     wakes,
     replica: instance,
     draining: draining.signal,

@@ -1,5 +1,5 @@
 import type { PoolsDocument } from '../domain/pool.ts'
-import type { DocumentView, SessionStore, WakeBus } from '../domain/ports.ts'
+import type { DocumentView, PodView, SessionStore, WakeBus } from '../domain/ports.ts'
 import { endReason, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
@@ -13,6 +13,7 @@ interface ColdOpensDeps {
   readonly awaitSession: AwaitSession
   readonly sessions: SessionStore
   readonly pools: DocumentView<PoolsDocument>
+  readonly pods: Pick<PodView, 'synced'>
   readonly wakes: WakeBus
   /** Name of this replica, as in ReplicaLiveness. */
   readonly replica: string
@@ -37,7 +38,7 @@ export type ColdStart =
  * more. The replica that wrote it waits for the pod in the common queue; when it dies, another one goes on.
  */
 export function createColdOpens(deps: ColdOpensDeps) {
-  const { attempts, sessions, pools, wakes, replica, draining, logger, now } = deps
+  const { attempts, sessions, pools, pods, wakes, replica, draining, logger, now } = deps
   const underWay = new Set<Promise<void>>()
 
   /** Waits for a pod and delivers, whoever holds the request meanwhile. */
@@ -160,7 +161,8 @@ export function createColdOpens(deps: ColdOpensDeps) {
 
     /** Goes on with what replicas that died have left. */
     async adoptOrphans(): Promise<void> {
-      if (draining.aborted) return
+      // A replica that has just started would fail what others can serve: it knows no pool, and takes every pod for gone.
+      if (draining.aborted || !pods.synced() || pools.current() === undefined) return
       for (const session of await sessions.adopt(replica, { limit: adoptedAtOnce })) await resume(session)
     },
 

@@ -29,8 +29,8 @@ async function startBed(t: Test, coldStart: object = { max: 2, deadlineSeconds: 
   const index = indexOn(redis)
   await index.rebuild(agentType, [])
   const sessions = createPostgresSessionStore(postgres)
-  const replica = (name: string, lease: object = {}) =>
-    startReplica({ name, agents, sessions, index, pools: poolsWith(coldStart, lease) })
+  const replica = (name: string, lease: object = {}, knowsPools = () => true) =>
+    startReplica({ name, agents, sessions, index, pools: poolsWith(coldStart, lease), knowsPools })
   return {
     agents,
     postgres,
@@ -129,6 +129,25 @@ void t.test('a replica that dies is replaced by another; it gets the session no 
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.equal(agents.all().filter(({ serving }) => serving).length, 1, 'the first replica was not dead after all')
+})
+
+void t.test('a replica that has just started adopts nothing before it knows pools and pods', async (t) => {
+  const { api, replica, agents, makeReady, silence, status, sessions } = await startBed(t)
+  const { session } = await api.open({ onEmpty: 'cold' })
+  api.draining.abort()
+  await api.coldOpens.handOver()
+  let knowsPools = false
+  const fresh = await replica('api-2', {}, () => knowsPools)
+  await fresh.coldOpens.adoptOrphans()
+  knowsPools = true
+  agents.pods.setSynced(false)
+  await fresh.coldOpens.adoptOrphans()
+  t.match(await sessions.get(session.id), { status: 'PENDING', heldByReplica: 'api-1' })
+  agents.pods.setSynced(true)
+  await silence()
+  await fresh.coldOpens.adoptOrphans()
+  await makeReady(0)
+  await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
 })
 
 void t.test('one with secrets cannot be adopted: it fails, and its key is free', async (t) => {

@@ -184,6 +184,8 @@ interface ReplicaOptions {
   readonly sessions: SessionStore
   readonly index: SlotIndex
   readonly pools?: PoolsDocument
+  /** Whether the pools were read already; yes unless given. */
+  readonly knowsPools?: () => boolean
   readonly delivery?: AgentDelivery
   readonly poolSize?: number
   readonly roomAccess?: RoomAccess
@@ -205,7 +207,7 @@ export async function startReplica(options: ReplicaOptions) {
   const wakes = { publish: (wake: Wake) => void published.push(wake), subscribe: () => () => {} }
   const metrics = createMetrics()
   const document = {
-    current: () => pools,
+    current: () => (options.knowsPools?.() === false ? undefined : pools),
     status: () => ({ seen: '1', applied: '1', problems: undefined }),
     onChange: () => () => {},
   }
@@ -240,6 +242,7 @@ export async function startReplica(options: ReplicaOptions) {
     awaitSession,
     sessions,
     pools: document,
+    pods: agents.pods.view,
     wakes,
     replica: options.name ?? 'api-1',
     draining: draining.signal,
