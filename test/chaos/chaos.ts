@@ -30,11 +30,15 @@ const seed = wholeNumber('seed', flags.seed, 0)
 const callers = wholeNumber('callers', flags.callers, 1)
 
 const agentType = 'echo-agent'
-const idlePods = 12
+/** Few for six callers: often none is left, so that opens wait, or are cold. */
+const idlePods = 8
+/** Less than a caller's patience: some cold opens are given up by the pool, some by their caller. */
+const coldDeadlineSeconds = 20
 /** A session that its caller forgot is over by then; its agent alone would keep it for ever. */
 const maxSessionSeconds = 40
 const fillTimeoutMs = 120_000
 const began = performance.now()
+const marks = { kept: `kept-in-metadata-${seed}`, secret: `sk-just-in-time-${seed}` }
 
 function say(line: string): void {
   console.log(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
@@ -80,6 +84,7 @@ async function runOn(bed: Bed): Promise<Run> {
     history,
     callers,
     seed,
+    marks,
     signal: ending.signal,
   })
   const from = performance.now()
@@ -93,7 +98,7 @@ async function runOn(bed: Bed): Promise<Run> {
   await storm
   const remains = await settle(bed, agentType, say)
   const entries = history.entries()
-  const violations = await judge({ bed, entries, struckPods: faults.struckPods })
+  const violations = await judge({ bed, entries, struckPods: faults.struckPods, marks })
   return { entries, faults, violations: [...faults.troubles, ...remains, ...violations] }
 }
 
@@ -105,7 +110,8 @@ function counts(entries: readonly HistoryEntry[]): readonly string[] {
     if (entry.type === 'invoke') kinds.set(entry.id, entry.operation.kind)
     if (entry.type === 'invoke' || entry.type === 'fault') continue
     const outcome = entry.type === 'ok' ? 'ok' : `${entry.type} ${entry.code}`
-    const name = `${(kinds.get(entry.id) ?? '').padEnd(6)} ${outcome}`
+    const cold = entry.type === 'ok' && entry.answer.live && entry.answer.pod === '' ? ' without a pod' : ''
+    const name = `${(kinds.get(entry.id) ?? '').padEnd(6)} ${outcome}${cold}`
     found.set(name, (found.get(name) ?? 0) + 1)
   }
   return [...found]
@@ -131,12 +137,13 @@ async function keep({ folder }: Bed, { entries }: Run): Promise<void> {
   await cp(join(folder, 'kubelet.log'), join(flags.keep, 'logs', 'kubelet.log'))
 }
 
+const more = `maxSessionSeconds: ${maxSessionSeconds}\ncoldStart: { deadlineSeconds: ${coldDeadlineSeconds} }`
 const bed = await startBed({
   replicas: 3,
   balanced: true,
   proxied: true,
   paced: false,
-  pools: poolsDocument({ min: idlePods, max: 60, more: `maxSessionSeconds: ${maxSessionSeconds}` }),
+  pools: poolsDocument({ min: idlePods, max: 60, more }),
   say,
 })
 let fine = false

@@ -3,7 +3,10 @@ import type { Answer, History } from '../support/history.ts'
 import { createRecordedCaller, type Heard, type RecordedCaller } from '../support/recorded-caller.ts'
 import { createSeededRandom, type SeededRandom } from '../support/seeded-random.ts'
 
-/** Callers as they are: most keep what they opened and give it back, some wait, hang up, or forget. */
+/**
+ * Callers as they are: most keep what they opened and give it back, some wait, hang up, or forget. Some open cold, and
+ * some bring secrets.
+ */
 
 export interface StormOptions {
   readonly url: string
@@ -12,6 +15,8 @@ export interface StormOptions {
   readonly history: History
   readonly callers: number
   readonly seed: number
+  /** In the metadata of every open, which is kept, and in every secret, which is not. */
+  readonly marks: { readonly kept: string; readonly secret: string }
   /** Ends the storm: what is under way is finished, nothing new begun. */
   readonly signal: AbortSignal
 }
@@ -22,6 +27,8 @@ const timeoutMs = 9_000
 const patienceMs = 25_000
 const retryPauseMs = 500
 const leaseSeconds = 20
+/** Of one look at a cold open; less than a request may take. */
+const coldLookMs = 3_000
 
 export async function runStorm(options: StormOptions): Promise<void> {
   const { callers, seed } = options
@@ -29,7 +36,7 @@ export async function runStorm(options: StormOptions): Promise<void> {
 }
 
 async function storm(options: StormOptions, process: number, seed: number): Promise<void> {
-  const { signal, agentType } = options
+  const { signal, agentType, marks } = options
   const random = createSeededRandom(seed)
   const caller = createRecordedCaller({ ...options, process, keepAlive: process % 2 === 0, timeoutMs })
   try {
@@ -37,10 +44,15 @@ async function storm(options: StormOptions, process: number, seed: number): Prom
       const key = `chaos-${seed}-${turn}`
       const onEmpty = random.weighted([
         ['wait', 3],
+        ['cold', 4],
         ['fail', 1],
       ])
-      const body = { agentType, onEmpty, waitMs: 3_000, leaseSeconds, metadata: { turn } }
-      const held = await open(caller, { key, body, random, signal })
+      const waitMs = onEmpty === 'cold' ? 0 : 3_000
+      const metadata = { turn, mark: marks.kept }
+      const secrets = random.chance(0.4) ? { KEY: `${marks.secret}-${key}` } : undefined
+      const body = { agentType, onEmpty, waitMs, leaseSeconds, metadata, ...(secrets && { secrets }) }
+      const opened = await open(caller, { key, body, random, signal })
+      const held = opened?.live && opened.pod === '' ? await untilActive(caller, opened, signal) : opened
       if (held?.live) await hold(caller, held, random, signal)
       await pause(random.between(50, 400))
     }
@@ -69,6 +81,26 @@ async function open(
     if (random.chance(0.5)) return undefined
   }
   return persist(() => caller.open(key, body), signal)
+}
+
+/** A cold open was answered before it had a pod. Who loses patience gives it back. */
+async function untilActive(
+  caller: RecordedCaller,
+  opened: Answer,
+  signal: AbortSignal,
+): Promise<Answer | undefined> {
+  const deadline = performance.now() + patienceMs
+  let last = opened
+  while (last.live && last.pod === '' && !signal.aborted) {
+    if (performance.now() > deadline) {
+      await persist(() => caller.end(last), signal)
+      return undefined
+    }
+    const { outcome } = await caller.read(last, coldLookMs)
+    if (outcome.type === 'ok') last = outcome.answer
+    else await pause(retryPauseMs)
+  }
+  return last.live && last.pod !== '' ? last : undefined
 }
 
 async function hold(

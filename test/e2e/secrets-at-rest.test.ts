@@ -1,12 +1,10 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { Client } from 'pg'
 import t from 'tap'
 import { startBed } from '../support/bed.ts'
 import { createBedClient } from '../support/bed-client.ts'
 import { pidOfPod } from '../support/pod-process.ts'
 import { poolsDocument } from '../support/pools-document.ts'
+import { everyKey, everyObject, everyTable, filesWith } from '../support/secret-search.ts'
 import { until } from '../support/until.ts'
 
 /** Just-in-time secrets through every outcome of an open, with every log at trace; then the search for them. */
@@ -54,52 +52,6 @@ async function setPools(text: string): Promise<void> {
   ])
 }
 
-async function everyTable(): Promise<string> {
-  const database = new Client({ connectionString: bed.databaseUrl })
-  await database.connect()
-  try {
-    const { rows } = await database.query<{ name: string }>(
-      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'public'`,
-    )
-    const dumps = await Promise.all(
-      rows.map(async ({ name }) => JSON.stringify((await database.query(`SELECT * FROM ${name}`)).rows)),
-    )
-    const activity = await database.query('SELECT query FROM pg_stat_activity')
-    return [...dumps, JSON.stringify(activity.rows)].join('\n')
-  } finally {
-    await database.end()
-  }
-}
-
-async function everyKey(): Promise<string> {
-  const redis = new Redis(bed.redis.url)
-  try {
-    const keys = await redis.keys('*')
-    const values = await Promise.all(keys.map((name) => redis.dumpBuffer(name)))
-    return [...keys, ...values.map((value) => value?.toString('latin1'))].join('\n')
-  } finally {
-    redis.disconnect()
-  }
-}
-
-async function everyObject(): Promise<string> {
-  const kubectl = async (...args: string[]) => (await bed.plane.kubectl(args)).stdout
-  const kinds = (await kubectl('api-resources', '--verbs=list', '-o', 'name')).trim().split('\n')
-  return kubectl('get', kinds.join(','), '--all-namespaces', '-o', 'json')
-}
-
-/** Files below the bed's folder that hold the text: logs, PostgreSQL's and etcd's data and write-ahead logs, all. */
-async function filesWith(text: string): Promise<readonly string[]> {
-  try {
-    const grep = promisify(execFile)
-    return (await grep('grep', ['-rlaF', '--devices=skip', text, bed.folder])).stdout.trim().split('\n')
-  } catch (error) {
-    // 1: found nowhere.
-    if ((error as { code?: unknown }).code === 1) return []
-    throw error
-  }
-}
-
 void t.test(
   'a just-in-time secret is in its pod and nowhere at rest, whatever becomes of the open',
   async (t) => {
@@ -139,15 +91,15 @@ void t.test(
     await until('PostgreSQL is back', async () => (await client.read(first.body.id)).status === 200)
 
     const places = {
-      PostgreSQL: await everyTable(),
-      Redis: await everyKey(),
-      Kubernetes: await everyObject(),
+      PostgreSQL: await everyTable(bed),
+      Redis: await everyKey(bed),
+      Kubernetes: await everyObject(bed),
     }
     t.match(places.PostgreSQL, marker, 'the search finds what is there')
     t.match(places.Kubernetes, first.body.id, 'in Kubernetes too')
     t.match(places.Redis, agentType)
     for (const [place, text] of Object.entries(places)) t.notOk(text.includes(secret), place)
-    t.ok((await filesWith(marker)).length > 0, 'and in files')
-    t.strictSame(await filesWith(secret), [], 'no log, no data file, no write-ahead log')
+    t.ok((await filesWith(bed, marker)).length > 0, 'and in files')
+    t.strictSame(await filesWith(bed, secret), [], 'no log, no data file, no write-ahead log')
   },
 )

@@ -28,6 +28,7 @@ export interface AnswerBody {
   }
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly createdAt: string
+  readonly activeAt?: string
   readonly endedAt?: string
   readonly sessions: readonly AnswerBody[]
   readonly nextCursor?: string

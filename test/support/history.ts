@@ -9,6 +9,7 @@ export type Operation =
 /** What an answer says about a session. */
 export interface Answer {
   readonly session: string
+  /** Empty while the session has never been ACTIVE: a cold open waits, and a pod that it tries may not take it. */
   readonly pod: string
   readonly epoch: number
   /** PENDING or ACTIVE; false for one that is ending or over. */

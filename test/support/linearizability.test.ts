@@ -66,6 +66,21 @@ void t.test('histories that can be explained', async (t) => {
       [3, 5, renew('s'), ok('s', 'p')],
       [3, 6, renew('s'), fail('GRN_SESSION_OVER')],
     ],
+    'a cold open that waits, and gets its pod': [
+      [0, 1, open('k'), ok('s', '')],
+      [2, 3, renew('s'), ok('s', '')],
+      [4, 9, read('s'), ok('s', 'p', { epoch: 2 })],
+      [5, 6, open('k'), ok('s', 'p', { epoch: 2 })],
+      [10, 11, renew('s', 2), ok('s', 'p', { epoch: 2 })],
+      [12, 13, end('s'), ok('s', 'p', { epoch: 2, live: false })],
+    ],
+    'cold opens that never get one': [
+      [0, 1, open('k'), ok('s', '')],
+      [0, 1, open('m'), ok('r', '')],
+      [2, 3, end('s'), ok('s', '', { live: false })],
+      [4, 5, read('r'), ok('r', '', { live: false })],
+      [6, 7, renew('r'), fail('GRN_SESSION_OVER')],
+    ],
     'a lease that lapsed by itself': [
       [0, 1, open(), ok('s', 'p')],
       [2, 3, renew('s'), fail('GRN_SESSION_OVER')],
@@ -158,6 +173,22 @@ void t.test('histories that cannot', async (t) => {
         [2, 3, open('k'), ok('s', 'q', { epoch: 2 })],
       ],
       ['two-pods s'],
+    ],
+    'a cold session that changes its pod once it was ACTIVE': [
+      [
+        [0, 1, open('k'), ok('s', '')],
+        [2, 3, read('s'), ok('s', 'p')],
+        [4, 5, read('s'), ok('s', 'q', { epoch: 2 })],
+      ],
+      ['not-linearizable q', 'two-pods s'],
+    ],
+    'a cold session on the pod of another': [
+      [
+        [0, 1, open('k'), ok('s', '')],
+        [2, 3, open('m'), ok('r', 'p')],
+        [4, 5, read('s'), ok('s', 'p')],
+      ],
+      ['not-linearizable p'],
     ],
     'a key that names two sessions': [
       [

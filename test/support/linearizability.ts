@@ -1,4 +1,4 @@
-import { type Call, callsOf, describeCall, type HistoryEntry } from './history.ts'
+import { type Answer, type Call, callsOf, describeCall, type HistoryEntry } from './history.ts'
 
 /**
  * A small linearizability check (Wing and Gong's search, with Lowe's memory of places seen), one pod at a time: pods
@@ -73,20 +73,21 @@ function after(state: PodState, { kind, session, epoch }: Step): PodState | unde
 // --- Which operation says what about which pod -----------------------------------------------------------------------
 
 function partsOf(calls: readonly Call[]): ReadonlyMap<string, readonly Step[]> {
-  const held = new Map<string, string>()
-  const opened = new Map<string, { session: string; pod: string; epoch: number }>()
+  const held = new Map<string, Answer>()
+  const opened = new Map<string, Answer>()
   for (const { operation, outcome } of calls) {
-    if (outcome.type !== 'ok') continue
-    const { session, pod } = outcome.answer
-    held.set(session, held.get(session) ?? pod)
+    // What has never been ACTIVE says nothing about a pod.
+    if (outcome.type !== 'ok' || outcome.answer.pod === '') continue
+    const { session } = outcome.answer
+    held.set(session, held.get(session) ?? outcome.answer)
     if (operation.kind === 'open' && operation.key !== undefined && !opened.has(operation.key))
       opened.set(operation.key, outcome.answer)
   }
   const parts = new Map<string, Step[]>()
-  for (const call of calls) {
+  for (const call of calls.map((call) => whenClaimed(call, held))) {
     const step = stepOf(call, opened)
     const pod = call.outcome.type === 'ok' ? call.outcome.answer.pod : podMeant(call, held, opened)
-    if (!step || pod === undefined) continue
+    if (!step || pod === undefined || pod === '') continue
     const part = parts.get(pod) ?? []
     parts.set(pod, part)
     part.push(step)
@@ -94,12 +95,25 @@ function partsOf(calls: readonly Call[]): ReadonlyMap<string, readonly Step[]> {
   return parts
 }
 
+/** A cold open is answered before it has a pod: it claims the one that later answers tell of, as late as it likes. */
+function whenClaimed(call: Call, held: ReadonlyMap<string, Answer>): Call {
+  const { operation, outcome } = call
+  if (operation.kind !== 'open' || outcome.type !== 'ok' || outcome.answer.pod !== '') return call
+  const answer = held.get(outcome.answer.session)
+  if (!answer || !outcome.answer.live) return call
+  return {
+    ...call,
+    returnedAt: Number.POSITIVE_INFINITY,
+    outcome: { type: 'ok', answer: { ...answer, live: true } },
+  }
+}
+
 function podMeant(
   { operation }: Call,
-  held: ReadonlyMap<string, string>,
+  held: ReadonlyMap<string, { pod: string }>,
   opened: ReadonlyMap<string, { pod: string }>,
 ): string | undefined {
-  return operation.kind === 'open' ? opened.get(operation.key ?? '')?.pod : held.get(operation.session)
+  return operation.kind === 'open' ? opened.get(operation.key ?? '')?.pod : held.get(operation.session)?.pod
 }
 
 /** undefined for what says nothing about a pod. */
@@ -169,7 +183,7 @@ function ofSessions(calls: readonly Call[]): readonly Violation[] {
   }
   const differing = (groups: Map<string, Call[]>, kind: Violation['kind'], field: 'pod' | 'session') =>
     [...groups]
-      .filter(([, group]) => new Set(group.map((call) => answered(call)[field])).size > 1)
+      .filter(([, group]) => new Set(group.flatMap((call) => answered(call)[field] || [])).size > 1)
       .map(([subject, group]) => ({ kind, subject, calls: group.map(describeCall) }))
   return [...differing(bySession, 'two-pods', 'pod'), ...differing(byKey, 'two-sessions', 'session')]
 }

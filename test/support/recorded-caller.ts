@@ -5,6 +5,8 @@ import type { Answer, History, Operation, Outcome } from './history.ts'
 export interface RecordedCaller {
   open(key: string, body: object, options?: CallOptions): Promise<Heard>
   renew(held: Answer): Promise<Heard>
+  /** Waits a while for it to become ACTIVE. */
+  read(held: Answer, waitMs: number): Promise<Heard>
   end(held: Answer): Promise<Heard>
   close(): void
 }
@@ -64,6 +66,10 @@ export function createRecordedCaller(options: CallerOptions): RecordedCaller {
       ),
     renew: ({ session, epoch }) =>
       recorded({ kind: 'renew', session, epoch }, () => client.renew(session, epoch)),
+    read: ({ session }, waitMs) =>
+      recorded({ kind: 'read', session }, () =>
+        client.read(session, `?waitFor=ACTIVE&waitMs=${Math.ceil(waitMs)}`),
+      ),
     end: ({ session, epoch }) =>
       recorded({ kind: 'end', session, epoch }, () => client.end(session, `?epoch=${epoch}`)),
     close: client.close,
@@ -82,7 +88,12 @@ function outcomeOf(status: number, body: BedAnswer['body']): Outcome {
     const live = state === 'PENDING' || state === 'ACTIVE'
     return {
       type: 'ok',
-      answer: { session: body.id, pod: body.pod?.uid ?? '', epoch: body.epoch, live },
+      answer: {
+        session: body.id,
+        pod: body.activeAt === undefined ? '' : (body.pod?.uid ?? ''),
+        epoch: body.epoch,
+        live,
+      },
     }
   }
   const isCertain = status < 500 || refusals.includes(body.code)
