@@ -9,7 +9,7 @@ export function cpuMsOf(processes: Readonly<Record<string, number | undefined>>)
   const sums: Record<string, number> = {}
   for (const [name, pid] of Object.entries(processes)) {
     const own = all.filter((entry) => entry.pid === pid || entry.parent === pid)
-    if (own.length > 0) sums[name] = own.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+    if (own.length > 0) sums[name] = own.reduce((sum, { cpuMs, endedMs }) => sum + cpuMs + endedMs, 0)
   }
   return sums
 }
@@ -27,10 +27,24 @@ export function cpuMsEach(
   return Object.fromEntries(Object.entries(after).map(each))
 }
 
+/** Adds up what was used in several stretches of time. */
+export function createCpuSums() {
+  const spent: Record<string, number> = {}
+  return {
+    add(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): void {
+      for (const [name, ms] of Object.entries(after))
+        spent[name] = (spent[name] ?? 0) + ms - (before[name] ?? 0)
+    },
+    each: (count: number) => cpuMsEach({}, spent, count),
+  }
+}
+
 interface Entry {
   readonly pid: number
   readonly parent: number
   readonly cpuMs: number
+  /** Of its children that have ended: a connection's process of PostgreSQL must not take its time with it. */
+  readonly endedMs: number
 }
 
 function processTable(): readonly Entry[] {
@@ -43,10 +57,12 @@ function processTable(): readonly Entry[] {
 
 function entryOf(pid: number): Entry[] {
   try {
-    // The name in parentheses may hold blanks; after it: state, parent, … user and system time as 12th and 13th.
+    // The name in parentheses may hold blanks; after it: state, parent, … user and system time as 12th and 13th, and
+    // those of its ended children as 14th and 15th.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
     const cpuMs = (Number(fields[11]) + Number(fields[12])) * tickMs
-    return [{ pid, parent: Number(fields[1]), cpuMs }]
+    const endedMs = (Number(fields[13]) + Number(fields[14])) * tickMs
+    return [{ pid, parent: Number(fields[1]), cpuMs, endedMs }]
   } catch {
     // It has just ended.
     return []
