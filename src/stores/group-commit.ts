@@ -11,8 +11,10 @@ interface GroupCommitOptions<Input, Output> {
   /** Whether an error means the same for each input; with any other one each is tried by itself. */
   readonly failsAll: (error: unknown) => boolean
   readonly maxSize: number
-  /** Statements at a time; with two, one travels while the other is on the disk. */
+  /** Statements at a time: more than one when a statement takes longer than `patienceMs`, or a group is full. */
   readonly maxInFlight: number
+  /** What arrives while a statement is on its way waits so long for its answer before it goes beside it. */
+  readonly patienceMs: number
   /** What has waited this long is refused, not run: the caller was promised an answer. */
   readonly maxWaitMs: number
   /** Waiting included; after it the caller hears that there is no answer, whatever becomes of the statement. */
@@ -45,21 +47,30 @@ function noAnswerInTime(): GreenroomError {
 const lanes = 6
 
 export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Input, Output>) {
-  const { run, failsAll, maxSize, maxInFlight, maxWaitMs, answerWithinMs, leastLeftMs } = options
+  const { run, failsAll, maxSize, maxInFlight, patienceMs, maxWaitMs, answerWithinMs, leastLeftMs } = options
   const waiting: Waiting<Input, Output>[] = []
   let inFlight = 0
+  let lastSent = Number.NEGATIVE_INFINITY
+  let impatience: NodeJS.Timeout | undefined
   let expiry: NodeJS.Timeout | undefined
 
+  function maySend(): boolean {
+    if (inFlight === 0) return true
+    if (inFlight >= maxInFlight) return false
+    return waiting.length >= maxSize || performance.now() - lastSent >= patienceMs
+  }
+
   function start(): void {
-    while (inFlight < maxInFlight && waiting.length > 0) {
+    while (waiting.length > 0 && maySend()) {
       const group = waiting.splice(0, maxSize)
       inFlight += 1
+      lastSent = performance.now()
       void runGroup(group).finally(() => {
         inFlight -= 1
         start()
       })
     }
-    watchExpiry()
+    watch()
   }
 
   async function runGroup(group: readonly Waiting<Input, Output>[]): Promise<void> {
@@ -102,16 +113,19 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
     await Promise.all(Array.from({ length: lanes }, lane))
   }
 
-  /** The oldest is first: one timer is enough. */
-  function watchExpiry(): void {
+  /** For what waits. The oldest is first: one timer of each kind is enough. */
+  function watch(): void {
+    clearTimeout(impatience)
     clearTimeout(expiry)
     const oldest = waiting[0]
     if (!oldest) return
+    if (inFlight < maxInFlight)
+      impatience = setTimeout(start, Math.max(1, lastSent + patienceMs - performance.now()))
     expiry = setTimeout(
       () => {
         while (waiting[0] && performance.now() - waiting[0].since >= maxWaitMs)
           waiting.shift()?.reject(new NotSentError())
-        watchExpiry()
+        watch()
       },
       Math.max(1, oldest.since + maxWaitMs - performance.now()),
     )
@@ -121,8 +135,9 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
     return new Promise((resolve, reject) => {
       waiting.push({ input, since: performance.now(), resolve, reject })
       // What this turn of the event loop brings goes together; a burst of arrivals needs no statement each.
-      if (waiting.length === 1 && inFlight < maxInFlight) setImmediate(start)
-      else if (waiting.length === 1) watchExpiry()
+      const isNews = waiting.length === 1 || waiting.length === maxSize
+      if (isNews && maySend()) setImmediate(start)
+      else if (isNews) watch()
     })
   }
 }

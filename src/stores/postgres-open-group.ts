@@ -4,6 +4,7 @@ import { createGroupCommit } from './group-commit.ts'
 import {
   failsAll,
   groupAnswerWithinMs,
+  groupPatienceMs,
   lockTimeoutMs,
   type Postgres,
   runStatement,
@@ -78,6 +79,7 @@ export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitO
     failsAll,
     maxSize: mostOpens,
     maxInFlight: inFlight,
+    patienceMs: groupPatienceMs,
     maxWaitMs,
     answerWithinMs: groupAnswerWithinMs,
     leastLeftMs: lockTimeoutMs,

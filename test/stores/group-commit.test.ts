@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { createGroupCommit, NotSentError } from '../../src/stores/group-commit.ts'
@@ -7,6 +8,7 @@ import { until } from '../support/until.ts'
 const settings = {
   failsAll: () => false,
   leastLeftMs: 0,
+  patienceMs: 0,
   maxSize: 8,
   maxInFlight: 1,
   maxWaitMs: 5_000,
@@ -58,6 +60,62 @@ void t.test('a burst of one turn is one group', async (t) => {
   t.same(await all, [10, 20, 30])
 })
 
+void t.test('the next group waits for the answer to the last one, unless it is full', async (t) => {
+  const { groups, run } = heldRuns()
+  const submit = createGroupCommit({
+    ...settings,
+    run,
+    maxSize: 3,
+    maxInFlight: 2,
+    patienceMs: 60_000,
+    maxWaitMs: 120_000,
+    answerWithinMs: 120_000,
+  })
+  const answers = [submit(1)]
+  await until('the first group', () => groups.length === 1)
+  answers.push(submit(2))
+  await setImmediate()
+  answers.push(submit(3))
+  await setImmediate()
+  t.equal(groups.length, 1, 'a connection is free, and yet they wait')
+  groups[0]?.answer()
+  await until('the second group', () => groups.length === 2)
+  t.same(groups[1]?.inputs, [2, 3])
+  answers.push(...[4, 5, 6, 7].map((input) => submit(input)))
+  await until('the full group', () => groups.length === 3)
+  t.same(groups[2]?.inputs, [4, 5, 6])
+  groups[1]?.answer()
+  groups[2]?.answer()
+  await until('the last group', () => groups.length === 4)
+  groups[3]?.answer()
+  t.same(await Promise.all(answers), [10, 20, 30, 40, 50, 60, 70])
+})
+
+void t.test('a statement that is held up holds up nobody for longer than the patience', async (t) => {
+  const { groups, run } = heldRuns()
+  const submit = createGroupCommit({
+    ...settings,
+    run,
+    maxSize: 3,
+    maxInFlight: 2,
+    patienceMs: 300,
+    maxWaitMs: 60_000,
+    answerWithinMs: 60_000,
+  })
+  const held = submit(1)
+  await until('the first group', () => groups.length === 1)
+  const next = submit(2)
+  await until('the second group', () => groups.length === 2)
+  const later = submit(3)
+  groups[1]?.answer()
+  t.equal(await next, 20)
+  await until('the third group', () => groups.length === 3)
+  groups[2]?.answer()
+  t.equal(await later, 30, 'also what comes after it')
+  groups[0]?.answer()
+  t.equal(await held, 10)
+})
+
 void t.test('one failure does not fail its neighbours, and holds none of them up', async (t) => {
   const sent: (readonly number[])[] = []
   const held = Promise.withResolvers<void>()
@@ -102,6 +160,7 @@ void t.test('a group that failed late is not tried one by one: its callers would
   const submit = createGroupCommit({
     ...settings,
     leastLeftMs: 10_000,
+    patienceMs: 0,
     run,
   })
   const settled = Promise.allSettled([submit(1), submit(2)])
@@ -186,7 +245,7 @@ void t.test('property: everybody is answered once, with the answer to his own in
             running += 1
             most = Math.max(most, running)
             if (inputs.length > maxSize) throw new Error('too large')
-            await new Promise((resolve) => setImmediate(resolve))
+            await setImmediate()
             running -= 1
             return inputs.map((input) => `answer ${input}`)
           },
@@ -196,7 +255,7 @@ void t.test('property: everybody is answered once, with the answer to his own in
         const answers: Promise<string>[] = []
         for (const turn of turns) {
           for (const input of turn) answers.push(submit(input))
-          await new Promise((resolve) => setImmediate(resolve))
+          await setImmediate()
         }
         const given = await Promise.all(answers)
         return (
