@@ -4,7 +4,7 @@ import { parseAllDocuments } from 'yaml'
 import { assignKeyManifests } from '../../src/cli/assign-key.ts'
 import { webhookUsername } from '../../src/domain/names.ts'
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
-import { isFree } from '../support/free-port.ts'
+import { isReady } from '../support/is-ready.ts'
 import { createKubeApi, type KubeApi } from '../support/process-kubelet/kube-api.ts'
 import { root } from '../support/repository.ts'
 import { runMain } from '../support/run-main.ts'
@@ -67,7 +67,7 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
     undo.push(() => webhook.stop('SIGTERM', 12_000))
     const { host, port, caPath } = plane.webhook
     const started = { name: 'the webhook', logPath, timeoutMs: 30_000 }
-    await untilReady(webhook, async () => !(await isFree(port, host)), started)
+    await untilReady(webhook, () => isReady(`https://${host}:${port}`), started)
     const ca = readFileSync(caPath, 'utf8')
     return { folder: temporary.path, plane, kube, webhook, ca, onStop: (step) => void undo.push(step), stop }
   } catch (error) {

@@ -1,7 +1,6 @@
-import { get as getPlain } from 'node:http'
-import { get as getOverTls } from 'node:https'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { isReady } from './is-ready.ts'
 import { resetSocket } from './reset-socket.ts'
 
 /** A small readiness-aware TCP balancer: what a Service with its EndpointSlices does for the replicas in a cluster. */
@@ -26,8 +25,6 @@ export interface BalancerOptions {
 
 /** A cluster takes seconds; sooner than the shortest drain of a test, seldom enough to cost nothing. */
 const defaultCheckEveryMs = 100
-/** A stopped process accepts connections (its kernel does) and answers nothing. */
-const checkTimeoutMs = 400
 /** On loopback a connection is made or refused at once; a full backlog is neither. */
 const connectTimeoutMs = 500
 
@@ -146,22 +143,6 @@ function connected({ host, port }: Backend): Promise<Socket | undefined> {
     resolve(socket)
   })
   void promise.then(() => clearTimeout(timer))
-  return promise
-}
-
-function isReady(url: string): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const get = url.startsWith('https:') ? getOverTls : getPlain
-  const asked = get(
-    `${url}/readyz`,
-    { agent: false, rejectUnauthorized: false, signal: AbortSignal.timeout(checkTimeoutMs) },
-    (answer) => {
-      answer.resume()
-      answer.on('error', () => resolve(false))
-      resolve(answer.statusCode === 200)
-    },
-  )
-  asked.on('error', () => resolve(false))
   return promise
 }
 

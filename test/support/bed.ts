@@ -10,7 +10,8 @@ import { type Balancer, startBalancer } from './balancer.ts'
 import { createBedClient } from './bed-client.ts'
 import { atProxy, type BedProxies, startBedProxies } from './bed-proxies.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
-import { freePort, isFree } from './free-port.ts'
+import { freePort } from './free-port.ts'
+import { isReady } from './is-ready.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
 import { setPace } from './process-kubelet/process-pace.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
@@ -254,7 +255,8 @@ async function startGreenroom(options: GreenroomOptions, undo: (() => Promise<vo
       GREENROOM_DRAIN_MS: '0',
     })
     // A controller that finds no webhook backs off for a second: everybody would wait for that.
-    await until('the webhook', async () => !(await isFree(port, host)), 20_000)
+    // One that has not read the policy yet refuses the types of its rows.
+    await until('a ready webhook', () => isReady(`https://${host}:${port}`), 20_000)
   }
   const controllerPort = await freePort()
   await start('controller', 'controller', {
