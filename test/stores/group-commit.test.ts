@@ -60,16 +60,15 @@ void t.test('a burst of one turn is one group', async (t) => {
   t.same(await all, [10, 20, 30])
 })
 
+/** Small groups, and time enough that only what a test does ends a wait. */
+const twoAtOnce = { ...settings, maxSize: 3, maxInFlight: 2, maxWaitMs: 120_000, answerWithinMs: 120_000 }
+
 void t.test('the next group waits for the answer to the last one, unless it is full', async (t) => {
   const { groups, run } = heldRuns()
   const submit = createGroupCommit({
-    ...settings,
+    ...twoAtOnce,
     run,
-    maxSize: 3,
-    maxInFlight: 2,
     patienceMs: 60_000,
-    maxWaitMs: 120_000,
-    answerWithinMs: 120_000,
   })
   const answers = [submit(1)]
   await until('the first group', () => groups.length === 1)
@@ -94,13 +93,9 @@ void t.test('the next group waits for the answer to the last one, unless it is f
 void t.test('a statement that is held up holds up nobody for longer than the patience', async (t) => {
   const { groups, run } = heldRuns()
   const submit = createGroupCommit({
-    ...settings,
+    ...twoAtOnce,
     run,
-    maxSize: 3,
-    maxInFlight: 2,
     patienceMs: 300,
-    maxWaitMs: 60_000,
-    answerWithinMs: 60_000,
   })
   const held = submit(1)
   await until('the first group', () => groups.length === 1)
