@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { root } from '../bed/repository.ts'
 import { sessionTransitions } from '../src/domain/session.ts'
 import { slotTransitions } from '../src/domain/slot.ts'
-import { root } from './support/repository.ts'
 
 /** docs/claims.md promises a test for each way a claim can go wrong: they have to be there, by file and title. */
 

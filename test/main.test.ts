@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { startPostgres } from '../bed/servers/postgres-server.ts'
+import { temporaryFolder } from '../bed/servers/temporary-folder.ts'
 import { newKeyPair, privateSet } from './agent/contract-fixture.ts'
-import { startPostgres } from './support/postgres-server.ts'
 import { type MainOutcome, runMain } from './support/run-main.ts'
-import { temporaryFolder } from './support/temporary-folder.ts'
 
 /** Exit code 1 and one line for people: no stack, nothing of the inside. */
 function isRefusal(t: Test, { code, stderr }: MainOutcome, grn: string): void {

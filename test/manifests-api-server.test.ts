@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { root } from '../bed/repository.ts'
+import { type ControlPlane, startControlPlane } from '../bed/servers/control-plane.ts'
+import { temporaryFolder } from '../bed/servers/temporary-folder.ts'
 import { greenroomUser } from './admission/pod-samples.ts'
-import { type ControlPlane, startControlPlane } from './support/control-plane.ts'
-import { root } from './support/repository.ts'
-import { temporaryFolder } from './support/temporary-folder.ts'
 
 /** The manifests as a real API server takes them, and the rights that they give. */
 

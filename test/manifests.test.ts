@@ -14,6 +14,9 @@ import type {
 } from '@kubernetes/client-node'
 import t from 'tap'
 import { parseAllDocuments, stringify } from 'yaml'
+import { createKubectl } from '../bed/servers/kubectl.ts'
+import { temporaryFolder } from '../bed/servers/temporary-folder.ts'
+import { findControlPlane } from '../bed/set-up/binaries.ts'
 import {
   agentPort,
   configMapKey,
@@ -22,9 +25,6 @@ import {
   webhookCertificatesName,
 } from '../src/domain/names.ts'
 import { checkPools } from '../src/domain/pool.ts'
-import { findControlPlane } from './support/binaries.ts'
-import { createKubectl } from './support/kubectl.ts'
-import { temporaryFolder } from './support/temporary-folder.ts'
 
 const manifests = fileURLToPath(new URL('../manifests', import.meta.url))
 const base = join(manifests, 'base')

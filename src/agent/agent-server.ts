@@ -8,7 +8,7 @@ import { createAgentMetrics } from './agent-metrics.ts'
 import { type AgentSession, createHeldSession, type HeldSession } from './agent-session.ts'
 import { type AssignVerifier, createAssignVerifier } from './assign-verifier.ts'
 import { createAssignmentGate } from './assignment-gate.ts'
-import { rehearseAssignment } from './rehearsal.ts'
+import { rehearseAssignment } from './warm-up.ts'
 
 /** Pods get 30 s between SIGTERM and SIGKILL; the rest is for closing connections and writing logs. */
 const defaultGraceMs = 25_000

@@ -1,9 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { GreenroomRule } from '../admission/greenroom-rule.ts'
-import { greenroomRules } from '../admission/greenroom-rules.ts'
-import { settableRules } from '../admission/modes.ts'
-import type { ExemptPods, PodSecurityCheck, PodSecurityRules } from '../admission/pod-security-check.ts'
-import { newestMinor, podSecurityChecks } from '../admission/pod-security-standards.ts'
+import { settableRules } from '../admission/policy/modes.ts'
+import type { GreenroomRule } from '../admission/rules/greenroom-rule.ts'
+import { greenroomRules } from '../admission/rules/greenroom-rules.ts'
+import type {
+  ExemptPods,
+  PodSecurityCheck,
+  PodSecurityRules,
+} from '../admission/standards/pod-security-check.ts'
+import { newestMinor, podSecurityChecks } from '../admission/standards/pod-security-standards.ts'
 
 /** Writes the table of checks into `docs/admission.md`, between the markers: `node src/cli/admission-page.ts`. */
 

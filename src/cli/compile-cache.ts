@@ -6,7 +6,7 @@ const programs: readonly (() => Promise<unknown>)[] = [
   () => import('../roles/api-role.ts'),
   () => import('../roles/controller-role.ts'),
   () => import('../roles/webhook-role.ts'),
-  () => import('../webhook/certificate-program.ts'),
+  () => import('../certificates/make-certificate-program.ts'),
   () => import('../stores/postgres-migrate.ts'),
   () => import('./doctor.ts'),
   () => import('./explain.ts'),

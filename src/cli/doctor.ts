@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config.ts'
-import { type Violation, type ViolationKind, violationKinds } from '../domain/violation.ts'
+import { type Violation, type ViolationKind, violationKinds } from '../domain/invariants/breach.ts'
 import { GreenroomError } from '../errors.ts'
 import { createLogger } from '../logging.ts'
 import { type Examination, examine, openInvariantSources } from '../roles/doctor-role.ts'

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { type PodDrift, podDrift } from '../admission/pod-drift.ts'
+import { type PodDrift, podDrift } from '../admission/explain/pod-drift.ts'
 import { listJudgedNamespaces, livePods } from '../cluster/judged-pods.ts'
 import { loadConfig } from '../config.ts'
 import { agentsNamespaceLabel } from '../domain/names.ts'

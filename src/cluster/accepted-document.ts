@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type Backoff, createBackoff } from './backoff.ts'
+import { type Backoff, createBackoff } from '../timing/backoff.ts'
 import { hasStatus } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'

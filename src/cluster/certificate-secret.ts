@@ -1,4 +1,4 @@
-import type { SecretContent, SecretStore } from '../domain/certificate-stores.ts'
+import type { SecretContent, SecretStore } from '../certificates/certificate-stores.ts'
 import { hasStatus, KubeApiError } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
 

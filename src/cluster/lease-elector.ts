@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { pauseFor } from './backoff.ts'
+import { pauseFor } from '../timing/backoff.ts'
 import { hasStatus } from './kube-api-error.ts'
 import { type LeaseApi, type LeaseSpec, microTime, type RawLease } from './lease-api.ts'
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { createBackoff } from './backoff.ts'
+import { createBackoff } from '../timing/backoff.ts'
 import { hasStatus, KubeApiError } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { isNewer } from './resource-version.ts'

@@ -4,7 +4,7 @@ import type { PodWriter } from '../domain/ports.ts'
 import { slotPod } from '../domain/slot-pod.ts'
 import { hasStatus } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
-import { podWriteErrorFrom } from './pod-write-error.ts'
+import { podWriteErrorFrom } from './pod-write-failure.ts'
 
 interface PodWriterOptions {
   readonly clients: Pick<KubeClients, 'core'>

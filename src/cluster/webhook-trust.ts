@@ -1,4 +1,4 @@
-import type { TrustStore } from '../domain/certificate-stores.ts'
+import type { TrustStore } from '../certificates/certificate-stores.ts'
 import { hasStatus } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
 

@@ -1,5 +1,5 @@
-import type { AdmissionContext } from '../admission/expectations.ts'
-import { podDrift } from '../admission/pod-drift.ts'
+import { podDrift } from '../admission/explain/pod-drift.ts'
+import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 

@@ -1,5 +1,5 @@
 import type { AgentPod } from '../domain/agent-pod.ts'
-import type { IndexReader, InvariantSnapshot, LedgerReader } from '../domain/invariant-snapshot.ts'
+import type { IndexReader, InvariantSnapshot, LedgerReader } from '../domain/invariants/invariant-snapshot.ts'
 
 /** Where a look reads; each rejects with a GreenroomError while its store does not answer. */
 export interface InvariantSources {

@@ -1,9 +1,9 @@
-import { findViolations, judgedKinds } from '../domain/invariants.ts'
-import { defaultLimits, type Violation } from '../domain/violation.ts'
-import { type SeenSince, violationKey, watchViolations } from '../domain/violation-watch.ts'
+import { defaultLimits, type Violation } from '../domain/invariants/breach.ts'
+import { type SeenSince, violationKey, watchViolations } from '../domain/invariants/breach-watch.ts'
+import { findViolations, judgedKinds } from '../domain/invariants/invariants.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
-import { every } from './every.ts'
+import { every } from '../timing/every.ts'
 import { type InvariantSources, lookAtInvariants } from './invariant-look.ts'
 
 interface InvariantWatchDeps {

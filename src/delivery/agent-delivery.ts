@@ -4,9 +4,9 @@ import { assignPath, endPath } from '../domain/assign-contract.ts'
 import { type Assignment, AssignmentEcho, type EndOrder } from '../domain/assignment.ts'
 import { agentPort } from '../domain/names.ts'
 import type { AgentDelivery, DeliveryOutcome } from '../domain/ports.ts'
-import type { AssignKeys } from './assign-keys.ts'
 import { signDelivery } from './assign-token.ts'
 import { type PostResult, postOnce } from './post-once.ts'
+import type { AssignKeys } from './signing-keys.ts'
 
 interface AgentDeliveryOptions {
   readonly keys: AssignKeys

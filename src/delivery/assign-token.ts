@@ -1,6 +1,6 @@
 import { hash, sign } from 'node:crypto'
 import { type AssignClaims, assignTokenTtlSeconds } from '../domain/assign-contract.ts'
-import type { AssignKey } from './assign-keys.ts'
+import type { AssignKey } from './signing-keys.ts'
 
 interface SignedDelivery {
   readonly podUid: string

@@ -14,13 +14,14 @@ import { Compile } from 'typebox/compile'
 import { describeErrors } from '../domain/checked-document.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { installProblems, problemOptions } from '../serving/problem-replies.ts'
+import { addServiceRoutes, type ReadinessChecks } from '../serving/service-routes.ts'
+import type { TypedApp } from '../serving/typed-app.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { SessionRight, SessionTokens } from '../sessions/session-token.ts'
-import { addPoolRoutes, addServiceRoutes, type ReadinessChecks } from './ops-routes.ts'
-import { installProblems, problemOptions } from './problem.ts'
+import { addPoolRoutes } from './pool-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { unstorableReason } from './storable-json.ts'
-import type { TypedApp } from './typed-app.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -2,9 +2,10 @@ import type { FastifyReply } from 'fastify'
 import type { RoomAccess, SessionQuery, SessionStore } from '../domain/ports.ts'
 import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
+import type { TypedApp } from '../serving/typed-app.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
-import { participantOf } from '../sessions/early-tokens.ts'
 import { type OpenSession } from '../sessions/open-session.ts'
+import { participantOf } from '../sessions/room-tokens.ts'
 import type { SessionRight } from '../sessions/session-token.ts'
 import {
   EndQuery,
@@ -20,7 +21,6 @@ import {
   SessionView,
 } from './api-schemas.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
-import type { TypedApp } from './typed-app.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession

@@ -5,10 +5,15 @@ import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { listPods } from '../cluster/list-pods.ts'
 import type { Config } from '../config.ts'
 import { type InvariantLook, type InvariantSources, lookAtInvariants } from '../controllers/invariant-look.ts'
-import type { LedgerReader } from '../domain/invariant-snapshot.ts'
-import { findViolations } from '../domain/invariants.ts'
-import { defaultLimits, type InvariantLimits, seenForMs, type Violation } from '../domain/violation.ts'
-import { type SeenSince, watchViolations } from '../domain/violation-watch.ts'
+import {
+  defaultLimits,
+  type InvariantLimits,
+  seenForMs,
+  type Violation,
+} from '../domain/invariants/breach.ts'
+import { type SeenSince, watchViolations } from '../domain/invariants/breach-watch.ts'
+import type { LedgerReader } from '../domain/invariants/invariant-snapshot.ts'
+import { findViolations } from '../domain/invariants/invariants.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'

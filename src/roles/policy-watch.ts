@@ -1,5 +1,5 @@
-import { checkAssignKeys } from '../admission/assign-keys.ts'
-import { checkPolicy, type PolicyDocument } from '../admission/policy.ts'
+import { checkPolicy, type PolicyDocument } from '../admission/policy/policy.ts'
+import { checkAssignKeys } from '../admission/policy/public-assign-keys.ts'
 import { createDocumentWatch, type DocumentWatch } from '../cluster/document-watch.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import type { WatchOptions } from './pools-watch.ts'

@@ -1,3 +1,14 @@
+import { certificateFiles, readConfigured } from '../certificates/certificate-files.ts'
+import { clockSkewMs } from '../certificates/certificate-plan.ts'
+import type { SecretStore } from '../certificates/certificate-stores.ts'
+import { makeCertificate } from '../certificates/make-certificate.ts'
+import { createCertificateKeeper } from '../certificates/rotation.ts'
+import {
+  createServingCertificate,
+  type PairSource,
+  type ServingCertificate,
+} from '../certificates/serving-certificate.ts'
+import { storedPair } from '../certificates/stored-pair.ts'
 import { createCertificateSecret } from '../cluster/certificate-secret.ts'
 import type { KubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport, type KubeTransport } from '../cluster/kube-transport.ts'
@@ -10,19 +21,8 @@ import {
   type WebhookConfigurationName,
 } from '../cluster/webhook-trust.ts'
 import { type Config, certificateSource } from '../config.ts'
-import { clockSkewMs } from '../domain/certificate-plan.ts'
-import type { SecretStore } from '../domain/certificate-stores.ts'
 import { webhookCertificatesName, webhookName } from '../domain/names.ts'
 import type { Part } from '../lifecycle.ts'
-import { certificateFiles, readConfigured } from '../webhook/certificate-files.ts'
-import { createCertificateKeeper } from '../webhook/certificate-keeper.ts'
-import { makeCertificate } from '../webhook/certificate-maker.ts'
-import {
-  createServingCertificate,
-  type PairSource,
-  type ServingCertificate,
-} from '../webhook/serving-certificate.ts'
-import { storedPair } from '../webhook/stored-pair.ts'
 import { type CertificateMetrics, createCertificateMetrics } from '../webhook/webhook-metrics.ts'
 import type { RoleContext } from './role.ts'
 

@@ -4,7 +4,6 @@ import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { type CommitSlot, type Prior, roomOf } from './commit-slot.ts'
 import type { DeliverSession } from './deliver-session.ts'
-import type { TokenMint } from './early-tokens.ts'
 import {
   createStageClock,
   deliveryFailed,
@@ -14,6 +13,7 @@ import {
   poolDegraded,
 } from './opening.ts'
 import type { RetirementCap } from './retirement-cap.ts'
+import type { TokenMint } from './room-tokens.ts'
 import type { TakeSlot } from './slot-taker.ts'
 
 export interface OpenAttemptsDeps {

@@ -6,10 +6,10 @@ import type { Metrics } from '../metrics.ts'
 import type { AwaitSession } from './await-session.ts'
 import type { ColdOpens } from './cold-open.ts'
 import type { Prior } from './commit-slot.ts'
-import type { TokenMint } from './early-tokens.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import type { OpenAnswer, OpenContext, OpenRequest } from './open-request.ts'
 import { deliveryFailed, isPoolEmpty, newOpening, type Opening, poolDegraded } from './opening.ts'
+import type { TokenMint } from './room-tokens.ts'
 import type { IdentifySession } from './session-identity.ts'
 
 export interface OpenSessionDeps {

@@ -3,9 +3,9 @@ import type { Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics, OpenStage } from '../metrics.ts'
 import type { RecordSource } from './commit-slot.ts'
-import type { EarlyTokens } from './early-tokens.ts'
 import type { OpenContext, OpenRequest } from './open-request.ts'
 import type { QueuePlace } from './pool-waiters.ts'
+import type { EarlyTokens } from './room-tokens.ts'
 import type { SessionIdentity } from './session-identity.ts'
 
 /** Of the whole open, waiting excluded. */

@@ -1,5 +1,10 @@
 import type { PoolClient, QueryConfig, QueryResultRow } from 'pg'
-import type { LedgerReader, SeenClaim, SeenLedger, SeenSession } from '../domain/invariant-snapshot.ts'
+import type {
+  LedgerReader,
+  SeenClaim,
+  SeenLedger,
+  SeenSession,
+} from '../domain/invariants/invariant-snapshot.ts'
 import type { SessionStatus } from '../domain/session.ts'
 import type { ClaimPurpose } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'

@@ -1,4 +1,4 @@
-import type { IndexReader, SeenPoolIndex, SeenReservation } from '../domain/invariant-snapshot.ts'
+import type { IndexReader, SeenPoolIndex, SeenReservation } from '../domain/invariants/invariant-snapshot.ts'
 import { GreenroomError } from '../errors.ts'
 import type { SlotRedis } from './redis-client.ts'
 import { poolKeys } from './redis-keys.ts'

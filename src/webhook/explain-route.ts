@@ -1,6 +1,6 @@
-import type { AdmissionContext } from '../admission/expectations.ts'
-import { explainPod } from '../admission/explain-pod.ts'
-import { podsToExplain } from '../admission/explained-object.ts'
+import { explainPod } from '../admission/explain/explain-pod.ts'
+import { podsToExplain } from '../admission/explain/pods-in-document.ts'
+import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
 import { GreenroomError } from '../errors.ts'
 import type { WebhookServer } from './webhook-server.ts'
 

@@ -1,12 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type FastifyBaseLogger, type FastifyRequest, fastify, LogController } from 'fastify'
 import type { Registry } from 'prom-client'
-import { mutateReview, validateReview } from '../admission/admit-pod.ts'
-import { assignKeysFrom, noAssignKeys } from '../admission/assign-keys.ts'
-import { bareConfiguration, type Configuration, configReview } from '../admission/config-review.ts'
-import type { AdmissionContext } from '../admission/expectations.ts'
-import { namespaceReview } from '../admission/namespace-review.ts'
-import type { PolicyDocument } from '../admission/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy.ts'
+import { assignKeysFrom, noAssignKeys } from '../admission/policy/public-assign-keys.ts'
 import {
   type AdmissionRequest,
   type Answer,
@@ -14,16 +10,20 @@ import {
   encodeAnswer,
   type ReviewAnswer,
   rulesOfAnswer,
-} from '../admission/review.ts'
-import { templateReview } from '../admission/template-review.ts'
+} from '../admission/review/admission-review.ts'
+import { bareConfiguration, type Configuration, configReview } from '../admission/review/config-review.ts'
+import { namespaceReview } from '../admission/review/namespace-review.ts'
+import { mutateReview, validateReview } from '../admission/review/pod-review.ts'
+import { templateReview } from '../admission/review/template-review.ts'
+import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
+import { type ServingTls, tlsOptions } from '../certificates/serving-certificate.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { addExplainRoute } from './explain-route.ts'
-import { createLoopTurn } from './loop-turn.ts'
+import { createLoopTurn } from './review-batch.ts'
 import { checkReviewCaller } from './review-caller.ts'
 import { createReviewGate, type GateLimits } from './review-gate.ts'
 import { installIntake, isLate, longestTimeoutMs } from './review-intake.ts'
-import { type ServingTls, tlsOptions } from './serving-certificate.ts'
 import { createWebhookMetrics, registerGateMetrics, type WebhookMetrics } from './webhook-metrics.ts'
 import { greenroomErrorFrom, sendProblem } from './webhook-problem.ts'
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { createTally, type Tally } from './batched-counter.ts'
 import type { ReviewGate } from './review-gate.ts'
-import { createTally, type Tally } from './tally.ts'
 
 /** A review takes a fraction of a millisecond; the top is the API server's own limit of 30 s. */
 const reviewSecondsBuckets = [

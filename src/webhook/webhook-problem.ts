@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, GreenroomError } from '../errors.ts'
-import { problemMediaType, problemOf } from '../problem.ts'
+import { problemMediaType, problemOf } from '../serving/problem.ts'
 
 /** Fastify's own refusals by status; every other 4xx of its body parser means that the JSON is broken. */
 function codeOf(error: unknown): ErrorCode {

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Pod } from '../../src/admission/pod.ts'
+import type { Pod } from '../../src/admission/pod/pod.ts'
 import { tokenVolume } from './pod-samples.ts'
 
 /** Random pods: sane, odd and hostile parts together, with fields that this version has never heard of. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { assignKeysFrom } from '../../src/admission/assign-keys.ts'
-import type { AdmissionContext } from '../../src/admission/expectations.ts'
-import type { Container, Pod, Volume } from '../../src/admission/pod.ts'
-import { checkPolicy, type PolicyDocument } from '../../src/admission/policy.ts'
-import type { AdmissionRequest } from '../../src/admission/review.ts'
+import type { Container, Pod, Volume } from '../../src/admission/pod/pod.ts'
+import { checkPolicy, type PolicyDocument } from '../../src/admission/policy/policy.ts'
+import { assignKeysFrom } from '../../src/admission/policy/public-assign-keys.ts'
+import type { AdmissionRequest } from '../../src/admission/review/admission-review.ts'
+import type { AdmissionContext } from '../../src/admission/rules/expected-fields.ts'
 
 /** Pods and reviews as the API server sends them, for the tests of admission. */
 

@@ -3,8 +3,8 @@ import t, { type Test } from 'tap'
 import type { AgentRoutes } from '../../src/agent/agent-http.ts'
 import { type AgentServerOptions, createAgentServer } from '../../src/agent/agent-server.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
 import { signDelivery } from '../../src/delivery/assign-token.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
 import {
   newAssignment,

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import { newAssignment, newKeyPair, newRecipient, podUid, privateSet, publicSet } from './contract-fixture.ts'
 
 /** The real program, as a pod runs it: a process of its own, on port 8080 of an address of its own. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import { newAssignment, newKeyPair, privateSet, publicSet } from '../agent/contract-fixture.ts'
 import { startAgents } from './agents.ts'
 

@@ -2,13 +2,13 @@ import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer, type Server as NetServer } from 'node:net'
+import { createAddressPool } from '../../bed/kubelet/address-pool.ts'
 import { AgentError } from '../../src/agent/agent-error.ts'
 import { readAssignment, readEndOrder } from '../../src/agent/assign-body.ts'
 import { type AssignmentGate, createAssignmentGate } from '../../src/agent/assignment-gate.ts'
 import { problemReply, readBody, sendReply } from '../../src/agent/http-exchange.ts'
 import { type AssignClaims, assignPath, endPath } from '../../src/domain/assign-contract.ts'
 import { agentPort } from '../../src/domain/names.ts'
-import { createAddressPool } from '../support/process-kubelet/address-pool.ts'
 
 /**
  * Thousands of agent pods in one process: each has an address of its own, and all keep the contract (DESIGN §4) over

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import type { V1Pod } from '@kubernetes/client-node'
-import { createKubeApi, type KubeApi } from '../support/process-kubelet/kube-api.ts'
-import { listAndWatch } from '../support/process-kubelet/list-and-watch.ts'
-import { registerNode } from '../support/process-kubelet/node-registration.ts'
+import { createKubeApi, type KubeApi } from '../../bed/kubelet/kube-api.ts'
+import { listAndWatch } from '../../bed/kubelet/list-and-watch.ts'
+import { registerNode } from '../../bed/kubelet/node-registration.ts'
 import type { Agents } from './agents.ts'
 import { patchReady, podsPath } from './bench-pods.ts'
 

@@ -1,8 +1,8 @@
 import type { V1Pod } from '@kubernetes/client-node'
+import { type KubeApi, strategicMergePatch } from '../../bed/kubelet/kube-api.ts'
 import { annotation } from '../../src/domain/names.ts'
 import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
-import { type KubeApi, strategicMergePatch } from '../support/process-kubelet/kube-api.ts'
 import { namespace } from './bench-bed.ts'
 
 export interface BenchPod {

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { root } from '../support/repository.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { root } from '../../bed/repository.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { ratiosOf } from './growth-bench.ts'
 
 const run = promisify(execFile)

@@ -1,9 +1,9 @@
 import pg from 'pg'
+import { until } from '../../bed/until.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { until } from '../support/until.ts'
 import { type BenchBed, silent } from './bench-bed.ts'
 
 /** Index and tables of a bench, which it puts back to where nothing was ever claimed. */

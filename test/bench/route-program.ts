@@ -1,7 +1,7 @@
 import { request } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { fastify } from 'fastify'
-import { freePort } from '../support/free-port.ts'
+import { freePort } from '../../bed/servers/free-port.ts'
 import { answerCalls } from './bench-process.ts'
 
 /** The baseline of every HTTP case: a route of fastify that parses the same body and answers as many bytes, and no more. */

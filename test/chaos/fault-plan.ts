@@ -1,5 +1,5 @@
+import type { ProxyMode } from '../../bed/servers/tcp-proxy.ts'
 import { createSeededRandom, type SeededRandom } from '../support/seeded-random.ts'
-import type { ProxyMode } from '../support/tcp-proxy.ts'
 
 /** What is done to the bed, and when: all of it follows from the seed. */
 

@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Bed } from '../support/bed.ts'
+import type { Bed } from '../../bed/bed.ts'
+import type { RoleProcess } from '../../bed/replicas/role-process.ts'
+import { until } from '../../bed/until.ts'
 import type { History } from '../support/history.ts'
-import type { RoleProcess } from '../support/role-process.ts'
-import { until } from '../support/until.ts'
 import { describeFault, type Fault, type PlannedFault } from './fault-plan.ts'
 
 /** Does to the bed what the plan says. Every fault heals itself; `healed` waits for the last. */

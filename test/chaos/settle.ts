@@ -1,7 +1,7 @@
-import type { Bed } from '../support/bed.ts'
-import { createBedClient } from '../support/bed-client.ts'
+import type { Bed } from '../../bed/bed.ts'
+import { createBedClient } from '../../bed/bed-client.ts'
+import { until } from '../../bed/until.ts'
 import { violationsNow } from '../support/invariants.ts'
-import { until } from '../support/until.ts'
 
 /** After the storm: everything comes back by itself, and what is open is given back. */
 

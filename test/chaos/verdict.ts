@@ -1,6 +1,6 @@
 import pg from 'pg'
+import type { Bed } from '../../bed/bed.ts'
 import { canSessionMove, type SessionStatus } from '../../src/domain/session.ts'
-import type { Bed } from '../support/bed.ts'
 import { type Answer, callsOf, type HistoryEntry } from '../support/history.ts'
 import { violationsOf } from '../support/linearizability.ts'
 import { everyKey, everyTable, filesWith } from '../support/secret-search.ts'

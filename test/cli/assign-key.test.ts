@@ -6,8 +6,8 @@ import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { createAssignVerifier } from '../../src/agent/assign-verifier.ts'
 import { assignKeyManifests, runAssignKey } from '../../src/cli/assign-key.ts'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
 import { signDelivery } from '../../src/delivery/assign-token.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 
 function read(manifests: string) {
   const [secret, configMap, ...more] = parseAllDocuments(manifests).map((document) => document.toJS())

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { root } from '../support/repository.ts'
+import { root } from '../../bed/repository.ts'
 import { runMain } from '../support/run-main.ts'
 
 /** Whether a process that loads this role has loaded the type stripper as well. */

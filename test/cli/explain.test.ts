@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { root } from '../support/repository.ts'
+import { root } from '../../bed/repository.ts'
 import { runMain } from '../support/run-main.ts'
 
 const policy = join(root, 'manifests/base/agent-policy.yaml')

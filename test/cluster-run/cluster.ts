@@ -1,5 +1,5 @@
-import { findControlPlane, inPath } from '../support/binaries.ts'
-import { createKubectl, type Kubectl, type KubectlOptions } from '../support/kubectl.ts'
+import { createKubectl, type Kubectl, type KubectlOptions } from '../../bed/servers/kubectl.ts'
+import { findControlPlane, inPath } from '../../bed/set-up/binaries.ts'
 
 /** kubectl of one cluster, whose failures are errors. */
 export interface Cluster {

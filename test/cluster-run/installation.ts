@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments, stringify } from 'yaml'
-import { root } from '../support/repository.ts'
+import { root } from '../../bed/repository.ts'
 import type { Cluster } from './cluster.ts'
 import type { RunStores } from './run-stores.ts'
 

@@ -1,4 +1,4 @@
-import { percentilesOf } from '../support/percentiles.ts'
+import { percentilesOf } from '../../bed/programs/percentiles.ts'
 import type { Exchange } from './service-load.ts'
 
 /** What people read at the end of a run. */

@@ -1,8 +1,8 @@
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import { announceEndings, createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
 import { newPod } from './fake-pods.ts'
 

@@ -1,10 +1,10 @@
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import type { SlotView } from '../../src/domain/pool-observation.ts'
 import type { Wake } from '../../src/domain/ports.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { indexOn, redisFor, startIndexServer } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 
 const server = await startIndexServer(t)
 const redis = await redisFor(t, server.url)

@@ -1,13 +1,13 @@
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import type { InvariantSources } from '../../src/controllers/invariant-look.ts'
 import { createInvariantWatch } from '../../src/controllers/invariant-watch.ts'
-import { violationKinds } from '../../src/domain/violation.ts'
+import { violationKinds } from '../../src/domain/invariants/breach.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { corruptions } from '../domain/invariant-corruptions.ts'
-import { addSession, emptyWorld, snapshotOf, type World } from '../domain/invariant-world.ts'
+import { corruptions } from '../domain/invariants/invariant-corruptions.ts'
+import { addSession, emptyWorld, snapshotOf, type World } from '../domain/invariants/invariant-world.ts'
 import { keptLog } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 
 function bed() {
   let world: World = emptyWorld()

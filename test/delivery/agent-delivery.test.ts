@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import type { AssignmentEcho } from '../../src/domain/assignment.ts'
 import {
   newAssignment,

@@ -1,8 +1,8 @@
 import { createHash, createPublicKey } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import t from 'tap'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
 import { signDelivery } from '../../src/delivery/assign-token.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import { newKeyPair, podUid, privateSet } from '../agent/contract-fixture.ts'
 
 const pair = newKeyPair('k1')

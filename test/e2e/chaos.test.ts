@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { root } from '../support/repository.ts'
+import { root } from '../../bed/repository.ts'
 
 /** `npm run chaos` as CI runs it: short, and always the same faults. A longer one is for a person and an evening. */
 

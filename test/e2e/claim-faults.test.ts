@@ -1,11 +1,11 @@
 import t from 'tap'
-import { startBed } from '../support/bed.ts'
-import { type AnswerBody, type BedAnswer, createBedClient } from '../support/bed-client.ts'
+import { startBed } from '../../bed/bed.ts'
+import { type AnswerBody, type BedAnswer, createBedClient } from '../../bed/bed-client.ts'
+import { poolsDocument } from '../../bed/pools-document.ts'
+import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
+import { until } from '../../bed/until.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { pidOfPod } from '../support/pod-process.ts'
-import { poolsDocument } from '../support/pools-document.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { until } from '../support/until.ts'
 
 /** Faults around real processes: the answer of the API is lost, and PostgreSQL is away (docs/claims.md). */
 

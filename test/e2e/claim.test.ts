@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { AdmissionregistrationV1Api } from '@kubernetes/client-node'
 import { TokenVerifier } from 'livekit-server-sdk'
 import t from 'tap'
-import { startBed } from '../support/bed.ts'
-import { type AnswerBody, createBedClient } from '../support/bed-client.ts'
-import { echoTo } from '../support/echo-conversation.ts'
-import { poolsDocument } from '../support/pools-document.ts'
-import { until } from '../support/until.ts'
+import { startBed } from '../../bed/bed.ts'
+import { type AnswerBody, createBedClient } from '../../bed/bed-client.ts'
+import { echoTo } from '../../bed/echo-conversation.ts'
+import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/until.ts'
 
 /** The whole way of one claim, as a frontend, a security engineer and ops see it: every part is real. */
 

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import type { DemoReport } from '../support/demo-run.ts'
-import { root } from '../support/repository.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import type { DemoReport } from '../../bed/programs/demo-run.ts'
+import { root } from '../../bed/repository.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 
 /** The README's first command, as a newcomer runs it, with fewer sessions. */
 
@@ -39,7 +39,7 @@ void t.test('the demo tells its story, reports, and exits with 0 when nothing wa
 })
 
 void t.test('a wrong flag ends the demo with one sentence', async (t) => {
-  const run = promisify(execFile)(process.execPath, ['test/support/demo.ts', '--sessions', 'many'], {
+  const run = promisify(execFile)(process.execPath, ['bed/programs/demo.ts', '--sessions', 'many'], {
     cwd: root,
   })
   await t.rejects(run, { code: 2, stderr: /--sessions takes a whole number of at least 1, not "many"/ })

@@ -4,11 +4,11 @@ import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { createBedClient } from '../support/bed-client.ts'
-import { findControlPlane } from '../support/binaries.ts'
-import { isAlive } from '../support/processes.ts'
-import { root } from '../support/repository.ts'
-import { until } from '../support/until.ts'
+import { createBedClient } from '../../bed/bed-client.ts'
+import { root } from '../../bed/repository.ts'
+import { isAlive } from '../../bed/servers/processes.ts'
+import { findControlPlane } from '../../bed/set-up/binaries.ts'
+import { until } from '../../bed/until.ts'
 
 /** npm run dev as in the README: facts in .greenroom/dev.json, a role that dies comes back, Ctrl-C leaves nothing. */
 
@@ -25,7 +25,7 @@ const readFacts = async (): Promise<Facts | undefined> =>
 
 void t.test('dev runs until Ctrl-C', { timeout: 110_000 }, async (t) => {
   await rm(file, { force: true })
-  const dev = spawn(process.execPath, ['test/support/dev.ts', '--replicas', '3', '--pool', '3'], {
+  const dev = spawn(process.execPath, ['bed/programs/dev.ts', '--replicas', '3', '--pool', '3'], {
     cwd: root,
   })
   let output = ''

@@ -2,10 +2,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import t from 'tap'
-import { startBed } from '../support/bed.ts'
-import { type AnswerBody, createBedClient } from '../support/bed-client.ts'
-import { poolsDocument } from '../support/pools-document.ts'
-import { until } from '../support/until.ts'
+import { startBed } from '../../bed/bed.ts'
+import { type AnswerBody, createBedClient } from '../../bed/bed-client.ts'
+import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/until.ts'
 
 /** Pods die under a real API server in every way that this bed can bring about; the bounds are those of docs/claims.md. */
 

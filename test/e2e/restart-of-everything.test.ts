@@ -1,9 +1,9 @@
 import { CoreV1Api } from '@kubernetes/client-node'
 import t from 'tap'
-import { namespace, startBed } from '../support/bed.ts'
-import { createBedClient } from '../support/bed-client.ts'
-import { poolsDocument } from '../support/pools-document.ts'
-import { until } from '../support/until.ts'
+import { namespace, startBed } from '../../bed/bed.ts'
+import { createBedClient } from '../../bed/bed-client.ts'
+import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/until.ts'
 
 /** All replicas of everything die at once, with bad documents in the cluster: it all comes back as it was. */
 

@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { startBed } from '../support/bed.ts'
-import { createBedClient } from '../support/bed-client.ts'
+import { startBed } from '../../bed/bed.ts'
+import { createBedClient } from '../../bed/bed-client.ts'
+import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/until.ts'
 import { type Answer, createHistory } from '../support/history.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { violationsOf } from '../support/linearizability.ts'
-import { poolsDocument } from '../support/pools-document.ts'
 import { createRecordedCaller, type Heard, type RecordedCaller } from '../support/recorded-caller.ts'
-import { until } from '../support/until.ts'
 
 /** A new version is rolled out under load: callers must not notice. */
 

@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { startBed } from '../support/bed.ts'
-import { createBedClient } from '../support/bed-client.ts'
+import { startBed } from '../../bed/bed.ts'
+import { createBedClient } from '../../bed/bed-client.ts'
+import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/until.ts'
 import { pidOfPod } from '../support/pod-process.ts'
-import { poolsDocument } from '../support/pools-document.ts'
 import { everyKey, everyObject, everyTable, filesWith } from '../support/secret-search.ts'
-import { until } from '../support/until.ts'
 
 /** Just-in-time secrets through every outcome of an open, with every log at trace; then the search for them. */
 

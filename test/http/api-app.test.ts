@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { sendHalf } from '../support/half-sent-request.ts'
-import { until } from '../support/until.ts'
 import {
   apiKey,
   isProblem,

@@ -4,12 +4,12 @@ import { RbacAuthorizationV1Api, type V1PolicyRule } from '@kubernetes/client-no
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
-import type { PolicyDocument } from '../../src/admission/policy.ts'
+import { root } from '../../bed/repository.ts'
+import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy.ts'
 import type { GateLimits } from '../../src/webhook/review-gate.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
-import { type ControlPlane, startControlPlane } from '../support/control-plane.ts'
-import { root } from '../support/repository.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** The API server, which calls the webhook of this process by the configurations of the manifests. */
 

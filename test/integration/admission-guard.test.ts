@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
+import { until } from '../../bed/until.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
-import { until } from '../support/until.ts'
 import { grant } from './admission-bed.ts'
 import {
   configMap,

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { CoreV1Api, type V1Container, type V1Pod } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import { parse, stringify } from 'yaml'
-import type { PolicyDocument } from '../../src/admission/policy.ts'
+import { root } from '../../bed/repository.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy.ts'
 import { acceptedPolicy, policyTextOf } from '../admission/pod-samples.ts'
-import { root } from '../support/repository.ts'
 import { startAdmissionBed } from './admission-bed.ts'
 
 /** A cluster with what the rows of a table speak of, a policy with a row for each, and another team's webhook. */

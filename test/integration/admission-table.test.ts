@@ -10,10 +10,10 @@ import {
 } from '@kubernetes/client-node'
 import t from 'tap'
 import { parseAllDocuments, stringify } from 'yaml'
+import { root } from '../../bed/repository.ts'
+import { startControllerManager, withoutControllerManager } from '../../bed/servers/controller-manager.ts'
+import { until } from '../../bed/until.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
-import { startControllerManager, withoutControllerManager } from '../support/controller-manager.ts'
-import { root } from '../support/repository.ts'
-import { until } from '../support/until.ts'
 import { refusal } from './admission-bed.ts'
 import { agentPod, labelled, namespace, startTableBed } from './admission-table-bed.ts'
 

@@ -1,4 +1,6 @@
 import type { Test } from 'tap'
+import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
+import { until } from '../../bed/until.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
@@ -11,8 +13,6 @@ import {
 } from '../stores/store-servers.ts'
 import { createStepGate, heldStore, type StepGate } from '../support/claim-steps.ts'
 import { startReplicaProcess } from '../support/replica-process.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { until } from '../support/until.ts'
 
 /** Agents, Redis and PostgreSQL for one test, and replicas on them: in this process, or in ones that can be killed. */
 

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 
 /** Replicas killed with -9 between two steps of an open, and stalled in the middle of one (docs/claims.md). */

@@ -1,12 +1,12 @@
 import { Client } from 'pg'
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createCloseSession, createRenewSession } from '../../src/sessions/keep-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-request.ts'
 import { agentType, newPod, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
-import { until } from '../support/until.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** What was done and not heard of: replies of Redis, PostgreSQL and agents that get lost (docs/claims.md). */

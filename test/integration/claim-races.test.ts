@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createRenewSession } from '../../src/sessions/keep-session.ts'
@@ -6,7 +7,6 @@ import { controllerBed, poolsOf } from '../controllers/controller-bed.ts'
 import { agentType, newPod } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate, heldStore } from '../support/claim-steps.ts'
-import { until } from '../support/until.ts'
 import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 
 /** Two that want the same pod, or the same session, at the same moment (docs/claims.md). */

@@ -1,8 +1,8 @@
 import type { Test } from 'tap'
+import { startControlPlane } from '../../bed/servers/control-plane.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
 import { createKubeClients, type KubeClients } from '../../src/cluster/kube-clients.ts'
-import { startControlPlane } from '../support/control-plane.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** The API server with an empty namespace, and the program's own clients for it. */
 export async function startClusterBed(t: Test, name: string) {

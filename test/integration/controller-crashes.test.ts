@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
+import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
+import { until } from '../../bed/until.ts'
 import { createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from '../controllers/controller-bed.ts'
 import { newPod } from '../controllers/fake-pods.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { until } from '../support/until.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** A controller that dies between two of its steps, or whose writes come to nothing: the next one goes on. */

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import t from 'tap'
+import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
 import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createLeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createLogLines } from '../cluster/log-lines.ts'
 import { waitUntil } from '../cluster/wait-until.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { startClusterBed } from './cluster-bed.ts'
 
 /** Electors on a Lease of the real API server: one that loses its connection, and one whose process is stopped. */

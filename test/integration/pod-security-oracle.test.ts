@@ -1,11 +1,14 @@
 import { ApiException, CoreV1Api, type V1Pod } from '@kubernetes/client-node'
 import fc from 'fast-check'
 import t from 'tap'
-import { containersOf, type Pod } from '../../src/admission/pod.ts'
-import { podSecurityChecks, restrictedViolations } from '../../src/admission/pod-security-standards.ts'
-import { arbitrarySecurityPod } from '../admission/arbitrary-security-pod.ts'
-import { startControlPlane } from '../support/control-plane.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { startControlPlane } from '../../bed/servers/control-plane.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
+import { containersOf, type Pod } from '../../src/admission/pod/pod.ts'
+import {
+  podSecurityChecks,
+  restrictedViolations,
+} from '../../src/admission/standards/pod-security-standards.ts'
+import { arbitrarySecurityPod } from '../admission/standards/arbitrary-security-pod.ts'
 
 /** The API server's own PodSecurity is the second judge: it must allow and refuse exactly the pods that our checks do. */
 

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
+import { startTcpProxy, type TcpProxy } from '../../bed/servers/tcp-proxy.ts'
+import { until } from '../../bed/until.ts'
 import type { OpenRecord } from '../../src/domain/ports.ts'
 import { endReason, type Session } from '../../src/domain/session.ts'
 import { GreenroomError } from '../../src/errors.ts'
@@ -17,8 +19,6 @@ import {
   startIndexServer,
 } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
-import { until } from '../support/until.ts'
 
 /** PostgreSQL is the arbiter: without its answer nothing is promised, and everybody hears so in under two seconds. */
 

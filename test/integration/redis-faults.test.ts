@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { observePool } from '../../src/domain/pool-observation.ts'
 import { GreenroomError } from '../../src/errors.ts'
@@ -23,7 +24,6 @@ import {
   startIndexServer,
 } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
-import { until } from '../support/until.ts'
 
 /**
  * Redis is only an index: whatever becomes of it in the middle of a storm over three replicas, every open gets a pod of

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
+import { makeCertificate } from '../../src/certificates/make-certificate.ts'
 import { configurationsPath } from '../../src/cluster/webhook-trust.ts'
-import { makeCertificate } from '../../src/webhook/certificate-maker.ts'
 import { readAdmissionCounts } from '../support/admission-counts.ts'
 import { createPodDryRun, startPodStorm } from '../support/pod-storm.ts'
-import { until } from '../support/until.ts'
 import type { WebhookReplicas } from '../support/webhook-replicas.ts'
 import { keptConnection, shownBy } from './replica-connections.ts'
 import {

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { connect } from 'node:tls'
 import { CoreV1Api, type V1Pod } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
 import { keySet, policy } from '../admission/pod-samples.ts'
 import { sendHalf } from '../support/half-sent-request.ts'
-import { until } from '../support/until.ts'
 import { refusal, startAdmissionBed } from './admission-bed.ts'
 
 /** What the API server makes of a webhook that has neither room for a review nor a place to wait. */

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { createKubeApi } from '../support/process-kubelet/kube-api.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
-import { until } from '../support/until.ts'
+import { createKubeApi } from '../../bed/kubelet/kube-api.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
+import { until } from '../../bed/until.ts'
 import { startWebhookService } from '../support/webhook-service.ts'
 
 /** A new version of the webhook is rolled out while pods are created: with failurePolicy Fail one failed call is a failed pod. */

@@ -1,12 +1,12 @@
 import { pino } from 'pino'
 import t from 'tap'
+import { startPostgres } from '../../bed/servers/postgres-server.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
+import { until } from '../../bed/until.ts'
 import { createLifecycle } from '../../src/lifecycle.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { connectStores } from '../../src/roles/stores.ts'
 import { migrate } from '../../src/stores/postgres-migrate.ts'
-import { startPostgres } from '../support/postgres-server.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
-import { until } from '../support/until.ts'
 
 void t.test('a start waits for a PostgreSQL that comes up', async (t) => {
   const folder = await temporaryFolder('stores')

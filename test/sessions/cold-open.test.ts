@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
 import { checkPools } from '../../src/domain/pool.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 import { agentType, newPod, startAgents, startReplica } from './open-bed.ts'
 
 /** `onEmpty: cold` on real Redis and PostgreSQL; the pod that the controller would make is put there by the test. */

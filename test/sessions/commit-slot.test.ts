@@ -1,6 +1,6 @@
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { until } from '../support/until.ts'
 import { agentType } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { keptLog, newRecord } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 import { agentType, newPod, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 

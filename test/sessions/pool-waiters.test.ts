@@ -1,8 +1,8 @@
 import t from 'tap'
+import { settledWithin } from '../../bed/servers/settled-within.ts'
+import { until } from '../../bed/until.ts'
 import type { WaitingOpen } from '../../src/domain/ports.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
-import { settledWithin } from '../support/settled-within.ts'
-import { until } from '../support/until.ts'
 
 const never = new AbortController().signal
 /** Far below the 100 ms after which a waiter looks by itself. */

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
 import type { SlotIndex } from '../../src/domain/ports.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import type { OpenAnswer } from '../../src/sessions/open-request.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { until } from '../support/until.ts'
 import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** Waiting over three replicas on real Redis: in order, without starving, and not for the dead. */

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import { createGroupCommit, NotSentError } from '../../src/stores/group-commit.ts'
-import { until } from '../support/until.ts'
 
 /** Nothing is refused, and no time runs out, but where a test says so. */
 const settings = {

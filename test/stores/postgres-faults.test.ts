@@ -1,10 +1,10 @@
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
+import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
+import { until } from '../../bed/until.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { until } from '../support/until.ts'
 import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
 
 /** PostgreSQL that is cut off, hangs or is gone: what a caller hears, how soon, and what is true afterwards. */

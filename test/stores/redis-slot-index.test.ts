@@ -1,10 +1,10 @@
 import t from 'tap'
+import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
+import { until } from '../../bed/until.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex, reservationMs } from '../../src/stores/redis-slot-index.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { until } from '../support/until.ts'
 import { indexOn, redisFor, silent, startIndexServer } from './store-servers.ts'
 
 const server = await startIndexServer(t)

@@ -1,9 +1,9 @@
 import t from 'tap'
+import { until } from '../../bed/until.ts'
 import type { Wake } from '../../src/domain/ports.ts'
 import { createSubscriber } from '../../src/stores/redis-client.ts'
 import { wakeChannel } from '../../src/stores/redis-keys.ts'
 import { createRedisWakeBus } from '../../src/stores/redis-wake-bus.ts'
-import { until } from '../support/until.ts'
 import { keptLog, redisFor, silent, startIndexServer } from './store-servers.ts'
 
 const server = await startIndexServer(t)

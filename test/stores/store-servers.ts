@@ -1,5 +1,9 @@
 import { pino } from 'pino'
 import type { Test } from 'tap'
+import { startPostgres } from '../../bed/servers/postgres-server.ts'
+import { startRedis } from '../../bed/servers/redis-server.ts'
+import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
+import { until } from '../../bed/until.ts'
 import type { OpenRecord } from '../../src/domain/ports.ts'
 import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -7,10 +11,6 @@ import { createPostgres } from '../../src/stores/postgres-client.ts'
 import { migrate } from '../../src/stores/postgres-migrate.ts'
 import { createRedis, type SlotRedis } from '../../src/stores/redis-client.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
-import { startPostgres } from '../support/postgres-server.ts'
-import { startRedis } from '../support/redis-server.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
-import { until } from '../support/until.ts'
 
 /** Real servers for the tests of stores and use cases; everything ends with the test file. */
 

@@ -6,9 +6,9 @@ import {
   type InvariantSources,
   lookAtInvariants,
 } from '../../src/controllers/invariant-look.ts'
-import { findViolations } from '../../src/domain/invariants.ts'
+import { settledLimits, type Violation } from '../../src/domain/invariants/breach.ts'
+import { findViolations } from '../../src/domain/invariants/invariants.ts'
 import type { PodView } from '../../src/domain/ports.ts'
-import { settledLimits, type Violation } from '../../src/domain/violation.ts'
 import { openInvariantSources } from '../../src/roles/doctor-role.ts'
 
 /** What every fault test asserts last: after healing, Kubernetes, PostgreSQL and Redis agree (issue 4, item 10). */

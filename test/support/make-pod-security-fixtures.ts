@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { parse } from 'yaml'
-import type { PodSecurityFixtures } from '../admission/pod-security-fixtures.ts'
+import type { PodSecurityFixtures } from '../admission/standards/pod-security-fixtures.ts'
 
 /**
  * Packs the fixtures of k8s.io/pod-security-admission into one file; how to call it is in test/fixtures/README.md:

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { endedAlready, endWithMe } from '../../bed/servers/death-watch.ts'
+import { until } from '../../bed/until.ts'
 import type { Session } from '../../src/domain/session.ts'
 import type { OpenRequest } from '../../src/sessions/open-request.ts'
 import type { ClaimStep } from './claim-steps.ts'
-import { endedAlready, endWithMe } from './death-watch.ts'
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-program.ts'
-import { until } from './until.ts'
 
 /** An API replica's use cases in a process of its own, over the same Redis, PostgreSQL and agents. */
 export interface ReplicaProcess {

@@ -1,5 +1,6 @@
+import { until } from '../../bed/until.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/assign-keys.ts'
+import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
@@ -13,7 +14,6 @@ import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
 import { createPodMap, startReplica } from '../sessions/open-bed.ts'
 import { indexOn, silent } from '../stores/store-servers.ts'
 import { type ClaimStep, createStepGate, heldDelivery, heldStore } from './claim-steps.ts'
-import { until } from './until.ts'
 
 /** The use cases of one API replica as a process of its own, to be stopped, stalled and killed; see replica-process.ts. */
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { root } from './repository.ts'
+import { root } from '../../bed/repository.ts'
 
 export interface MainOutcome {
   readonly code: number | null

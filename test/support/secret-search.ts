@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
-import type { Bed } from './bed.ts'
+import type { Bed } from '../../bed/bed.ts'
 
 /** Where a text may have come to rest: everything that the parts of a bed keep, as text. */
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { root } from './repository.ts'
+import { root } from '../../bed/repository.ts'
 
 /** What the webhook of the manifests needs in a cluster, besides its configurations and the assign keys. */
 export const webhookInstallation = [

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { CoordinationV1Api } from '@kubernetes/client-node'
+import { type Balancer, startBalancer } from '../../bed/replicas/balancer.ts'
+import { type RoleProcess, startRole } from '../../bed/replicas/role-process.ts'
+import { root } from '../../bed/repository.ts'
+import type { ControlPlane } from '../../bed/servers/control-plane.ts'
+import { freePort } from '../../bed/servers/free-port.ts'
+import { until } from '../../bed/until.ts'
 import { webhookUsername } from '../../src/domain/names.ts'
-import { type Balancer, startBalancer } from './balancer.ts'
-import type { ControlPlane } from './control-plane.ts'
-import { freePort } from './free-port.ts'
-import { root } from './repository.ts'
-import { type RoleProcess, startRole } from './role-process.ts'
-import { until } from './until.ts'
 
 /** Replicas of the webhook as the Deployment has them, with the rights of the manifests, behind what a Service is. */
 export interface WebhookReplicas {

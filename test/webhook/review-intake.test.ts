@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/until.ts'
 import { sendHalf } from '../support/half-sent-request.ts'
-import { until } from '../support/until.ts'
 import { reviewBody, startWebhookBed } from './webhook-bed.ts'
 import type { Reply } from './webhook-client.ts'
 

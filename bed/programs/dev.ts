@@ -1,0 +1,79 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Bed, startBed } from '../bed.ts'
+import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
+import { poolsDocument } from '../pools-document.ts'
+import { root } from '../repository.ts'
+
+/** `npm run dev [-- --replicas N --pool N]`: the bed and Greenroom, left running until Ctrl-C. */
+
+const flags = readFlags({
+  replicas: { type: 'string', default: '1' },
+  pool: { type: 'string', default: '8' },
+})
+const replicas = wholeNumber('replicas', flags.replicas, 1)
+const min = wholeNumber('pool', flags.pool, 0)
+const folder = join(root, '.greenroom')
+const file = join(folder, 'dev.json')
+
+/** Where everything is, for people and programs; kept true while roles come and go. */
+async function writeFacts(bed: Bed): Promise<void> {
+  const pids = Object.fromEntries([...bed.roles.values()].map((role) => [role.name, role.pid()]))
+  const facts = {
+    apiUrls: bed.apiUrls,
+    apiKey: bed.apiKey,
+    kubeconfig: bed.plane.kubeconfigPath,
+    redisUrl: bed.redis.url,
+    databaseUrl: bed.databaseUrl,
+    webhookUrl: bed.webhookUrl,
+    webhookCa: bed.plane.webhook.caPath,
+    livekitUrl: process.env.LIVEKIT_URL ?? null,
+    namespace: bed.namespace,
+    logs: bed.folder,
+    pids: { ...pids, redis: bed.redis.pid, postgres: bed.postgres.pid, ...bed.plane.pids },
+  }
+  await mkdir(folder, { recursive: true })
+  // Whole or not at all: whoever reads it must not find half a file.
+  await writeFile(`${file}.part`, `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600 })
+  await rename(`${file}.part`, file)
+}
+
+/** One write at a time, each with what is true then. */
+let writing: Promise<void> = Promise.resolve()
+const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<string>()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt(signal))
+
+/** Empty until everything is up: what happens before belongs to the start. */
+const running: Bed[] = []
+const bed = await startBed({
+  replicas,
+  pools: poolsDocument({ min, max: Math.max(20, 4 * min) }),
+  say: console.log,
+  ...callersEnvironment(),
+  onRole(name, pid) {
+    const [facts] = running
+    if (!facts) return
+    console.log(`${name} was started again (pid ${pid})`)
+    writing = writing.then(() => writeFacts(facts))
+  },
+})
+running.push(bed)
+await writeFacts(bed)
+console.log(`
+Session API   ${bed.apiUrls.join('  ')}
+API document  ${bed.apiUrls[0]}/docs
+API key       ${bed.apiKey}
+kubectl       export KUBECONFIG=${bed.plane.kubeconfigPath}
+facts         .greenroom/dev.json (addresses, key, pids)
+
+Open a session:
+  curl -s ${bed.apiUrls[0]}/v1/sessions -H "Authorization: Bearer ${bed.apiKey}" \\
+    -H 'Content-Type: application/json' -d '{"agentType": "echo-agent"}'
+
+Ctrl-C takes everything down.`)
+
+await interrupted
+console.log('\ntaking everything down')
+await writing
+await rm(file, { force: true })
+await bed.stop()

@@ -1,0 +1,80 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Program, startProgram } from '../servers/start-program.ts'
+
+/** One of Greenroom's own processes in the bed, started again when it dies, as Kubernetes would. */
+export interface RoleProcess {
+  readonly name: string
+  readonly logPath: string
+  /** Of the process that runs now, or ran last. */
+  pid(): number
+  /** False from its death until it is started again. */
+  isRunning(): boolean
+  /** Ends it with this signal and resolves when it was started again, back-off included. */
+  restart(signal?: NodeJS.Signals): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface RoleOptions {
+  readonly name: string
+  /** `api`, `controller`, `webhook`. */
+  readonly role: string
+  readonly root: string
+  readonly env: Readonly<Record<string, string>>
+  readonly logPath: string
+  /** For Node itself, before the program. */
+  readonly nodeArgs?: readonly string[]
+  /** Called with the new pid after each start; the process that died is already gone. */
+  readonly onStart?: (pid: number) => void
+}
+
+/** Kubernetes' own first back-off is longer; one second shows a fault and does not make one wait. */
+const restartAfterMs = 1_000
+/** Longer than any role takes to drain in the bed. */
+const stopTimeoutMs = 12_000
+
+export async function startRole(options: RoleOptions): Promise<RoleProcess> {
+  const start = () =>
+    startProgram({
+      command: process.execPath,
+      args: ['--max-semi-space-size=4', ...(options.nodeArgs ?? []), 'src/main.ts', options.role],
+      cwd: options.root,
+      env: { ...options.env, PATH: process.env.PATH, HOSTNAME: options.name },
+      logPath: options.logPath,
+    })
+  const stopping = new AbortController()
+  let startedAgain = Promise.withResolvers<void>()
+  let program: Program = await start()
+  options.onStart?.(program.pid)
+  const watching = keepRunning()
+
+  async function keepRunning(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await program.ended
+      if (stopping.signal.aborted) return
+      await pause(restartAfterMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      if (stopping.signal.aborted) return
+      program = await start()
+      options.onStart?.(program.pid)
+      startedAgain.resolve()
+      startedAgain = Promise.withResolvers()
+    }
+  }
+
+  return {
+    name: options.name,
+    logPath: options.logPath,
+    pid: () => program.pid,
+    isRunning: () => program.isRunning(),
+    async restart(signal = 'SIGTERM') {
+      const again = startedAgain.promise
+      await program.stop(signal, stopTimeoutMs)
+      await again
+    },
+    async stop() {
+      stopping.abort()
+      startedAgain.resolve()
+      await program.stop('SIGTERM', stopTimeoutMs)
+      await watching
+    },
+  }
+}

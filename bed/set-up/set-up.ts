@@ -1,0 +1,51 @@
+import { findPostgres, findRedisServer, versionOf } from './binaries.ts'
+import { provideControlPlane } from './provide-control-plane.ts'
+import { provideRedis } from './provide-redis.ts'
+import { SetupError } from './set-up-error.ts'
+
+/**
+ * `npm run setup`: makes sure that the bed's programs are on this machine; one line per part, exit 1 with one sentence
+ * where it cannot. Everything later finds them through `binaries.ts`.
+ */
+
+/** As `engines` in package.json; sources run unbuilt. */
+const oldestNode = [24, 12] as const
+
+async function setUp(): Promise<void> {
+  checkNode()
+  await provideRedis(say)
+  const redis = findRedisServer()
+  if (redis) say(`Redis: ${versionOf(redis)} (${redis})`)
+  const postgres = findPostgres()
+  if (!postgres) {
+    throw new SetupError(
+      'PostgreSQL is missing and npm has no binaries for this platform: install it (Debian: apt-get install postgresql, macOS: brew install postgresql) and run this again.',
+    )
+  }
+  say(`PostgreSQL: ${versionOf(postgres.postgres)} (${postgres.source})`)
+  const { etcd, source } = await provideControlPlane(say)
+  say(`Kubernetes API server, etcd, kubectl: ${versionOf(etcd)} and the rest in ${source}`)
+}
+
+function checkNode(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const [wantedMajor, wantedMinor] = oldestNode
+  if (major < wantedMajor || (major === wantedMajor && minor < wantedMinor)) {
+    throw new SetupError(
+      `Node ${process.versions.node} is too old: run "npm ci", which brings Node 26 for npm's scripts, or install Node ${oldestNode.join('.')} or newer.`,
+    )
+  }
+  say(`Node: ${process.versions.node} (${process.execPath})`)
+}
+
+function say(line: string): void {
+  console.log(`setup: ${line}`)
+}
+
+try {
+  await setUp()
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  console.error(`setup: ${error.message}`)
+  process.exitCode = 1
+}

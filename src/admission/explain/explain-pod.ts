@@ -1,0 +1,86 @@
+import { label } from '../../domain/names.ts'
+import { type Change, changesOf } from '../mutate/change-rules.ts'
+import { mutatePod } from '../mutate/mutate-pod.ts'
+import { isMembers, podEdits } from '../mutate/pod-edits.ts'
+import type { Pod } from '../pod/pod.ts'
+import { shown, type Violation } from '../pod/violation.ts'
+import { standingOf } from '../policy/pod-class.ts'
+import { defaultRowName } from '../policy/policy-row.ts'
+import type { AdmissionRequest } from '../review/admission-review.ts'
+import { decodePod, mutateReview } from '../review/pod-review.ts'
+import type { AdmissionContext } from '../rules/expected-fields.ts'
+
+/** What the policy makes of a pod, field by field. */
+export interface Explanation {
+  readonly policyVersion: string
+  readonly namespace: string
+  /** Row of the policy; `component` for Greenroom's own parts. What the label says, if there is no such row. */
+  readonly agentType: string
+  readonly decision: 'allowed' | 'changed' | 'denied'
+  /** What the webhook would change, also in a pod that is denied all the same, or where the policy is only tried out. */
+  readonly changes: readonly Change[]
+  /** With a mode: they did not deny. */
+  readonly violations: readonly Violation[]
+}
+
+export interface ExplainOptions {
+  readonly namespace: string
+  readonly context: AdmissionContext
+  /** Who would create it, for the ownership of labels; undefined: not judged, as for a pod that is there already. */
+  readonly username?: string | undefined
+}
+
+/** Judges the pod as if it were created now, by the same function that answers the API server. Any value is taken. */
+export function explainPod(given: unknown, options: ExplainOptions): Explanation {
+  const { namespace, context, username } = options
+  const { policy } = context
+  const object = username === undefined ? asCreated(given) : given
+  const answer = mutateReview(creationOf(object, options), context)
+  const decoded = decodePod(object)
+  const changes = decoded.ok ? changesOf(podEdits(decoded.value, mutatePod(decoded.value, context))) : []
+  const denying = answer.kind === 'denied' ? answer.violations : []
+  return {
+    policyVersion: policy.version,
+    namespace,
+    agentType: decoded.ok ? agentTypeOf(decoded.value, context) : 'unknown',
+    decision: answer.kind === 'patched' ? (changes.length > 0 ? 'changed' : 'allowed') : answer.kind,
+    changes,
+    violations: [...denying, ...(answer.noted ?? [])],
+  }
+}
+
+/**
+ * A pod that is there already, as it was created: Greenroom writes the label `session` when the pod is claimed, and at
+ * creation a pool's pod may not have it.
+ */
+function asCreated(object: unknown): unknown {
+  const labels = isMembers(object) && isMembers(object.metadata) ? object.metadata.labels : undefined
+  if (!isMembers(object) || !isMembers(object.metadata) || !isMembers(labels)) return object
+  const { [label.session]: _session, ...others } = labels
+  return { ...object, metadata: { ...object.metadata, labels: others } }
+}
+
+function creationOf(object: unknown, { namespace, context, username }: ExplainOptions): AdmissionRequest {
+  return {
+    uid: 'explained',
+    resource: { group: '', version: 'v1', resource: 'pods' },
+    namespace,
+    operation: 'CREATE',
+    userInfo: { username: username ?? context.policy.greenroomServiceAccounts[0] ?? '' },
+    object,
+  }
+}
+
+function agentTypeOf(pod: Pod, { policy }: AdmissionContext): string {
+  const standing = standingOf(pod, policy)
+  switch (standing.kind) {
+    case 'component':
+      return 'component'
+    case 'plain':
+      return defaultRowName
+    case 'agent':
+      return standing.agentType
+    case 'unknown-type':
+      return shown(standing.agentType)
+  }
+}

@@ -1,0 +1,46 @@
+import type { ErrorCode } from '../../errors.ts'
+import type { Mode } from '../policy/policy-document.ts'
+
+/** One thing in a pod that the policy does not allow. Never carries the value of an env variable or a secret. */
+export interface Violation {
+  /** Bounded set of names: a metric label. */
+  readonly rule: string
+  readonly code: ErrorCode
+  /** Field path as Kubernetes writes it: `spec.containers[0].securityContext.privileged`. */
+  readonly path: string
+  readonly found: string
+  readonly allowed: string
+  /** The way out, one sentence. */
+  readonly fix: string
+  /** Said instead of found, allowed and fix, where whoever checked has a sentence of its own. */
+  readonly sentence?: string
+  /** How strictly the rule is kept; absent: enforce. Only an enforced violation denies. */
+  readonly mode?: Mode
+}
+
+/** What one check always says the same way. */
+export interface Rule {
+  readonly rule: string
+  readonly allowed: string
+  readonly fix: string
+}
+
+/** A violation of a rule of the policy at one field. */
+export function violationOf(rule: Rule, path: string, found: unknown): Violation {
+  return { ...rule, code: 'GRN_POLICY_VIOLATION', path, found: shown(found) }
+}
+
+/** One line for people: code, field, what is there, what may be there, what to do. */
+export function describeViolation({ rule, code, path, found, allowed, fix, sentence }: Violation): string {
+  if (sentence !== undefined) return `${code}: ${sentence} (rule ${rule})`
+  return `${code}: ${path} is ${found}; allowed: ${allowed}. ${fix} (rule ${rule})`
+}
+
+/** Longest value quoted in a message: enough to recognise it, too short to flood a terminal. */
+const quotedLength = 80
+
+/** How a found value is shown. */
+export function shown(value: unknown): string {
+  const json = value === undefined ? 'unset' : JSON.stringify(value)
+  return json.length > quotedLength ? `${json.slice(0, quotedLength)}…` : json
+}

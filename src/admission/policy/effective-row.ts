@@ -1,0 +1,198 @@
+import { label } from '../../domain/names.ts'
+import type { Container, EnvVar, PodProbe } from '../pod/pod.ts'
+import { parseQuantity } from '../pod/quantity.ts'
+import type { PolicyDocument } from './policy-document.ts'
+import {
+  type Defaults,
+  defaultRowName,
+  type Images,
+  type MatchExpression,
+  type PolicyProbe,
+  type PolicyToleration,
+  type PolicyTopologySpread,
+  type Resources,
+  type Row,
+  type SecretEnv,
+  type WritablePath,
+} from './policy-row.ts'
+
+/**
+ * A row with the document's defaults filled in: what is in force for one pod. Values that become part of pods are worked
+ * out once and shared by all of them: who compares finds the same object, and nobody may change one.
+ */
+export interface RowInForce {
+  readonly securityContext: Defaults['securityContext']
+  readonly resources: WantedResources
+  readonly sidecar: WantedResources
+  /** Of the agent container, as they stand in a pod; absent where the row leaves one to the pod. */
+  readonly probes: Pick<Container, ProbeField>
+  readonly env: Defaults['env']
+  /** Variables that refer to the row's secrets. */
+  readonly secretEnv: readonly EnvVar[]
+  /** Names, or beginnings that end in `*`. */
+  readonly allowedSecrets: readonly string[]
+  readonly images: Images
+  readonly writablePaths: readonly NamedPath[]
+  readonly emptyDirSizeLimit: string
+  readonly nodeAffinity: readonly MatchExpression[]
+  readonly tolerations: readonly PolicyToleration[]
+  readonly topologySpread: readonly PolicyTopologySpread[]
+  readonly runtimeClassName: string | undefined
+  readonly priorityClassName: string | undefined
+  readonly serviceAccountName: string | undefined
+  readonly automountServiceAccountToken: boolean
+  readonly volumeKinds: readonly string[]
+  /** Undefined: the pod's `app` label is its own business. */
+  readonly appLabel: string | undefined
+  readonly gracePeriodSeconds: number
+}
+
+/** A writable path with the name of its volume. */
+export interface NamedPath extends WritablePath {
+  readonly name: string
+}
+
+/** What a container gets, resource by resource. */
+export type WantedResources = readonly WantedResource[]
+export interface WantedResource {
+  readonly name: string
+  readonly request: string
+  readonly limit: string
+  /** What the container may ask itself; without it the two above are imposed. */
+  readonly range?: { readonly min: bigint; readonly max: bigint; readonly text: string }
+}
+
+/** Bounded disk for containers whose row says nothing of it: an unbounded one can fill its node. */
+const ephemeralStorage = { request: '64Mi', limit: '1Gi' } as const
+
+/** Worked out once per document: a review must not pay for it. */
+const rowsOfPolicies = new WeakMap<PolicyDocument, Map<string, RowInForce>>()
+
+/** The row of this name; undefined if the policy has none. */
+export function rowInForce(name: string, policy: PolicyDocument): RowInForce | undefined {
+  let rows = rowsOfPolicies.get(policy)
+  if (!rows) {
+    rows = new Map(Object.entries(policy.agentTypes).map(([key, row]) => [key, resolve(row, policy, key)]))
+    rowsOfPolicies.set(policy, rows)
+  }
+  return rows.get(name)
+}
+
+/** The document's row over its defaults; see policy-rules.ts for how they are merged. */
+function mergedRow(row: Row, { defaults }: PolicyDocument) {
+  return {
+    ...defaults,
+    ...row,
+    securityContext: { ...defaults.securityContext, ...row.securityContext },
+    probes: { ...defaults.probes, ...row.probes },
+  }
+}
+
+function resolve(row: Row, policy: PolicyDocument, name: string): RowInForce {
+  const merged = mergedRow(row, policy)
+  const isDefault = name === defaultRowName
+  return {
+    securityContext: merged.securityContext,
+    resources: merged.resources ? wantedResources(merged.resources) : [],
+    sidecar: wantedResources(merged.sidecar),
+    probes: podProbes(merged.probes),
+    env: merged.env,
+    secretEnv: merged.secrets.map(secretEnv),
+    allowedSecrets: [...new Set([...merged.secrets.map(({ secret }) => secret), ...merged.allowedSecrets])],
+    images: merged.images,
+    writablePaths: merged.writablePaths.map((entry) => ({ ...entry, name: volumeNameOf(entry.path) })),
+    emptyDirSizeLimit: String(merged.emptyDirSizeLimit),
+    nodeAffinity: merged.nodeAffinity,
+    tolerations: merged.tolerations,
+    topologySpread: merged.topologySpreadConstraints.map((constraint) => ({
+      ...constraint,
+      labelSelector: constraint.labelSelector ?? { matchLabels: { [label.agentType]: name } },
+    })),
+    runtimeClassName: merged.runtimeClassName,
+    priorityClassName: merged.priorityClassName,
+    serviceAccountName: merged.serviceAccountName,
+    automountServiceAccountToken: merged.automountServiceAccountToken,
+    volumeKinds: merged.volumeKinds,
+    // Pods without a type are not agents: the defaults' label is not for them.
+    appLabel: isDefault ? row.appLabel : merged.appLabel,
+    gracePeriodSeconds: merged.gracePeriodSeconds,
+  }
+}
+
+export const probeFields = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const
+export type ProbeField = (typeof probeFields)[number]
+
+function podProbes({
+  liveness,
+  readiness,
+  startup,
+}: NonNullable<Row['probes']>): Pick<Container, ProbeField> {
+  return {
+    ...(liveness && { livenessProbe: podProbe(liveness) }),
+    ...(readiness && { readinessProbe: podProbe(readiness) }),
+    ...(startup && { startupProbe: podProbe(startup) }),
+  }
+}
+
+/** A probe as the API server would write it back; absent fields of its default value are left out likewise. */
+function podProbe(probe: PolicyProbe): PodProbe {
+  return {
+    httpGet: { path: probe.httpGet.path, port: probe.httpGet.port, scheme: 'HTTP' },
+    // Go leaves out a zero: writing it would be a difference at every look.
+    ...(probe.initialDelaySeconds > 0 && { initialDelaySeconds: probe.initialDelaySeconds }),
+    timeoutSeconds: probe.timeoutSeconds,
+    periodSeconds: probe.periodSeconds,
+    successThreshold: 1,
+    failureThreshold: probe.failureThreshold,
+  }
+}
+
+function secretEnv({ env, secret, key, optional }: SecretEnv): EnvVar {
+  return {
+    name: env,
+    valueFrom: { secretKeyRef: { name: secret, key, ...(optional && { optional: true }) } },
+  }
+}
+
+function wantedResources(resources: Resources): WantedResources {
+  return [...plainResources(resources), ...devices(resources)]
+}
+
+/** Such as `nvidia.com/gpu`; Kubernetes wants their request to be their limit. */
+function devices({ limits }: Resources): WantedResources {
+  return Object.entries(limits)
+    .filter(([name]) => !(plainNames as readonly string[]).includes(name))
+    .map(([name, limit]) => ({ name, request: String(limit), limit: String(limit) }))
+}
+
+const plainNames = ['cpu', 'memory', 'ephemeral-storage'] as const
+
+function plainResources({ requests, limits, min, max }: Resources): WantedResources {
+  return plainNames.map((name) => {
+    const limit = limits[name] ?? ephemeralStorage.limit
+    const request = requests[name] ?? smaller(ephemeralStorage.request, limit)
+    const wanted = { name, request: String(request), limit: String(limit) }
+    if (min?.[name] === undefined && max?.[name] === undefined) return wanted
+    const least = min?.[name] ?? request
+    const most = max?.[name] ?? limit
+    const range = {
+      min: parseQuantity(least) ?? 0n,
+      max: parseQuantity(most) ?? 0n,
+      text: `${least} to ${most}`,
+    }
+    return { ...wanted, range }
+  })
+}
+
+function smaller(a: string | number, b: string | number): string | number {
+  return (parseQuantity(a) ?? 0n) <= (parseQuantity(b) ?? 0n) ? a : b
+}
+
+/** Names of volumes that belong to Greenroom begin so. */
+const volumePrefix = 'greenroom-'
+
+/** `/tmp` → `greenroom-tmp`, `/var/cache` → `greenroom-var-cache`. */
+export function volumeNameOf(path: string): string {
+  const words = path.toLowerCase().split(/[^a-z0-9]+/)
+  return `${volumePrefix}${words.filter((word) => word !== '').join('-')}`
+}

@@ -1,0 +1,57 @@
+import { type Static, Type } from 'typebox'
+import { closed, envName, objectName } from './policy-row.ts'
+
+/**
+ * One of Greenroom's own pods in a namespace of agents. Its ServiceAccount may do what nobody else may, and everybody
+ * who may create pods could use it: so the row gives the whole shape of the pod, and the rest is refused.
+ */
+
+const words = Type.Array(Type.String())
+const wordLists = (description: string) => Type.Array(words, { default: [], description })
+
+const ComponentEnv = Type.Union([
+  envName,
+  Type.Object(
+    {
+      name: envName,
+      value: Type.Optional(Type.String({ description: 'The only value it may have.' })),
+      secret: Type.Optional({ ...objectName, description: 'It must come from this Secret.' }),
+    },
+    closed,
+  ),
+])
+
+const ComponentMount = Type.Object(
+  {
+    path: Type.String({ pattern: '^/.*[^/]$' }),
+    secret: Type.Optional(objectName),
+    configMap: Type.Optional(objectName),
+    emptyDir: Type.Optional(Type.Literal(true)),
+  },
+  { ...closed, description: 'A place and the one kind of volume that may be mounted there.' },
+)
+export type ComponentMount = Static<typeof ComponentMount>
+
+export const Component = Type.Object(
+  {
+    serviceAccount: objectName,
+    images: Type.Array(Type.String({ minLength: 1 }), {
+      minItems: 1,
+      description: 'Exact references; a last character * stands for any ending.',
+    }),
+    commands: wordLists('Commands that its one container may have. Unset is always allowed.'),
+    args: wordLists(
+      'Arguments that its one container may have, each list as a whole. None: it may have none.',
+    ),
+    env: Type.Array(ComponentEnv, {
+      default: [],
+      description: 'Environment that it may have, by name; an object says where the value must come from.',
+    }),
+    mounts: Type.Array(ComponentMount, {
+      default: [],
+      description: 'Volumes that it may have, by place. The token that Kubernetes mounts is always allowed.',
+    }),
+  },
+  closed,
+)
+export type Component = Static<typeof Component>

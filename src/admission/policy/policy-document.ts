@@ -1,0 +1,69 @@
+import { type Static, Type } from 'typebox'
+import { Component } from './policy-component.ts'
+import { closed, Defaults, Row } from './policy-row.ts'
+
+/**
+ * ConfigMap `agent-policy`, key `policy.yaml`: the one table that both the mutator and the validator read, so that
+ * they cannot disagree. Schema, static type and defaults are one declaration; a new kind of rule is a new key of a row.
+ */
+
+/** The identity of Greenroom's controller, which alone creates and labels pods of pools. */
+const controllerUsername = 'system:serviceaccount:ai-agents:session-management-sa'
+
+const Mode = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('audit')])
+/** How strictly a rule is kept. Absent in a violation: `enforce`. */
+export type Mode = Static<typeof Mode>
+
+const Rollout = Type.Object(
+  {
+    audit: Type.Array(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }), {
+      default: [],
+      description:
+        'Namespaces whose pods are judged, but neither changed nor denied: what would happen is warned of and audited ' +
+        "as not-enforced. Pods of Greenroom's own ServiceAccounts are treated in full; its labels and accounts stay its own.",
+    }),
+  },
+  { ...closed, default: {} },
+)
+
+export const PolicyDocument = Type.Object(
+  {
+    version: Type.String({ minLength: 1, maxLength: 63, description: 'Noted on every pod that it shaped.' }),
+    defaults: Defaults,
+    agentTypes: Type.Record(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' }), Row, {
+      description: 'A row for each agent type. Row "default" is for pods without the label agent-type.',
+      // The pattern alone lets keys of another form through unchecked, and typebox's Default throws on a closed one.
+      propertyNames: { pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
+    }),
+    components: Type.Array(Component, {
+      default: [],
+      description: "Greenroom's own pods in a namespace of agents, by ServiceAccount and image.",
+    }),
+    greenroomServiceAccounts: Type.Array(Type.String({ pattern: '^system:serviceaccount:[^:]+:[^:]+$' }), {
+      default: [controllerUsername],
+      description: 'Who may set greenroom.dev/* and session.',
+    }),
+    namespaceOwners: Type.Object(
+      {
+        users: Type.Array(Type.String({ minLength: 1 }), { default: [] }),
+        // Cluster administrators: by certificate, and as kubeadm makes them since 1.29.
+        groups: Type.Array(Type.String({ minLength: 1 }), {
+          default: ['system:masters', 'kubeadm:cluster-admins'],
+        }),
+      },
+      {
+        ...closed,
+        default: {},
+        description: 'Who may take a namespace out of the policy, by user name or group.',
+      },
+    ),
+    modes: Type.Record(Type.String(), Mode, {
+      default: {},
+      description:
+        'How strictly a rule is kept; absent: enforce. A rule that warns or audits changes nothing in a pod either.',
+    }),
+    rollout: Rollout,
+  },
+  closed,
+)
+export type PolicyDocument = Static<typeof PolicyDocument>

@@ -1,0 +1,79 @@
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { agentsNamespaceLabel, ownedPrefix } from '../../domain/names.ts'
+import { Metadata } from '../pod/pod.ts'
+import { shown, type Violation } from '../pod/violation.ts'
+import type { PolicyDocument } from '../policy/policy-document.ts'
+import type { AdmissionContext } from '../rules/expected-fields.ts'
+import type { AdmissionRequest, Answer } from './admission-review.ts'
+
+const Namespace = Type.Object({ metadata: Type.Optional(Metadata) })
+type Namespace = Static<typeof Namespace>
+const validator = Compile(Namespace)
+
+const allowed: Answer = { kind: 'allowed' }
+
+/** The value that puts a namespace under the policy. */
+const enabled = 'enabled'
+
+/**
+ * POST /validate-namespace. A namespace under the policy leaves it, or changes what `greenroom.dev/*` says of it, only by
+ * those whom the policy names. Putting one under the policy is free, and so is deleting it. Subresources (`status`,
+ * `finalize`) can write labels as well and are judged alike.
+ */
+export function namespaceReview(request: AdmissionRequest, { policy }: AdmissionContext): Answer {
+  const { resource, operation, userInfo, object, oldObject } = request
+  if (resource.group !== '' || resource.resource !== 'namespaces' || operation !== 'UPDATE') return allowed
+  const before = labelsOf(oldObject)
+  if (before[agentsNamespaceLabel] === undefined || isOwner(userInfo, policy)) return allowed
+  const after = labelsOf(object)
+  const violations = ownedKeys(before, after)
+    .filter((key) => before[key] !== after[key])
+    .filter((key) => !(key === agentsNamespaceLabel && after[key] === enabled))
+    .map((key) => foreign(key, after[key], policy))
+  return violations.length > 0 ? { kind: 'denied', violations } : allowed
+}
+
+type Labels = Readonly<Record<string, string>>
+
+/** What cannot be read has no labels: the label counts as removed. */
+function labelsOf(object: unknown): Labels {
+  return validator.Check(object) ? ((object as Namespace).metadata?.labels ?? {}) : {}
+}
+
+function ownedKeys(before: Labels, after: Labels): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((key) =>
+    key.startsWith(ownedPrefix),
+  )
+}
+
+function isOwner({ username, groups = [] }: AdmissionRequest['userInfo'], policy: PolicyDocument): boolean {
+  const owners = policy.namespaceOwners
+  return (
+    (username !== undefined && owners.users.includes(username)) ||
+    groups.some((group) => owners.groups.includes(group))
+  )
+}
+
+/** Owners named in a message; a longer list is in the policy. */
+const namedOwners = 5
+
+function foreign(
+  key: string,
+  value: string | undefined,
+  { namespaceOwners, version }: PolicyDocument,
+): Violation {
+  const owners = [
+    ...namespaceOwners.users.map((user) => `user ${user}`),
+    ...namespaceOwners.groups.map((group) => `group ${group}`),
+  ]
+  const named = owners.slice(0, namedOwners).join(', ') || 'nobody'
+  return {
+    rule: 'namespace-ownership',
+    code: 'GRN_NAMESPACE_OWNERSHIP',
+    path: `metadata.labels[${key}]`,
+    found: value === undefined ? 'removed' : `changed to ${shown(value)}`,
+    allowed: `changes by ${named}${owners.length > namedOwners ? ', …' : ''} (policy version ${version})`,
+    fix: 'Ask one of them, or name yourself in namespaceOwners of policy.yaml; docs/break-glass.md has the way out.',
+  }
+}

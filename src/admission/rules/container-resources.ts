@@ -1,0 +1,74 @@
+import type { Container } from '../pod/pod.ts'
+import { parseQuantity, sameQuantity } from '../pod/quantity.ts'
+import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
+
+type Quantity = string | number
+type Given = Container['resources']
+type Asked = (field: 'request' | 'limit', resource: string) => Quantity | undefined
+
+/**
+ * Requests and limits as the row wants them. A resource without a range is imposed; with one, what the author asked
+ * stays and the rest is filled in so that no request is above its limit. `isDefaulted` names values that nobody asked for.
+ */
+export function filledResources(
+  given: Given,
+  wanted: WantedResources,
+  isDefaulted: (field: 'request' | 'limit', resource: string) => boolean,
+): NonNullable<Container['resources']> {
+  const asked: Asked = (field, resource) =>
+    isDefaulted(field, resource) ? undefined : given?.[`${field}s`]?.[resource]
+  // What the row does not name stays, for the validator to refuse: without its device the program would be another one.
+  const requests: Record<string, Quantity> = unnamed(given?.requests, wanted)
+  const limits: Record<string, Quantity> = unnamed(given?.limits, wanted)
+  for (const resource of wanted) {
+    const { name } = resource
+    const { request, limit } = resource.range ? withinRange(resource, asked) : resource
+    // The pod's own notation where that says the same: `1` stays, though the table has `1000m`.
+    requests[name] = notation(given?.requests?.[name], request)
+    limits[name] = notation(given?.limits?.[name], limit)
+  }
+  return { ...given, requests, limits }
+}
+
+/** Resources that the row does not name: devices, huge pages. */
+export function unnamed(
+  given: Readonly<Record<string, Quantity>> | undefined,
+  wanted: WantedResources,
+): Record<string, Quantity> {
+  if (!given) return {}
+  const entries = Object.entries(given).filter(([name]) => !wanted.some((resource) => resource.name === name))
+  return entries.length > 0 ? Object.fromEntries(entries) : {}
+}
+
+function withinRange(
+  { name, request, limit }: WantedResource,
+  asked: Asked,
+): { request: Quantity; limit: Quantity } {
+  const askedRequest = asked('request', name)
+  const most = asked('limit', name) ?? larger(limit, askedRequest)
+  return { request: askedRequest ?? smaller(request, most), limit: most }
+}
+
+function notation(given: Quantity | undefined, wanted: Quantity): Quantity {
+  return given !== undefined && sameQuantity(given, wanted) ? given : wanted
+}
+
+function larger(a: Quantity, b: Quantity | undefined): Quantity {
+  return b !== undefined && (parseQuantity(b) ?? 0n) > (parseQuantity(a) ?? 0n) ? b : a
+}
+
+function smaller(a: Quantity, b: Quantity): Quantity {
+  return (parseQuantity(b) ?? 0n) < (parseQuantity(a) ?? 0n) ? b : a
+}
+
+/** True if both are in the resource's range, the request not above the limit. */
+export function isInRange(
+  { range }: Required<Pick<WantedResource, 'range'>>,
+  request: Quantity | undefined,
+  limit: Quantity | undefined,
+): boolean {
+  const asked = request === undefined ? undefined : parseQuantity(request)
+  const most = limit === undefined ? undefined : parseQuantity(limit)
+  if (asked === undefined || most === undefined) return false
+  return range.min <= asked && asked <= most && most <= range.max
+}

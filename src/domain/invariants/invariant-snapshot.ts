@@ -1,0 +1,80 @@
+import type { AgentPod } from '../agent-pod.ts'
+import type { SessionStatus } from '../session.ts'
+import type { ClaimPurpose } from '../slot.ts'
+
+/** What was read of one moment; a store that could not be read is undefined, and nothing is concluded from that. */
+export interface InvariantSnapshot {
+  readonly pods: SeenPods | undefined
+  readonly ledger: SeenLedger | undefined
+  readonly index: readonly SeenPoolIndex[] | undefined
+}
+
+/** Kubernetes: every pod of a pool, Terminating ones too. */
+export interface SeenPods {
+  /** Epoch ms of the reader's clock. */
+  readonly nowMs: number
+  readonly pods: readonly AgentPod[]
+}
+
+/**
+ * PostgreSQL, one snapshot. Complete in this sense: whatever was left out for its number, the claims of all listed
+ * sessions' pods and the sessions of all listed claims are here.
+ */
+export interface SeenLedger {
+  /** Epoch ms of PostgreSQL's clock, as all its times. */
+  readonly nowMs: number
+  /** Of all pods that exist, and of the sessions listed. */
+  readonly claims: readonly SeenClaim[]
+  /** All that are not ENDED, those that ended lately, and those that the claims name. */
+  readonly sessions: readonly SeenSession[]
+}
+
+export interface SeenClaim {
+  readonly podUid: string
+  readonly purpose: ClaimPurpose
+  readonly sessionId: string | undefined
+  readonly epoch: number | undefined
+  readonly claimedAt: number
+}
+
+export interface SeenSession {
+  readonly id: string
+  readonly status: SessionStatus
+  readonly agentType: string
+  readonly epoch: number
+  /** undefined while a cold open waits for its pod. */
+  readonly podUid: string | undefined
+  readonly leaseExpiresAt: number
+  readonly createdAt: number
+  readonly activeAt: number | undefined
+  readonly endingAt: number | undefined
+  readonly endedAt: number | undefined
+}
+
+/** Redis: one pool, read in one transaction. */
+export interface SeenPoolIndex {
+  readonly agentType: string
+  /** Epoch ms of Redis' clock. */
+  readonly nowMs: number
+  readonly ready: readonly string[]
+  readonly reservations: readonly SeenReservation[]
+}
+
+export interface SeenReservation {
+  readonly sessionId: string
+  readonly attempt: number
+  readonly podUid: string
+  /** Epoch ms of Redis' clock; undefined: it never lapses. */
+  readonly expiresAt: number | undefined
+}
+
+/** The two stores' sides; each reads one moment and throws GreenroomError when its store does not answer in time. */
+export interface LedgerReader {
+  /** `podUids`: the pods that exist. */
+  read(podUids: readonly string[]): Promise<SeenLedger>
+}
+export interface IndexReader {
+  /** Every pool that Redis has something of. */
+  pools(): Promise<readonly string[]>
+  read(agentTypes: readonly string[]): Promise<readonly SeenPoolIndex[]>
+}

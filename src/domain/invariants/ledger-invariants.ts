@@ -1,0 +1,144 @@
+import type { InvariantLimits, Violation } from './breach.ts'
+import type { SeenClaim, SeenLedger, SeenSession } from './invariant-snapshot.ts'
+
+/** What PostgreSQL alone proves. */
+
+/** Claims and sessions by what they are looked for. */
+export interface LedgerFacts {
+  readonly nowMs: number
+  readonly sessions: ReadonlyMap<string, SeenSession>
+  /** A pod UID has one row, ever; if it has two, that is a violation. */
+  readonly claimsByPod: ReadonlyMap<string, readonly SeenClaim[]>
+  readonly claimsBySession: ReadonlyMap<string, readonly SeenClaim[]>
+  /** Pods that `pod-claimed-twice` names: nothing else is concluded from their rows. */
+  readonly doubled: ReadonlySet<string>
+}
+
+export interface JudgedLedger {
+  readonly facts: LedgerFacts
+  readonly violations: readonly Violation[]
+}
+
+export function judgeLedger(ledger: SeenLedger, limits: InvariantLimits): JudgedLedger {
+  const claimsByPod = Map.groupBy(ledger.claims, (claim) => claim.podUid)
+  const claimedTwice = doubleClaims(claimsByPod, ledger.sessions)
+  const facts: LedgerFacts = {
+    nowMs: ledger.nowMs,
+    sessions: new Map(ledger.sessions.map((session) => [session.id, session])),
+    claimsByPod,
+    claimsBySession: Map.groupBy(
+      ledger.claims.filter((claim) => claim.purpose === 'session' && claim.sessionId !== undefined),
+      (claim) => claim.sessionId ?? '',
+    ),
+    doubled: new Set(claimedTwice.map((violation) => violation.subject)),
+  }
+  const perSession = ledger.sessions.flatMap((session) => [
+    ...onTwoPods(session, facts),
+    ...withoutClaim(session, facts),
+    ...pastBound(session, facts.nowMs, limits),
+    ...neverAcknowledged(session),
+  ])
+  return { facts, violations: [...claimedTwice, ...perSession] }
+}
+
+export function isLive({ status }: SeenSession): boolean {
+  return status !== 'ENDED'
+}
+
+/** A pod serves at most one session, ever: an ended one counts as well. */
+function doubleClaims(
+  claimsByPod: ReadonlyMap<string, readonly SeenClaim[]>,
+  sessions: readonly SeenSession[],
+): Violation[] {
+  const onPod = Map.groupBy(
+    sessions.filter((session) => session.podUid !== undefined),
+    (session) => session.podUid ?? '',
+  )
+  const violations: Violation[] = []
+  for (const podUid of new Set([...claimsByPod.keys(), ...onPod.keys()])) {
+    const claims = claimsByPod.get(podUid) ?? []
+    const served = onPod.get(podUid) ?? []
+    if (claims.length < 2 && served.length < 2) continue
+    const found =
+      served.length > 1
+        ? `sessions ${served.map(({ id, status }) => `${id} (${status})`).join(' and ')} are on it`
+        : `${claims.length} claims name it`
+    violations.push({
+      kind: 'pod-claimed-twice',
+      subject: podUid,
+      detail: `${found}; a pod has one claim and one session, ever.`,
+    })
+  }
+  return violations
+}
+
+/** Claims of earlier attempts stay as history; those of the current one may be one at most. */
+function onTwoPods(session: SeenSession, { claimsBySession }: LedgerFacts): Violation[] {
+  if (!isLive(session)) return []
+  const current = (claimsBySession.get(session.id) ?? []).filter(
+    (claim) => (claim.epoch ?? 0) >= session.epoch,
+  )
+  const podUids = [...new Set(current.map((claim) => claim.podUid))]
+  if (podUids.length < 2) return []
+  return [
+    {
+      kind: 'session-on-two-pods',
+      subject: session.id,
+      detail: `claims of epoch ${session.epoch} or later name pods ${podUids.join(' and ')}; expected only ${session.podUid ?? 'none'}.`,
+    },
+  ]
+}
+
+function withoutClaim(session: SeenSession, { claimsByPod, doubled }: LedgerFacts): Violation[] {
+  const { podUid } = session
+  if (!isLive(session) || podUid === undefined || doubled.has(podUid)) return []
+  const claim = claimsByPod.get(podUid)?.[0]
+  if (claim?.purpose === 'session' && claim.sessionId === session.id && claim.epoch === session.epoch)
+    return []
+  return [
+    {
+      kind: 'session-without-claim',
+      subject: session.id,
+      detail: `${session.status} on pod ${podUid} with epoch ${session.epoch}, but ${claim ? `that pod is ${claimInWords(claim)}` : 'nothing claims that pod'}.`,
+    },
+  ]
+}
+
+export function claimInWords({ purpose, sessionId, epoch }: SeenClaim): string {
+  return purpose === 'retired' ? 'retired' : `claimed by session ${sessionId} with epoch ${epoch}`
+}
+
+function pastBound(session: SeenSession, nowMs: number, limits: InvariantLimits): Violation[] {
+  const { id: subject, status, leaseExpiresAt, endingAt } = session
+  const { boundMs, leaseGraceMs } = limits
+  const lapsedForMs = nowMs - leaseExpiresAt
+  const lapsed = { subject, sinceMs: leaseExpiresAt }
+  // What waits for a pod is owed no renewals: an outage of them extends nothing.
+  if (status === 'PENDING' && lapsedForMs > boundMs['pending-past-lease']) {
+    const detail = `PENDING ${seconds(lapsedForMs)} after its lease; expected ENDING within ${seconds(boundMs['pending-past-lease'])}.`
+    return [{ kind: 'pending-past-lease', ...lapsed, detail }]
+  }
+  const allowedMs = boundMs['lease-lapsed-not-ended'] + leaseGraceMs
+  if (status === 'ACTIVE' && lapsedForMs > allowedMs) {
+    const detail = `ACTIVE ${seconds(lapsedForMs)} after its lease; expected ENDING within ${seconds(allowedMs)}.`
+    return [{ kind: 'lease-lapsed-not-ended', ...lapsed, detail }]
+  }
+  const endingForMs = nowMs - (endingAt ?? Number.NEGATIVE_INFINITY)
+  if (status === 'ENDING' && endingForMs > boundMs['ending-past-bound']) {
+    const since = endingAt === undefined ? {} : { sinceMs: endingAt }
+    const found = endingAt === undefined ? 'ENDING since no known time' : `ENDING for ${seconds(endingForMs)}`
+    const detail = `${found}; expected ENDED within ${seconds(boundMs['ending-past-bound'])}.`
+    return [{ kind: 'ending-past-bound', subject, ...since, detail }]
+  }
+  return []
+}
+
+function neverAcknowledged({ id, status, activeAt }: SeenSession): Violation[] {
+  if (status !== 'ACTIVE' || activeAt !== undefined) return []
+  const detail = 'ACTIVE without a time of activation; only the acknowledgement of its pod makes it so.'
+  return [{ kind: 'active-never-acknowledged', subject: id, detail }]
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)} s`
+}

@@ -1,0 +1,219 @@
+import t from 'tap'
+import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
+import type { Container, Pod } from '../../../src/admission/pod/pod.ts'
+import { validatePod } from '../../../src/admission/rules/validate-pod.ts'
+import { context, samplePod, tokenVolume } from '../pod-samples.ts'
+
+const hardened = (): Pod => mutatePod(samplePod(), context)
+const rulesOf = (pod: Pod): string[] => validatePod(pod, 'ai-agents', context).map(({ rule }) => rule)
+
+type Agent = Record<string, unknown> & { securityContext: Record<string, unknown>; env: unknown[] }
+type Spec = Record<string, unknown> & { volumes: unknown[]; securityContext: Record<string, unknown> }
+
+/** A hardened pod with one thing changed. */
+function changed(change: (parts: { spec: Spec; agent: Agent; labels: Record<string, string> }) => void): Pod {
+  const pod = structuredClone(hardened())
+  const spec = pod.spec as unknown as Spec
+  change({ spec, agent: pod.spec.containers[0] as unknown as Agent, labels: pod.metadata?.labels ?? {} })
+  return pod
+}
+
+void t.test('what the mutator makes passes', async (t) => {
+  t.same(validatePod(hardened(), 'ai-agents', context), [])
+})
+
+void t.test('one thing wrong is one violation, with rule and path', async (t) => {
+  const s = 'spec.containers[0].securityContext'
+  const cases: readonly (readonly [string, string, Parameters<typeof changed>[0]])[] = [
+    ['privileged', `${s}.privileged`, ({ agent }) => (agent.securityContext.privileged = true)],
+    ['host-namespaces', 'spec.hostPID', ({ spec }) => (spec.hostPID = true)],
+    ['host-ports', 'spec.containers[0].ports[0].hostPort', ({ agent }) => (agent.ports = [{ hostPort: 80 }])],
+    [
+      'volume-kinds',
+      'spec.volumes[1].hostPath',
+      ({ spec }) => spec.volumes.push({ name: 'h', hostPath: { path: '/' } }),
+    ],
+    [
+      'volume-kinds',
+      'spec.volumes[1].tomorrow',
+      ({ spec }) => spec.volumes.push({ name: 'h', tomorrow: {} }),
+    ],
+    ['capabilities-drop', `${s}.capabilities.drop`, ({ agent }) => (agent.securityContext.capabilities = {})],
+    [
+      'capabilities-add',
+      `${s}.capabilities.add`,
+      ({ agent }) => (agent.securityContext.capabilities = { drop: ['ALL'], add: ['SYS_ADMIN'] }),
+    ],
+    [
+      'seccomp',
+      `${s}.seccompProfile.type`,
+      ({ agent }) => (agent.securityContext.seccompProfile = { type: 'Unconfined' }),
+    ],
+    ['run-as-non-root', `${s}.runAsNonRoot`, ({ agent }) => (agent.securityContext.runAsNonRoot = false)],
+    ['run-as-user', `${s}.runAsUser`, ({ agent }) => (agent.securityContext.runAsUser = 0)],
+    [
+      'privilege-escalation',
+      `${s}.allowPrivilegeEscalation`,
+      ({ agent }) => (agent.securityContext.allowPrivilegeEscalation = true),
+    ],
+    ['proc-mount', `${s}.procMount`, ({ agent }) => (agent.securityContext.procMount = 'Unmasked')],
+    [
+      'sysctls',
+      'spec.securityContext.sysctls[0].name',
+      ({ spec }) => (spec.securityContext.sysctls = [{ name: 'kernel.msgmax', value: '1' }]),
+    ],
+    [
+      'selinux',
+      `${s}.seLinuxOptions.type`,
+      ({ agent }) => (agent.securityContext.seLinuxOptions = { type: 'spc_t' }),
+    ],
+    [
+      'apparmor',
+      `${s}.appArmorProfile.type`,
+      ({ agent }) => (agent.securityContext.appArmorProfile = { type: 'Unconfined' }),
+    ],
+    [
+      'windows-host-process',
+      'spec.securityContext.windowsOptions.hostProcess',
+      ({ spec }) => (spec.securityContext.windowsOptions = { hostProcess: true }),
+    ],
+    [
+      'probe-host',
+      'spec.containers[0].startupProbe.httpGet.host',
+      ({ agent }) => (agent.startupProbe = { httpGet: { host: '169.254.169.254', port: 80 } }),
+    ],
+    [
+      'read-only-root',
+      `${s}.readOnlyRootFilesystem`,
+      ({ agent }) => (agent.securityContext.readOnlyRootFilesystem = false),
+    ],
+    ['user-ids', `${s}.runAsUser`, ({ agent }) => (agent.securityContext.runAsUser = 4711)],
+    ['user-ids', 'spec.securityContext.fsGroup', ({ spec }) => (spec.securityContext.fsGroup = 5)],
+    [
+      'resources',
+      'spec.containers[0].resources.limits',
+      ({ agent }) =>
+        (agent.resources = { ...(agent.resources as object), limits: { cpu: '4', memory: '2Gi' } }),
+    ],
+    ['resources', 'spec.resources', ({ spec }) => (spec.resources = { limits: { cpu: '8' } })],
+    ['probes', 'spec.containers[0].livenessProbe', ({ agent }) => delete agent.livenessProbe],
+    [
+      'service-account-token',
+      'spec.automountServiceAccountToken',
+      ({ spec }) => (spec.automountServiceAccountToken = true),
+    ],
+    ['projected-token', 'spec.volumes[1].projected', ({ spec }) => spec.volumes.push(tokenVolume)],
+    [
+      'secret-references',
+      'spec.volumes[1].secret.secretName',
+      ({ spec }) => spec.volumes.push({ name: 's', secret: { secretName: 'greenroom-assign-key' } }),
+    ],
+    [
+      'secret-references',
+      'spec.volumes[1].projected.sources[0].secret.name',
+      ({ spec }) => spec.volumes.push({ name: 's', projected: { sources: [{ secret: { name: 'x' } }] } }),
+    ],
+    [
+      'secret-references',
+      'spec.containers[0].env[6].valueFrom.secretKeyRef.name',
+      ({ agent }) => agent.env.push({ name: 'X', valueFrom: { secretKeyRef: { name: 'x', key: 'k' } } }),
+    ],
+    ['injected-env', 'spec.containers[0].env[GREENROOM_ASSIGN_KEYS]', ({ agent }) => agent.env.shift()],
+    [
+      'injected-env',
+      'spec.containers[0].env[GREENROOM_POD_UID]',
+      ({ agent }) => agent.env.push({ name: 'GREENROOM_POD_UID', value: 'forged' }),
+    ],
+    ['writable-paths', 'spec.containers[0].volumeMounts', ({ agent }) => (agent.volumeMounts = [])],
+    [
+      'grace-period',
+      'spec.terminationGracePeriodSeconds',
+      ({ spec }) => (spec.terminationGracePeriodSeconds = 600),
+    ],
+    ['app-label', 'metadata.labels[app]', ({ labels }) => delete labels.app],
+    ['operating-system', 'spec.os.name', ({ spec }) => (spec.os = { name: 'windows' })],
+    [
+      'service-account',
+      'spec.serviceAccountName',
+      ({ spec }) => (spec.serviceAccountName = 'session-management-sa'),
+    ],
+  ]
+  for (const [rule, path, change] of cases) {
+    t.match(validatePod(changed(change), 'ai-agents', context), [{ rule, path }], `${rule} at ${path}`)
+    t.equal(rulesOf(changed(change)).length, 1, `nothing but ${rule}`)
+  }
+})
+
+void t.test(
+  'init and debug containers are judged like any other, as far as the API lets them comply',
+  async (t) => {
+    const bare: Container = { name: 'other', image: 'x' }
+    t.ok(rulesOf(changed(({ spec }) => (spec.initContainers = [bare]))).includes('resources'))
+    const debug = changed(({ spec }) => (spec.ephemeralContainers = [bare]))
+    t.same(rulesOf(debug), ['capabilities-drop', 'privilege-escalation'])
+  },
+)
+
+void t.test('an unknown type is named, and so are the types there are', async (t) => {
+  for (const name of ['nobody', 'constructor', '__proto__', '']) {
+    const labels = Object.fromEntries([['agent-type', name]])
+    const [violation] = validatePod(samplePod({ labels }), 'ai-agents', context)
+    t.match(violation, { code: 'GRN_AGENT_TYPE_UNKNOWN', found: JSON.stringify(name), allowed: /echo-agent/ })
+  }
+})
+
+void t.test('several containers of an agent need one called agent; a plain pod does not', async (t) => {
+  const containers: Container[] = [{ name: 'a' }, { name: 'b' }]
+  const judge = (labels: Record<string, string>): string[] =>
+    rulesOf(mutatePod(samplePod({ labels, spec: { containers } }), context))
+  t.same(judge({ 'agent-type': 'echo-agent' }), ['agent-container'])
+  t.same(judge({}), [])
+})
+
+void t.test(
+  "Greenroom's own pods must be restricted, not agents; other images get no use of their account",
+  async (t) => {
+    const component = (image: string): Pod =>
+      samplePod({
+        labels: { app: 'session-management-server' },
+        container: {
+          image,
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+          env: [
+            {
+              name: 'DATABASE_URL',
+              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'k' } },
+            },
+          ],
+        },
+        spec: {
+          serviceAccountName: 'session-management-sa',
+          securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+        },
+      })
+    t.same(rulesOf(component('greenroom:1')), [])
+    t.ok(rulesOf(mutatePod(component('evil:1'), context)).includes('service-account'))
+    t.same(
+      rulesOf(
+        samplePod({
+          labels: {},
+          container: { image: 'greenroom:1' },
+          spec: { serviceAccountName: 'session-management-sa' },
+        }),
+      ).includes('privilege-escalation'),
+      true,
+    )
+  },
+)
+
+void t.test("the release whose standard is enforced is the policy's choice", async (t) => {
+  const judge = (version: string): string[] => {
+    const { defaults } = context.policy
+    const policy = { ...context.policy, defaults: { ...defaults, podSecurity: { version } } }
+    const probed = changed(({ agent }) => (agent.startupProbe = { httpGet: { host: '10.0.0.1', port: 80 } }))
+    return validatePod(probed, 'ai-agents', { ...context, policy }).map(({ rule }) => rule)
+  }
+  t.same(judge('v1.33'), [])
+  t.same(judge('v1.34'), ['probe-host'])
+  t.same(judge('latest'), ['probe-host'])
+})
