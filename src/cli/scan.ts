@@ -42,7 +42,7 @@ async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
   const config = loadConfig('scan')
   const transport = await openCluster(config)
   try {
-    const context = wanted.policy
+    const inForce = wanted.policy
       ? {
           ...(await contextOfCluster(transport, config)),
           policy: (await contextOfFile(wanted.policy)).policy,
@@ -55,10 +55,10 @@ async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
     for (const namespace of namespaces) {
       for await (const page of livePods(transport, namespace)) {
         pods += page.length
-        drifted.push(...page.flatMap((pod) => podDrift(pod, namespace, context) ?? []))
+        drifted.push(...page.flatMap((pod) => podDrift(pod, namespace, inForce) ?? []))
       }
     }
-    return { policyVersion: context.policy.version, namespaces, pods, drifted }
+    return { policyVersion: inForce.policy.version, namespaces, pods, drifted }
   } finally {
     transport.close()
   }

@@ -1,4 +1,4 @@
-import { builtInPolicy } from '../admission/policy/policy.ts'
+import { builtInPolicy } from '../admission/rules/check-policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'

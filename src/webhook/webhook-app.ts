@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type FastifyBaseLogger, type FastifyRequest, fastify, LogController } from 'fastify'
 import type { Registry } from 'prom-client'
-import type { PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
+import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import { assignKeysFrom, noAssignKeys } from '../admission/policy/public-assign-keys.ts'
 import {
   type AdmissionRequest,
@@ -15,7 +16,6 @@ import { bareConfiguration, type Configuration, configReview } from '../admissio
 import { namespaceReview } from '../admission/review/namespace-review.ts'
 import { mutateReview, validateReview } from '../admission/review/pod-review.ts'
 import { templateReview } from '../admission/review/template-review.ts'
-import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
 import { type ServingTls, tlsOptions } from '../certificates/serving-certificate.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
@@ -51,7 +51,7 @@ const bodyLimitBytes = 7 * 1024 * 1024
 /** Longer than the 90 s for which the API server keeps an idle connection: we must never be the first to close. */
 const keepAliveTimeoutMs = 120_000
 
-type Review = (request: AdmissionRequest, context: AdmissionContext, configuration: Configuration) => Answer
+type Review = (request: AdmissionRequest, inForce: PolicyInForce, configuration: Configuration) => Answer
 const judges = {
   mutate: mutateReview,
   validate: validateReview,
@@ -144,7 +144,7 @@ function badReviewDetail(problems: readonly string[]): string {
 type Judge = (endpoint: Endpoint, request: AdmissionRequest, options: { late: boolean }) => ReviewAnswer
 
 /** What decides, at this moment. */
-function createContext({ policy, assignKeys }: WebhookAppOptions): () => AdmissionContext {
+function createContext({ policy, assignKeys }: WebhookAppOptions): () => PolicyInForce {
   // Parsed once per text, not once per pod.
   let keys = { source: '', parsed: noAssignKeys }
   return () => {
@@ -155,7 +155,7 @@ function createContext({ policy, assignKeys }: WebhookAppOptions): () => Admissi
 }
 
 interface JudgeDeps {
-  readonly context: () => AdmissionContext
+  readonly context: () => PolicyInForce
   readonly configuration: () => Configuration
   readonly logger: Logger
   readonly metrics: WebhookMetrics

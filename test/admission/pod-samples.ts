@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import type { Container, Pod, Volume } from '../../src/admission/pod/pod.ts'
-import { checkPolicy, type PolicyDocument } from '../../src/admission/policy/policy.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
+import type { PolicyInForce } from '../../src/admission/policy/policy-in-force.ts'
 import { assignKeysFrom } from '../../src/admission/policy/public-assign-keys.ts'
 import type { AdmissionRequest } from '../../src/admission/review/admission-review.ts'
-import type { AdmissionContext } from '../../src/admission/rules/expected-fields.ts'
+import { checkPolicy } from '../../src/admission/rules/check-policy.ts'
 
 /** Pods and reviews as the API server sends them, for the tests of admission. */
 
@@ -27,11 +28,11 @@ export const policy = policyOf('base/agent-policy.yaml')
 /** One that uses every key. */
 export const fullPolicy = policyOf('examples/agent-policy.yaml')
 export const keySet = '{"keys":[{"kid":"k2","kty":"OKP","x":"AA"},{"kid":"k1","kty":"OKP","x":"BB"}]}'
-export const contextOf = (document: PolicyDocument): AdmissionContext => ({
+export const inForceOf = (document: PolicyDocument): PolicyInForce => ({
   policy: document,
   assignKeys: assignKeysFrom(keySet),
 })
-export const context = contextOf(policy)
+export const inForce = inForceOf(policy)
 
 export const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
 
