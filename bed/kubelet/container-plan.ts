@@ -1,6 +1,6 @@
 import { delimiter, dirname } from 'node:path'
 import type { V1Container, V1Pod } from '@kubernetes/client-node'
-import { canRead, isRoot, type SystemUser } from '../servers/other-user.ts'
+import { canRead, isRoot, type SystemUser } from '../processes/system-user.ts'
 import { ContainerRefusal, type EnvSources, expand, resolveEnv } from './container-env.ts'
 import type { ContainerImage } from './container-image.ts'
 

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
-import { endedAlready, endWithMe } from '../servers/death-watch.ts'
-import type { SystemUser } from '../servers/other-user.ts'
-import { type Pace, setPace } from './process-pace.ts'
+import { endedAlready, endWithMe } from '../processes/death-watch.ts'
+import { type Pace, setPace } from '../processes/process-pace.ts'
+import type { SystemUser } from '../processes/system-user.ts'
 
 export interface ContainerProcess {
   readonly pid: number

@@ -1,5 +1,5 @@
+import { levelPaces } from '../processes/process-pace.ts'
 import { startProcessKubelet } from './process-kubelet.ts'
-import { levelPaces } from './process-pace.ts'
 
 /**
  * The process kubelet as a process of its own, so that its work is not counted as the work of who measures:

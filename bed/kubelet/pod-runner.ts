@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { V1ConfigMap, V1Container, V1Pod, V1Secret } from '@kubernetes/client-node'
-import { isRoot } from '../servers/other-user.ts'
+import { isRoot } from '../processes/system-user.ts'
 import type { AddressPool } from './address-pool.ts'
 import type { EnvSources } from './container-env.ts'
 import type { ContainerImage } from './container-image.ts'

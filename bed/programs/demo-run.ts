@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { type Bed } from '../bed.ts'
-import { type AnswerBody, type BedClient, createBedClient } from '../bed-client.ts'
-import { type Echo, echoTo } from '../echo-conversation.ts'
+import { until } from '../processes/until.ts'
+import { type AnswerBody, type BedClient, createBedClient } from '../replicas/bed-client.ts'
+import { type Echo, echoTo } from '../replicas/echo-conversation.ts'
 import { type Percentiles, percentilesOf } from './percentiles.ts'
-import { until } from '../until.ts'
 
 /** What `--report` writes. Times are milliseconds; `openMs` leaves out the first three, which warm the code up. */
 export interface DemoReport {

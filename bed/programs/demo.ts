@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { type Bed, startBed } from '../bed.ts'
+import { poolsDocument } from '../pools-document.ts'
 import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
 import { type DemoReport, discarded, runDemo, seconds } from './demo-run.ts'
 import type { Percentiles } from './percentiles.ts'
-import { poolsDocument } from '../pools-document.ts'
 
 /** `npm run demo [-- --sessions N --report FILE]`: see Greenroom work, on a real API server. Exit 1 if anything was lost. */
 

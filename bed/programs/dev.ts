@@ -1,9 +1,9 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Bed, startBed } from '../bed.ts'
-import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
 import { poolsDocument } from '../pools-document.ts'
 import { root } from '../repository.ts'
+import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
 
 /** `npm run dev [-- --replicas N --pool N]`: the bed and Greenroom, left running until Ctrl-C. */
 

@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { isReady } from '../servers/is-ready.ts'
 import { resetSocket } from '../servers/reset-socket.ts'
+import { isReady } from './is-ready.ts'
 
 /** A small readiness-aware TCP balancer: what a Service with its EndpointSlices does for the replicas in a cluster. */
 export interface Balancer {

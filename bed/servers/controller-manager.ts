@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { type Program, startProgram } from '../processes/start-program.ts'
 import type { ControlPlane } from './control-plane.ts'
-import { type Program, startProgram } from './start-program.ts'
 
 const pathBeside = ({ kubectlPath }: ControlPlane): string =>
   join(dirname(kubectlPath), 'kube-controller-manager')

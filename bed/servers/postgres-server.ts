@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { appendFile, chmod, chown, cp, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
+import { type Program, startProgram, untilReady } from '../processes/start-program.ts'
+import { canRead, isRoot, type SystemUser, systemUser } from '../processes/system-user.ts'
 import { findPostgres, type PostgresBinaries } from '../set-up/binaries.ts'
 import { freePort } from './free-port.ts'
-import { canRead, isRoot, type SystemUser, systemUser } from './other-user.ts'
-import { type Program, startProgram, untilReady } from './start-program.ts'
 
 export interface PostgresServer {
   /** Connection string of a database. */

@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { settledWithin } from '../processes/settled-within.ts'
+import { type Program, startProgram } from '../processes/start-program.ts'
 import { controlPlaneModule, isExecutable } from './binaries.ts'
-import { settledWithin } from '../servers/settled-within.ts'
 import { SetupError } from './set-up-error.ts'
-import { type Program, startProgram } from '../servers/start-program.ts'
 
 interface BuildOptions {
   /** Path of the Go program. */

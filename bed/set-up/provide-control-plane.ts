@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { settledWithin } from '../processes/settled-within.ts'
 import {
   builtControlPlaneFolder,
   type ControlPlaneBinaries,
@@ -8,7 +9,6 @@ import {
   kubernetesVersion,
 } from './binaries.ts'
 import { buildControlPlane } from './build-control-plane.ts'
-import { settledWithin } from '../servers/settled-within.ts'
 import { SetupError } from './set-up-error.ts'
 import { withSetupLock } from './set-up-lock.ts'
 

@@ -1,8 +1,8 @@
 import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { isAlive } from '../processes/is-alive.ts'
 import { cacheFolder } from './binaries.ts'
-import { isAlive } from '../servers/processes.ts'
 
 const lookEveryMs = 500
 

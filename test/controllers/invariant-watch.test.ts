@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { InvariantSources } from '../../src/controllers/invariant-look.ts'
 import { createInvariantWatch } from '../../src/controllers/invariant-watch.ts'
 import { violationKinds } from '../../src/domain/invariants/breach.ts'

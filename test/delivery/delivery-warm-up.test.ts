@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair } from 'jose'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { rehearseDelivery } from '../../src/delivery/delivery-warm-up.ts'
 import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 

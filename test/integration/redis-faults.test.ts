@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { observePool } from '../../src/domain/pool-observation.ts'
 import { GreenroomError } from '../../src/errors.ts'

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import type { WebhookReplicas } from '../../bed/replicas/webhook-replicas.ts'
 import { makeCertificate } from '../../src/certificates/make-certificate.ts'
 import { configurationsPath } from '../../src/cluster/webhook-trust.ts'
 import { readAdmissionCounts } from '../support/admission-counts.ts'
 import { createPodDryRun, startPodStorm } from '../support/pod-storm.ts'
-import type { WebhookReplicas } from '../support/webhook-replicas.ts'
 import { keptConnection, shownBy } from './replica-connections.ts'
 import {
   configurationManifests,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { keptLog, newRecord } from '../stores/store-servers.ts'

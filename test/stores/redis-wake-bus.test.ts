@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { Wake } from '../../src/domain/ports.ts'
 import { createSubscriber } from '../../src/stores/redis-client.ts'
 import { wakeChannel } from '../../src/stores/redis-keys.ts'

@@ -1,4 +1,4 @@
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
 import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { isRoot } from '../servers/other-user.ts'
+import { isRoot } from './system-user.ts'
 
 /**
  * In a cluster pods start on other cores than those that serve; here all share one small machine. So a container that
