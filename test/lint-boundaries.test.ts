@@ -62,14 +62,18 @@ function isAllowed(into: string, from: string): boolean {
 }
 
 /** The bed's rooms, the program that composes them, and the tests. */
+const composer = 'bed'
 const bedPlants: Plant[] = bedRooms.flatMap((into, index) => [
-  ...[...bedRooms.filter((room) => room !== into).map((room) => `bed/${room}/there.ts`), 'bed/bed.ts'].map(
-    (from) => {
-      const position = bedRooms.findIndex((room) => from.startsWith(`bed/${room}/`))
-      const allowed = into === bedRooms[0] || position > index
-      return importing(`bed/${into}`, from, allowed ? undefined : 'no-restricted-imports')
-    },
-  ),
+  ...bedRooms
+    .filter((room) => room !== into)
+    .map((room, position) =>
+      importing(
+        `bed/${into}`,
+        `bed/${room}/there.ts`,
+        position >= index ? undefined : 'no-restricted-imports',
+      ),
+    ),
+  importing(`bed/${into}`, `bed/${composer}.ts`, index === 0 ? undefined : 'no-restricted-imports'),
   importing(`bed/${into}`, 'test/support/there.ts', 'no-restricted-imports'),
   importing(`bed/${into}`, 'src/domain/there.ts', undefined),
   { file: `bed/${into}/there.ts`, source: 'export const thing = 1\n', rule: undefined },

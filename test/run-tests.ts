@@ -1,30 +1,59 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { root } from '../bed/repository.ts'
+import { compileCacheFolder } from '../bed/set-up/cache-folder.ts'
+import { leftBehind, processesOfTests, runMark } from './support/left-behind.ts'
+import { findTestFiles } from './support/test-files.ts'
+import { slowestFiles } from './support/test-times.ts'
 
 /**
- * `npm test [-- FILES]`: runs tap, then looks for processes that a test left behind, and ends with the line
- * `N passed, N failed`. A file that does not end by itself (an open handle) fails by tap's time-out.
+ * `npm test [-- --times] [-- FILES]` runs every test file, or these; `npm run test:unit` those that need no server. Both
+ * look for processes that a test left behind, and end with the line `N passed, N failed`. A file that does not end by
+ * itself (an open handle) fails by tap's time-out.
  */
 
-/** Every process of this run has it in its environment, however deep; pods of the process kubelet have a name of theirs. */
-const marker = `GREENROOM_TEST_RUN=${process.pid}-${Date.now()}`
-const podMarker = 'GREENROOM_LISTEN_ADDRESS='
-/** What was told to end may need this long to be gone. */
-const goneWithinMs = 5_000
+/**
+ * Unit tests keep the cores busy. Those with servers wait for half of their time: with three at once two cores are busy,
+ * with four the bounds of fault tests (an answer in under 2 s) are those of the machine.
+ */
+const jobs = { unit: 2, all: 3 }
+/** How many of the slowest files `--times` shows. */
+const slowestShown = 30
+
+interface Wanted {
+  readonly files: readonly string[]
+  readonly jobs: number
+  readonly times: boolean
+}
+
+function readCommandLine(): Wanted {
+  const options = {
+    unit: { type: 'boolean', default: false },
+    times: { type: 'boolean', default: false },
+  } as const
+  const { values, positionals } = parseArgs({ options, allowPositionals: true })
+  const { unit, withServers } = findTestFiles()
+  if (values.unit) return { files: unit, jobs: jobs.unit, times: values.times }
+  // The long ones first, so that no core idles while the last of them runs.
+  const all = [...withServers, ...unit]
+  return { files: positionals.length > 0 ? positionals : all, jobs: jobs.all, times: values.times }
+}
 
 async function run(): Promise<boolean> {
+  const wanted = readCommandLine()
   const before = new Set(processesOfTests())
-  const { code, output } = await runTap(process.argv.slice(2))
+  const began = performance.now()
+  const { code, output } = await runTap(wanted)
   const counts = countsOf(output)
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
   const failed = counts.failed + left.length + (code !== 0 && counts.failed === 0 ? 1 : 0)
   if (code !== 0 && counts.failed === 0) console.error(`tap ended with ${code} although no test failed`)
+  if (wanted.times) console.log(slowestFiles(output, slowestShown))
+  console.log(`${wanted.files.length} files in ${Math.round((performance.now() - began) / 1_000)} s`)
   console.log(`${counts.passed} passed, ${failed} failed`)
   return failed === 0
 }
@@ -33,16 +62,19 @@ async function run(): Promise<boolean> {
  * One line a file while it runs, and everything of a file that fails. Plain TAP is read rather than shown by one of
  * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
  */
-async function runTap(files: readonly string[]): Promise<{ code: number; output: string }> {
-  const tap = spawn(
-    process.execPath,
-    [join(root, 'node_modules/tap/dist/esm/run.mjs'), '--disable-coverage', '--reporter=tap', ...files],
-    {
-      cwd: root,
-      stdio: ['inherit', 'pipe', 'inherit'],
-      env: { ...process.env, GREENROOM_TEST_RUN: marker.split('=')[1] },
+async function runTap(wanted: Wanted): Promise<{ code: number; output: string }> {
+  const program = join(root, 'node_modules/tap/dist/esm/run.mjs')
+  const flags = ['--disable-coverage', '--reporter=tap', `--jobs=${wanted.jobs}`]
+  const tap = spawn(process.execPath, [program, ...flags, ...wanted.files], {
+    cwd: root,
+    stdio: ['inherit', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      ...runMark,
+      // Several hundred processes load the same modules, types stripped and compiled: that takes each up to half a second.
+      NODE_COMPILE_CACHE: compileCacheFolder(),
     },
-  )
+  })
   const exited = once(tap, 'close')
   const output: string[] = []
   let ofThisFile: string[] = []
@@ -66,42 +98,6 @@ function countsOf(tap: string): { passed: number; failed: number } {
   return {
     passed: points.filter((point) => point.trimStart().startsWith('ok') && !/# SKIP/i.test(point)).length,
     failed,
-  }
-}
-
-async function leftBehind(before: ReadonlySet<number>): Promise<readonly string[]> {
-  const deadline = performance.now() + goneWithinMs
-  for (;;) {
-    const left = processesOfTests().filter((pid) => !before.has(pid))
-    if (left.length === 0 || performance.now() > deadline)
-      return left.map((pid) => `${pid} ${proc(pid, 'cmdline')}`)
-    await pause(100)
-  }
-}
-
-/** Linux only; elsewhere the death watch of the bed is all there is. */
-function processesOfTests(): readonly number[] {
-  const pids = readdirSyncOrNone('/proc').map(Number).filter(Number.isInteger)
-  return pids.filter((pid) => {
-    const environment = proc(pid, 'environ').split(' ')
-    return environment.includes(marker) || environment.some((variable) => variable.startsWith(podMarker))
-  })
-}
-
-function readdirSyncOrNone(path: string): readonly string[] {
-  try {
-    return readdirSync(path)
-  } catch {
-    return []
-  }
-}
-
-/** Empty for a process that has just gone or is not ours to look at. */
-function proc(pid: number, file: 'environ' | 'cmdline'): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')
-  } catch {
-    return ''
   }
 }
 

@@ -1,6 +1,7 @@
 import { pause } from '../../src/timing/every.ts'
 import { type Program, startProgram } from '../processes/start-program.ts'
 import { root } from '../repository.ts'
+import { compileCacheFolder } from '../set-up/cache-folder.ts'
 
 /** One of Greenroom's own processes in the bed, started again when it dies, as Kubernetes would. */
 export interface RoleProcess {
@@ -38,7 +39,12 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
       command: process.execPath,
       args: ['--max-semi-space-size=4', ...(options.nodeArgs ?? []), 'src/main.ts', options.role],
       cwd: root,
-      env: { ...options.env, PATH: process.env.PATH, HOSTNAME: options.name },
+      env: {
+        NODE_COMPILE_CACHE: compileCacheFolder(),
+        ...options.env,
+        PATH: process.env.PATH,
+        HOSTNAME: options.name,
+      },
       logPath: options.logPath,
     })
   const stopping = new AbortController()

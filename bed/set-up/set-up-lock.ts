@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isAlive } from '../processes/is-alive.ts'
-import { cacheFolder } from './binaries.ts'
+import { cacheFolder } from './cache-folder.ts'
 
 const lookEveryMs = 500
 

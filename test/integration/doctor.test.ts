@@ -11,7 +11,8 @@ import type { DoctorReport } from '../../src/cli/doctor.ts'
 import { type ViolationKind, violationKinds } from '../../src/domain/invariants/breach.ts'
 import { label } from '../../src/domain/names.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { newId, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { newId } from '../stores/open-records.ts'
+import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants, violationsNow } from '../support/invariants.ts'
 
 /** `greenroom doctor` on real stores: each corruption is planted with the tools of whoever would cause it. */

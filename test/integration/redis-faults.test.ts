@@ -14,16 +14,9 @@ import { canWrite, createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
 import { type Agents, agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
-import {
-  indexOn,
-  keptLog,
-  postgresFor,
-  redisFor,
-  silent,
-  startDatabase,
-  startIndexServer,
-} from '../stores/store-servers.ts'
+import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
+import { keptLog, silent } from '../support/kept-log.ts'
 
 /**
  * Redis is only an index: whatever becomes of it in the middle of a storm over three replicas, every open gets a pod of

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createMetrics } from '../../src/metrics.ts'
 import { createOpsApp } from '../../src/serving/ops-app.ts'
 import { isProblem, startApi } from '../http/api-bed.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 void t.test('probes need no key and say what they wait for', async (t) => {
   const api = await startApi(t)

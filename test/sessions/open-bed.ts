@@ -31,7 +31,7 @@ import { createSessionIdentity } from '../../src/sessions/session-identity.ts'
 import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
 import { createSlotTaker } from '../../src/sessions/slot-taker.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 /** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
 

@@ -4,7 +4,8 @@ import type { Wake } from '../../src/domain/ports.ts'
 import { createSubscriber } from '../../src/stores/redis-client.ts'
 import { wakeChannel } from '../../src/stores/redis-keys.ts'
 import { createRedisWakeBus } from '../../src/stores/redis-wake-bus.ts'
-import { keptLog, redisFor, silent, startIndexServer } from './store-servers.ts'
+import { keptLog, silent } from '../support/kept-log.ts'
+import { redisFor, startIndexServer } from './store-servers.ts'
 
 const server = await startIndexServer(t)
 
