@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { parse } from 'yaml'
 import { root } from '../bed/repository.ts'
 import { compileCacheFolder } from '../bed/set-up/cache-folder.ts'
 import { leftBehind, processesOfTests, runMark } from './support/left-behind.ts'
@@ -15,38 +17,29 @@ import { slowestFiles } from './support/test-times.ts'
  * itself (an open handle) fails by tap's time-out.
  */
 
-/**
- * Unit tests keep the cores busy. Those with servers wait for half of their time: with three at once two cores are busy,
- * with four the bounds of fault tests (an answer in under 2 s) are those of the machine.
- */
-const jobs = { unit: 2, all: 3 }
 /** How many of the slowest files `--times` shows. */
 const slowestShown = 30
 
 interface Wanted {
   readonly files: readonly string[]
-  readonly jobs: number
   readonly times: boolean
 }
 
 function readCommandLine(): Wanted {
-  const options = {
-    unit: { type: 'boolean', default: false },
-    times: { type: 'boolean', default: false },
-  } as const
-  const { values, positionals } = parseArgs({ options, allowPositionals: true })
+  const flag = { type: 'boolean', default: false } as const
+  const { values, positionals } = parseArgs({ options: { unit: flag, times: flag }, allowPositionals: true })
+  const { times } = values
+  if (positionals.length > 0) return { files: positionals, times }
   const { unit, withServers } = findTestFiles()
-  if (values.unit) return { files: unit, jobs: jobs.unit, times: values.times }
-  // The long ones first, so that no core idles while the last of them runs.
-  const all = [...withServers, ...unit]
-  return { files: positionals.length > 0 ? positionals : all, jobs: jobs.all, times: values.times }
+  // Those with servers take longest: they come first, so that no core idles while the last of them runs.
+  return { files: values.unit ? unit : [...withServers, ...unit], times }
 }
 
 async function run(): Promise<boolean> {
   const wanted = readCommandLine()
   const before = new Set(processesOfTests())
   const began = performance.now()
-  const { code, output } = await runTap(wanted)
+  const { code, output } = await runTap(wanted.files)
   const counts = countsOf(output)
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
@@ -62,15 +55,18 @@ async function run(): Promise<boolean> {
  * One line a file while it runs, and everything of a file that fails. Plain TAP is read rather than shown by one of
  * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
  */
-async function runTap(wanted: Wanted): Promise<{ code: number; output: string }> {
-  const program = join(root, 'node_modules/tap/dist/esm/run.mjs')
-  const flags = ['--disable-coverage', '--reporter=tap', `--jobs=${wanted.jobs}`]
-  const tap = spawn(process.execPath, [program, ...flags, ...wanted.files], {
+async function runTap(files: readonly string[]): Promise<{ code: number; output: string }> {
+  const { jobs, timeout } = readSettings()
+  const program = join(root, 'test/support/run-files.ts')
+  const args = [program, String(jobs), String(timeout * 1_000), ...files]
+  const tap = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
     env: {
       ...process.env,
       ...runMark,
+      // For what a file does not time itself.
+      TAP_TIMEOUT: String(timeout),
       // Several hundred processes load the same modules, types stripped and compiled: that takes each up to half a second.
       NODE_COMPILE_CACHE: compileCacheFolder(),
     },
@@ -87,6 +83,10 @@ async function runTap(wanted: Wanted): Promise<{ code: number; output: string }>
   }
   const [code] = (await exited) as [number | null]
   return { code: code ?? 1, output: output.join('\n') }
+}
+
+function readSettings(): { readonly jobs: number; readonly timeout: number } {
+  return parse(readFileSync(join(root, '.taprc'), 'utf8'))
 }
 
 /** Assertions, not the tests and files that hold them (those carry their time). */
