@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { parse } from 'yaml'
@@ -12,7 +12,7 @@ import { findTestFiles } from './support/test-files.ts'
 import { slowestFiles } from './support/test-times.ts'
 
 /**
- * `npm test [-- --times] [-- FILES]` runs every test file, or these; `npm run test:unit` those that need no server. Both
+ * `npm test [-- --times] [-- PATHS]` runs every test file, or these files and those in these folders; `npm run test:unit` those that need no server. Both
  * look for processes that a test left behind, and end with the line `N passed, N failed`. A file that does not end by
  * itself (an open handle) fails by tap's time-out.
  */
@@ -29,14 +29,19 @@ function readCommandLine(): Wanted {
   const flag = { type: 'boolean', default: false } as const
   const { values, positionals } = parseArgs({ options: { unit: flag, times: flag }, allowPositionals: true })
   const { times } = values
-  if (positionals.length > 0) return { files: positionals, times }
-  const { unit, withServers } = findTestFiles()
-  // Those with servers take longest: they come first, so that no core idles while the last of them runs.
-  return { files: values.unit ? unit : [...withServers, ...unit], times }
+  const files = findTestFiles().filter(({ needsServers }) => !(values.unit && needsServers))
+  const wanted = positionals.map((path) => relative(root, resolve(path)))
+  const isWanted = (path: string) =>
+    wanted.length === 0 || wanted.some((named) => path === named || path.startsWith(`${named}/`))
+  return { files: files.map(({ path }) => path).filter(isWanted), times }
 }
 
 async function run(): Promise<boolean> {
   const wanted = readCommandLine()
+  if (wanted.files.length === 0) {
+    console.error('no test file is there')
+    return false
+  }
   const before = new Set(processesOfTests())
   const began = performance.now()
   const { code, output } = await runTap(wanted.files)

@@ -8,25 +8,39 @@ import { root } from '../../bed/repository.ts'
  */
 
 /** The one module that finds those programs: what starts a server or kubectl imports it, directly or not. */
-const findsPrograms = join(root, 'bed/set-up/binaries.ts')
+const findsPrograms = join(root, 'bed/set-up', 'binaries.ts')
 
-export interface TestFiles {
-  /** Need Node alone. Paths from the top of the checkout. */
-  readonly unit: readonly string[]
-  readonly withServers: readonly string[]
+export interface TestFile {
+  /** From the top of the checkout. */
+  readonly path: string
+  readonly needsServers: boolean
+  /** The longest time that it sets for itself; 0 if it sets none. */
+  readonly timeoutMs: number
 }
 
-export function findTestFiles(): TestFiles {
-  const files = globSync('test/**/*.test.ts', { cwd: root }).toSorted()
-  const needs = createNeeds()
-  return {
-    unit: files.filter((file) => !needs(join(root, file))),
-    withServers: files.filter((file) => needs(join(root, file))),
-  }
+/**
+ * All test files, in an order that leaves no core idle at the end: those that set themselves the longest time come
+ * first, those that need no server last.
+ */
+export function findTestFiles(): readonly TestFile[] {
+  const needsServers = createNeedsServers()
+  return globSync('test/**/*.test.ts', { cwd: root })
+    .toSorted()
+    .map((path) => ({ path, needsServers: needsServers(join(root, path)), timeoutMs: timeoutOf(path) }))
+    .toSorted((a, b) => Number(b.needsServers) - Number(a.needsServers) || b.timeoutMs - a.timeoutMs)
 }
 
-/** Whether a file of the checkout can come to start a server, by what it imports or runs as a process. */
-function createNeeds(): (path: string) => boolean {
+function timeoutOf(path: string): number {
+  const text = readFileSync(join(root, path), 'utf8')
+  const times = [...text.matchAll(/setTimeout\(([\d_]+)\)|timeout: ([\d_]+)/g)]
+  return Math.max(
+    0,
+    ...times.map(([, whole = '', single = '']) => Number((whole || single).replaceAll('_', ''))),
+  )
+}
+
+/** Tells of a file whether it can come to start a server, by what it imports or runs as a process. */
+export function createNeedsServers(): (path: string) => boolean {
   const known = new Map<string, readonly string[] | 'npm'>()
   return (start) => {
     const seen = new Set([start])
@@ -48,7 +62,8 @@ function createNeeds(): (path: string) => boolean {
  */
 function usedBy(path: string): readonly string[] | 'npm' {
   const text = readFileSync(path, 'utf8').replaceAll(/^(?:import|export) type [^']*'[^']*'$/gm, '')
-  if (text.includes("'npm'")) return 'npm'
+  // As the program of a process; not in brackets of its own, as a name that is only spoken of.
+  if (/(?:^|[(,\s])'npm',/.test(text)) return 'npm'
   const names = [...text.matchAll(/['"`]([^'"`\s]+\.ts)['"`]/g)].map(([, name = '']) => name)
   return names.flatMap((name) =>
     [resolve(dirname(path), name), join(root, name)].filter(
