@@ -7,7 +7,7 @@ import { type Balancer, startBalancer } from './balancer.ts'
 import { createBedClient } from './bed-client.ts'
 import { isReady } from './is-ready.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
-import { servingFiles, startWebhookRole } from './webhook-role.ts'
+import { servingFiles, startWebhookProcess } from './webhook-process.ts'
 
 /** The session server's identity, as the manifests bind it. */
 export const serverUsername = 'system:serviceaccount:ai-agents:session-management-sa'
@@ -124,13 +124,9 @@ async function startWebhooks(
     const name = count > 1 ? `webhook-${n}` : 'webhook'
     const itsPort = count > 1 ? await freePort(host) : port
     urls.push(`https://${host}:${itsPort}`)
-    const env = {
-      ...servingFiles(plane),
-      GREENROOM_DRAIN_MS: '0',
-      GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info',
-    }
+    const env = { ...servingFiles(plane), GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info' }
     const onStart = (pid: number) => shape.onRole?.(name, pid)
-    add(await startWebhookRole({ plane, name, folder: logs, port: itsPort, env, onStart }))
+    add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, env, onStart }))
   }
   // A webhook that has not read the policy yet refuses the types of its rows.
   await Promise.all(urls.map((url) => until(`${url} to be ready`, () => isReady(url), readyTimeoutMs)))

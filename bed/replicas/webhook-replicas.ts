@@ -5,7 +5,7 @@ import type { ControlPlane } from '../servers/control-plane.ts'
 import { freePort } from '../servers/free-port.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
 import type { RoleProcess } from './role-process.ts'
-import { startWebhookRole } from './webhook-role.ts'
+import { startWebhookProcess } from './webhook-process.ts'
 
 /**
  * Replicas of the webhook that make and renew their own certificates, as the Deployment of the manifests does, behind a
@@ -43,7 +43,7 @@ export async function startWebhookReplicas(options: ReplicaOptions): Promise<Web
     const port = await freePort()
     urls.push(`https://127.0.0.1:${port}`)
     roles.push(
-      await startWebhookRole({
+      await startWebhookProcess({
         plane,
         name: `webhook-${started}`,
         folder,

@@ -4,7 +4,7 @@ import { freePort } from '../servers/free-port.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
 import { provideAssignKeys, webhookInstallation, webhookManifests } from './installation.ts'
 import type { RoleProcess } from './role-process.ts'
-import { servingFiles, startWebhookRole } from './webhook-role.ts'
+import { servingFiles, startWebhookProcess } from './webhook-process.ts'
 
 /** Real API server, and webhook processes with the identity and policy of the manifests behind a balancer. */
 export interface WebhookService {
@@ -37,7 +37,7 @@ export async function startWebhookService(options: ReplicaOptions): Promise<Webh
     for (let n = 1; n <= options.replicas; n += 1) {
       const port = await freePort()
       const env = { ...servingFiles(plane), ...options.env }
-      const replica = await startWebhookRole({ plane, name: `webhook-${n}`, folder, port, env })
+      const replica = await startWebhookProcess({ plane, name: `webhook-${n}`, folder, port, env })
       undo.push(() => replica.stop())
       replicas.push(replica)
       urls.push(`https://127.0.0.1:${port}`)

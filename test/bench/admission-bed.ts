@@ -5,7 +5,7 @@ import { type Program, startProgram, untilReady } from '../../bed/processes/star
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { provideAssignKeys, webhookInstallation, webhookManifests } from '../../bed/replicas/installation.ts'
 import { isReady } from '../../bed/replicas/is-ready.ts'
-import { servingFiles } from '../../bed/replicas/webhook-role.ts'
+import { servingFiles } from '../../bed/replicas/webhook-process.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
 import { webhookUsername } from '../../src/domain/names.ts'

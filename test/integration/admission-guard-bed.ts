@@ -6,7 +6,7 @@ import { stringify } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { until } from '../../bed/processes/until.ts'
 import type { RoleProcess } from '../../bed/replicas/role-process.ts'
-import { servingFiles, startWebhookRole } from '../../bed/replicas/webhook-role.ts'
+import { servingFiles, startWebhookProcess } from '../../bed/replicas/webhook-process.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
 import type { KubectlOutcome } from '../../bed/servers/kubectl.ts'
@@ -45,13 +45,12 @@ export async function startGuardBed(t: Test) {
     core,
     startWebhook: async (): Promise<void> => {
       const { port } = plane.webhook
-      webhook = await startWebhookRole({
+      webhook = await startWebhookProcess({
         plane,
         name: 'webhook',
         folder: folder.path,
         port,
-        // Nothing is behind a Service here that would have to hear of the end first.
-        env: { ...servingFiles(plane), GREENROOM_DRAIN_MS: '0' },
+        env: servingFiles(plane),
       })
       await until(
         'a ready webhook',

@@ -16,11 +16,7 @@ import { runMain } from '../support/run-main.ts'
 t.setTimeout(240_000)
 const namespace = 'ai-agents'
 const folder = await temporaryFolder('scan')
-const bed = await startWebhookService({
-  folder: folder.path,
-  replicas: 1,
-  env: { GREENROOM_DRAIN_MS: '0' },
-})
+const bed = await startWebhookService({ folder: folder.path, replicas: 1 })
 const { plane } = bed
 t.teardown(async () => {
   await bed.stop()

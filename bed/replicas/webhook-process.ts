@@ -3,7 +3,7 @@ import { webhookUsername } from '../../src/domain/names.ts'
 import type { ControlPlane } from '../servers/control-plane.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
 
-export interface WebhookRoleOptions {
+export interface WebhookProcessOptions {
   readonly plane: ControlPlane
   readonly name: string
   /** Of its log. */
@@ -16,7 +16,7 @@ export interface WebhookRoleOptions {
 }
 
 /** One process of the webhook, with the identity and the rights of the manifests. */
-export async function startWebhookRole(options: WebhookRoleOptions): Promise<RoleProcess> {
+export async function startWebhookProcess(options: WebhookProcessOptions): Promise<RoleProcess> {
   const { plane, name, folder, port, env, ...rest } = options
   return startRole({
     ...rest,
@@ -27,6 +27,8 @@ export async function startWebhookRole(options: WebhookRoleOptions): Promise<Rol
       KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
       GREENROOM_HOST: plane.webhook.host,
       GREENROOM_WEBHOOK_PORT: String(port),
+      // No Service that would have to hear of its end first; a test of a roll-out says otherwise.
+      GREENROOM_DRAIN_MS: '0',
       ...env,
     },
   })
