@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { V1Container, V1ContainerStatus } from '@kubernetes/client-node'
+import { pause } from '../../src/timing/every.ts'
 import { ContainerRefusal } from './container-env.ts'
 import { watchHealth } from './container-health.ts'
 import type { ContainerPlan } from './container-plan.ts'
 import { type ContainerExit, type ContainerProcess, startContainerProcess } from './container-process.ts'
-import { pause } from './pause.ts'
 import type { ContainerRecord, TerminatedState } from './pod-status.ts'
 
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never'
@@ -104,7 +104,8 @@ export class ContainerRunner {
           refused = error.reason
         } else this.#host.warn(`${this.container.name}: ${String(error)}`)
       }
-      if (!(await pause(refusedRetryMs, stopping))) return undefined
+      await pause(refusedRetryMs, stopping)
+      if (stopping.aborted) return undefined
     }
   }
 
@@ -173,7 +174,8 @@ export class ContainerRunner {
     if (backoffMs === 0) return !stopping.aborted
     const message = `back-off ${backoffMs} ms restarting failed container`
     this.#change({ state: { kind: 'waiting', reason: 'CrashLoopBackOff', message } })
-    return pause(backoffMs, stopping)
+    await pause(backoffMs, stopping)
+    return !stopping.aborted
   }
 }
 

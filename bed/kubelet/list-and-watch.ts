@@ -1,5 +1,5 @@
+import { pause } from '../../src/timing/every.ts'
 import { type KubeApi, KubeApiError } from './kube-api.ts'
-import { pause } from './pause.ts'
 
 export interface WatchedObject {
   readonly metadata?: { readonly uid?: string; readonly resourceVersion?: string }

@@ -1,7 +1,7 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import { pause } from '../../src/timing/every.ts'
 import { type KubeApi, strategicMergePatch } from './kube-api.ts'
 import type { KubeletEvent } from './kubelet-event.ts'
-import { pause } from './pause.ts'
 
 /** The scheduler of a cluster with one node. */
 export interface PodBinder {

@@ -1,5 +1,5 @@
+import { pause } from '../../src/timing/every.ts'
 import { type KubeApi, strategicMergePatch } from './kube-api.ts'
-import { pause } from './pause.ts'
 import { type Condition, type PodFacts, type PodPhase, statusPatch } from './pod-status.ts'
 
 /** Writes a pod's status when it has changed, one write at a time, the newest state each time. */

@@ -1,4 +1,4 @@
-import { aborted } from './pause.ts'
+import { aborted } from './aborted.ts'
 
 /** At most so many pods start at once; the others wait their turn. */
 export interface StartSlots {

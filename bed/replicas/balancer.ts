@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
+import { pause } from '../../src/timing/every.ts'
 import { resetSocket } from '../servers/reset-socket.ts'
 import { isReady } from './is-ready.ts'
 
@@ -53,7 +53,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
   const keepChecking = async (backend: Backend) => {
     while (!stopping.signal.aborted) {
-      await pause(checkEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pause(checkEveryMs, stopping.signal)
       if (!stopping.signal.aborted) await check(backend)
     }
   }

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
 import { accessTo, statusBody } from './fake-api-server.ts'
-import { waitUntil } from './wait-until.ts'
 
 async function serve(
   test: Test,
@@ -81,7 +81,7 @@ void t.test('no answer in time', async (t) => {
     message: /no answer within 100 ms/,
   })
   t.ok(performance.now() - startedAt < 1_000)
-  await waitUntil('the connections are closed', async () => (await connections()) === 0)
+  await until('the connections are closed', async () => (await connections()) === 0)
 })
 
 void t.test('an answer that stops in the middle counts as none', async (t) => {
@@ -91,7 +91,7 @@ void t.test('an answer that stops in the middle counts as none', async (t) => {
     100,
   )
   await t.rejects(transport.getJson('/x'), { message: /no answer within 100 ms/ })
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
 })
 
 void t.test('after a timeout no idle connection is trusted', async (t) => {
@@ -125,7 +125,7 @@ void t.test('a stream outlives the time limit and ends with its signal', async (
   t.equal(String((await iterator.next()).value), 'second\n')
   controller.abort(new Error('enough'))
   await t.rejects(iterator.next(), /enough/)
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
 })
 
 void t.test('an aborted signal never starts a request', async (t) => {
