@@ -120,7 +120,7 @@ async function startServers(
     startRedis({ folder }),
     startPostgres({ folder }),
   ] as const
-  // What did start must be stopped even when another one did not.
+  // A server that did start must be stopped even if another one did not.
   for (const start of await Promise.allSettled(starts)) {
     if (start.status === 'fulfilled') undo.push(() => start.value.stop())
   }

@@ -11,9 +11,9 @@ export interface HealthListener {
 }
 
 /**
- * A kubelet of today probes once right after the start and then waits a whole period. Here a container that is not yet
- * ready is asked again every 50 ms, for at most half a minute, so that the pod is Ready when the program is, and the
- * bed measures the program's start. These extra looks never count as failures.
+ * A real kubelet probes once after the start and then waits a whole period. Here a container that is not yet ready is
+ * probed again every 50 ms, for at most half a minute: the pod is Ready when its program is, and the bed measures how
+ * long the program takes to start. These extra probes never count as failures.
  */
 const promptMs = 50
 const promptForMs = 30_000

@@ -41,7 +41,7 @@ export function startContainerProcess(options: ContainerProcessOptions): Contain
   })
   closeSync(log)
   const { promise: exited, resolve } = Promise.withResolvers<ContainerExit>()
-  // It may also fail after the start, when a signal cannot be sent; then there is an exit as well.
+  // An error can also come after the start, when a signal cannot be sent. Then an exit follows.
   child.on('error', ({ message }) => resolve({ exitCode: 128, reason: 'StartError', message }))
   const { pid } = child
   if (pid === undefined) return { pid: 0, exited, signal: () => undefined, pace: () => undefined }

@@ -25,7 +25,7 @@ export interface PodRunnerDeps {
   readonly emit: (event: KubeletEvent) => void
 }
 
-/** A pod that becomes neither ready nor refused keeps its place among the starting ones so long. */
+/** A pod that gets neither ready nor refused gives up its start slot after this time. */
 const startSlotMs = 10_000
 
 /** One pod of this node, from its binding to its removal from the API. */
@@ -60,7 +60,7 @@ export class PodRunner {
     this.#pod = pod
     this.ip = deps.addresses.take()
     const host = this.#host((spec?.restartPolicy ?? 'Always') as RestartPolicy)
-    // An init container runs to its success and then no more.
+    // An init container runs until it succeeds, and then never again.
     const initHost = {
       ...host,
       restartPolicy: host.restartPolicy === 'Never' ? 'Never' : 'OnFailure',
@@ -115,7 +115,7 @@ export class PodRunner {
     this.#terminate(0)
   }
 
-  /** Resolves when the pod is gone from this node and from the API. Rejects for faults of the kubelet itself only. */
+  /** Resolves when the pod is gone from this node and from the API. Rejects only when the kubelet itself fails. */
   async run(): Promise<void> {
     try {
       if (!isOver((this.#pod.status?.phase ?? 'Pending') as PodPhase)) await this.#live()

@@ -134,7 +134,7 @@ function isOwn(session: AnswerBody, echo: Echo | undefined): boolean {
   )
 }
 
-/** The labels follow behind the answers: people look at them, nothing decides by them. */
+/** The controller labels claimed pods after the answer. The labels are for people; nothing depends on them. */
 async function afterClaims(bed: Bed, { opened }: Story): Promise<void> {
   await until('labels of the claimed pods', async () => (await podsWithSession(bed)) >= opened.length)
 }
@@ -182,7 +182,7 @@ function reportOf(story: Story, rest: Rest): DemoReport {
   }
 }
 
-/** From /proc, which every Linux has; elsewhere nothing is said of memory. */
+/** Read from /proc; on other systems than Linux it is empty. */
 function memoryOf(bed: Bed): Record<string, number> {
   const memory: Record<string, number> = {}
   for (const role of bed.roles.values()) {

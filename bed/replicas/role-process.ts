@@ -11,7 +11,7 @@ export interface RoleProcess {
   pid(): number
   /** False from its death until it is started again. */
   isRunning(): boolean
-  /** Ends it with this signal and resolves when it was started again, back-off included. */
+  /** Ends it with this signal; resolves when it has been started again, after the back-off. */
   restart(signal?: NodeJS.Signals): Promise<void>
   stop(): Promise<void>
 }
@@ -24,11 +24,11 @@ export interface RoleOptions {
   readonly logPath: string
   /** For Node itself, before the program. */
   readonly nodeArgs?: readonly string[]
-  /** Called with the new pid after each start; the process that died is already gone. */
+  /** Called with the new pid after each start, when the process before it is gone. */
   readonly onStart?: (pid: number) => void
 }
 
-/** Kubernetes' own first back-off is longer; one second shows a fault and does not make one wait. */
+/** Kubernetes waits 10 s before the first restart. One second is enough for a fault to show. */
 const restartAfterMs = 1_000
 /** Longer than any role takes to drain in the bed. */
 const stopTimeoutMs = 12_000

@@ -71,7 +71,7 @@ export async function startWebhookReplicas(options: ReplicaOptions): Promise<Web
           const lease = await leases
             .readNamespacedLease({ namespace: 'greenroom-system', name: 'agent-webhook' })
             .catch(() => undefined)
-          // HOSTNAME and eight random digits: another one after each restart.
+          // The holder is HOSTNAME and eight random digits, which change with each restart.
           const holder = lease?.spec?.holderIdentity?.replace(/-[0-9a-f]{8}$/, '')
           return roles.find(({ name }) => name === holder)
         },

@@ -6,7 +6,7 @@ import { provideAssignKeys, webhookInstallation, webhookManifests } from './inst
 import type { RoleProcess } from './role-process.ts'
 import { servingFiles, startWebhookProcess } from './webhook-process.ts'
 
-/** Real API server, and webhook processes with the identity and policy of the manifests behind a balancer. */
+/** The API server, and webhook processes with the identity and policy of the manifests behind a balancer. */
 export interface WebhookService {
   readonly plane: ControlPlane
   readonly balancer: Balancer

@@ -6,7 +6,7 @@ import type { ControlPlane } from './control-plane.ts'
 const pathBeside = ({ kubectlPath }: ControlPlane): string =>
   join(dirname(kubectlPath), 'kube-controller-manager')
 
-/** Why a test that needs it is left out; false when the programme is in the cache. The bed itself does without it. */
+/** Says why a test that needs it is skipped; false if the program is in the cache. The bed itself does not need it. */
 export function withoutControllerManager(plane: ControlPlane): string | false {
   return !existsSync(pathBeside(plane)) && 'kube-controller-manager is not in the cache'
 }

@@ -13,7 +13,7 @@ export interface RedisServer {
   readonly pid: number
   /** Ends it and keeps nothing. */
   stop(): Promise<void>
-  /** SIGKILL; the port stays reserved for restart() only in so far as nobody else takes it. */
+  /** SIGKILL. restart() needs the same port again; nothing reserves it meanwhile. */
   kill(): Promise<void>
   /** Starts it again on the same port and socket; keeps the data of a running server unless `flush`. */
   restart(options?: { readonly flush?: boolean }): Promise<void>

@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from './cache-folder.ts'
 
-/** Where the bed's programs are on this machine. Set-up (`setup.ts`) provides what these functions do not find. */
+/** Where the bed's programs are on this machine. Set-up (`set-up.ts`) provides what these functions do not find. */
 
 export interface ControlPlaneBinaries {
   readonly etcd: string

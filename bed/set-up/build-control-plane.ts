@@ -49,7 +49,7 @@ export async function buildControlPlane({ go, folder, say }: BuildOptions): Prom
         `go build of ${name} failed: ${(await readFile(logPath, 'utf8')).trim().slice(-500)}`,
       )
     }
-    // Renamed whole: nobody ever sees half a program.
+    // Renamed into place, so that nobody finds half a program.
     await rename(part, target)
     await rm(logPath, { force: true })
     say(`  ${name}: built in ${elapsed(started)}`)
