@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Assignment } from '../domain/assignment.ts'
 import { renewAfterMs } from '../domain/session.ts'
 import type { ErrorCode } from '../errors.ts'
+import { pause } from '../timing/pause.ts'
 import { type AgentLog, errorKeys } from './agent-log.ts'
 
 /** A call that hangs must not eat the two renewals that may fail before the lease lapses. */
@@ -70,7 +70,9 @@ export function createHeldSession({
   async function keepLease(): Promise<void> {
     let failures = 0
     let waitMs = regularMs
-    while (await pause(waitMs * (1 - jitterShare * random()), stopping.signal)) {
+    for (;;) {
+      await pause(waitMs * (1 - jitterShare * random()), stopping.signal)
+      if (stopping.signal.aborted) return
       const outcome = await callServer(assignment, 'renew', stopping.signal)
       if (stopping.signal.aborted) return
       if (outcome.kind === 'over') {
@@ -94,7 +96,7 @@ export function createHeldSession({
       const outcome = await callServer(assignment, 'finish')
       if (outcome.kind !== 'failed') return
       reason = outcome.reason
-      if (attempt < finishAttempts) await sleep(retryMs(attempt, regularMs))
+      if (attempt < finishAttempts) await pause(retryMs(attempt, regularMs))
     }
     throw new Error(`the session server did not take the end of the session: ${reason}`)
   }
@@ -119,17 +121,6 @@ export function createHeldSession({
 
 function retryMs(failures: number, ceilingMs: number): number {
   return Math.min(firstRetryMs * 2 ** (failures - 1), ceilingMs)
-}
-
-/** Resolves false when the wait was cut short. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await sleep(ms, undefined, { signal })
-    return true
-  } catch {
-    // The only rejection is the abort, and that is an answer, not an error.
-    return false
-  }
 }
 
 async function callServer(

@@ -1,4 +1,5 @@
 import type { Logger } from '../logging.ts'
+import { startPause } from '../timing/pause.ts'
 import type { CertificateMetrics } from '../webhook/webhook-metrics.ts'
 import { authoritiesIn, factsOf } from './certificate-facts.ts'
 import {
@@ -206,12 +207,7 @@ function leafOrder(
 }
 
 async function pauseUntil(called: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const end = (): void => resolve()
-  signal.addEventListener('abort', end, { once: true })
-  if (signal.aborted) resolve()
-  await Promise.race([promise, called])
-  clearTimeout(timer)
-  signal.removeEventListener('abort', end)
+  const { over, end } = startPause(ms, signal)
+  void called.then(end)
+  await over
 }

@@ -28,7 +28,7 @@ import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createRoomService } from '../livekit/room-service.ts'
 import { createOpsApp } from '../serving/ops-app.ts'
-import { pause } from '../timing/every.ts'
+import { pause } from '../timing/pause.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
@@ -230,5 +230,5 @@ function currentPods(pods: PodInformer): readonly AgentPod[] {
 
 /** A leader that has not seen the pods yet would create them all again. */
 async function untilSynced(synced: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!synced() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (!synced() && !signal.aborted) await pause(20, signal)
 }

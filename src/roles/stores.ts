@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Config } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
@@ -14,6 +13,7 @@ import { createRedisIndexReader } from '../stores/redis-index-reader.ts'
 import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
 import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
 import { createRedisWakeBus } from '../stores/redis-wake-bus.ts'
+import { pause } from '../timing/pause.ts'
 import type { RoleContext } from './role.ts'
 
 type StoreConfig = Pick<Config<'api'>, 'DATABASE_URL' | 'REDIS_URL'>
@@ -86,7 +86,7 @@ async function openDatabase({ durable, relaxed }: Postgres, logger: Logger): Pro
       const isAway = error instanceof GreenroomError && error.code === 'GRN_DATABASE_UNAVAILABLE'
       if (!isAway || performance.now() > deadline) throw error
       logger.warn({ err: error }, 'waiting for postgresql')
-      await setTimeout(databaseRetryMs)
+      await pause(databaseRetryMs)
     }
   }
 }

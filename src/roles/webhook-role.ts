@@ -4,6 +4,7 @@ import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
 import { configMapName } from '../domain/names.ts'
+import { pause } from '../timing/pause.ts'
 import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
@@ -80,7 +81,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     async stop() {
       draining.abort()
       logger.info({ drainMs: config.GREENROOM_DRAIN_MS }, 'webhook is draining')
-      await new Promise((resolve) => setTimeout(resolve, config.GREENROOM_DRAIN_MS))
+      await pause(config.GREENROOM_DRAIN_MS)
       certificate.stop()
       await app.close()
     },

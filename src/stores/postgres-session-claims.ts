@@ -1,6 +1,6 @@
-import { setTimeout } from 'node:timers/promises'
 import type { ColdRecord, CommitOutcome, OpenRecord, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
+import { pause } from '../timing/pause.ts'
 import { NotSentError } from './group-commit.ts'
 import { answerWithinMs, databaseError, type Postgres, violatedConstraint } from './postgres-client.ts'
 import { createOpenGroup } from './postgres-open-group.ts'
@@ -150,12 +150,12 @@ export function createPostgresSessionClaims({
     begun: number,
   ): Promise<CommitOutcome> {
     const leftMs = Math.max(leastLookMs, begun + answerWithinMs - performance.now())
-    const late = new AbortController()
+    const answered = new AbortController()
     const session = await Promise.race([
       readSession(fresh, statement.id).catch(() => undefined),
-      setTimeout(leftMs, undefined, { signal: late.signal }),
+      pause(leftMs, answered.signal).then(() => undefined),
     ])
-    late.abort()
+    answered.abort()
     const ours = session?.status === 'PENDING' && session.pod?.uid === statement.podUid
     if (session && ours && session.epoch === statement.epoch) return { kind: 'committed', session }
     throw databaseError(error)
