@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { agentTypePattern } from './agent-type.ts'
 import { type Checked, checkYaml } from './checked-document.ts'
 
 /**
@@ -11,9 +12,6 @@ const closed = { additionalProperties: false } as const
 
 /** A week: no conversation is longer, and its milliseconds fit PostgreSQL's integer. */
 const longestSeconds = 604_800
-
-/** A DNS label: it becomes part of pod names and label values. */
-const agentTypePattern = '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$'
 
 const EnvVar = Type.Object({ name: Type.String({ minLength: 1 }), value: Type.String() }, closed)
 

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox'
+import { longestAgentTypeAsked } from '../domain/agent-type.ts'
 import { LiveKitAccess } from '../domain/assignment.ts'
 import { type SessionStatus, sessionStatuses } from '../domain/session.ts'
 
@@ -16,7 +17,7 @@ const anyKey = <T extends TSchema>(value: T) => ({ additionalProperties: value }
 
 export const OpenBody = Type.Object(
   {
-    agentType: Name(63),
+    agentType: Name(longestAgentTypeAsked),
     projectId: Type.Optional(Name(200)),
     roomName: Type.Optional(
       Type.String({ minLength: 1, maxLength: 200, description: 'Your alias for the room.' }),
@@ -71,7 +72,7 @@ export const ListQuery = Type.Object(
   {
     status: Type.Optional(Status),
     projectId: Type.Optional(Name(200)),
-    agentType: Type.Optional(Name(63)),
+    agentType: Type.Optional(Name(longestAgentTypeAsked)),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   },
