@@ -8,7 +8,7 @@ import { createAgentMetrics } from './agent-metrics.ts'
 import { type AgentSession, createHeldSession, type HeldSession } from './agent-session.ts'
 import { type AssignVerifier, createAssignVerifier } from './assign-verifier.ts'
 import { createAssignmentGate } from './assignment-gate.ts'
-import { rehearseAssignment } from './warm-up.ts'
+import { warmUpAssignments } from './warm-up-assignments.ts'
 
 /** Pods get 30 s between SIGTERM and SIGKILL; the rest is for closing connections and writing logs. */
 const defaultGraceMs = 25_000
@@ -95,7 +95,7 @@ export function createAgentServer(options: AgentServerOptions): AgentServer {
       process.on('SIGTERM', onSigterm)
       verifier = await createAssignVerifier(env.assignKeys, env.podUid)
       const bound = await http.listen(env.listenAddress, options.port ?? agentPort)
-      await rehearseAssignment({ address: bound.address, podUid: env.podUid, metrics })
+      await warmUpAssignments({ address: bound.address, podUid: env.podUid, metrics })
       gate.open()
       log('info', 'listening', { ...bound, startMs: Math.round(performance.now()) })
       return bound

@@ -6,10 +6,10 @@ import { agentPort } from '../domain/names.ts'
 import type { AgentDelivery, DeliveryOutcome } from '../domain/ports.ts'
 import { signDelivery } from './assign-token.ts'
 import { type PostResult, postOnce } from './post-once.ts'
-import type { AssignKeys } from './signing-keys.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 interface AgentDeliveryOptions {
-  readonly keys: AssignKeys
+  readonly keys: SigningKeys
   /** A SYN answered within one node or zone takes below 5 ms; 250 ms leaves room for one lost packet (RTO 200 ms). */
   readonly connectTimeoutMs?: number
   /** From the connection to the complete answer. */

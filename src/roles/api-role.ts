@@ -4,8 +4,8 @@ import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { createPodInformer } from '../cluster/pod-informer.ts'
 import type { Config } from '../config.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
-import { rehearseDelivery } from '../delivery/delivery-warm-up.ts'
-import { loadAssignKeys } from '../delivery/signing-keys.ts'
+import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
+import { loadSigningKeys } from '../delivery/signing-keys.ts'
 import type { RoomAccess } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
@@ -51,7 +51,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   if (!roomAccess)
     logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
 
-  const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
+  const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   const transport = createKubeTransport(await loadKubeAccess(config))
   const namespace = config.GREENROOM_NAMESPACE
@@ -180,8 +180,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     stopWithinMs: config.GREENROOM_DRAIN_MS + closeWithinMs,
     async start() {
       await Promise.all([
-        rehearseDelivery(keys),
-        rehearseRequests(app, config.GREENROOM_API_KEYS.split(',')[0] ?? ''),
+        warmUpDeliveries(keys),
+        warmUpRequests(app, config.GREENROOM_API_KEYS.split(',')[0] ?? ''),
       ])
       const url = await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_PORT })
       logger.info({ url }, 'session API is listening')
@@ -199,12 +199,12 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
 }
 
 /** As many as let the engine compile routing, authentication, validation, PostgreSQL's client and serialisation. */
-const rehearsedRequests = 40
+const warmUpTimes = 40
 
-/** Reads before the first caller does, through everything but the socket; see {@link rehearseDelivery}. */
-async function rehearseRequests(app: TypedApp, apiKey: string): Promise<void> {
+/** Reads before the first caller does, through everything but the socket; see {@link warmUpDeliveries}. */
+async function warmUpRequests(app: TypedApp, apiKey: string): Promise<void> {
   const headers = { authorization: `Bearer ${apiKey}` }
-  for (let time = 0; time < rehearsedRequests; time += 1)
+  for (let time = 0; time < warmUpTimes; time += 1)
     await app.inject({ url: '/v1/sessions?limit=1', headers })
 }
 

@@ -21,7 +21,7 @@ import { createRetention } from '../controllers/retention.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../delivery/signing-keys.ts'
+import { loadSigningKeys } from '../delivery/signing-keys.ts'
 import type { AgentPod } from '../domain/agent-pod.ts'
 import { configMapName } from '../domain/names.ts'
 import type { RoomService } from '../domain/ports.ts'
@@ -40,7 +40,7 @@ const leaseName = 'greenroom-controller'
 /** The pool controller: the only writer of pods. Every process of this role watches; the elected one acts. */
 export async function startController(config: Config<'controller'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics, instance } = context
-  const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
+  const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   const { ledger, wakes, index, notices } = stores
   const clients = createKubeClients({ access: await loadKubeAccess(config) })

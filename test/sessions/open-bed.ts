@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { Test } from 'tap'
 import { freePort } from '../../bed/servers/free-port.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
@@ -198,7 +198,7 @@ interface ReplicaOptions {
 export async function startReplica(options: ReplicaOptions) {
   const { agents, sessions, index, pools = defaultPools, logger = silent } = options
   const now = () => performance.now()
-  const keys = await loadAssignKeys(privateSet(keyPair))
+  const keys = await loadSigningKeys(privateSet(keyPair))
   const delivery = options.delivery ?? createAgentDelivery({ keys, port: agents.port })
   const candidates = createSlotCandidates(agents.pods.view, options.name ?? 'api-1')
   const waiters = createPoolWaiters({ index, clock: () => Date.now() })
