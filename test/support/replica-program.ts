@@ -89,7 +89,7 @@ const delivery = createAgentDelivery({
 })
 const replica = await startReplica({
   name: settings.name,
-  agents: { pods, port: settings.agentPort, all: () => settings.pods },
+  agents: { pods, port: settings.agentPort },
   sessions: heldStore(createPostgresSessionStore(postgres), gate),
   index: indexOn(redis),
   delivery: heldDelivery(stallable(delivery), gate),
