@@ -14,11 +14,11 @@ import { warmUpAssignments } from './warm-up-assignments.ts'
 const defaultGraceMs = 25_000
 
 export interface AgentServerOptions {
-  /** Called once in the life of the pod; the session server waits for it (1.5 s by default). A throw ends the pod's use. */
+  /** Called once in the life of the pod. The session server waits for it (1.5 s by default). If it throws, the pod is not used. */
   readonly onAssign: (assignment: Assignment, session: AgentSession) => void | Promise<void>
-  /** The session has ended; afterwards the process exits. */
+  /** The session has ended. Afterwards the process exits. */
   readonly onEnd?: (order: EndOrder) => void | Promise<void>
-  /** SIGTERM: say goodbye; afterwards the process exits. Requests in flight are finished first. */
+  /** SIGTERM came. Afterwards the requests in flight are finished and the process exits. */
   readonly onDrain?: () => void | Promise<void>
   readonly routes?: AgentRoutes
   /** The process's environment. */
@@ -30,7 +30,7 @@ export interface AgentServerOptions {
   readonly log?: AgentLog
 }
 
-export interface AgentServer {
+interface AgentServer {
   /** Resolves when the pod can take an assignment. @throws Error for an unusable environment or address */
   listen(): Promise<{ address: string; port: number }>
   /** Stops without running a hook and without exiting. */

@@ -18,12 +18,12 @@ import type { RoleContext } from './role.ts'
 
 type StoreConfig = Pick<Config<'api'>, 'DATABASE_URL' | 'REDIS_URL'>
 
-/** Connections opened before the first request, so that none pays for them. */
+/** Connections opened before the first request, so that no request waits for one. */
 const warmConnections = 4
 
 /**
- * How long a start waits for a PostgreSQL that comes up, or that answers late because the whole node starts at once: a
- * process that ended instead would be started again later and later.
+ * How long a start waits for PostgreSQL, which may be starting too or answer late because the whole node starts at once.
+ * A process that ended instead would be restarted with longer and longer delays.
  */
 const databaseWaitMs = 30_000
 const databaseRetryMs = 500
@@ -64,7 +64,7 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
     redisIsReady: () => redis.status === 'ready',
-    /** Whether Redis takes a write: a primary that became a replica answers reads as if nothing had happened. */
+    /** Whether Redis takes a write: a primary that became a replica still answers reads. */
     probeRedis: (): Promise<boolean> => canWrite(redis),
     async ping(): Promise<void> {
       await postgres.durable.query('SELECT 1')
@@ -72,7 +72,7 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
   }
 }
 
-/** Throws GRN_SCHEMA_OUTDATED at once, GRN_DATABASE_UNAVAILABLE when the wait was in vain. */
+/** Throws GRN_SCHEMA_OUTDATED at once, and GRN_DATABASE_UNAVAILABLE when PostgreSQL did not come in time. */
 async function openDatabase({ durable, relaxed }: Postgres, logger: Logger): Promise<void> {
   const deadline = performance.now() + databaseWaitMs
   for (;;) {

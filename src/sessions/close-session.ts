@@ -16,5 +16,3 @@ export function createCloseSession({ sessions, wakes }: CloseSessionDeps) {
     return session
   }
 }
-
-export type CloseSession = ReturnType<typeof createCloseSession>

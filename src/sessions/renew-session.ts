@@ -12,5 +12,3 @@ export function createRenewSession({ sessions }: RenewSessionDeps) {
     return changedSession(await sessions.renew(id, epoch, by === 'agent'), id, epoch)
   }
 }
-
-export type RenewSession = ReturnType<typeof createRenewSession>

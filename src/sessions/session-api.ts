@@ -32,7 +32,7 @@ import { createSlotCandidates, isServable } from './slot-candidates.ts'
 import { createSlotTaker } from './slot-taker.ts'
 
 /** What one API replica needs of the world; see `domain/ports.ts`. */
-export interface SessionApiDeps {
+interface SessionApiDeps {
   readonly sessions: SessionStore
   readonly ledger: Pick<ClaimLedger, 'claimsOf'>
   readonly index: SlotIndex

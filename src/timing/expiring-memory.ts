@@ -11,7 +11,7 @@ interface Entry<Value> {
 }
 
 /** A map whose entries are forgotten `keptMs` after they were set. It needs no timer: each `set` drops the old ones. */
-export interface ExpiringMemory<Key, Value> {
+interface ExpiringMemory<Key, Value> {
   get(key: Key): Value | undefined
   has(key: Key): boolean
   /** A key that is set again is kept for a whole `keptMs` more. */

@@ -1,5 +1,5 @@
 /** A pause under way. */
-export interface Pause {
+interface Pause {
   /** Resolves when the pause is over; never rejects. */
   readonly over: Promise<void>
   /** Ends it now. */
