@@ -200,7 +200,7 @@ export async function startReplica(options: ReplicaOptions) {
     index,
     notices: { post: async () => {}, read: async () => undefined },
     wakes,
-    pods: viewOfSize(agents.pods.view, options.poolSize ?? 0),
+    pods: options.poolSize === undefined ? agents.pods.view : viewOfSize(agents.pods.view, options.poolSize),
     pools: {
       current: () => (options.knowsPools?.() === false ? undefined : pools),
       status: () => ({ seen: '1', applied: '1', problems: undefined }),
