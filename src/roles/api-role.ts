@@ -11,8 +11,8 @@ import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createApiKeys } from '../http/api-keys.ts'
 import { createRoomAccess } from '../livekit/room-access.ts'
+import type { Service } from '../serving/service.ts'
 import type { CheckState, ReadinessChecks } from '../serving/service-routes.ts'
-import type { TypedApp } from '../serving/typed-app.ts'
 import { createAwaitSession } from '../sessions/await-session.ts'
 import { createColdOpens } from '../sessions/cold-open.ts'
 import { createCommitSlot } from '../sessions/commit-slot.ts'
@@ -152,7 +152,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
     sessionTokens,
     readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
-    readinessChecks,
+    checks: readinessChecks,
     registry: metrics.registry,
     logger,
   })
@@ -202,7 +202,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
 const rehearsedRequests = 40
 
 /** Reads before the first caller does, through everything but the socket; see {@link rehearseDelivery}. */
-async function rehearseRequests(app: TypedApp, apiKey: string): Promise<void> {
+async function rehearseRequests(app: Service, apiKey: string): Promise<void> {
   const headers = { authorization: `Bearer ${apiKey}` }
   for (let time = 0; time < rehearsedRequests; time += 1)
     await app.inject({ url: '/v1/sessions?limit=1', headers })
