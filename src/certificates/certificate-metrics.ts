@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-/** The metrics of the webhook's certificates. Every replica has them; those whose help says "leader" are set by the elected one alone. */
+/** The metrics of the webhook's certificates. Only the elected replica sets those whose help says "leader". */
 export function createCertificateMetrics(registry: Registry) {
   const registers = [registry]
   return {

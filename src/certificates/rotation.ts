@@ -38,7 +38,7 @@ import {
 
 type EntryAsRead = Omit<TrustEntry, 'authorities'>
 
-export interface RotationOptions<Entry extends EntryAsRead> {
+interface RotationOptions<Entry extends EntryAsRead> {
   readonly secret: SecretStore
   readonly trust: TrustStore<Entry>
   readonly make: CertificateMaker

@@ -31,7 +31,7 @@ export interface PairSource {
   read(): Promise<OfferedPair | undefined>
 }
 
-export interface OfferedPair extends CertificatePair {
+interface OfferedPair extends CertificatePair {
   /** PEM of what signed it, '' if that is not known. */
   readonly authority: string
 }

@@ -42,7 +42,7 @@ const configurations: readonly WebhookConfigurationName[] = [
 /** The owner in managedFields of the Secret's data and of every caBundle. */
 const fieldManager = 'greenroom-webhook-certificates'
 
-/** The placeholder answers probes until there is a pair, which takes seconds; a day is more than enough. */
+/** The placeholder answers probes until there is a pair, which takes seconds. A day is more than enough. */
 const placeholderLifeMs = 86_400_000
 
 /**

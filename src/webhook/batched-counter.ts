@@ -6,7 +6,7 @@ interface CounterConfiguration<Names extends string> {
   readonly labelNames: readonly Names[]
 }
 
-export interface BatchedCounter<Names extends string> {
+interface BatchedCounter<Names extends string> {
   inc(labels: Readonly<Record<Names, string>>): void
 }
 

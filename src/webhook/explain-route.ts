@@ -8,8 +8,8 @@ import type { Service } from '../serving/service.ts'
 const defaultNamespace = 'default'
 
 /**
- * POST /explain with a Pod, an AdmissionReview or a workload as JSON: what the policy in force would make of its pod,
- * field by field. `?namespace=` for documents that name none. Of a List only the first pod is explained.
+ * POST /explain with a Pod, an AdmissionReview or a workload as JSON: says field by field what the policy in force would
+ * make of its pod. `?namespace=` is for documents that name none. Of a List only the first pod is explained.
  */
 export function addExplainRoute(app: Service, context: () => AdmissionContext): void {
   app.post('/explain', async (request) => {

@@ -11,7 +11,7 @@ export interface GateLimits {
   readonly waiting: number
 }
 
-export const defaultGateLimits: GateLimits = {
+const defaultGateLimits: GateLimits = {
   // Parsed, an object takes about three times the room of its JSON; two bodies of 7 MiB fit beside many small ones.
   bytes: 16 * 1024 * 1024,
   reviews: 256,

@@ -25,11 +25,11 @@ const askAgainAfterMs = 1_000
 interface IntakeOptions {
   readonly gate: ReviewGate
   readonly metrics: WebhookMetrics
-  /** Largest body that is accepted: assumed for a body whose length is not told. */
+  /** Largest body that is accepted; a body of unknown length counts as this large. */
   readonly bodyLimitBytes: number
 }
 
-/** Reads the body of a review only when the gate has room for it, and not at all after the caller's deadline. */
+/** Lets a body be read only when the gate has room for it, and not at all after the caller's deadline. */
 export function installIntake(app: Service, options: IntakeOptions): void {
   const { gate, metrics, bodyLimitBytes } = options
   app.decorateRequest('arrivedMs', 0)

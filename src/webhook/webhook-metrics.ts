@@ -7,7 +7,7 @@ const reviewSecondsBuckets = [
   0.0001, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30,
 ]
 
-/** Every metric of the webhook, in the registry that is passed in. No pod names, users or namespaces as labels. */
+/** The metrics of reviews. No pod names, users or namespaces as labels. */
 export function createWebhookMetrics(registry: Registry) {
   const registers = [registry]
   return {
@@ -35,7 +35,7 @@ export function createWebhookMetrics(registry: Registry) {
     }),
     refused: new Counter({
       name: 'greenroom_admission_refused_requests_total',
-      help: 'Requests that were no AdmissionReview, or came when too many waited, by code.',
+      help: 'Requests that were not an AdmissionReview, or that came while too many waited, by code.',
       labelNames: ['code'],
       registers,
     }),
