@@ -11,8 +11,8 @@ import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createApiKeys } from '../http/api-keys.ts'
 import { createRoomAccess } from '../livekit/room-access.ts'
+import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
-import type { TypedApp } from '../serving/typed-app.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { every } from '../timing/every.ts'
 import { pause } from '../timing/pause.ts'
@@ -62,7 +62,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
     isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
-    readinessChecks: () => ({
+    checks: () => ({
       draining: checkState(!draining.signal.aborted),
       postgresql: checkState(database.isThere()),
       kubernetes: checkState(pods.synced(), pods.staleSince() === undefined),
@@ -124,7 +124,7 @@ async function startLoops(
 }
 
 interface Served {
-  readonly app: TypedApp
+  readonly app: Service
   readonly keys: SigningKeys
   readonly draining: AbortController
   readonly sessionApi: Pick<SessionApi, 'handOver'>
