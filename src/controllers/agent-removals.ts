@@ -2,7 +2,7 @@ import { agentIdentity } from '../domain/names.ts'
 import type { ClaimLedger, RoomService } from '../domain/ports.ts'
 import type { Logger } from '../logging.ts'
 
-export interface AgentRemovalsDeps {
+interface AgentRemovalsDeps {
   readonly ledger: Pick<ClaimLedger, 'get'>
   /** undefined: no LiveKit is configured, and nobody has a token. */
   readonly rooms: RoomService | undefined
@@ -11,7 +11,7 @@ export interface AgentRemovalsDeps {
 }
 
 /** An attempt whose pod was retired; its agent may have been given a room token all the same. */
-export interface FailedAttempt {
+interface FailedAttempt {
   readonly sessionId: string
   readonly epoch: number
 }

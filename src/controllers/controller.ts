@@ -11,7 +11,7 @@ import type { SessionReconciler } from './session-reconciler.ts'
 import type { VanishedPods } from './vanished-pods.ts'
 import { createWorkQueue } from './work-queue.ts'
 
-export interface ControllerDeps {
+interface ControllerDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: PodView
   readonly ledger: ClaimLedger

@@ -4,7 +4,7 @@ import { type EndReason, endReason } from '../domain/session.ts'
 import type { Logger } from '../logging.ts'
 import type { PendingGrace } from './pending-grace.ts'
 
-export interface PodDeathsDeps {
+interface PodDeathsDeps {
   readonly ledger: ClaimLedger
   readonly writer: PodWriter
   readonly grace: PendingGrace
@@ -16,7 +16,7 @@ export interface PodDeathsDeps {
 type PodChange = Parameters<Parameters<PodView['onChange']>[0]>[0]
 
 /** A live session on a pod that cannot serve it any more. */
-export interface SessionDeath {
+interface SessionDeath {
   readonly podUid: string
   readonly reason: EndReason
   readonly status: string | undefined

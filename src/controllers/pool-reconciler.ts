@@ -26,7 +26,7 @@ import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
-export interface PoolReconcilerDeps {
+interface PoolReconcilerDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: PodView
   readonly ledger: ClaimLedger

@@ -4,7 +4,7 @@ import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
-export interface SessionReconcilerDeps {
+interface SessionReconcilerDeps {
   readonly ledger: ClaimLedger
   readonly pods: PodView
   readonly writer: PodWriter

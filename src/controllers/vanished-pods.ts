@@ -6,7 +6,7 @@ import type { Metrics } from '../metrics.ts'
 import type { PendingGrace } from './pending-grace.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 
-export interface VanishedPodsDeps {
+interface VanishedPodsDeps {
   readonly ledger: ClaimLedger
   readonly pods: PodView
   readonly writer: PodWriter

@@ -39,7 +39,7 @@ export interface WorkQueueOptions {
   }
 }
 
-export interface WorkQueue {
+interface WorkQueue {
   /** Runs the key as soon as a worker is free. */
   add(key: string): void
   /** Adds the key after this time. Of several for one key the earliest counts, and the others are dropped. */

@@ -75,5 +75,3 @@ export function createAbsenceGuard() {
     },
   }
 }
-
-export type AbsenceGuard = ReturnType<typeof createAbsenceGuard>

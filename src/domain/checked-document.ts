@@ -8,7 +8,7 @@ export type Checked<T> =
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /** A sentence a person can act on: `/pools/echo-agent/min: must be >= 0`. */
-export type Problem = string
+type Problem = string
 
 interface CheckOptions<T> {
   /** What the schema cannot say: relations between fields. Runs only on a document of the right shape. */

@@ -39,7 +39,7 @@ export interface PoolExpectations {
 }
 
 /** Opaque. */
-export type CreateTicket = { readonly sentAt: number }
+type CreateTicket = { readonly sentAt: number }
 
 export function createPoolExpectations(): PoolExpectations {
   /** Each with the time at which it no longer counts. */

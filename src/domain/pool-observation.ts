@@ -22,7 +22,7 @@ export interface SlotView {
   readonly claim: PodClaim | undefined
 }
 
-export type SlotCounts = Readonly<Record<ObservedState, number>>
+type SlotCounts = Readonly<Record<ObservedState, number>>
 
 export interface ObservedPool {
   /** Oldest first; slots of the same age in UID order, so that equal input gives equal output. */

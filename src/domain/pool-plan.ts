@@ -35,7 +35,7 @@ export interface PlanInput {
   readonly now: number
 }
 
-export type PlanBound = 'max' | 'in-flight' | 'backoff' | 'frozen'
+type PlanBound = 'max' | 'in-flight' | 'backoff' | 'frozen'
 
 export interface PoolPlan {
   readonly create: number

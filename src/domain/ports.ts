@@ -86,8 +86,6 @@ export type Wake =
 
 // --- PostgreSQL: disposes --------------------------------------------------------------------------------------------
 
-export type ClaimedPod = SessionPod
-
 export interface OpenRecord {
   readonly id: string
   readonly agentType: string
@@ -103,7 +101,7 @@ export interface OpenRecord {
   /** True when the first pod came from the warm pool without waiting. */
   readonly warm: boolean
   readonly epoch: number
-  readonly pod: ClaimedPod
+  readonly pod: SessionPod
 }
 
 /** A session that waits for its pod: PENDING without one, seen to by a replica until it is ACTIVE. */
@@ -146,7 +144,7 @@ export interface SessionStore {
   /** The pod of `session.epoch`, if it has one, failed delivery: retires it and claims the next, in one transaction. */
   commitNextAttempt(
     session: Session,
-    next: { pod: ClaimedPod; epoch: number; reason: string },
+    next: { pod: SessionPod; epoch: number; reason: string },
   ): Promise<CommitOutcome>
   /** A session that ended `failed:` starts again under its key, with a higher epoch and another pod. */
   reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
@@ -214,7 +212,7 @@ export interface ClaimLedger {
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }
 
-export interface PurgeOptions {
+interface PurgeOptions {
   /** Since the session ended, ms. */
   readonly sessionsAfterMs: number
   /** Since the pod was found gone, ms. */
@@ -222,7 +220,7 @@ export interface PurgeOptions {
   /** Rows of each table at most. */
   readonly limit: number
 }
-export interface PurgedCounts {
+interface PurgedCounts {
   readonly sessions: number
   readonly claims: number
   readonly events: number
@@ -287,12 +285,12 @@ export type DeliveryOutcome =
 
 export interface AgentDelivery {
   assign(
-    pod: ClaimedPod & { assignKeyIds: readonly string[] },
+    pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,
     deadlineMs: number,
   ): Promise<DeliveryOutcome>
   /** Best effort: the pod is deleted anyway. */
-  end(pod: ClaimedPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>
+  end(pod: SessionPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>
 }
 
 /** Mints tokens locally; needs no LiveKit server. */

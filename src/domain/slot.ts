@@ -25,8 +25,7 @@ export function canSlotMove(from: SlotState, to: SlotState): boolean {
   return (slotTransitions[from] as readonly SlotState[]).includes(to)
 }
 
-export const claimPurposes = ['session', 'retired'] as const
-export type ClaimPurpose = (typeof claimPurposes)[number]
+export type ClaimPurpose = 'session' | 'retired'
 
 /** A row of `pod_claims`, joined with the state of its session. A pod UID has at most one, ever. */
 export interface PodClaim {
