@@ -78,7 +78,7 @@ export function createController(deps: ControllerDeps) {
       pods.onChange((change) => {
         const { pod, gone, absent } = change
         poolQueue.add(pod.agentType)
-        const death = podDeaths.keyOf(change)
+        const death = podDeaths.deathIn(change)
         const ending = sessionReconciler.endingOn(pod.uid)
         if (gone) poolReconciler.podGone(pod.agentType, pod.uid)
         if (ending) sessionQueue.add(ending)
