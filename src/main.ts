@@ -20,7 +20,7 @@ const servers = {
   webhook: async () => (await import('./roles/webhook-role.ts')).startWebhook,
 }
 
-/** Each loads only what it needs as well. A number is the exit code; without one it is 0. */
+/** Each command loads only what it needs. A number is the exit code; without one it is 0. */
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | void>>> = {
   migrate: runMigrate,
   doctor: async (args) => (await import('./cli/doctor.ts')).runDoctor(args),
@@ -59,7 +59,7 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal))
   process.on('unhandledRejection', (error) => {
-    // A mistake of ours that left something half-done: a fresh process is the safe state.
+    // Our mistake left something half-done, so a new process is the safe state.
     logger.fatal({ err: error }, 'unhandled rejection')
     process.exitCode = 1
     stop('unhandled rejection')

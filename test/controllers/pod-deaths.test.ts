@@ -183,7 +183,7 @@ void t.test('events: what comes while a death is dealt with is dealt with next',
   const bed = await bedOf(t)
   const id = await bed.claim('uid-1')
   const pod = podOf(bed, 'uid-1')
-  const { endOnPods } = bed.ledger
+  const endOnPods = bed.ledger.endOnPods.bind(bed.ledger)
   const reasons: string[] = []
   bed.ledger.endOnPods = async (deaths) => {
     reasons.push(...deaths.map(({ reason }) => reason))
