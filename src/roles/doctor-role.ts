@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
-import { listPods } from '../cluster/list-pods.ts'
+import { pooledPods } from '../cluster/live-pods.ts'
 import type { Config } from '../config.ts'
 import { type InvariantLook, type InvariantSources, lookAtInvariants } from '../controllers/invariant-look.ts'
 import {
@@ -69,7 +69,7 @@ export async function openInvariantSources(
   transport.catch(() => undefined)
   return {
     sources: {
-      pods: async () => listPods(await transport, config.GREENROOM_NAMESPACE),
+      pods: async () => pooledPods(await transport, config.GREENROOM_NAMESPACE),
       ledger: migratedReader(postgres),
       index: createRedisIndexReader(redis),
     },
