@@ -56,6 +56,7 @@ const purePatterns: readonly Pattern[] = [
       'pino',
       'livekit-server-sdk',
       '@kubernetes/client-node',
+      'undici',
     ],
     message: 'domain/ and admission/ are pure: clients belong to adapters. Their types may be named.',
     allowTypeImports: true,

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { type PodDrift, podDrift } from '../admission/explain/pod-drift.ts'
-import { listJudgedNamespaces, livePods } from '../cluster/judged-pods.ts'
+import { judgedNamespaces, livePods } from '../cluster/live-pods.ts'
 import { loadConfig } from '../config.ts'
 import { agentsNamespaceLabel } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
@@ -40,27 +40,26 @@ export async function runScan(argv: readonly string[]): Promise<number> {
 
 async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
   const config = loadConfig('scan')
-  const transport = await openCluster(config)
+  const clients = await openCluster(config)
   try {
     const context = wanted.policy
       ? {
-          ...(await contextOfCluster(transport, config)),
+          ...(await contextOfCluster(clients, config)),
           policy: (await contextOfFile(wanted.policy)).policy,
         }
-      : await contextOfCluster(transport, config)
-    const namespaces =
-      wanted.namespaces.length > 0 ? wanted.namespaces : await listJudgedNamespaces(transport)
+      : await contextOfCluster(clients, config)
+    const namespaces = wanted.namespaces.length > 0 ? wanted.namespaces : await judgedNamespaces(clients)
     const drifted: PodDrift[] = []
     let pods = 0
     for (const namespace of namespaces) {
-      for await (const page of livePods(transport, namespace)) {
+      for await (const page of livePods(clients.transport, namespace)) {
         pods += page.length
         drifted.push(...page.flatMap((pod) => podDrift(pod, namespace, context) ?? []))
       }
     }
     return { policyVersion: context.policy.version, namespaces, pods, drifted }
   } finally {
-    transport.close()
+    clients.close()
   }
 }
 

@@ -2,7 +2,7 @@
  * Why the API server did not write: `forbidden` by RBAC or by the namespace; `quota` exhausted; `denied` by admission (a
  * webhook, PodSecurity); `invalid` manifest; `unavailable` server, webhook or namespace.
  */
-export type PodWriteFailure = 'forbidden' | 'quota' | 'denied' | 'invalid' | 'unavailable'
+export type PodWriteReason = 'forbidden' | 'quota' | 'denied' | 'invalid' | 'unavailable'
 
 interface PodWriteErrorOptions {
   readonly cause?: unknown
@@ -13,13 +13,13 @@ interface PodWriteErrorOptions {
 
 /** `message` is the API server's own sentence. */
 export class PodWriteError extends Error {
-  readonly reason: PodWriteFailure
+  readonly reason: PodWriteReason
   /** The same write may succeed later, with manifest, policy and permissions unchanged. */
   readonly retryable: boolean
   readonly retryAfterMs: number | undefined
   readonly answered: boolean
 
-  constructor(reason: PodWriteFailure, message: string, options: PodWriteErrorOptions) {
+  constructor(reason: PodWriteReason, message: string, options: PodWriteErrorOptions) {
     super(message, { cause: options.cause })
     this.name = 'PodWriteError'
     this.reason = reason

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
-import { createKubeTransport } from '../cluster/kube-transport.ts'
+import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createPodInformer } from '../cluster/pod-informer.ts'
 import type { Config } from '../config.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
@@ -82,10 +82,10 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
 
 /** The informer's pods and `agent-pools`. */
 async function watchCluster(config: Config<'api'>, { lifecycle, logger }: RoleContext) {
-  const transport = createKubeTransport(await loadKubeAccess(config))
+  const clients = createKubeClients({ access: await loadKubeAccess(config) })
   const namespace = config.GREENROOM_NAMESPACE
-  const pods = createPodInformer({ transport, namespace, logger })
-  const pools = watchPools({ transport, namespace, logger, keeps: false })
+  const pods = createPodInformer({ transport: clients.transport, namespace, logger })
+  const pools = watchPools({ clients, namespace, logger, keeps: false })
   pools.onChange((document) => {
     const agentTypes = leasesOutOfReach(document, config.GREENROOM_API_URL)
     if (agentTypes.length > 0)
@@ -94,7 +94,7 @@ async function watchCluster(config: Config<'api'>, { lifecycle, logger }: RoleCo
         'GREENROOM_API_URL is not set: agents that hold their lease cannot renew it',
       )
   })
-  await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
+  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
   return { pods, pools }

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
-import { createEventRecorder } from '../cluster/events.ts'
-import { livePods } from '../cluster/judged-pods.ts'
+import { createEventRecorder } from '../cluster/event-recorder.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
+import { livePods } from '../cluster/live-pods.ts'
 import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
 import type { Config } from '../config.ts'
@@ -67,7 +67,7 @@ export async function startController(config: Config<'controller'>, context: Rol
         action: 'Accept',
         note: `refused; the last accepted document stays in force: ${problems.join('; ')}`,
       })
-  const where = { transport, namespace, logger }
+  const where = { clients, namespace, logger }
   const pools = watchPools({ ...where, keeps: true, onRejected: onRejected(configMapName.pools) })
   // The webhook keeps the accepted policy.
   const policy = watchPolicy({ ...where, keeps: false, onRejected: onRejected(configMapName.policy) })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
-import { listPods } from '../cluster/list-pods.ts'
+import { pooledPods } from '../cluster/live-pods.ts'
 import type { Config } from '../config.ts'
 import type { LedgerReader } from '../domain/invariants/invariant-snapshot.ts'
 import type { InvariantSources } from '../domain/invariants/read-invariant-snapshot.ts'
@@ -32,7 +32,7 @@ export async function openInvariantSources(
   transport.catch(() => undefined)
   return {
     sources: {
-      pods: async () => listPods(await transport, config.GREENROOM_NAMESPACE),
+      pods: async () => pooledPods(await transport, config.GREENROOM_NAMESPACE),
       ledger: migratedReader(postgres),
       index: createRedisIndexReader(redis),
     },

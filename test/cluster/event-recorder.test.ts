@@ -1,6 +1,6 @@
 import type { EventsV1Api, EventsV1Event } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
-import { createEventRecorder, type RecordedEvent } from '../../src/cluster/events.ts'
+import { createEventRecorder, type RecordedEvent } from '../../src/cluster/event-recorder.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
 import { createLogLines } from './log-lines.ts'
 import { waitUntil } from './wait-until.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { classifyWriteError } from '../../src/cluster/classify-write-error.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
-import { podWriteErrorFrom } from '../../src/cluster/pod-write-failure.ts'
 
 const cases: readonly (readonly [
   status: number | undefined,
@@ -29,13 +29,13 @@ const cases: readonly (readonly [
 
 for (const [status, message, reason, retryable] of cases) {
   void t.test(`${status} ${message}`, (t) => {
-    const error = podWriteErrorFrom(new KubeApiError(message, { status, retryAfterMs: 7 }))
+    const error = classifyWriteError(new KubeApiError(message, { status, retryAfterMs: 7 }))
     t.match(error, { reason, retryable, message, retryAfterMs: 7 })
     t.end()
   })
 }
 
 void t.test('a programming error stays what it is', (t) => {
-  t.throws(() => podWriteErrorFrom(new TypeError('oops')), TypeError)
+  t.throws(() => classifyWriteError(new TypeError('oops')), TypeError)
   t.end()
 })

@@ -5,7 +5,7 @@ import { hasStatus } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
 
 /** Kubernetes Events for people (`kubectl describe`, `kubectl events`). Best effort: callers never wait or fail. */
-export interface EventRecorder {
+interface EventRecorder {
   record(event: RecordedEvent): void
   /** Resolves when no write is under way; counts that were not yet written are lost. */
   stop(): Promise<void>
@@ -42,13 +42,13 @@ interface EventRecorderOptions {
   readonly everyMs?: number
 }
 
-/** One write per key and minute is what a person reading them can use, and what the API server should bear. */
+/** A person can use one write per key and minute, and the API server should not bear more. */
 const writeEveryMs = 60_000
 
 /** A series that was quiet for this long is over (client-go's value); the next occurrence is a new event. */
 const seriesEndsMs = 6 * 60_000
 
-/** Keys remembered, and so events written in a minute at most; beyond it events are dropped and counted in the log. */
+/** Keys remembered, and so the most events written in a minute. Each event beyond it is dropped with a log line. */
 const maxSeries = 200
 
 /** Limits of events.k8s.io/v1. */
@@ -118,7 +118,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     entry.lastAt = now()
     if (entry.timer !== undefined) return
     const waitMs = Math.max(0, entry.lastWriteAt + everyMs - now())
-    // The trailing write shows the end of a burst too.
+    // The last count of a burst is written too.
     entry.timer = setTimeout(() => {
       entry.timer = undefined
       write(event, entry, update)
