@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createAgentMetrics } from '../../src/agent/agent-metrics.ts'
 import { warmUpAssignments } from '../../src/agent/warm-up-assignments.ts'
 

@@ -1,6 +1,6 @@
 import type { Bed } from '../../bed/bed.ts'
-import { createBedClient } from '../../bed/bed-client.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { brokenInvariantsNow } from '../support/invariants.ts'
 
 /** After the storm: everything comes back by itself, and what is open is given back. */

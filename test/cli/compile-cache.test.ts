@@ -27,7 +27,7 @@ void t.test('a process that finds the filled cache never loads the type stripper
 })
 
 void t.test('without a folder to fill it says so', async (t) => {
-  t.match(await runMain(['compile-cache']), {
+  t.match(await runMain(['compile-cache'], { NODE_COMPILE_CACHE: undefined }), {
     code: 1,
     stderr: /^GRN_INVALID_CONFIG: There is no compile cache to fill: set NODE_COMPILE_CACHE/,
   })

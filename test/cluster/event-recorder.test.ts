@@ -1,9 +1,9 @@
 import type { EventsV1Api, EventsV1Event } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { createEventRecorder, type RecordedEvent } from '../../src/cluster/event-recorder.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
 import { createLogLines } from './log-lines.ts'
-import { waitUntil } from './wait-until.ts'
 
 function bed(test: Test, { everyMs = 60_000 } = {}) {
   const created: EventsV1Event[] = []
@@ -61,7 +61,7 @@ void t.test('the same is written once, and its count after the minute', async (t
   const { recorder, created, patched } = bed(t, { everyMs: 30 })
   for (let round = 0; round < 10; round += 1) recorder.record(event)
   recorder.record({ ...event, note: 'for session t' })
-  await waitUntil('the count', () => patched.length === 1)
+  await until('the count', () => patched.length === 1)
   t.match(patched, [{ count: 10 }])
   t.equal(created.length, 2)
 })
@@ -80,7 +80,7 @@ void t.test('an event that expired meanwhile is written anew', async (t) => {
   api.patchError = new KubeApiError('not found', { status: 404 })
   recorder.record(event)
   recorder.record(event)
-  await waitUntil('again', () => created.length === 2)
+  await until('again', () => created.length === 2)
   t.pass()
 })
 
@@ -97,10 +97,10 @@ void t.test('a failure is logged, nothing else', async (t) => {
 void t.test('a flood of different events is bounded', async (t) => {
   const { recorder, created, lines, api } = bed(t)
   for (let round = 0; round < 300; round += 1) recorder.record({ ...event, note: String(round) })
-  await waitUntil('written', () => created.length === 200)
+  await until('written', () => created.length === 200)
   t.equal(lines.length, 100)
   api.clock += 6 * 60_000
   recorder.record({ ...event, note: 'later' })
-  await waitUntil('forgotten series make room', () => created.length === 201)
+  await until('forgotten series make room', () => created.length === 201)
   t.pass()
 })

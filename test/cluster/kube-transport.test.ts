@@ -3,10 +3,10 @@ import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import type { KubeAccess } from '../../src/cluster/kube-access.ts'
 import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
 import { accessTo, statusBody } from './fake-api-server.ts'
-import { waitUntil } from './wait-until.ts'
 
 async function serve(
   test: Test,
@@ -94,7 +94,7 @@ void t.test('no answer in time', async (t) => {
     message: /no answer within 100 ms/,
   })
   t.ok(performance.now() - startedAt < 1_000)
-  await waitUntil('the connections are closed', async () => (await connections()) === 0)
+  await until('the connections are closed', async () => (await connections()) === 0)
 })
 
 void t.test('an answer that stops in the middle counts as none', async (t) => {
@@ -104,7 +104,7 @@ void t.test('an answer that stops in the middle counts as none', async (t) => {
     100,
   )
   await t.rejects(transport.getJson('/x'), { message: /no answer within 100 ms/ })
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
 })
 
 void t.test('a connection that never opens counts as no answer', async (t) => {
@@ -129,7 +129,7 @@ void t.test('an answer without end is given up', async (t) => {
     response.write('x'.repeat(1_025))
   })
   await t.rejects(transport.getJson('/x'), { message: /the answer is longer than 1024 bytes/ })
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
 })
 
 void t.test('after a timeout no idle connection is trusted', async (t) => {
@@ -163,7 +163,7 @@ void t.test('a stream outlives the time limit and ends with its signal', async (
   t.equal(String((await iterator.next()).value), 'second\n')
   controller.abort(new Error('enough'))
   await t.rejects(iterator.next(), /enough/)
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
 })
 
 void t.test('other certificates come with another connection; what is under way stays', async (t) => {

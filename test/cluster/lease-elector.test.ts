@@ -1,9 +1,9 @@
 import { type V1Lease, V1MicroTime } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
 import { createLeaseElector, type LeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createLogLines } from './log-lines.ts'
-import { waitUntil } from './wait-until.ts'
 
 type LeaseClient = Parameters<typeof createLeaseElector>[0]['clients']['coordination']
 
@@ -94,11 +94,11 @@ function contend(
 void t.test('one leads, the others know it; the record is what kubectl shows', async (t) => {
   const store = createLeaseStore()
   const a = contend(t, store, 'a')
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   const b = contend(t, store, 'b')
-  await waitUntil('b knows', () => b.elector.holder() === 'a')
+  await until('b knows', () => b.elector.holder() === 'a')
   const renewed = store.lease()?.metadata?.resourceVersion
-  await waitUntil('renewals', () => Number(store.lease()?.metadata?.resourceVersion) > Number(renewed) + 2)
+  await until('renewals', () => Number(store.lease()?.metadata?.resourceVersion) > Number(renewed) + 2)
   t.equal(b.terms.length, 0)
   t.match(store.lease()?.spec, { holderIdentity: 'a', leaseDurationSeconds: 1, leaseTransitions: 0 })
   t.notSame(store.lease()?.spec?.renewTime, store.lease()?.spec?.acquireTime)
@@ -110,18 +110,18 @@ for (const fault of ['hang', 'fail', 'hang-replies'] as const) {
     async (t) => {
       const store = createLeaseStore()
       const a = contend(t, store, 'a')
-      await waitUntil('a leads', () => a.elector.leading())
+      await until('a leads', () => a.elector.leading())
       const b = contend(t, store, 'b', () => {
         t.equal(a.elector.leading(), false)
         t.equal(a.terms[0]?.aborted, true)
       })
       const startedAt = performance.now()
       a.cable.fault = fault
-      await waitUntil('a gave up', () => a.terms[0]?.aborted === true)
+      await until('a gave up', () => a.terms[0]?.aborted === true)
       t.ok(performance.now() - startedAt <= timing.renewDeadlineMs + 60)
-      await waitUntil('b leads', () => b.elector.leading())
+      await until('b leads', () => b.elector.leading())
       a.cable.fault = 'none'
-      await waitUntil('a follows', () => a.elector.holder() === 'b')
+      await until('a follows', () => a.elector.holder() === 'b')
       t.equal(a.terms.length, 1)
     },
   )
@@ -130,10 +130,10 @@ for (const fault of ['hang', 'fail', 'hang-replies'] as const) {
 void t.test('a leader whose record was taken steps down at its next renewal', async (t) => {
   const store = createLeaseStore()
   const a = contend(t, store, 'a')
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   store.write({ spec: { holderIdentity: 'thief', leaseDurationSeconds: 1 } })
   const startedAt = performance.now()
-  await waitUntil('a stepped down', () => a.terms[0]?.aborted === true)
+  await until('a stepped down', () => a.terms[0]?.aborted === true)
   t.ok(performance.now() - startedAt < timing.renewDeadlineMs)
   t.equal(a.elector.holder(), 'thief')
 })
@@ -146,7 +146,7 @@ void t.test('the clock of another machine decides nothing', async (t) => {
   })
   const startedAt = performance.now()
   const a = contend(t, store, 'a')
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   t.ok(performance.now() - startedAt >= 1_000, 'it waited a whole lease of its own clock')
 })
 
@@ -154,17 +154,17 @@ void t.test('it does not lead again before its work has settled', async (t) => {
   const store = createLeaseStore()
   const work = Promise.withResolvers<void>()
   const a = contend(t, store, 'a', () => work.promise)
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   a.cable.fault = 'fail'
-  await waitUntil('a gave up', () => a.terms[0]?.aborted === true)
+  await until('a gave up', () => a.terms[0]?.aborted === true)
   a.cable.fault = 'none'
   const b = contend(t, store, 'b')
-  await waitUntil('b leads', () => b.elector.leading())
+  await until('b leads', () => b.elector.leading())
   await b.elector.stop()
   t.equal(store.lease()?.spec?.holderIdentity, '')
   t.equal(a.terms.length, 1)
   work.resolve()
-  await waitUntil('a leads again', () => a.terms.length === 2)
+  await until('a leads again', () => a.terms.length === 2)
   t.pass('after its work settled')
 })
 
@@ -174,10 +174,10 @@ void t.test('a leader whose work fails frees the lease', async (t) => {
   const a = contend(t, store, 'a', () => {
     if (broken) throw new Error('work broke')
   })
-  await waitUntil('released', () => store.lease()?.spec?.holderIdentity === '')
+  await until('released', () => store.lease()?.spec?.holderIdentity === '')
   t.equal(a.terms[0]?.aborted, true)
   broken = false
-  await waitUntil('it may lead again', () => a.elector.leading() && a.terms.at(-1)?.aborted === false)
+  await until('it may lead again', () => a.elector.leading() && a.terms.at(-1)?.aborted === false)
   t.ok(a.terms.length >= 2)
 })
 
@@ -194,7 +194,7 @@ void t.test('stop waits for the work, then frees the lease', async (t) => {
     )
     return promise
   })
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   await a.elector.stop()
   t.same(order, ["settled while the lease is a's"])
   t.equal(store.lease()?.spec?.holderIdentity, '')
@@ -224,5 +224,5 @@ void t.test('faults at random: never two leaders', async (t) => {
     cable.fault = faults[Math.floor(Math.random() * faults.length)] ?? 'none'
   }, 150)
   t.teardown(() => clearInterval(chaos))
-  await waitUntil('leaders changed five times', () => changes >= 5, 60_000)
+  await until('leaders changed five times', () => changes >= 5, 60_000)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createInvariantWatch } from '../../src/controllers/invariant-watch.ts'
 import { invariantKinds } from '../../src/domain/invariants/broken-invariant.ts'
 import type { InvariantSources } from '../../src/domain/invariants/read-invariant-snapshot.ts'
@@ -7,7 +7,7 @@ import { GreenroomError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { corruptions } from '../domain/invariants/invariant-corruptions.ts'
 import { addSession, emptyWorld, snapshotOf, type World } from '../domain/invariants/invariant-world.ts'
-import { keptLog } from '../stores/store-servers.ts'
+import { keptLog } from '../support/kept-log.ts'
 
 function bed() {
   let world: World = emptyWorld()

@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair } from 'jose'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import { warmUpDeliveries } from '../../src/delivery/warm-up-deliveries.ts'
 

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-request.ts'

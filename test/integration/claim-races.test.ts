@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'

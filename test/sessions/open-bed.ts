@@ -20,7 +20,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
 import { createSessionApi } from '../../src/sessions/session-api.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 /** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
 

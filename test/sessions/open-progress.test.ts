@@ -1,7 +1,7 @@
 import t from 'tap'
 import { endWait, extendWait, newOpenProgress, openDeadlineMs } from '../../src/sessions/open-progress.ts'
 import { newOpening } from '../../src/sessions/opening.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 import { agentType, poolsOf } from './open-bed.ts'
 
 const spec = poolsOf(`pools: {${agentType}: {template: {image: echo}, min: 1, max: 9, waitMs: 700}}`).pools[

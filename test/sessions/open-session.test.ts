@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
-import { keptLog, newRecord } from '../stores/store-servers.ts'
+import { newRecord } from '../stores/open-records.ts'
+import { keptLog } from '../support/kept-log.ts'
 import { agentType, hmacSecret, newPod, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 

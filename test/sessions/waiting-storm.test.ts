@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { SlotIndex } from '../../src/domain/ports.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import type { OpenAnswer } from '../../src/sessions/open-request.ts'

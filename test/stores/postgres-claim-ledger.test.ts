@@ -6,7 +6,8 @@ import { endReason, type Session } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresInvariantReader } from '../../src/stores/postgres-invariant-reader.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
+import { newId, newRecord, podNamed } from './open-records.ts'
+import { postgresFor, startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 

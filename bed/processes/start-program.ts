@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { endedAlready, endWithMe } from './death-watch.ts'
 import { settledWithin } from './settled-within.ts'
 
-/** A server of the bed: it leads a process group of its own and never outlives this process. */
+/** A server of the bed. It leads a process group of its own and ends with this process at the latest. */
 export interface Program {
   readonly pid: number
-  /** Resolves when it has ended, however. */
+  /** Resolves when it has ended, for whatever reason. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   isRunning(): boolean
   /** Sends the signal, then SIGKILL to the whole group after `timeoutMs`; resolves when it has ended. */
@@ -65,8 +65,8 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
 }
 
 /**
- * tap puts its loaders into NODE_OPTIONS of every process that a test starts, whatever environment it is given: servers
- * would start a second later, and weigh 250 MB more (measured), than those of a user.
+ * The command `tap` puts its loaders into NODE_OPTIONS of every process that a test starts, even if it is given another
+ * environment. Servers would start a second later and take 250 MB more (measured).
  */
 function withoutTestRunner(): readonly string[] {
   return (process.env.NODE_OPTIONS ?? '').includes('tapjs') ||
@@ -94,5 +94,5 @@ export async function untilReady(
   }
 }
 
-/** Both servers are up within 50 to 200 ms: a coarser look would cost as much as the start. */
+/** Redis and PostgreSQL are up within 50 to 200 ms: a longer pause would cost as much as the start. */
 const readyPollMs = 10

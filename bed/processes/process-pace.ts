@@ -1,27 +1,26 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { isRoot } from '../servers/other-user.ts'
+import { isRoot } from './system-user.ts'
 
 /**
- * In a cluster pods start on other cores than those that serve; here all share one small machine. So a container that
- * is starting comes after everything that works, and one that is ready comes with the rest.
+ * In a cluster pods start on other cores than those that serve; here all share one small machine. So a starting
+ * container gets the lowest priority, and a ready one the normal priority.
  */
 export type Pace = 'starting' | 'serving' | 'elsewhere'
-/** `elsewhere`: what a cluster runs on other machines than the one whose speed is looked at. */
+/** `elsewhere`: processes that a cluster runs on other machines than the one whose speed is measured. */
 const niceness: Record<Pace, number> = { starting: 19, serving: 0, elsewhere: 10 }
 
-/** In this process from now on nobody comes after anybody: where nothing is measured, pods need not wait for a lull. */
+/** Gives every process of this kubelet the same priority from now on: where nothing is measured, pods need not start slowly. */
 export function levelPaces(): void {
   niceness.starting = niceness.elsewhere = 0
 }
 
 export function setPace(pid: number, pace: Pace): void {
-  // A group of several is scheduled as one: only the first of a session may speak for it.
+  // The kernel schedules a session as one group, so only its leader may set the priority.
   if (!leadsSession(pid)) return
-  // Where the kernel schedules each session as one (autogroups), only that counts between containers, and anybody may
-  // change it for his own processes.
+  // With autogroups only the priority of the session counts, and every user may change it for own processes.
   if (tolerant(() => writeFileSync(`/proc/${pid}/autogroup`, String(niceness[pace])))) return
-  // Elsewhere it is a matter of threads, and only root may take niceness back.
+  // Without autogroups each thread has its own, and only root may lower niceness again.
   if (pace !== 'serving' && !isRoot) return
   tolerant(() => {
     for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), niceness[pace])
@@ -39,10 +38,10 @@ function leadsSession(pid: number): boolean {
   }
 }
 
-/** No such process any more, no autogroups, no Linux, another's process, or (EAGAIN) too many changes in a moment. */
+/** The process is gone or another user's; no autogroups, no Linux; or (EAGAIN) too many changes at once. */
 const expected = ['ESRCH', 'ENOENT', 'EACCES', 'EPERM', 'EINVAL', 'EAGAIN', 'ERR_SYSTEM_ERROR']
 
-/** Whether it was done. A pod at another pace is slower or faster, nothing more. */
+/** True if it was done. If not, a pod is slower or faster than meant, nothing more. */
 function tolerant(change: () => void): boolean {
   try {
     change()

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 
-/** What the echo agent says about the session it serves. */
+/** What the echo agent answers about the session that it serves. */
 export interface Echo {
   readonly sessionId: string
   readonly podUid: string
@@ -12,7 +12,7 @@ export interface Echo {
   readonly echo: unknown
 }
 
-/** Speaks to the agent of a session at its pod's own address, as a caller in the cluster would. */
+/** Sends a message to the agent of a session at its pod's address, as a caller in the cluster would. */
 export function echoTo(session: { id: string; pod: { ip: string } }, message: unknown): Promise<Echo> {
   const body = JSON.stringify(message)
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** True while the process runs; a zombie that nobody has reaped yet does not count. */
+/** True while the process runs; a zombie does not count. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)

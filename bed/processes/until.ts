@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** How often a test looks: often enough not to slow it down, seldom enough not to slow down what it waits for. */
+/** Often enough not to slow a test down, seldom enough not to slow down what it waits for. */
 const lookEveryMs = 20
 
 /** Resolves with the first value of `look` that is neither undefined nor false; fails with `what` when time is up. */

@@ -1,6 +1,6 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 
-/** A small HTTP client with kept connections: what it measures is the server, not a connection set-up. */
+/** An answer of the session API. `ms` is the time to the end of the body, on a connection that was open already. */
 export interface BedAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -9,7 +9,7 @@ export interface BedAnswer {
   readonly ms: number
 }
 
-/** The fields of sessions, pools and problems that tests look at; a field of another answer is undefined. */
+/** The fields of sessions, pools and problems that tests look at. An answer has only those of its kind. */
 export interface AnswerBody {
   readonly id: string
   readonly status: string & number
@@ -57,7 +57,7 @@ export interface BedClientOptions {
   readonly apiKey?: string
   /** False: a connection of its own for each request. */
   readonly keepAlive?: boolean
-  /** Of one request, the answer's body included; none unless given. */
+  /** For one request, the answer's body included; none unless given. */
   readonly timeoutMs?: number
 }
 

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
-import type { KubeletEvent } from '../../bed/kubelet/kubelet-event.ts'
-import { startProcessKubelet } from '../../bed/kubelet/process-kubelet.ts'
-import { isAlive } from '../../bed/servers/processes.ts'
-import { until } from '../../bed/until.ts'
-import { agentOf, bedFolder, conditionOf, http, namespace, startKubeletBed } from './kubelet-bed.ts'
+import type { KubeletEvent } from '../../../bed/kubelet/kubelet-event.ts'
+import { startProcessKubelet } from '../../../bed/kubelet/process-kubelet.ts'
+import { isAlive } from '../../../bed/processes/is-alive.ts'
+import { until } from '../../../bed/processes/until.ts'
+import { root } from '../../../bed/repository.ts'
+import { agentOf, conditionOf, http, imageFolder, namespace, startKubeletBed } from './kubelet-bed.ts'
 
 /** The process kubelet as a node: what it takes, how much at once, and what is left of it when it is killed. */
 
@@ -80,10 +81,10 @@ void t.test(
   async (t) => {
     await kubelet.stop()
     const script = `
-    const { startProcessKubelet } = await import(${JSON.stringify(`${bedFolder}kubelet/process-kubelet.ts`)})
+    const { startProcessKubelet } = await import(${JSON.stringify(join(root, 'bed/kubelet/process-kubelet.ts'))})
     await startProcessKubelet({
       kubeconfigPath: ${JSON.stringify(plane.kubeconfigPath)},
-      images: { 'test-image': { workingDir: ${JSON.stringify(bedFolder)} } },
+      images: { 'test-image': { workingDir: ${JSON.stringify(imageFolder)} } },
       folder: ${JSON.stringify(join(folder.path, 'victim'))},
       onEvent: (event) => console.log(JSON.stringify(event)),
     })`
@@ -96,7 +97,7 @@ void t.test(
     lines.on('line', (line) => seen.push(JSON.parse(line) as KubeletEvent))
     // The shell's child shows that the whole group goes.
     const pod = await create({
-      command: ['/bin/sh', '-c', 'sleep 600 & node kubelet/test-image.ts'],
+      command: ['/bin/sh', '-c', 'sleep 600 & node test-image.ts'],
       readinessProbe: http('/ready'),
     })
     await untilReady(pod)

@@ -2,20 +2,19 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import t from 'tap'
-import { freePort } from '../../bed/servers/free-port.ts'
-import { startPostgres } from '../../bed/servers/postgres-server.ts'
-import { isAlive } from '../../bed/servers/processes.ts'
-import { startRedis } from '../../bed/servers/redis-server.ts'
-import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
-
-const servers = fileURLToPath(new URL('../../bed/servers/', import.meta.url))
+import { isAlive } from '../../../bed/processes/is-alive.ts'
+import { temporaryFolder } from '../../../bed/processes/temporary-folder.ts'
+import { until } from '../../../bed/processes/until.ts'
+import { root } from '../../../bed/repository.ts'
+import { freePort } from '../../../bed/servers/free-port.ts'
+import { startPostgres } from '../../../bed/servers/postgres-server.ts'
+import { startRedis } from '../../../bed/servers/redis-server.ts'
+import { startTcpProxy } from '../../../bed/servers/tcp-proxy.ts'
 
 function client(url: string): Redis {
   const redis = new Redis(url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
@@ -152,10 +151,10 @@ void t.test('the proxy passes, delays, cuts, goes silent and drops replies', asy
 
 void t.test('nothing outlives a starter that is killed with -9: no process, no folder', async (t) => {
   const script = `
-    const servers = ${JSON.stringify(servers)}
-    const { temporaryFolder } = await import(servers + 'temporary-folder.ts')
-    const { startRedis } = await import(servers + 'redis-server.ts')
-    const { startPostgres } = await import(servers + 'postgres-server.ts')
+    const bed = ${JSON.stringify(join(root, 'bed/'))}
+    const { temporaryFolder } = await import(bed + 'processes/temporary-folder.ts')
+    const { startRedis } = await import(bed + 'servers/redis-server.ts')
+    const { startPostgres } = await import(bed + 'servers/postgres-server.ts')
     const folder = await temporaryFolder('victim')
     const redis = await startRedis({ folder: folder.path })
     const postgres = await startPostgres({ folder: folder.path })

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url'
 import {
   ApiException,
   CoreV1Api,
@@ -7,17 +6,17 @@ import {
   type V1PodSpec,
 } from '@kubernetes/client-node'
 import type { Test } from 'tap'
-import type { KubeletEvent } from '../../bed/kubelet/kubelet-event.ts'
-import { startProcessKubelet } from '../../bed/kubelet/process-kubelet.ts'
-import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
+import type { KubeletEvent } from '../../../bed/kubelet/kubelet-event.ts'
+import { startProcessKubelet } from '../../../bed/kubelet/process-kubelet.ts'
+import { temporaryFolder } from '../../../bed/processes/temporary-folder.ts'
+import { until } from '../../../bed/processes/until.ts'
+import { startControlPlane } from '../../../bed/servers/control-plane.ts'
 
 /** The API server, a process kubelet on it, and pods of one container whose program does as its environment says. */
 
-export const bedFolder = fileURLToPath(new URL('../../bed/', import.meta.url))
+export const imageFolder = import.meta.dirname
 export const namespace = 'default'
-const program = ['node', 'kubelet/test-image.ts']
+const program = ['node', 'test-image.ts']
 
 export async function startKubeletBed(t: Test, name: string) {
   const folder = await temporaryFolder(name)
@@ -25,7 +24,7 @@ export async function startKubeletBed(t: Test, name: string) {
   const events: KubeletEvent[] = []
   const kubelet = await startProcessKubelet({
     kubeconfigPath: plane.kubeconfigPath,
-    images: { 'test-image': { workingDir: bedFolder }, 'root-image': { workingDir: bedFolder, user: 0 } },
+    images: { 'test-image': { workingDir: imageFolder }, 'root-image': { workingDir: imageFolder, user: 0 } },
     folder: folder.path,
     restartBackoffMs: 100,
     onEvent: (event) => events.push(event),

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
-import { isAlive } from '../../bed/servers/processes.ts'
-import { until } from '../../bed/until.ts'
+import { isAlive } from '../../../bed/processes/is-alive.ts'
+import { until } from '../../../bed/processes/until.ts'
 import { agentOf, conditionOf, http, namespace, startKubeletBed } from './kubelet-bed.ts'
 
 /** The life of a pod under the process kubelet, held against what a real kubelet does. */

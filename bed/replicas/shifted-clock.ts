@@ -1,6 +1,6 @@
 /**
- * Loaded with `--import` before a program: its wall clock differs from the machine's by GREENROOM_TEST_CLOCK_MS. Timers
- * and the monotonic clock are left alone, as they are on a machine whose clock is wrong.
+ * Loaded with `--import` before a program: shifts its wall clock by GREENROOM_TEST_CLOCK_MS. Timers and the monotonic
+ * clock stay as they are, as on a machine whose clock is wrong.
  */
 const offsetMs = Number(process.env.GREENROOM_TEST_CLOCK_MS ?? '0')
 const RealDate = Date

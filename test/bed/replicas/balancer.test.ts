@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { Agent, createServer, get, type RequestOptions } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { startBalancer } from '../../bed/replicas/balancer.ts'
-import { freePort } from '../../bed/servers/free-port.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../../bed/processes/until.ts'
+import { startBalancer } from '../../../bed/replicas/balancer.ts'
+import { freePort } from '../../../bed/servers/free-port.ts'
 
 /** The bed's stand-in for a Service: a wrong one would make every test of several replicas worthless. */
 

@@ -6,15 +6,14 @@ import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { json } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { CoreV1Api } from '@kubernetes/client-node'
 import t from 'tap'
-import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { isAlive } from '../../bed/servers/processes.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
+import { isAlive } from '../../../bed/processes/is-alive.ts'
+import { temporaryFolder } from '../../../bed/processes/temporary-folder.ts'
+import { until } from '../../../bed/processes/until.ts'
+import { root } from '../../../bed/repository.ts'
+import { startControlPlane } from '../../../bed/servers/control-plane.ts'
 
-const servers = fileURLToPath(new URL('../../bed/servers/', import.meta.url))
 const account = { namespace: 'team', name: 'reader' }
 const user = `system:serviceaccount:${account.namespace}:${account.name}`
 
@@ -184,9 +183,9 @@ void t.test('writes are counted by user, exactly', async (t) => {
 
 void t.test('killed with -9, its starter leaves neither etcd nor the API server, nor a folder', async (t) => {
   const script = `
-    const servers = ${JSON.stringify(servers)}
-    const { temporaryFolder } = await import(servers + 'temporary-folder.ts')
-    const { startControlPlane } = await import(servers + 'control-plane.ts')
+    const bed = ${JSON.stringify(join(root, 'bed/'))}
+    const { temporaryFolder } = await import(bed + 'processes/temporary-folder.ts')
+    const { startControlPlane } = await import(bed + 'servers/control-plane.ts')
     const folder = await temporaryFolder('victim')
     const plane = await startControlPlane({ folder: folder.path })
     console.log(JSON.stringify({ folder: folder.path, pids: Object.values(plane.pids) }))`

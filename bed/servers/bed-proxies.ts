@@ -1,4 +1,4 @@
-import { startTcpProxy, type TcpProxy } from './servers/tcp-proxy.ts'
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 /** Between Greenroom's processes and the servers they depend on. */
 export interface BedProxies {

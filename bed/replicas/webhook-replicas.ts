@@ -1,20 +1,22 @@
 import { join } from 'node:path'
 import { CoordinationV1Api } from '@kubernetes/client-node'
-import { type Balancer, startBalancer } from '../../bed/replicas/balancer.ts'
-import { type RoleProcess, startRole } from '../../bed/replicas/role-process.ts'
-import { root } from '../../bed/repository.ts'
-import type { ControlPlane } from '../../bed/servers/control-plane.ts'
-import { freePort } from '../../bed/servers/free-port.ts'
-import { until } from '../../bed/until.ts'
-import { webhookUsername } from '../../src/domain/names.ts'
+import { until } from '../processes/until.ts'
+import type { ControlPlane } from '../servers/control-plane.ts'
+import { freePort } from '../servers/free-port.ts'
+import { type Balancer, startBalancer } from './balancer.ts'
+import type { RoleProcess } from './role-process.ts'
+import { startWebhookProcess } from './webhook-process.ts'
 
-/** Replicas of the webhook as the Deployment has them, with the rights of the manifests, behind what a Service is. */
+/**
+ * Replicas of the webhook that make and renew their own certificates, as the Deployment of the manifests does, behind a
+ * balancer in place of the Service. Each can have a wrong clock.
+ */
 export interface WebhookReplicas {
   readonly balancer: Balancer
   readonly roles: readonly RoleProcess[]
   /** `https://host:port` of each, in the order of `roles`. */
   readonly urls: readonly string[]
-  /** Who holds the Lease; waits until it is somebody of these. */
+  /** The replica that holds the Lease; waits until one of these does. */
   leader(): Promise<RoleProcess>
   allReady(timeoutMs?: number): Promise<void>
   stop(): Promise<void>
@@ -28,7 +30,7 @@ export interface ReplicaOptions {
   readonly env: Readonly<Record<string, string>>
 }
 
-const shiftedClock = join(root, 'test/support/shifted-clock.ts')
+const shiftedClock = join(import.meta.dirname, 'shifted-clock.ts')
 /** Names stay unique over all replicas of a test file, and with them the holders of the Lease. */
 let started = 0
 
@@ -36,23 +38,18 @@ export async function startWebhookReplicas(options: ReplicaOptions): Promise<Web
   const { plane, folder } = options
   const urls: string[] = []
   const roles: RoleProcess[] = []
-  const kubeconfig = await plane.kubeconfigFor(webhookUsername)
   for (const clockMs of options.clocksMs) {
     started += 1
-    const name = `webhook-${started}`
     const port = await freePort()
     urls.push(`https://127.0.0.1:${port}`)
     roles.push(
-      await startRole({
-        name,
-        role: 'webhook',
-        root,
-        logPath: join(folder, `${name}.log`),
+      await startWebhookProcess({
+        plane,
+        name: `webhook-${started}`,
+        folder,
+        port,
         nodeArgs: clockMs === 0 ? [] : ['--import', shiftedClock],
         env: {
-          KUBECONFIG: kubeconfig,
-          GREENROOM_HOST: '127.0.0.1',
-          GREENROOM_WEBHOOK_PORT: String(port),
           GREENROOM_WEBHOOK_CERTIFICATES: 'built-in',
           GREENROOM_WEBHOOK_NAMES: '127.0.0.1',
           GREENROOM_TEST_CLOCK_MS: String(clockMs),
@@ -74,7 +71,7 @@ export async function startWebhookReplicas(options: ReplicaOptions): Promise<Web
           const lease = await leases
             .readNamespacedLease({ namespace: 'greenroom-system', name: 'agent-webhook' })
             .catch(() => undefined)
-          // HOSTNAME and eight random digits: another one after each restart.
+          // The holder is HOSTNAME and eight random digits, which change with each restart.
           const holder = lease?.spec?.holderIdentity?.replace(/-[0-9a-f]{8}$/, '')
           return roles.find(({ name }) => name === holder)
         },
