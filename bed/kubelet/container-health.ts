@@ -1,5 +1,5 @@
 import type { V1Probe } from '@kubernetes/client-node'
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { type ProbeTarget, probeOnce } from './probe.ts'
 
 export interface HealthListener {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { V1Container, V1ContainerStatus } from '@kubernetes/client-node'
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { ContainerRefusal } from './container-env.ts'
 import { watchHealth } from './container-health.ts'
 import type { ContainerPlan } from './container-plan.ts'

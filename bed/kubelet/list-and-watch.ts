@@ -1,4 +1,4 @@
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, KubeApiError } from './kube-api.ts'
 
 export interface WatchedObject {

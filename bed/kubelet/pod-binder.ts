@@ -1,5 +1,5 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, strategicMergePatch } from './kube-api.ts'
 import type { KubeletEvent } from './kubelet-event.ts'
 

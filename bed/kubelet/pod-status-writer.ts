@@ -1,4 +1,4 @@
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, strategicMergePatch } from './kube-api.ts'
 import { type Condition, type PodFacts, type PodPhase, statusPatch } from './pod-status.ts'
 

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { resetSocket } from '../servers/reset-socket.ts'
 import { isReady } from './is-ready.ts'
 

@@ -1,4 +1,4 @@
-import { pause } from '../../src/timing/every.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { type Program, startProgram } from '../processes/start-program.ts'
 import { root } from '../repository.ts'
 import { compileCacheFolder } from '../set-up/cache-folder.ts'

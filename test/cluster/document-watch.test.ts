@@ -1,13 +1,14 @@
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
+import type { AcceptedDocumentClients } from '../../src/cluster/accepted-document.ts'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
-import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
+import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
 import { type FakeApiServer, gone, startFakeApiServer, statusBody } from './fake-api-server.ts'
 import { createLogLines } from './log-lines.ts'
 
 const source = 'greenroom.dev/source-resource-version'
-const collection = '/api/v1/namespaces/n/configmaps'
+const where = { namespace: 'n', name: 'accepted' }
 
 interface KeptObject {
   readonly metadata: { readonly resourceVersion?: string; readonly annotations?: Record<string, string> }
@@ -23,43 +24,42 @@ function createKept(fake: FakeApiServer) {
     object = fake.put('accepted', { ...next }) as KeptObject
     return object
   }
-  const call = <T>(effect: () => T): T => {
+  const call = async <T>(effect: () => T): Promise<T> => {
+    await Promise.resolve()
     if (kept.failures > 0) {
       kept.failures -= 1
       throw new KubeApiError('the API server cannot be reached')
     }
     return effect()
   }
-  const over = (transport: KubeTransport): KubeTransport => ({
-    ...transport,
-    getJson: async <T>(path: string, signal?: AbortSignal) =>
-      path !== `${collection}/accepted`
-        ? transport.getJson<T>(path, signal)
-        : call(() => {
-            kept.reads += 1
-            if (!object) throw new KubeApiError('not found', { status: 404 })
-            return object as T
-          }),
-    applyJson: async <T>(path: string) =>
+  const core: AcceptedDocumentClients['core'] = {
+    readNamespacedConfigMap: (of) =>
       call(() => {
-        t.equal(path, `${collection}/accepted`)
-        kept.makes += 1
-        return (object ?? put({ metadata: {} })) as T
+        t.match(of, where)
+        kept.reads += 1
+        if (!object) throw new KubeApiError('not found', { status: 404 })
+        return object
       }),
-    writeJson: async <T>(method: 'POST' | 'PUT', path: string, next: unknown) =>
+    patchNamespacedConfigMap: (of) =>
       call(() => {
-        t.equal(`${method} ${path}`, `PUT ${collection}/accepted`)
-        const { metadata } = next as KeptObject
-        if (metadata.resourceVersion !== object?.metadata.resourceVersion) {
+        t.match(of, { ...where, force: true, fieldManager: 'greenroom-make' })
+        kept.makes += 1
+        return object ?? put({ metadata: {} })
+      }),
+    replaceNamespacedConfigMap: (of) =>
+      call(() => {
+        t.match(of, where)
+        const { metadata } = of.body
+        if (metadata?.resourceVersion !== object?.metadata.resourceVersion) {
           throw new KubeApiError('conflict', { status: 409 })
         }
         kept.writes += 1
-        return put(next as KeptObject) as T
+        return put(of.body as KeptObject)
       }),
-  })
+  }
   return {
     kept,
-    over,
+    core,
     text: () => object?.data?.key,
     version: () => object?.metadata.annotations?.[source],
     put: (text: string, version: string) =>
@@ -87,7 +87,7 @@ async function bed(test: Test, options: BedOptions = {}) {
   const changes: string[] = []
   const rejected: string[] = []
   const watch = createDocumentWatch<string>({
-    transport: accepted.over(transport),
+    clients: { transport, core: accepted.core },
     namespace: 'n',
     name: 'document',
     key: 'key',

@@ -1,15 +1,22 @@
+import { type V1Lease, V1MicroTime } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
-import { type LeaseApi, microTime, type RawLease } from '../../src/cluster/lease-api.ts'
 import { createLeaseElector, type LeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createLogLines } from './log-lines.ts'
+
+type LeaseClient = Parameters<typeof createLeaseElector>[0]['clients']['coordination']
+
+/** Of one client. */
+interface Cable {
+  fault: 'none' | 'hang' | 'fail' | 'hang-replies'
+}
 
 /** One Lease with compare-and-set, as the API server keeps it; each client's cable can be pulled. */
 function createLeaseStore() {
   let version = 0
-  let lease: RawLease | undefined
-  const write = (body: RawLease): RawLease => {
+  let lease: V1Lease | undefined
+  const write = (body: V1Lease): V1Lease => {
     version += 1
     lease = structuredClone(body)
     lease.metadata = Object.assign({}, lease.metadata, { resourceVersion: String(version) })
@@ -17,8 +24,8 @@ function createLeaseStore() {
   }
   const missing = () => new KubeApiError('not found', { status: 404 })
   const conflict = () => new KubeApiError('conflict', { status: 409 })
-  const client = (cable: { fault: 'none' | 'hang' | 'fail' | 'hang-replies' }) => {
-    const call = async (effect: () => RawLease): Promise<RawLease> => {
+  const client = (cable: Cable): LeaseClient => {
+    const call = async (effect: () => V1Lease): Promise<V1Lease> => {
       await new Promise((resolve) => setImmediate(resolve))
       if (cable.fault === 'fail') throw new KubeApiError('the API server cannot be reached')
       if (cable.fault === 'hang') return await new Promise<never>(() => undefined)
@@ -32,25 +39,23 @@ function createLeaseStore() {
           if (!lease) throw missing()
           return structuredClone(lease)
         }),
-      createNamespacedLease: ({ body }: { body: RawLease }) =>
+      createNamespacedLease: ({ body }: { body: V1Lease }) =>
         call(() => {
           if (lease) throw conflict()
           return write(body)
         }),
-      replaceNamespacedLease: ({ body }: { body: RawLease }) =>
+      replaceNamespacedLease: ({ body }: { body: V1Lease }) =>
         call(() => {
           if (body.metadata?.resourceVersion !== lease?.metadata?.resourceVersion) throw conflict()
           return write(body)
         }),
-    } satisfies LeaseApi
+    }
   }
   return { client, lease: () => lease, write }
 }
 
 /** The wire knows whole seconds, so one second is the shortest lease. */
 const timing = { leaseMs: 1_000, renewDeadlineMs: 500, retryMs: 40 }
-
-type Cable = Parameters<ReturnType<typeof createLeaseStore>['client']>[0]
 
 interface Contender {
   readonly elector: LeaseElector
@@ -135,7 +140,7 @@ void t.test('a leader whose record was taken steps down at its next renewal', as
 
 void t.test('the clock of another machine decides nothing', async (t) => {
   const store = createLeaseStore()
-  const longAgo = microTime(new Date(0))
+  const longAgo = new V1MicroTime(0)
   store.write({
     spec: { holderIdentity: 'other', leaseDurationSeconds: 1, renewTime: longAgo, acquireTime: longAgo },
   })

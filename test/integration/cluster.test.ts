@@ -2,7 +2,7 @@ import type { V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
-import { createEventRecorder } from '../../src/cluster/events.ts'
+import { createEventRecorder } from '../../src/cluster/event-recorder.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
 import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createPodInformer } from '../../src/cluster/pod-informer.ts'
@@ -202,7 +202,7 @@ void t.test('a document: accepted, refused, restored', async (t) => {
   const rejected: { resourceVersion: string; problems: readonly string[] }[] = []
   const open = (write: boolean) =>
     createDocumentWatch<PoolsDocument>({
-      transport,
+      clients,
       namespace: at,
       name: 'agent-pools',
       key: 'pools.yaml',

@@ -9,7 +9,7 @@ import { configurationManifests, isComplete, startCertificatesBed } from './webh
 
 t.setTimeout(400_000)
 const bed = await startCertificatesBed(t)
-const { transport, look, startAll, applyConfigurations, untilAdmitted, untilComplete } = bed
+const { clients, transport, look, startAll, applyConfigurations, untilAdmitted, untilComplete } = bed
 
 void t.test('leaf and CA rotate under a storm of pods without one failed admission', async (t) => {
   const replicas = await startAll(t, [0, 0, 0], {
@@ -23,7 +23,7 @@ void t.test('leaf and CA rotate under a storm of pods without one failed admissi
   await untilAdmitted()
   const first = await untilComplete(1)
   const before = await readAdmissionCounts(transport)
-  const storm = startPodStorm(transport)
+  const storm = startPodStorm(clients)
   const kept = replicas.urls.map(keptConnection)
   for (const connection of kept) t.equal(await connection.ask(), 200)
 

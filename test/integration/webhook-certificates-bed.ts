@@ -13,7 +13,7 @@ import { authoritiesIn, isSignedBy } from '../../src/certificates/certificate-fa
 import { makeCertificate } from '../../src/certificates/make-certificate.ts'
 import { createCertificateSecret } from '../../src/cluster/certificate-secret.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
-import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
+import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createWebhookTrust } from '../../src/cluster/webhook-trust.ts'
 import { createPodDryRun } from '../support/pod-storm.ts'
 
@@ -32,21 +32,21 @@ export const longLives = {
 export async function startCertificatesBed(t: Test) {
   const folder = await temporaryFolder('webhook-certs')
   const plane = await startControlPlane({ folder: folder.path })
-  const transport = createKubeTransport(await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath }))
+  const clients = createKubeClients({ access: await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath }) })
   t.teardown(async () => {
-    transport.close()
+    clients.close()
     await plane.stop()
     await folder.remove()
   })
   await plane.apply(webhookInstallation)
   const secret = createCertificateSecret({
-    transport,
+    clients,
     namespace: 'greenroom-system',
     name: 'agent-webhook-certificates',
     fieldManager: 'somebody-else',
   })
   const trust = createWebhookTrust({
-    transport,
+    clients,
     configurations: kinds.map((kind) => ({ kind, name: 'agent-webhook' })),
     fieldManager: 'somebody-else',
   })
@@ -65,7 +65,8 @@ export async function startCertificatesBed(t: Test) {
 
   return {
     plane,
-    transport,
+    clients,
+    transport: clients.transport,
     secret,
     deleteSecret,
     look,
@@ -92,7 +93,7 @@ export async function startCertificatesBed(t: Test) {
       if (code !== 0) throw new Error(stderr)
     },
     untilAdmitted: () =>
-      until('a pod to be admitted', async () => (await createPodDryRun(transport)) === '', 40_000),
+      until('a pod to be admitted', async () => (await createPodDryRun(clients)) === '', 40_000),
     untilComplete: (authorities: number, timeoutMs = 30_000) =>
       until(
         `a leaf that every entry trusts, of ${authorities} authorities`,

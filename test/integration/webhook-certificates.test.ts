@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import type { WebhookReplicas } from '../../bed/replicas/webhook-replicas.ts'
 import { makeCertificate } from '../../src/certificates/make-certificate.ts'
-import { configurationsPath } from '../../src/cluster/webhook-trust.ts'
+import { apiPath } from '../../src/cluster/api-path.ts'
 import { readAdmissionCounts } from '../support/admission-counts.ts'
 import { createPodDryRun, startPodStorm } from '../support/pod-storm.ts'
 import { shownBy } from './replica-connections.ts'
@@ -21,7 +21,7 @@ import {
 
 t.setTimeout(300_000)
 const bed = await startCertificatesBed(t)
-const { plane, transport, secret, deleteSecret, look } = bed
+const { plane, clients, transport, secret, deleteSecret, look } = bed
 const { startAll, applyConfigurations, untilAdmitted, untilComplete, putDueAuthority } = bed
 
 void t.test(
@@ -42,7 +42,7 @@ void t.test(
     t.ok((leaf?.validFromDate.getTime() ?? 0) <= Date.now() - hourMs, 'good for a clock an hour behind')
 
     const counts = await readAdmissionCounts(transport)
-    const storm = startPodStorm(transport)
+    const storm = startPodStorm(clients)
     await until('two hundred pods', () => storm.created() >= 200, 60_000)
     t.same(await storm.stop(), [], 'the replica that is behind serves like the others')
     t.ok(replicas.urls.every((url) => replicas.balancer.accepted(url) > 0))
@@ -68,7 +68,7 @@ void t.test(
 /** What somebody may do to the Secret: not one admission fails, and all is well again afterwards. */
 async function faultsUnderStorm(t: Test, replicas: WebhookReplicas): Promise<void> {
   const before = await readAdmissionCounts(transport)
-  const storm = startPodStorm(transport)
+  const storm = startPodStorm(clients)
 
   const first = await untilComplete(1)
   const other = await makeCertificate({
@@ -137,7 +137,7 @@ void t.test('a leader killed between the new CA and its leaf, and before the old
   const healed = await untilComplete(2, 60_000)
   t.equal(healed.ca?.fingerprint256, published.ca?.fingerprint256, 'the next leader goes on with the same CA')
   await restarted
-  t.equal(await createPodDryRun(transport), '')
+  t.equal(await createPodDryRun(clients), '')
 
   // As if the last leaf of the old CA had expired by now: the clean-up is what is left.
   const next = await replicas.leader()
@@ -181,7 +181,8 @@ void t.test(
       }
     }
     for (const kind of ['mutating', 'validating'] as const) {
-      const { metadata } = await transport.getJson<Managed>(`${configurationsPath(kind)}/agent-webhook`)
+      const path = apiPath({ resource: `${kind}webhookconfigurations`, name: 'agent-webhook' })
+      const { metadata } = await transport.getJson<Managed>(path)
       const ours = metadata.managedFields.find(({ manager }) => manager === 'greenroom-webhook-certificates')
       t.equal(ours?.operation, 'Apply')
       for (const fields of Object.values(ours?.fieldsV1['f:webhooks'] ?? {})) {
