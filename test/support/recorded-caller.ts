@@ -84,8 +84,7 @@ function heardFrom({ status, headers, body, ms }: BedAnswer): Heard {
 
 function outcomeOf(status: number, body: BedAnswer['body']): Outcome {
   if (status >= 200 && status < 300) {
-    const state: string = body.status
-    const live = state === 'PENDING' || state === 'ACTIVE'
+    const live = body.status === 'PENDING' || body.status === 'ACTIVE'
     return {
       type: 'ok',
       answer: {
