@@ -22,7 +22,7 @@ export interface DemoReport {
   readonly rssMb: Readonly<Record<string, number>>
 }
 
-export interface DemoOptions {
+interface DemoOptions {
   readonly bed: Bed
   readonly sessions: number
   readonly say: (line: string) => void

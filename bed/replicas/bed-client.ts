@@ -53,7 +53,7 @@ export interface AnswerBody {
   }
 }
 
-export interface BedClientOptions {
+interface BedClientOptions {
   readonly url: string
   readonly apiKey?: string
   /** False: a connection of its own for each request. */

@@ -19,7 +19,7 @@ export function createSessionCaller(bed: Bed) {
   return {
     client,
     kubectl,
-    async open(body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> {
+    open: async (body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> => {
       const answer = await client.open({ agentType, ...body }, headers)
       if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
       return answer.body
@@ -29,14 +29,14 @@ export function createSessionCaller(bed: Bed) {
         const { body } = await client.read(id)
         return body.status === 'ENDED' && body
       }),
-    async untilIdle(count: number): Promise<void> {
+    untilIdle: async (count: number): Promise<void> => {
       const isIdle = async () => {
         const { body } = await client.pool(agentType)
         return body.ready === count && body.warming === 0 && body.draining === 0
       }
       await until(`${count} idle pods`, isIdle, fillTimeoutMs)
     },
-    async setPools(text: string): Promise<void> {
+    setPools: async (text: string): Promise<void> => {
       const patch = JSON.stringify({ data: { 'pools.yaml': text } })
       await kubectl('patch', 'configmap', 'agent-pools', '--type=merge', '-p', patch)
     },

@@ -64,7 +64,7 @@ function known(s: string, epoch: number, pod: string | undefined): Session {
   }
 }
 
-export interface RealParts {
+interface RealParts {
   readonly postgres: Postgres
   readonly redis: SlotRedis
   readonly index: SlotIndex

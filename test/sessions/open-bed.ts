@@ -4,7 +4,6 @@ import type { Test } from 'tap'
 import { freePort } from '../../bed/servers/free-port.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
-import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type {

@@ -11,7 +11,7 @@ export interface RecordedCaller {
   close(): void
 }
 
-export interface CallOptions {
+interface CallOptions {
   /** Hangs up. */
   readonly signal?: AbortSignal
 }
@@ -24,7 +24,7 @@ export interface Heard {
   readonly ms: number
 }
 
-export interface CallerOptions {
+interface CallerOptions {
   readonly url: string
   readonly apiKey: string
   readonly history: History
