@@ -58,7 +58,7 @@ void t.test('all three replicas are restarted in turn under load, and not one re
     return heard.outcome.type === 'ok' ? heard.outcome.answer : undefined
   }
 
-  /** Waited in vain, or was sent to another replica meanwhile: a true answer, if there was no pod to be had. */
+  /** It waited and got no pod, or another replica answered for it: a true answer if there was no pod. */
   async function wasWaiting({ outcome, retryAfterMs }: Heard): Promise<boolean> {
     if (outcome.type === 'ok' || retryAfterMs === undefined) return false
     if (!['GRN_SHUTTING_DOWN', 'GRN_POOL_EMPTY'].includes(outcome.code)) return false
