@@ -17,7 +17,6 @@ const min = 16
 const bed = await startBed({
   replicas: 3,
   balanced: true,
-  paced: false,
   pools: poolsDocument({ min, max: 60 }),
   // Longer than the balancer takes to look, and than the longest pause of a caller between two requests.
   apiEnv: { GREENROOM_DRAIN_MS: '1500' },
