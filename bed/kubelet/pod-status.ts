@@ -112,7 +112,7 @@ export function isOver(phase: PodPhase): boolean {
 }
 
 function condition(type: string, value: boolean, reason: string): Omit<Condition, 'lastTransitionTime'> {
-  // null takes away the reason that stands there from before.
+  // null removes the reason of an earlier write.
   return value ? { type, status: 'True', reason: null } : { type, status: 'False', reason }
 }
 

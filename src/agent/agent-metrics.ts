@@ -53,7 +53,7 @@ async function createSeries(agentType: string) {
     buckets: latencyBuckets,
     registers: [registry],
   })
-  // Shown as 0 from the start, so that a rate over it begins with the first message.
+  // Both show 0 from the start, so that a rate counts the first message.
   messages.inc(labels, 0)
   latency.zero(labels)
   return {

@@ -1,5 +1,5 @@
 import type { Logger } from '../logging.ts'
-import { pause } from '../timing/every.ts'
+import { pause } from '../timing/pause.ts'
 import { authoritiesIn, factsOf } from './certificate-facts.ts'
 import type { CertificateMetrics } from './certificate-metrics.ts'
 import {

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox'
+import { longestAgentTypeAsked } from './agent-type-name.ts'
 
 /** What a caller asks for when it opens a session: the body of `POST /v1/sessions`, the one declaration of it. */
 
@@ -21,7 +22,7 @@ export type Participant = Static<typeof Participant>
 
 export const OpenRequest = Type.Object(
   {
-    agentType: Name(63),
+    agentType: Name(longestAgentTypeAsked),
     projectId: Type.Optional(Name(200)),
     roomName: Type.Optional(
       Type.String({ minLength: 1, maxLength: 200, description: 'Your alias for the room.' }),

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { longestAgentTypeAsked } from '../domain/agent-type-name.ts'
 import { LiveKitAccess } from '../domain/assignment.ts'
 import { LeaseHolder } from '../domain/lease-holder.ts'
 import { PoolReport } from '../domain/pool-report.ts'
@@ -49,7 +50,7 @@ export const ListQuery = Type.Object(
   {
     status: Type.Optional(Status),
     projectId: Type.Optional(Name(200)),
-    agentType: Type.Optional(Name(63)),
+    agentType: Type.Optional(Name(longestAgentTypeAsked)),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   },

@@ -10,17 +10,12 @@ import {
   type ServingCertificate,
 } from '../certificates/serving-certificate.ts'
 import { storedPair } from '../certificates/stored-certificates.ts'
+import { apiPath } from '../cluster/api-path.ts'
 import { createCertificateSecret } from '../cluster/certificate-secret.ts'
-import type { KubeAccess } from '../cluster/kube-access.ts'
-import { createKubeTransport, type KubeTransport } from '../cluster/kube-transport.ts'
-import { createLeaseApi, leaseTimeoutMs } from '../cluster/lease-api.ts'
+import type { KubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
 import { createListWatch } from '../cluster/list-watch.ts'
-import {
-  configurationsPath,
-  createWebhookTrust,
-  type WebhookConfigurationName,
-} from '../cluster/webhook-trust.ts'
+import { createWebhookTrust, type WebhookConfigurationName } from '../cluster/webhook-trust.ts'
 import { type Config, certificateSource } from '../config.ts'
 import { webhookCertificatesName, webhookName } from '../domain/names.ts'
 import type { Part } from '../lifecycle.ts'
@@ -28,8 +23,7 @@ import type { RoleContext } from './role.ts'
 
 interface CertificateDeps {
   readonly config: Config<'webhook'>
-  readonly access: KubeAccess
-  readonly transport: KubeTransport
+  readonly clients: KubeClients
   readonly context: RoleContext
 }
 
@@ -52,7 +46,7 @@ const placeholderLifeMs = 86_400_000
 export async function createWebhookCertificates(
   deps: CertificateDeps,
 ): Promise<{ certificate: ServingCertificate; rotation: Part | undefined }> {
-  const { config, transport, context } = deps
+  const { config, clients, context } = deps
   const metrics = createCertificateMetrics(context.metrics.registry)
   if (certificateSource(config) === 'files') {
     const { GREENROOM_WEBHOOK_KEY_FILE: keyPath = '', GREENROOM_WEBHOOK_CERT_FILE: certPath = '' } = config
@@ -60,7 +54,7 @@ export async function createWebhookCertificates(
     return { certificate: await serve(deps, metrics, source), rotation: undefined }
   }
   const secret = createCertificateSecret({
-    transport,
+    clients,
     namespace: config.GREENROOM_WEBHOOK_NAMESPACE,
     name: webhookCertificatesName,
     fieldManager,
@@ -113,12 +107,12 @@ interface RotationDeps extends CertificateDeps {
 }
 
 function createRotationPart(deps: RotationDeps): Part {
-  const { config, access, transport, secret, certificate, metrics } = deps
+  const { config, clients, secret, certificate, metrics } = deps
   const { logger, instance } = deps.context
   const namespace = config.GREENROOM_WEBHOOK_NAMESPACE
   const rotation = createRotation({
     secret,
-    trust: createWebhookTrust({ transport, configurations, fieldManager }),
+    trust: createWebhookTrust({ clients, configurations, fieldManager }),
     make: makeCertificate,
     rules: {
       authorityLifeMs: config.GREENROOM_WEBHOOK_CA_SECONDS * 1_000,
@@ -131,9 +125,8 @@ function createRotationPart(deps: RotationDeps): Part {
     metrics,
     onStored: () => void certificate.look(),
   })
-  const leaseTransport = createKubeTransport(access, { timeoutMs: leaseTimeoutMs })
   const elector = createLeaseElector({
-    clients: { coordination: createLeaseApi(leaseTransport) },
+    clients,
     namespace,
     name: webhookName,
     identity: instance,
@@ -149,21 +142,18 @@ function createRotationPart(deps: RotationDeps): Part {
   return {
     name: 'certificates',
     start: () => elector.start(),
-    async stop() {
-      await elector.stop()
-      leaseTransport.close()
-    },
+    stop: () => elector.stop(),
   }
 }
 
 function watchConfiguration(
-  { transport, context: { logger } }: CertificateDeps,
+  { clients: { transport }, context: { logger } }: CertificateDeps,
   { kind, name }: WebhookConfigurationName,
   onChange: () => void,
 ) {
   return createListWatch({
     transport,
-    path: configurationsPath(kind),
+    path: apiPath({ resource: `${kind}webhookconfigurations` }),
     fieldSelector: `metadata.name=${name}`,
     keep: ({ metadata }) => metadata?.resourceVersion,
     onChange,

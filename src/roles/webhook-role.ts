@@ -1,9 +1,10 @@
 import { builtInPolicy } from '../admission/policy/policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
-import { createKubeTransport } from '../cluster/kube-transport.ts'
+import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
 import { configMapName } from '../domain/names.ts'
+import { pause } from '../timing/pause.ts'
 import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
@@ -18,18 +19,17 @@ const closeWithinMs = 4_000
 export async function startWebhook(config: Config<'webhook'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics } = context
   const { registry } = metrics
-  const access = await loadKubeAccess(config)
-  const transport = createKubeTransport(access)
+  const clients = createKubeClients({ access: await loadKubeAccess(config) })
   const namespace = config.GREENROOM_NAMESPACE
-  const where = { transport, namespace, logger }
+  const where = { clients, namespace, logger }
   // The webhook keeps this document: it may be the only part of Greenroom that runs in the cluster.
   const policy = watchPolicy({ ...where, keeps: true })
   const assignKeys = watchAssignKeys(where)
   // These two serve only for warnings about edited documents: nothing waits for them.
   const pools = watchPools({ ...where, keeps: false })
-  const quotas = createQuotaWatch(where)
-  const { certificate, rotation } = await createWebhookCertificates({ config, access, transport, context })
-  await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
+  const quotas = createQuotaWatch({ transport: clients.transport, namespace, logger })
+  const { certificate, rotation } = await createWebhookCertificates({ config, clients, context })
+  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   for (const { name, watch } of [
     { name: configMapName.policy, watch: policy },
     { name: configMapName.assignKeys, watch: assignKeys },
@@ -83,7 +83,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     async stop() {
       draining.abort()
       logger.info({ drainMs: config.GREENROOM_DRAIN_MS }, 'webhook is draining')
-      await new Promise((resolve) => setTimeout(resolve, config.GREENROOM_DRAIN_MS))
+      await pause(config.GREENROOM_DRAIN_MS)
       certificate.stop()
       await app.close()
     },

@@ -22,7 +22,7 @@ interface ReadPoolsDeps {
   readonly index: Pick<SlotIndex, 'waiting'>
 }
 
-/** The pools in force, and those that are not but still have pods. */
+/** The pools in force, and pools that were removed and still have pods. */
 export function createReadPools(deps: ReadPoolsDeps) {
   const { pools, pods, ledger, sessions, notices, waiters, index } = deps
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { announceEndings, createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'

@@ -4,7 +4,9 @@ import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newPod } from '../sessions/open-bed.ts'
-import { newRecord, podNamed, postgresFor, silent, startDatabase } from '../stores/store-servers.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
+import { postgresFor, startDatabase } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 const database = await startDatabase(t)
 const hourMs = 3_600_000

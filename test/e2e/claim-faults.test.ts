@@ -1,9 +1,9 @@
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { type AnswerBody, type BedAnswer, createBedClient } from '../../bed/bed-client.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/processes/until.ts'
+import { type AnswerBody, type BedAnswer, createBedClient } from '../../bed/replicas/bed-client.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { pidOfPod } from '../support/pod-process.ts'
 

@@ -5,10 +5,10 @@ import { AdmissionregistrationV1Api } from '@kubernetes/client-node'
 import { TokenVerifier } from 'livekit-server-sdk'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { type AnswerBody, createBedClient } from '../../bed/bed-client.ts'
-import { echoTo } from '../../bed/echo-conversation.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { type AnswerBody, createBedClient } from '../../bed/replicas/bed-client.ts'
+import { echoTo } from '../../bed/replicas/echo-conversation.ts'
 
 /** The whole way of one claim, as a frontend, a security engineer and ops see it: every part is real. */
 

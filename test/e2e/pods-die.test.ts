@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { type AnswerBody, createBedClient } from '../../bed/bed-client.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { type AnswerBody, createBedClient } from '../../bed/replicas/bed-client.ts'
 
 /** Pods die under a real API server in every way that this bed can bring about; the bounds are those of docs/claims.md. */
 

@@ -1,9 +1,9 @@
 import { CoreV1Api } from '@kubernetes/client-node'
 import t from 'tap'
-import { namespace, startBed } from '../../bed/bed.ts'
-import { createBedClient } from '../../bed/bed-client.ts'
+import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 
 /** All replicas of everything die at once, with bad documents in the cluster: it all comes back as it was. */
 
@@ -17,6 +17,7 @@ t.teardown(async () => {
   client.close()
   await bed.stop()
 })
+const { namespace } = bed
 const core = bed.plane.admin().makeApiClient(CoreV1Api)
 const documents = {
   'agent-pools': { key: 'pools.yaml', bad: 'pools: { echo-agent: 1 }' },

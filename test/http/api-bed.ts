@@ -10,7 +10,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
 import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 /** The session API over use cases that remember sessions in memory; HTTP itself is what is tested. */
 

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
 import { grant } from './admission-bed.ts'
 import {

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
@@ -116,7 +116,7 @@ void t.test('killed while its cold open is between commit and delivery: another 
   await until(
     'another took it over and delivered',
     async () => {
-      await other.coldOpens.adoptOrphans()
+      await other.adoptOrphans()
       return (await bed.sessions.get(cold.session.id))?.status === 'ACTIVE'
     },
     15_000,

@@ -6,7 +6,7 @@ import type { Postgres } from '../../src/stores/postgres-client.ts'
 import type { SlotRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { agentType, newPod } from '../sessions/open-bed.ts'
-import { newRecord, podNamed } from '../stores/store-servers.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
 import type { ModelState, PodFacts } from './claim-model.ts'
 import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from '../controllers/controller-bed.ts'

@@ -1,8 +1,8 @@
 import { ApiException, CoreV1Api, type V1Pod } from '@kubernetes/client-node'
 import fc from 'fast-check'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { containersOf, type Pod } from '../../src/admission/pod/pod.ts'
 import {
   podSecurityChecks,

@@ -1,23 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy, type TcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import type { OpenRecord } from '../../src/domain/ports.ts'
 import { endReason, type Session } from '../../src/domain/session.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
-import {
-  indexOn,
-  newRecord,
-  podNamed,
-  postgresFor,
-  redisFor,
-  startDatabase,
-  startIndexServer,
-} from '../stores/store-servers.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
+import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
 
 /** PostgreSQL is the arbiter: without its answer nothing is promised, and everybody hears so in under two seconds. */

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { observePool } from '../../src/domain/pool-observation.ts'
 import { GreenroomError } from '../../src/errors.ts'
@@ -14,16 +14,9 @@ import { canWrite, createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
 import { type Agents, agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
-import {
-  indexOn,
-  keptLog,
-  postgresFor,
-  redisFor,
-  silent,
-  startDatabase,
-  startIndexServer,
-} from '../stores/store-servers.ts'
+import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
+import { keptLog, silent } from '../support/kept-log.ts'
 
 /**
  * Redis is only an index: whatever becomes of it in the middle of a storm over three replicas, every open gets a pod of

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { createKubeApi } from '../../bed/kubelet/kube-api.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
-import { startWebhookService } from '../support/webhook-service.ts'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { until } from '../../bed/processes/until.ts'
+import { startWebhookService } from '../../bed/replicas/webhook-service.ts'
 
 /** A new version of the webhook is rolled out while pods are created: with failurePolicy Fail one failed call is a failed pod. */
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createMetrics } from '../../src/metrics.ts'
 import { createOpsApp } from '../../src/serving/ops-app.ts'
 import { isProblem } from '../http/api-bed.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 void t.test('a role without an API has the same probes and refusals', async (t) => {
   const checks = () => ({ kubernetes: 'ok' as const })

@@ -4,7 +4,7 @@ import t from 'tap'
 import { GreenroomError } from '../../src/errors.ts'
 import { createService, type ServiceOptions } from '../../src/serving/service.ts'
 import { isProblem } from '../http/api-bed.ts'
-import { keptLog } from '../stores/store-servers.ts'
+import { keptLog } from '../support/kept-log.ts'
 
 function start(options: Partial<ServiceOptions> = {}) {
   const { logger, lines } = keptLog()

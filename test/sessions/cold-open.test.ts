@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { checkPools } from '../../src/domain/pool.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
@@ -70,7 +70,7 @@ void t.test('its lease is held as its pool said, also when another replica goes 
   dead.draining.abort()
   await silence()
   const other = await replica('api-2', { heldBy: 'caller' })
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.match(await sessions.get(session.id), { leaseHeldBy: 'agent' })
@@ -123,9 +123,9 @@ void t.test('a replica that dies is replaced by another; it gets the session no 
   const { api, replica, makeReady, status, silence, agents } = await startBed(t)
   const { session } = await api.open({ onEmpty: 'cold' })
   const other = await replica('api-2')
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await silence()
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.equal(agents.all().filter(({ serving }) => serving).length, 1, 'the first replica was not dead after all')
@@ -135,17 +135,17 @@ void t.test('a replica that has just started adopts nothing before it knows pool
   const { api, replica, agents, makeReady, silence, status, sessions } = await startBed(t)
   const { session } = await api.open({ onEmpty: 'cold' })
   api.draining.abort()
-  await api.coldOpens.handOver()
+  await api.handOver()
   let knowsPools = false
   const fresh = await replica('api-2', {}, () => knowsPools)
-  await fresh.coldOpens.adoptOrphans()
+  await fresh.adoptOrphans()
   knowsPools = true
   agents.pods.setSynced(false)
-  await fresh.coldOpens.adoptOrphans()
+  await fresh.adoptOrphans()
   t.match(await sessions.get(session.id), { status: 'PENDING', heldByReplica: 'api-1' })
   agents.pods.setSynced(true)
   await silence()
-  await fresh.coldOpens.adoptOrphans()
+  await fresh.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
 })
@@ -159,7 +159,7 @@ void t.test('one with secrets cannot be adopted: it fails, and its key is free',
   await until('the row', async () => (await postgres.durable.query('SELECT FROM sessions')).rowCount === 1)
   await silence()
   const other = await replica('api-2')
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   const [row] = await sessions.list({ limit: 1 })
   t.match(row, { status: 'ENDED', endReason: 'failed:abandoned' })
   gone.abort()
@@ -189,10 +189,10 @@ void t.test('draining hands it over instead of failing it', async (t) => {
   const { api, replica, status, sessions, makeReady } = await startBed(t)
   const { session } = await api.open({ onEmpty: 'cold' })
   api.draining.abort()
-  await api.coldOpens.handOver()
+  await api.handOver()
   t.match(await sessions.get(session.id), { status: 'PENDING' })
   const other = await replica('api-2')
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
 })

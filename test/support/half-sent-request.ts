@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 
 interface HalfSent {
   readonly path: string

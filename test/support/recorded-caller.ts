@@ -1,4 +1,4 @@
-import { type BedAnswer, createBedClient } from '../../bed/bed-client.ts'
+import { type BedAnswer, createBedClient } from '../../bed/replicas/bed-client.ts'
 import type { Answer, History, Operation, Outcome } from './history.ts'
 
 /** A caller of the session API whose every request and answer is in the history. */

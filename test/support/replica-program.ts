@@ -1,6 +1,6 @@
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
@@ -12,8 +12,9 @@ import { createPostgresSessionStore } from '../../src/stores/postgres-session-st
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
 import { createPodMap, startReplica } from '../sessions/open-bed.ts'
-import { indexOn, silent } from '../stores/store-servers.ts'
+import { indexOn } from '../stores/store-servers.ts'
 import { type ClaimStep, createStepGate, heldDelivery, heldStore } from './claim-steps.ts'
+import { silent } from './kept-log.ts'
 
 /** The use cases of one API replica as a process of its own, to be stopped, stalled and killed; see replica-process.ts. */
 
@@ -84,12 +85,12 @@ function stallable(delivery: AgentDelivery): AgentDelivery {
 }
 
 const delivery = createAgentDelivery({
-  keys: await loadAssignKeys(privateSet(newKeyPair('k1'))),
+  keys: await loadSigningKeys(privateSet(newKeyPair('k1'))),
   port: settings.agentPort,
 })
 const replica = await startReplica({
   name: settings.name,
-  agents: { pods, port: settings.agentPort, all: () => settings.pods },
+  agents: { pods, port: settings.agentPort },
   sessions: heldStore(createPostgresSessionStore(postgres), gate),
   index: indexOn(redis),
   delivery: heldDelivery(stallable(delivery), gate),
