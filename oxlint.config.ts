@@ -18,7 +18,7 @@ export const rooms = {
   controllers: ['domain', 'timing', 'admission'],
   http: ['domain', 'timing', 'serving', 'sessions'],
   webhook: ['domain', 'timing', 'serving', 'admission', 'certificates'],
-  agent: ['domain'],
+  agent: ['domain', 'timing'],
   client: ['domain'],
   // Composition: these two may import everything but main.ts.
   roles: 'all',

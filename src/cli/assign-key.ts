@@ -2,8 +2,9 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { stringify } from 'yaml'
-import { type PrivateAssignJwk, parseAssignKeySet } from '../delivery/signing-keys.ts'
+import { parseSigningKeys } from '../delivery/signing-keys.ts'
 import { assignAlgorithm } from '../domain/assign-contract.ts'
+import type { PrivateAssignJwk } from '../domain/assign-key-set.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
 
@@ -26,7 +27,7 @@ interface AssignKeyOptions {
  * @throws GreenroomError GRN_INVALID_CONFIG if `previous` is not a private JWK Set; never quotes it.
  */
 export async function assignKeyManifests({ namespace, previous }: AssignKeyOptions): Promise<string> {
-  const kept = previous === undefined ? [] : parseAssignKeySet(previous)
+  const kept = previous === undefined ? [] : parseSigningKeys(previous)
   const keys = [await newAssignKey(), ...kept]
   const metadata = (name: string): object => ({
     name,

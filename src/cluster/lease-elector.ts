@@ -1,6 +1,6 @@
 import { type V1Lease, type V1LeaseSpec, V1MicroTime } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
-import { pauseFor } from '../timing/backoff.ts'
+import { pause } from '../timing/pause.ts'
 import { hasStatus, unlessMissing } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
 
@@ -84,7 +84,7 @@ export function createLeaseElector(options: LeaseElectorOptions): LeaseElector {
 
   const renewWhileHeld = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
-      await pauseFor(timing.retryMs, ended)
+      await pause(timing.retryMs, ended)
       if (ended.aborted || !leading()) return
       await acquireOrRenew(Math.max(1, leadingUntil - monotonicNow()))
       if (!leading() || record.holder() !== identity) return
@@ -125,7 +125,7 @@ export function createLeaseElector(options: LeaseElectorOptions): LeaseElector {
     while (!stopping.signal.aborted) {
       if (await acquireOrRenew(timing.renewDeadlineMs)) await lead()
       const waitMs = timing.retryMs * (1 + Math.random() * retryJitter)
-      await pauseFor(waitMs, stopping.signal)
+      await pause(waitMs, stopping.signal)
     }
     await release()
   }

@@ -1,6 +1,7 @@
 import { agentIdentity } from '../domain/names.ts'
 import type { ClaimLedger, RoomService } from '../domain/ports.ts'
 import type { Logger } from '../logging.ts'
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
 export interface AgentRemovalsDeps {
   readonly ledger: Pick<ClaimLedger, 'get'>
@@ -25,26 +26,19 @@ const memoryMs = 60 * 60_000
 
 /** Throws the agents of failed attempts out of their rooms, each once a leadership. LiveKit down holds up nothing. */
 export function createAgentRemovals({ ledger, rooms, logger, monotonicMs }: AgentRemovalsDeps) {
-  const noted = new Map<string, { readonly at: number; looked: boolean }>()
+  const noted = createExpiringMemory<string, { readonly at: number; looked: boolean }>({
+    keptMs: memoryMs,
+    now: monotonicMs,
+  })
   let listener: ((key: string) => void) | undefined
-
-  function forgetOld(now: number): void {
-    for (const [key, { at }] of noted) {
-      // In order of time: the first that is young ends it.
-      if (now - at < memoryMs) return
-      noted.delete(key)
-    }
-  }
 
   return {
     /** May be repeated as long as the retired pod is seen. */
     note({ sessionId, epoch }: FailedAttempt): void {
       if (!rooms) return
-      const now = monotonicMs()
-      forgetOld(now)
       const key = `${sessionId}/${epoch}`
       if (noted.has(key)) return
-      noted.set(key, { at: now, looked: false })
+      noted.set(key, { at: monotonicMs(), looked: false })
       listener?.(key)
     },
 

@@ -1,3 +1,5 @@
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
+
 /** Longer than any healthy watch takes to show a write; after it the write is repeated, which does no harm. */
 const memoryMs = 5_000
 
@@ -6,26 +8,17 @@ const memoryMs = 5_000
  * them again. Measured in the demo: 3.5 writes a session without it, 3.0 with it.
  */
 export function createRecentWrites(now: () => number) {
-  const doneAt = new Map<string, number>()
-
-  function forgetOld(): void {
-    for (const [key, at] of doneAt) {
-      // In order of time: the first that is young ends it.
-      if (now() - at < memoryMs) return
-      doneAt.delete(key)
-    }
-  }
+  const done = createExpiringMemory<string>({ keptMs: memoryMs, now })
 
   return {
     /** Does the write unless it was done just now; one that fails is forgotten, so that it is tried again. */
     async once(key: string, write: () => Promise<unknown>): Promise<void> {
-      forgetOld()
-      if (doneAt.has(key)) return
-      doneAt.set(key, now())
+      if (done.has(key)) return
+      done.set(key, true)
       try {
         await write()
       } catch (error) {
-        doneAt.delete(key)
+        done.delete(key)
         throw error
       }
     },

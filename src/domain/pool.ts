@@ -1,6 +1,9 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { agentTypePattern } from './agent-type.ts'
 import { type Checked, checkYaml } from './checked-document.ts'
+import { LeaseHolder } from './lease-holder.ts'
+import { longestWaitMs, OnEmpty } from './session-request.ts'
 
 /**
  * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets stand
@@ -11,9 +14,6 @@ const closed = { additionalProperties: false } as const
 
 /** A week: no conversation is longer, and its milliseconds fit PostgreSQL's integer. */
 const longestSeconds = 604_800
-
-/** A DNS label: it becomes part of pod names and label values. */
-const agentTypePattern = '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$'
 
 const EnvVar = Type.Object({ name: Type.String({ minLength: 1 }), value: Type.String() }, closed)
 
@@ -35,7 +35,7 @@ const LeaseSpec = Type.Object(
     defaultSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 60 }),
     minSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 10 }),
     maxSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 3600 }),
-    heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
+    heldBy: Type.Union(LeaseHolder.anyOf, {
       default: 'both',
       description:
         'Whose renewals extend the lease: the session ends when this party falls silent. Renewals by the other one are answered and extend nothing.',
@@ -77,10 +77,8 @@ export const PoolSpec = Type.Object(
       maximum: 100_000,
       description: 'Ceiling of idle and claimed pods together.',
     }),
-    onEmpty: Type.Union([Type.Literal('wait'), Type.Literal('cold'), Type.Literal('fail')], {
-      default: 'wait',
-    }),
-    waitMs: Type.Integer({ minimum: 0, maximum: 60_000, default: 5_000 }),
+    onEmpty: Type.Union(OnEmpty.anyOf, { default: 'wait' }),
+    waitMs: Type.Integer({ minimum: 0, maximum: longestWaitMs, default: 5_000 }),
     lease: LeaseSpec,
     maxSessionSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 14_400 }),
     refill: RefillSpec,

@@ -1,7 +1,9 @@
 import type { AgentPod } from './agent-pod.ts'
 import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
+import type { DocumentStatus } from './document-status.ts'
+import type { LeaseHolder } from './lease-holder.ts'
 import type { PoolsDocument } from './pool.ts'
-import type { EndReason, LeaseHolder, Session, SessionPod, SessionStatus } from './session.ts'
+import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
 /** What use cases and controllers need of the world. Adapters implement these; only `main.ts` knows both sides. */
@@ -267,13 +269,6 @@ export interface DocumentView<T> {
   current(): T | undefined
   status(): DocumentStatus
   onChange(listener: (document: T) => void): () => void
-}
-export interface DocumentStatus {
-  /** resourceVersion of the ConfigMap last seen, and of the one in force. */
-  readonly seen: string | undefined
-  readonly applied: string | undefined
-  /** Why what was seen is not in force; undefined when it is. */
-  readonly problems: readonly string[] | undefined
 }
 
 // --- Agents and LiveKit ----------------------------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+import type { LeaseHolder } from './lease-holder.ts'
+import type { Participant } from './session-request.ts'
+
 /** The caller's record. The table is the only gate; every SQL transition is a compare-and-set that follows it. */
 export const sessionTransitions = {
   PENDING: ['ACTIVE', 'ENDING', 'ENDED'],
@@ -36,13 +39,6 @@ export function isRetryableFailure(reason: string | undefined): boolean {
 
 /** Known by the credential of a request: an API key is a caller's, a session token an agent's. */
 export type LeaseParty = 'caller' | 'agent'
-/** Whose renewals extend a lease: the party that must be alive for the session to make sense. */
-export type LeaseHolder = LeaseParty | 'both'
-
-export interface Participant {
-  readonly identity: string
-  readonly name?: string
-}
 
 /** The pod that serves a session, as it was when it was claimed. */
 export interface SessionPod {

@@ -1,4 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node'
+import { canonicalJson } from './canonical-json.ts'
 import { agentContainerName, agentPort, annotation, label } from './names.ts'
 import type { PoolSpec } from './pool.ts'
 
@@ -51,17 +52,6 @@ export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPo
  */
 export function templateHash(agentType: string, spec: PoolSpec): string {
   return fnv1a64(canonicalJson({ agentType, template: spec.template }))
-}
-
-/** JSON with the keys of every object in order; absent and undefined are the same. Order of arrays is meaning. */
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`)
-  return `{${members.join(',')}}`
 }
 
 const fnvOffset64 = 0xcbf29ce484222325n

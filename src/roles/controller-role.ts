@@ -21,14 +21,14 @@ import { createRetention } from '../controllers/retention.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../delivery/signing-keys.ts'
+import { loadSigningKeys } from '../delivery/signing-keys.ts'
 import type { AgentPod } from '../domain/agent-pod.ts'
 import { configMapName } from '../domain/names.ts'
 import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createRoomService } from '../livekit/room-service.ts'
 import { createOpsApp } from '../serving/ops-app.ts'
-import { pause } from '../timing/every.ts'
+import { pause } from '../timing/pause.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
@@ -40,7 +40,7 @@ const leaseName = 'greenroom-controller'
 /** The pool controller: the only writer of pods. Every process of this role watches; the elected one acts. */
 export async function startController(config: Config<'controller'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics, instance } = context
-  const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
+  const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   const { ledger, wakes, index, notices } = stores
   const clients = createKubeClients({ access: await loadKubeAccess(config) })
@@ -230,5 +230,5 @@ function currentPods(pods: PodInformer): readonly AgentPod[] {
 
 /** A leader that has not seen the pods yet would create them all again. */
 async function untilSynced(synced: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!synced() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (!synced() && !signal.aborted) await pause(20, signal)
 }

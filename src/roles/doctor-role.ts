@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeTransport } from '../cluster/kube-transport.ts'
 import { pooledPods } from '../cluster/live-pods.ts'
@@ -21,6 +20,7 @@ import { createPostgresInvariantReader } from '../stores/postgres-invariant-read
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createRedis, type SlotRedis } from '../stores/redis-client.ts'
 import { createRedisIndexReader } from '../stores/redis-index-reader.ts'
+import { pause } from '../timing/pause.ts'
 
 export interface Examination extends InvariantLook {
   readonly violations: readonly Violation[]
@@ -51,7 +51,7 @@ export async function examine(
     const watched = watchViolations(seenSince, { found, atMs, atMostMs: settleMs ?? Infinity })
     seenSince = watched.seenSince
     if (watched.suspected.length === 0 || atMs >= deadline) return { ...look, violations: watched.confirmed }
-    await setTimeout(Math.max(1, Math.min(lookAgainMs, deadline - performance.now())))
+    await pause(Math.max(1, Math.min(lookAgainMs, deadline - performance.now())))
   }
 }
 

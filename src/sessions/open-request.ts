@@ -1,21 +1,9 @@
 import type { LiveKitAccess } from '../domain/assignment.ts'
-import type { Participant, Session } from '../domain/session.ts'
+import type { Session } from '../domain/session.ts'
 import type { Logger } from '../logging.ts'
 import type { OpenStage } from '../metrics.ts'
 
-/** What a caller asks for; see DESIGN, public surface. */
-export interface OpenRequest {
-  readonly agentType: string
-  readonly projectId?: string
-  readonly roomName?: string
-  readonly participant?: Participant
-  readonly metadata?: Record<string, unknown>
-  /** Just-in-time secrets: they go to the pod in this request and are kept nowhere. */
-  readonly secrets?: Record<string, string>
-  readonly leaseSeconds?: number
-  readonly onEmpty?: 'wait' | 'cold' | 'fail'
-  readonly waitMs?: number
-}
+export type { OpenRequest } from '../domain/session-request.ts'
 
 export interface OpenContext {
   readonly idempotencyKey: string | undefined

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import type { LiveKitAccess } from '../../src/domain/assignment.ts'
+import type { PoolReport } from '../../src/domain/pool-report.ts'
 import type { SessionQuery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { GreenroomError } from '../../src/errors.ts'
@@ -8,7 +9,6 @@ import { createApiKeys } from '../../src/http/api-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
 import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
-import type { PoolReport } from '../../src/sessions/read-pools.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { silent } from '../stores/store-servers.ts'
 
@@ -141,7 +141,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       all: async () => [pool],
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
-    readinessChecks: () => checks,
+    checks: () => checks,
     registry: metrics.registry,
     logger: silent,
     ...overrides,

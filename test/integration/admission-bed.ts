@@ -58,7 +58,7 @@ async function startWebhook(
     logger: pino({ level: 'silent' }),
     registry,
     tls: { key, cert },
-    ready: () => ({ ok: true, details: {} }),
+    checks: () => ({}),
     ...(gateLimits && { gateLimits }),
   })
   stranger?.addRoute(server)

@@ -6,8 +6,8 @@ import { slotPod } from '../../src/domain/slot-pod.ts'
 
 export const keySet = JSON.stringify({
   keys: [
-    { kty: 'OKP', crv: 'Ed25519', kid: 'newest', x: 'AAAA' },
-    { kty: 'OKP', crv: 'Ed25519', kid: 'older', x: 'BBBB' },
+    { kty: 'OKP', crv: 'Ed25519', kid: 'newest', x: 'A'.repeat(43) },
+    { kty: 'OKP', crv: 'Ed25519', kid: 'older', x: 'B'.repeat(43) },
   ],
 })
 

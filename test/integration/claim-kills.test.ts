@@ -116,7 +116,7 @@ void t.test('killed while its cold open is between commit and delivery: another 
   await until(
     'another took it over and delivered',
     async () => {
-      await other.coldOpens.adoptOrphans()
+      await other.adoptOrphans()
       return (await bed.sessions.get(cold.session.id))?.status === 'ACTIVE'
     },
     15_000,

@@ -2,8 +2,9 @@ import { Client } from 'pg'
 import t from 'tap'
 import { until } from '../../bed/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
-import { createCloseSession, createRenewSession } from '../../src/sessions/keep-session.ts'
+import { createCloseSession } from '../../src/sessions/close-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-request.ts'
+import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { agentType, newPod, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
@@ -187,7 +188,7 @@ void t.test(
     const renew = createRenewSession({ sessions: bed.sessions })
     const close = createCloseSession({
       sessions: bed.sessions,
-      wakes: { publish: () => undefined, subscribe: () => () => undefined },
+      wakes: { publish: () => undefined },
     })
     const stale = { code: 'GRN_STALE_EPOCH', status: 409 }
     await t.rejects(renew(session.id, 1, 'agent'), stale)

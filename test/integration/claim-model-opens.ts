@@ -1,4 +1,5 @@
-import { endReason, isRetryableFailure, type LeaseHolder } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
+import { endReason, isRetryableFailure } from '../../src/domain/session.ts'
 import { isHeld, leavePod, type ModelSession, type ModelState, moveSession, moveSlot } from './claim-model.ts'
 import { type Answer, attemptReason, type Op, summaryOf } from './claim-model-store-ops.ts'
 

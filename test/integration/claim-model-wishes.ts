@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { LeaseHolder } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
 import type { ModelState } from './claim-model.ts'
 import type { IndexOp, PodOp } from './claim-model-index.ts'
 import { podNames, sessionNames, type TimeOp } from './claim-model-real-side.ts'

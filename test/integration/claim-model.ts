@@ -1,4 +1,5 @@
-import { canSessionMove, type LeaseHolder, type SessionStatus } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
+import { canSessionMove, type SessionStatus } from '../../src/domain/session.ts'
 import { type ClaimPurpose, canSlotMove, type SlotState } from '../../src/domain/slot.ts'
 
 /**

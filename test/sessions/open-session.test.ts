@@ -3,8 +3,9 @@ import t from 'tap'
 import { until } from '../../bed/until.ts'
 import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
+import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { keptLog, newRecord } from '../stores/store-servers.ts'
-import { agentType, newPod, poolsOf } from './open-bed.ts'
+import { agentType, hmacSecret, newPod, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 
 /** An open on a pool with slots: what becomes of it in its pod, its row and its answer, and who else may get them. */
@@ -79,7 +80,7 @@ void t.test('a pod that refuses is retired; the next attempt has the next epoch'
     { pod_uid: 'pod-0', purpose: 'retired', reason: 'refused: status 409 AGENT_BUSY' },
     { pod_uid: 'pod-1', purpose: 'session' },
   ])
-  t.equal(agents.agent('pod-1').serving?.sessionToken, `grs_${session.id}_2`)
+  t.equal(agents.agent('pod-1').serving?.sessionToken, createSessionTokens(hmacSecret).mint(session.id, 2))
 })
 
 void t.test('each attempt gives its pod a LiveKit token of its own', async (t) => {
@@ -136,7 +137,7 @@ void t.test('the pool runs out while pods refuse: the session ends as such', asy
 
 void t.test('failed deliveries degrade the pool for ten seconds instead of eating it', async (t) => {
   let time = 0
-  const { api, moods, agents, claims } = await startBed(t, 30, { capNow: () => time })
+  const { api, moods, agents, claims } = await startBed(t, 30, { now: () => performance.now() + time })
   moods(...agents.all().map(() => 'refuse' as const))
   const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => api.open()))
   const codes = outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)

@@ -33,7 +33,7 @@ async function startReplicas(t: Test, pods: number) {
     free: async (from: number, count: number): Promise<void> => {
       const slots = Array.from({ length: count }, (_, n) => ({ podUid: `pod-${from + n}`, rank: from + n }))
       await index.add(agentType, slots)
-      for (const { waiters } of replicas) waiters.wake(agentType)
+      for (const { tellIndexed } of replicas) tellIndexed()
     },
   }
 }

@@ -1,6 +1,6 @@
 import { until } from '../../bed/until.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
@@ -84,12 +84,12 @@ function stallable(delivery: AgentDelivery): AgentDelivery {
 }
 
 const delivery = createAgentDelivery({
-  keys: await loadAssignKeys(privateSet(newKeyPair('k1'))),
+  keys: await loadSigningKeys(privateSet(newKeyPair('k1'))),
   port: settings.agentPort,
 })
 const replica = await startReplica({
   name: settings.name,
-  agents: { pods, port: settings.agentPort, all: () => settings.pods },
+  agents: { pods, port: settings.agentPort },
   sessions: heldStore(createPostgresSessionStore(postgres), gate),
   index: indexOn(redis),
   delivery: heldDelivery(stallable(delivery), gate),

@@ -3,19 +3,19 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Assignment } from '../domain/assignment.ts'
 import { createAgentDelivery } from './agent-delivery.ts'
-import type { AssignKeys } from './signing-keys.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
-/** The engine has compiled the way of a delivery by then; twice as many gained nothing that could be measured. */
+/** By then the engine has compiled the code of a delivery; twice as many gained nothing that could be measured. */
 const times = 40
 const deadlineMs = 2_000
 
 /**
- * Delivers to a stand-in on loopback before the first caller comes, so that nobody pays for code that has never run:
- * without it the first dozens of deliveries after a start take two to three times as long. Not a check of anything: what
- * comes of it is not looked at, for a replica that could not rehearse serves as well.
+ * Delivers to a stand-in on loopback before the first caller comes. Without it the first dozens of deliveries after a
+ * start take two to three times as long, because their code has never run. It checks nothing and its outcomes are
+ * ignored: a replica that could not warm up serves as well.
  */
-export async function rehearseDelivery(keys: AssignKeys): Promise<void> {
-  const pod = { uid: 'rehearsal', name: 'rehearsal', ip: '127.0.0.1', assignKeyIds: keys.kids }
+export async function warmUpDeliveries(keys: SigningKeys): Promise<void> {
+  const pod = { uid: 'warm-up', name: 'warm-up', ip: '127.0.0.1', assignKeyIds: keys.kids }
   const server = createServer((request, response) => {
     request.resume()
     request.on('end', () => {

@@ -9,25 +9,28 @@ import { createHeldSession } from './agent-session.ts'
 import { createAssignVerifier } from './assign-verifier.ts'
 import { createAssignmentGate } from './assignment-gate.ts'
 
-interface Stage {
-  /** Where the agent listens; the rehearsal takes a free port there. */
+interface WarmUpOptions {
+  /** Where the agent listens; the warm-up takes a free port there. */
   readonly address: string
   readonly podUid: string
   readonly metrics: AgentMetrics
 }
 
-/** After a dozen the engine has compiled what an assignment runs through; more gained nothing that could be measured. */
+/** After a dozen the engine has compiled the code of an assignment; more gained nothing that could be measured. */
 const times = 12
 
+/** Stands wherever a name is asked for: key id, session, room. */
+const warmUpName = 'warm-up'
+
 /**
- * Takes assignments before the real one, while nobody waits: an agent takes one in its life, and the first through
- * WebCrypto, jose and the HTTP server takes several times as long as the next. It happens on a stage of its own (port,
- * gate, key pair): nothing that is signed by the session server could be accepted there, and nothing that is accepted
- * there reaches the agent.
+ * Takes a few assignments before the real one, while nobody waits. An agent takes one assignment in its life, and the
+ * first through Web Crypto, jose and the HTTP server takes several times as long as the next. The warm-up has a port, a
+ * gate and a key pair of its own: it accepts nothing that the session server signs, and nothing that it accepts reaches
+ * the agent.
  */
-export async function rehearseAssignment({ address, podUid, metrics }: Stage): Promise<void> {
+export async function warmUpAssignments({ address, podUid, metrics }: WarmUpOptions): Promise<void> {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'rehearsal' }
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: warmUpName }
   const verifier = await createAssignVerifier(JSON.stringify({ keys: [jwk] }), podUid)
   for (let time = 0; time < times; time += 1) {
     const gate = createAssignmentGate(async (assignment) => {
@@ -44,14 +47,14 @@ export async function rehearseAssignment({ address, podUid, metrics }: Stage): P
 
 const silent: AgentLog = () => undefined
 
-/** Far enough ahead for a rehearsal, whatever the load. */
+/** Enough for a warm-up, however busy the machine is. */
 const tokenTtlSeconds = 60
 
 async function postAssignment(
   target: { address: string; port: number; podUid: string },
   privateKey: KeyObject,
 ): Promise<void> {
-  const sessionId = 'rehearsal'
+  const sessionId = warmUpName
   const assignment: Assignment = {
     sessionId,
     epoch: 1,
@@ -70,10 +73,10 @@ async function postAssignment(
     bodyHash: hash('sha256', body, 'base64url'),
     exp,
   }
-  const signed = `${encode({ alg: assignAlgorithm, kid: 'rehearsal' })}.${encode(claims)}`
+  const signed = `${encode({ alg: assignAlgorithm, kid: warmUpName })}.${encode(claims)}`
   const signature = sign(null, Buffer.from(signed), privateKey).toString('base64url')
   const status = await post(target, `Bearer ${signed}.${signature}`, body)
-  if (status !== 200) throw new Error(`the rehearsal of an assignment was answered ${status}`)
+  if (status !== 200) throw new Error(`an assignment of the warm-up was answered ${status}`)
 }
 
 function encode(value: object): string {
