@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -191,5 +193,35 @@ void t.test('the plan of the house keeps what DESIGN §8 asks of it', async (t) 
     inner.toSorted(),
     [...admissionRooms].toSorted(),
     'src/admission holds its rooms and nothing else',
+  )
+})
+
+/** The rows of the map in CONTRIBUTING.md: room → what it may import. */
+function roomsOnTheMap(page: string): Readonly<Record<string, readonly string[] | 'all'>> {
+  const rows = page.matchAll(/^\| `([a-z]+)` \| [^|]+ \| ([^|]+) \|$/gm)
+  return Object.fromEntries(
+    [...rows].map(([, room = '', imports = '']) => {
+      if (imports === 'all') return [room, 'all']
+      return [room, imports === '–' ? [] : imports.split(', ')]
+    }),
+  )
+}
+
+void t.test('the map in CONTRIBUTING.md says what the linter holds', async (t) => {
+  const page = readFileSync(join(repository, 'CONTRIBUTING.md'), 'utf8')
+  t.strictSame(roomsOnTheMap(page), rooms)
+  t.match(page, admissionRooms.map((room) => `\`${room}\``).join(' → '))
+  // NAME stands for what a newcomer adds.
+  const files = [...page.matchAll(/`((?:src|test|docs)\/[\w/-]+\.(?:ts|md))`/g)].map(([, file = '']) => file)
+  for (const file of files.filter((name) => !name.includes('NAME')))
+    t.ok(existsSync(join(repository, file)), `${file} is there`)
+})
+
+void t.test('no two files of src have one name', async (t) => {
+  const files = readdirSync(join(repository, 'src'), { withFileTypes: true, recursive: true })
+  const names = files.filter((entry) => entry.isFile()).map(({ name }) => name)
+  t.strictSame(
+    names.filter((name, at) => names.indexOf(name) !== at),
+    [],
   )
 })

@@ -19,7 +19,10 @@ void t.test('no role, a wrong role, one among right ones', async (t) => {
   for (const args of [[], ['server'], ['api', 'nothing'], ['api', 'migrate'], ['--help'], ['toString']]) {
     const outcome = await runMain(args)
     isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
-    t.match(outcome.stderr, /Usage: .*api\|controller\|webhook\|migrate\|doctor\|explain\|scan\|assign-key/)
+    t.match(
+      outcome.stderr,
+      /Usage: .*api\|controller\|webhook\|migrate\|doctor\|explain\|scan\|assign-key\|compile-cache/,
+    )
   }
 })
 

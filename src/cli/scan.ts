@@ -9,10 +9,10 @@ import { textTable } from './text-table.ts'
 
 const usage = `usage: scan [-n NAMESPACE]… [--policy FILE] [--json]
 Lists the running pods that the policy would change or deny if they were created now: pods older than the policy, and
-pods that came in while the webhook was away.
--n NAMESPACE   only there, more than once if wanted (default: namespaces labelled ${agentsNamespaceLabel}=enabled)
+pods created while the webhook was away.
+-n NAMESPACE   only this one; may be repeated (default: namespaces labelled ${agentsNamespaceLabel}=enabled)
 --policy FILE  this policy instead of the cluster's: what a change of the policy would mean
-Ends with 0: none; 1: some; 2: the cluster could not be read, or the arguments are wrong.`
+Exit code: 0 no such pod; 1 at least one; 2 the cluster could not be read, or the arguments are wrong.`
 
 const notReadCode = 2
 
@@ -74,7 +74,7 @@ function inWords({ policyVersion, namespaces, pods, drifted }: ScanReport): stri
   const table =
     rows.length > 0 ? `${textTable([['NAMESPACE', 'POD', 'AGENT TYPE', 'WOULD', 'RULES'], ...rows])}\n` : ''
   const where = namespaces.length === 0 ? 'no namespace' : namespaces.join(', ')
-  return `${table}${drifted.length} of ${pods} pods in ${where} are not as policy ${policyVersion} would have them\n`
+  return `${table}${drifted.length} of ${pods} pods in ${where} differ from policy ${policyVersion}\n`
 }
 
 interface ScanArguments {

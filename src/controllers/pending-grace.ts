@@ -1,11 +1,12 @@
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
 /**
- * The replica that delivers a PENDING session notices a dead pod itself and goes on to the next one; ended from here at
- * once, the open would fail in its hands. It has the time of a whole open (5 s); longer, and it is not there any more.
+ * The replica that delivers a PENDING session notices a dead pod itself and goes on to the next one. If the controller
+ * ended the session at once, that open would fail. So the replica has the time of a whole open (5 s); after that it is
+ * gone as well.
  */
 export const pendingGraceMs = 5_000
-/** Beyond any grace that still runs; keeps the record small. */
+/** Longer than any grace; keeps the record small. */
 const memoryMs = 60_000
 
 /** Counts from the first question about each pod. */

@@ -6,13 +6,13 @@ import { LeaseHolder } from './lease-holder.ts'
 import { longestWaitMs, OnEmpty } from './session-request.ts'
 
 /**
- * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets stand
- * in `agent-policy` alone. Schema, static type and defaults are one declaration.
+ * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets are in
+ * `agent-policy` alone. Schema, static type and defaults are one declaration.
  */
 
 const closed = { additionalProperties: false } as const
 
-/** A week: no conversation is longer, and its milliseconds fit PostgreSQL's integer. */
+/** A week. No conversation is longer, and its milliseconds fit PostgreSQL's integer. */
 const longestSeconds = 604_800
 
 const EnvVar = Type.Object({ name: Type.String({ minLength: 1 }), value: Type.String() }, closed)
@@ -85,7 +85,7 @@ export const PoolSpec = Type.Object(
     coldStart: ColdStartSpec,
     frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
   },
-  // typebox fills in the values of a Record only if their schema has a default itself; it is never used as one.
+  // typebox fills in defaults inside a Record only if the value's schema has a default itself. This one is never used.
   { ...closed, default: {} },
 )
 export type PoolSpec = Static<typeof PoolSpec>
@@ -93,7 +93,7 @@ export type PoolSpec = Static<typeof PoolSpec>
 export const PoolsDocument = Type.Object(
   {
     pools: Type.Record(Type.String({ pattern: agentTypePattern }), PoolSpec, {
-      // A Record alone lets keys of another form through unchecked, and typebox's Default throws on a closed one.
+      // A Record alone does not check keys of another form, and typebox's Default throws on a closed Record.
       propertyNames: { pattern: agentTypePattern },
     }),
   },

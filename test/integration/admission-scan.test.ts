@@ -100,7 +100,7 @@ void t.test('after a change of the policy they show, and what they would become'
   }
   const table = await command(['scan'])
   t.match(table.stdout, /^ai-agents +bare +default +change +user-ids$/m)
-  t.match(table.stdout, /^3 of 3 pods in ai-agents are not as policy 2 would have them$/m)
+  t.match(table.stdout, /^3 of 3 pods in ai-agents differ from policy 2$/m)
   const one = await command(['explain', `${namespace}/bare`])
   t.equal(one.code, 0, one.stderr)
   t.match(one.stdout, /^Pod\/bare in ai-agents: changed \(agent type default, policy 2\)$/m)

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { defaultLimits, settledLimits, violationKinds } from '../../../src/domain/invariants/breach.ts'
-import { findViolations, judgedKinds } from '../../../src/domain/invariants/invariants.ts'
+import { invariantKinds } from '../../../src/domain/invariants/broken-invariant.ts'
+import { findBrokenInvariants, judgedKinds } from '../../../src/domain/invariants/find-broken-invariants.ts'
+import { defaultLimits } from '../../../src/domain/invariants/invariant-limits.ts'
+import { settledLimits } from '../../support/settled-limits.ts'
 import { corruptions } from './invariant-corruptions.ts'
 import { addSession, emptyWorld, legalStories, nowMs, snapshotOf } from './invariant-world.ts'
 
-const find = (world: ReturnType<typeof emptyWorld>) => findViolations(snapshotOf(world), defaultLimits)
+const find = (world: ReturnType<typeof emptyWorld>) => findBrokenInvariants(snapshotOf(world), defaultLimits)
 
 void t.test('what is legal for a while, one by one', async (t) => {
   for (const [name, tell] of Object.entries(legalStories)) {
@@ -25,7 +27,7 @@ void t.test('every corruption is found, under its own name and no other', async 
     t.equal(found.length, 1, name)
   }
   const planted = new Set(Object.values(corruptions).map(({ kind }) => kind))
-  t.same([...planted].sort(), [...violationKinds].sort(), 'there is one for each kind')
+  t.same([...planted].sort(), [...invariantKinds].sort(), 'there is one for each kind')
 })
 
 const stories = fc.array(fc.constantFrom(...Object.keys(legalStories)), { maxLength: 40 })
@@ -57,7 +59,7 @@ void t.test('property: one corruption among legal stories is found, and nothing 
       const subject = corruption.plant(world)
       if (first) for (const list of Object.values(world)) list.reverse()
       assert.deepEqual(
-        find(world).map((violation) => [violation.kind, violation.subject]),
+        find(world).map(({ kind, subject }) => [kind, subject]),
         [[corruption.kind, subject]],
       )
     }),
@@ -116,7 +118,7 @@ void t.test(
     addSession(world, 'x', { leaseExpiresAt: nowMs - 10_000 })
     addSession(world, 'y', { status: 'PENDING', activeAt: undefined, leaseExpiresAt: nowMs - 10_000 })
     const kindsWith = (leaseGraceMs: number) =>
-      findViolations(snapshotOf(world), { ...defaultLimits, leaseGraceMs }).map(({ kind }) => kind)
+      findBrokenInvariants(snapshotOf(world), { ...defaultLimits, leaseGraceMs }).map(({ kind }) => kind)
     t.same(kindsWith(0), ['lease-lapsed-not-ended', 'pending-past-lease'])
     t.same(kindsWith(60_000), ['pending-past-lease'])
   },
@@ -126,7 +128,7 @@ void t.test('settled: what is under way counts, what may last does not', async (
   const kindsOf = (name: string) => {
     const world = emptyWorld()
     legalStories[name]?.(world, 'x')
-    return findViolations(snapshotOf(world), settledLimits).map(({ kind }) => kind)
+    return findBrokenInvariants(snapshotOf(world), settledLimits).map(({ kind }) => kind)
   }
   for (const name of [
     'active',
@@ -148,13 +150,13 @@ void t.test('a store that was not read accuses nobody and acquits nobody', async
   for (const store of ['pods', 'ledger', 'index'] as const) {
     const snapshot = { ...all, [store]: undefined }
     const judged = judgedKinds(snapshot)
-    for (const { kind } of findViolations(snapshot, defaultLimits))
+    for (const { kind } of findBrokenInvariants(snapshot, defaultLimits))
       t.ok(judged.includes(kind), `${store} ${kind}`)
   }
   const unread = { pods: undefined, ledger: undefined, index: undefined }
   t.same(judgedKinds(unread), [])
-  t.same(findViolations(unread, defaultLimits), [])
-  t.same(judgedKinds(all), violationKinds)
+  t.same(findBrokenInvariants(unread, defaultLimits), [])
+  t.same(judgedKinds(all), invariantKinds)
   const together = ['session-without-pod', 'claimed-pod-without-session', 'retired-pod-remains']
   const withPods = judgedKinds({ ...all, index: undefined })
   const alone = judgedKinds({ ...unread, ledger: all.ledger })

@@ -1,26 +1,29 @@
-import type { AgentPod } from '../domain/agent-pod.ts'
-import type { IndexReader, InvariantSnapshot, LedgerReader } from '../domain/invariants/invariant-snapshot.ts'
+import type { AgentPod } from '../agent-pod.ts'
+import type { IndexReader, InvariantSnapshot, LedgerReader } from './invariant-snapshot.ts'
 
-/** Where a look reads; each rejects with a GreenroomError while its store does not answer. */
+/** The stores of one look. Each rejects with a GreenroomError while its store does not answer. */
 export interface InvariantSources {
   /** The pods of all pools, Terminating ones too. */
   readonly pods: () => Promise<readonly AgentPod[]>
   readonly ledger: LedgerReader
   readonly index: IndexReader
-  /** Pools whose index is read, given the pods; without it every pool that Redis has something of. */
+  /** The pools whose index is read, given the pods. Without it: every pool that Redis has keys of. */
   readonly agentTypes?: (pods: readonly AgentPod[]) => readonly string[]
 }
 
-export type InvariantStore = 'kubernetes' | 'postgresql' | 'redis'
+type InvariantStore = 'kubernetes' | 'postgresql' | 'redis'
 
 export interface InvariantLook {
   readonly snapshot: InvariantSnapshot
-  /** What could not be read, and why. */
+  /** The stores that could not be read, and why. */
   readonly unread: readonly { readonly store: InvariantStore; readonly error: unknown }[]
 }
 
-/** Reads all three stores; one that fails does not keep the others from being judged. `nowMs` is epoch ms. */
-export async function lookAtInvariants(sources: InvariantSources, nowMs: number): Promise<InvariantLook> {
+/** Reads all three stores. One that fails does not keep the others from being judged. `nowMs` is epoch ms. */
+export async function readInvariantSnapshot(
+  sources: InvariantSources,
+  nowMs: number,
+): Promise<InvariantLook> {
   const unread: { store: InvariantStore; error: unknown }[] = []
   async function attempt<T>(store: InvariantStore, read: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -31,7 +34,7 @@ export async function lookAtInvariants(sources: InvariantSources, nowMs: number)
     }
   }
   const { agentTypes } = sources
-  // Pods first: PostgreSQL is asked about every one of them.
+  // Pods come first, because PostgreSQL is asked about every one of them.
   const pods = await attempt('kubernetes', sources.pods)
   const [ledger, index] = await Promise.all([
     attempt('postgresql', () => sources.ledger.read((pods ?? []).map((pod) => pod.uid))),

@@ -1,15 +1,23 @@
 import t from 'tap'
-import { seenForMs, type Violation, type ViolationKind } from '../../../src/domain/invariants/breach.ts'
-import { type SeenSince, watchViolations } from '../../../src/domain/invariants/breach-watch.ts'
+import type { BrokenInvariant, InvariantKind } from '../../../src/domain/invariants/broken-invariant.ts'
+import {
+  confirmBrokenInvariants,
+  type SeenSince,
+} from '../../../src/domain/invariants/confirm-broken-invariants.ts'
+import { seenForMs } from '../../../src/domain/invariants/invariant-limits.ts'
 
-const violation = (kind: ViolationKind, subject = 'x'): Violation => ({ kind, subject, detail: 'It is so.' })
+const broken = (kind: InvariantKind, subject = 'x'): BrokenInvariant => ({
+  kind,
+  subject,
+  detail: 'It is so.',
+})
 
 void t.test(
   'what one store proves counts at the first look, what several must agree on does not',
   async (t) => {
     for (const [kind, neededMs] of Object.entries(seenForMs)) {
-      const { confirmed, suspected } = watchViolations(new Map(), {
-        found: [violation(kind as ViolationKind)],
+      const { confirmed, suspected } = confirmBrokenInvariants(new Map(), {
+        found: [broken(kind as InvariantKind)],
         atMs: 5,
       })
       t.equal(confirmed.length, neededMs === 0 ? 1 : 0, kind)
@@ -21,8 +29,8 @@ void t.test(
 void t.test('a finding counts once it was there for its time at every look', async (t) => {
   let seenSince: SeenSince = new Map()
   const look = (atMs: number, subjects: readonly string[]) => {
-    const found = subjects.map((subject) => violation('index-entry-without-pod', subject))
-    const watched = watchViolations(seenSince, { found, atMs })
+    const found = subjects.map((subject) => broken('index-entry-without-pod', subject))
+    const watched = confirmBrokenInvariants(seenSince, { found, atMs })
     seenSince = watched.seenSince
     return watched.confirmed.map(({ subject }) => subject)
   }
@@ -34,10 +42,10 @@ void t.test('a finding counts once it was there for its time at every look', asy
   t.equal(seenSince.size, 1, 'what is gone is forgotten')
 })
 
-void t.test('whoever looks may be less patient, never more', async (t) => {
-  const found = [violation('session-without-pod'), violation('pod-claimed-twice')]
-  t.equal(watchViolations(new Map(), { found, atMs: 0, atMostMs: 0 }).confirmed.length, 2)
-  const late = watchViolations(new Map([['session-without-pod x', 0]]), {
+void t.test('a caller may be less patient, never more', async (t) => {
+  const found = [broken('session-without-pod'), broken('pod-claimed-twice')]
+  t.equal(confirmBrokenInvariants(new Map(), { found, atMs: 0, atMostMs: 0 }).confirmed.length, 2)
+  const late = confirmBrokenInvariants(new Map([['session-without-pod x', 0]]), {
     found,
     atMs: 10_000,
     atMostMs: 60_000,
