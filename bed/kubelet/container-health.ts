@@ -2,7 +2,7 @@ import type { V1Probe } from '@kubernetes/client-node'
 import { pause } from '../../src/timing/pause.ts'
 import { type ProbeTarget, probeOnce } from './probe.ts'
 
-export interface HealthListener {
+interface HealthListener {
   /** The startup probe succeeded, or there is none. */
   onStarted(): void
   onReady(ready: boolean): void

@@ -21,7 +21,7 @@ export interface ContainerExit {
   readonly message?: string
 }
 
-export interface ContainerProcessOptions {
+interface ContainerProcessOptions {
   readonly command: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>

@@ -16,14 +16,14 @@ export interface KubeApi {
   close(): void
 }
 
-export interface ApiCall {
+interface ApiCall {
   readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly body: unknown
   /** application/json unless given. */
   readonly contentType?: string
 }
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly status: number
   readonly body: unknown
 }

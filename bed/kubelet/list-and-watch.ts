@@ -1,7 +1,7 @@
 import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, KubeApiError } from './kube-api.ts'
 
-export interface WatchedObject {
+interface WatchedObject {
   readonly metadata?: { readonly uid?: string; readonly resourceVersion?: string }
 }
 

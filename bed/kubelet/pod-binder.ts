@@ -11,7 +11,7 @@ export interface PodBinder {
   nodeChanged(node: V1Node): void
 }
 
-export interface PodBinderDeps {
+interface PodBinderDeps {
   readonly api: KubeApi
   readonly nodeName: string
   readonly node: V1Node

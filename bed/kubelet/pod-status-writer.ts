@@ -11,7 +11,7 @@ export interface StatusWriter {
   removePod(uid: string): Promise<void>
 }
 
-export interface StatusWriterDeps {
+interface StatusWriterDeps {
   readonly api: KubeApi
   /** Of the pod. */
   readonly path: string

@@ -10,7 +10,7 @@ export interface ContainerRecord {
   readonly ready: boolean
   readonly started: boolean
 }
-export type ContainerState =
+type ContainerState =
   | { readonly kind: 'waiting'; readonly reason: string; readonly message?: string }
   | { readonly kind: 'running'; readonly containerId: string; readonly startedAt: number }
   | TerminatedState
@@ -62,7 +62,7 @@ function endOf({ state, lastState }: ContainerRecord): TerminatedState | undefin
   return state.kind === 'terminated' ? state : lastState
 }
 
-export function isInitialized(initContainers: readonly ContainerRecord[]): boolean {
+function isInitialized(initContainers: readonly ContainerRecord[]): boolean {
   return initContainers.every(({ state }) => state.kind === 'terminated' && state.exitCode === 0)
 }
 

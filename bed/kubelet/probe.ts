@@ -14,7 +14,7 @@ export interface ProbeTarget {
   readonly user: SystemUser | undefined
 }
 
-export type ProbeResult = { readonly healthy: true } | { readonly healthy: false; readonly message: string }
+type ProbeResult = { readonly healthy: true } | { readonly healthy: false; readonly message: string }
 
 /** One probe, as a kubelet makes it; never rejects. */
 export async function probeOnce(probe: V1Probe, target: ProbeTarget): Promise<ProbeResult> {

@@ -35,7 +35,7 @@ export interface ProcessKubelet {
   stop(): Promise<void>
 }
 
-export interface ProcessKubeletOptions {
+interface ProcessKubeletOptions {
   /** Needs the rights of a scheduler and a kubelet. */
   readonly kubeconfigPath: string
   /** By image name, exactly as pods name it. May be changed while running. */

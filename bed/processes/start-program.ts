@@ -14,7 +14,7 @@ export interface Program {
   stop(signal?: NodeJS.Signals, timeoutMs?: number): Promise<void>
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly command: string
   readonly args: readonly string[]
   readonly cwd?: string

@@ -22,7 +22,7 @@ export interface DemoReport {
   readonly rssMb: Readonly<Record<string, number>>
 }
 
-export interface DemoOptions {
+interface DemoOptions {
   readonly bed: Bed
   readonly sessions: number
   readonly say: (line: string) => void
@@ -146,7 +146,7 @@ async function podsWithSession({ plane, namespace }: Bed): Promise<number> {
 
 async function endAll(client: BedClient, sessions: readonly AnswerBody[]): Promise<number> {
   const answers = await Promise.all(sessions.map((session) => client.end(session.id, '?wait=true')))
-  return answers.filter((answer) => answer.body.status === ('ENDED' as AnswerBody['status'])).length
+  return answers.filter((answer) => answer.body.status === 'ENDED').length
 }
 
 /** Sessions that are not over, and pods that still carry one. */

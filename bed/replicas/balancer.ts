@@ -15,7 +15,7 @@ export interface Balancer {
   stop(): Promise<void>
 }
 
-export interface BalancerOptions {
+interface BalancerOptions {
   /** `http(s)://host:port` of each; asked for `/readyz`, as a kubelet does: whatever certificate it shows. */
   readonly backends: readonly string[]
   /** To listen on; any free one unless given. */

@@ -12,7 +12,8 @@ export interface BedAnswer {
 /** The fields of sessions, pools and problems that tests look at. An answer has only those of its kind. */
 export interface AnswerBody {
   readonly id: string
-  readonly status: string & number
+  /** Of a session. A problem has a number here, which tests read from the answer itself. */
+  readonly status: string
   readonly endReason?: string
   readonly epoch: number
   readonly agentType: string
@@ -52,7 +53,7 @@ export interface AnswerBody {
   }
 }
 
-export interface BedClientOptions {
+interface BedClientOptions {
   readonly url: string
   readonly apiKey?: string
   /** False: a connection of its own for each request. */

@@ -39,7 +39,7 @@ export interface GreenroomShape {
   readonly onRole?: (name: string, pid: number) => void
 }
 
-export interface GreenroomSetting {
+interface GreenroomSetting {
   readonly shape: GreenroomShape
   readonly plane: ControlPlane
   readonly redisUrl: string

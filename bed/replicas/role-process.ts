@@ -16,7 +16,7 @@ export interface RoleProcess {
   stop(): Promise<void>
 }
 
-export interface RoleOptions {
+interface RoleOptions {
   readonly name: string
   /** `api`, `controller`, `webhook`. */
   readonly role: string

@@ -3,7 +3,7 @@ import { webhookUsername } from '../../src/domain/names.ts'
 import type { ControlPlane } from '../servers/control-plane.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
 
-export interface WebhookProcessOptions {
+interface WebhookProcessOptions {
   readonly plane: ControlPlane
   readonly name: string
   /** Of its log. */

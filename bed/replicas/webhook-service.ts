@@ -7,7 +7,7 @@ import type { RoleProcess } from './role-process.ts'
 import { servingFiles, startWebhookProcess } from './webhook-process.ts'
 
 /** The API server, and webhook processes with the identity and policy of the manifests behind a balancer. */
-export interface WebhookService {
+interface WebhookService {
   readonly plane: ControlPlane
   readonly balancer: Balancer
   readonly replicas: readonly RoleProcess[]

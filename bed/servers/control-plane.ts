@@ -44,7 +44,7 @@ export interface ControlPlane {
   stop(): Promise<void>
 }
 
-export interface ControlPlaneOptions {
+interface ControlPlaneOptions {
   /** Everything lives here; the caller removes it after stop(). */
   readonly folder: string
   /** Files or folders with (Mutating|Validating)WebhookConfigurations; pointed at `webhook` before they are created. */

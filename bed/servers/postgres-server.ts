@@ -22,7 +22,7 @@ export interface PostgresServer {
   restart(): Promise<void>
 }
 
-export interface PostgresOptions {
+interface PostgresOptions {
   readonly folder: string
   /** Off unless given: only benchmarks of durable commits need it. */
   readonly fsync?: boolean

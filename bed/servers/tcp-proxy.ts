@@ -24,7 +24,7 @@ export interface TcpProxy {
   stop(): Promise<void>
 }
 
-export interface ProxyTarget {
+interface ProxyTarget {
   readonly host?: string
   readonly port: number
 }

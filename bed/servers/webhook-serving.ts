@@ -18,7 +18,7 @@ export interface WebhookServing {
   readonly caPath: string
 }
 
-export interface PreparedWebhook {
+interface PreparedWebhook {
   readonly serving: WebhookServing
   /** Creates the configurations, pointed at `serving`. */
   install(access: RestConfig): Promise<void>

@@ -35,7 +35,7 @@ export interface BenchBed {
 
 export const silent = pino({ level: 'silent' })
 
-export interface StoreBedOptions {
+interface StoreBedOptions {
   readonly say?: (line: string) => void
 }
 
@@ -95,7 +95,7 @@ export interface GreenroomBed extends BenchBed {
   pool(): ReturnType<ReturnType<typeof createBedClient>['pool']>
 }
 
-export interface GreenroomBedOptions extends StoreBedOptions {
+interface GreenroomBedOptions extends StoreBedOptions {
   /** Text of pools.yaml. */
   readonly pools: string
   /** With the webhook, which every pod of the controller passes. */

@@ -15,7 +15,7 @@ export interface BenchProcess<Calls extends CallTable> {
 }
 
 /** Names of calls and what they take and give, all of it plain data. */
-export type CallTable = Readonly<Record<string, (argument: never) => unknown>>
+type CallTable = Readonly<Record<string, (argument: never) => unknown>>
 
 interface Question {
   readonly id: number

@@ -8,7 +8,7 @@ import { createSeededRandom, type SeededRandom } from '../support/seeded-random.
  * some bring secrets.
  */
 
-export interface StormOptions {
+interface StormOptions {
   readonly url: string
   readonly apiKey: string
   readonly agentType: string

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { AdmissionregistrationV1Api } from '@kubernetes/client-node'
 import { TokenVerifier } from 'livekit-server-sdk'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { until } from '../../bed/processes/until.ts'
-import { type AnswerBody, createBedClient } from '../../bed/replicas/bed-client.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { echoTo } from '../../bed/replicas/echo-conversation.ts'
+import { pidOfPod } from '../support/pod-process.ts'
+import { agentType, createSessionCaller } from './session-caller.ts'
 
 /** The whole way of one claim, as a frontend, a security engineer and ops see it: every part is real. */
 
@@ -32,54 +33,12 @@ const bed = await startBed({
     LIVEKIT_API_SECRET: liveKit.apiSecret,
   },
 })
-const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
+const { client, kubectl, open, setPools, untilEnded, untilIdle } = createSessionCaller(bed)
 t.teardown(async () => {
   client.close()
   await bed.stop()
 })
-const agentType = 'echo-agent'
 await untilIdle(min)
-
-async function untilIdle(count: number): Promise<void> {
-  await until(
-    `${count} idle pods`,
-    async () => {
-      const { body } = await client.pool(agentType)
-      return body.ready === count && body.warming === 0 && body.draining === 0
-    },
-    60_000,
-  )
-}
-
-async function open(body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> {
-  const answer = await client.open({ agentType, ...body }, headers)
-  if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
-  return answer.body
-}
-
-async function untilEnded(id: string): Promise<AnswerBody> {
-  return until('the end', async () => {
-    const { body } = await client.read(id)
-    return body.status === ('ENDED' as never) && body
-  })
-}
-
-async function kubectl(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await bed.plane.kubectl([...args, '-n', bed.namespace])
-  if (code !== 0) throw new Error(stderr)
-  return stdout
-}
-
-async function setPools(text: string): Promise<void> {
-  await kubectl(
-    'patch',
-    'configmap',
-    'agent-pools',
-    '--type=merge',
-    '-p',
-    JSON.stringify({ data: { 'pools.yaml': text } }),
-  )
-}
 
 void t.test(
   'a session is served by the very pod it names, with its metadata, its secrets and its room',
@@ -212,7 +171,7 @@ void t.test('a lease is kept by renewing and lapses without', async (t) => {
   })
   // The agent renews too: only one that is stuck lets its lease lapse.
   const lapsing = await open({ leaseSeconds: 1 })
-  const pid = await pidOf(lapsing)
+  const pid = await pidOfPod(lapsing.pod.uid)
   process.kill(pid, 'SIGSTOP')
   const lapsed = await until('the lapse', async () => {
     const { body } = await client.read(lapsing.id)
@@ -227,18 +186,9 @@ void t.test('a lease is kept by renewing and lapses without', async (t) => {
   await client.end(session.id, '?wait=true')
 })
 
-/** The agent's process, found by the pod UID in its environment. */
-async function pidOf({ pod }: AnswerBody): Promise<number> {
-  for (const entry of await readdir('/proc')) {
-    const environment = await readFile(join('/proc', entry, 'environ'), 'utf8').catch(() => '')
-    if (environment.split('\0').includes(`GREENROOM_POD_UID=${pod.uid}`)) return Number(entry)
-  }
-  throw new Error(`no process of ${pod.name}`)
-}
-
 void t.test('a session ends with its pod: killed, deleted by hand, or finished', async (t) => {
   const killed = await open()
-  process.kill(await pidOf(killed), 'SIGKILL')
+  process.kill(await pidOfPod(killed.pod.uid), 'SIGKILL')
   t.match(await untilEnded(killed.id), { endReason: 'pod:died' })
   const deleted = await open()
   await kubectl('delete', 'pod', deleted.pod.name, '--wait=false')

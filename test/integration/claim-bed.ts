@@ -21,7 +21,7 @@ interface Servers {
   readonly redisServer: Awaited<ReturnType<typeof startIndexServer>>
 }
 
-export interface ClaimRow {
+interface ClaimRow {
   readonly pod_uid: string
   readonly purpose: string
   readonly session_id: string | null

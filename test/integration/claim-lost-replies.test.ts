@@ -5,9 +5,10 @@ import { GreenroomError } from '../../src/errors.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
-import { agentType, newPod, poolsOf } from '../sessions/open-bed.ts'
+import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** What was done and not heard of: replies of Redis, PostgreSQL and agents that get lost (docs/claims.md). */
@@ -230,7 +231,7 @@ void t.test(
     const cap = Math.max(2, Math.floor(poolSize * 0.05))
     const bed = await startClaimBed(t, servers, poolSize)
     // Addresses where nobody listens.
-    for (const { uid } of bed.agents.all()) bed.agents.pods.set(newPod({ uid, ip: '127.78.1.1' }))
+    for (const { uid } of bed.agents.all()) bed.agents.pods.set(readyPod({ uid, ip: '127.78.1.1' }))
     const replicas = await Promise.all(['api-1', 'api-2'].map((name) => bed.replica({ name, poolSize })))
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, () => replicas.map((api) => outcomeOf(api.open()))).flat(),

@@ -10,7 +10,7 @@ import type { StoreOp } from './claim-model-store-ops.ts'
 /** Which epoch a caller names: the row's own, an older one, or one that is not there yet. */
 type Known = 'current' | 'older' | 'newer'
 
-export interface Wish {
+interface Wish {
   readonly s: string
   readonly pod: string
   readonly pods: readonly string[]
@@ -39,7 +39,7 @@ function weighted<Name>(names: readonly (readonly [weight: number, name: Name])[
   return fc.oneof(...names.map(([weight, name]) => ({ weight, arbitrary: fc.constant(name) })))
 }
 
-export type StoreName = StoreOp['op']
+type StoreName = StoreOp['op']
 const storeNames: readonly (readonly [weight: number, name: StoreName])[] = [
   [5, 'open'],
   [3, 'next'],

@@ -29,7 +29,7 @@ export interface ModelClaim {
   readonly reason: string | undefined
 }
 
-export interface HeldSlot {
+interface HeldSlot {
   readonly attempt: number
   readonly pod: string
   lapsed: boolean

@@ -4,8 +4,8 @@ import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
 import { createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from '../controllers/controller-bed.ts'
-import { newPod } from '../controllers/fake-pods.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { newPod } from '../support/fake-pod-view.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** A controller that dies between two of its steps, or whose writes come to nothing: the next one goes on. */

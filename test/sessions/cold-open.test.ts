@@ -4,7 +4,8 @@ import { checkPools } from '../../src/domain/pool.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { agentType, newPod, startAgents, startReplica } from './open-bed.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
+import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** `onEmpty: cold` on real Redis and PostgreSQL; the pod that the controller would make is put there by the test. */
 
@@ -224,5 +225,5 @@ void t.test('a pod that does not take it costs the next attempt, as ever', async
   await makeReady(1)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.match(await sessions.get(session.id), { pod: { uid: 'pod-1' } })
-  agents.pods.set(newPod({ uid: 'pod-0' }))
+  agents.pods.set(readyPod({ uid: 'pod-0' }))
 })

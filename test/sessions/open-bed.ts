@@ -4,7 +4,6 @@ import type { Test } from 'tap'
 import { freePort } from '../../bed/servers/free-port.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
-import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type {
@@ -21,65 +20,13 @@ import { createMetrics } from '../../src/metrics.ts'
 import type { OpenContext } from '../../src/sessions/opening.ts'
 import { createSessionApi } from '../../src/sessions/session-api.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
+import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
 import { silent } from '../support/kept-log.ts'
 
 /** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
 
 export const agentType = 'echo-agent'
 const keyPair = newKeyPair('k1')
-
-export function newPod(overrides: Partial<AgentPod> & { uid: string }): AgentPod {
-  return {
-    name: `name-${overrides.uid}`,
-    agentType,
-    ip: '127.0.0.1',
-    nodeName: 'local',
-    createdAt: 0,
-    deletingSince: undefined,
-    readySince: 1,
-    deadReason: undefined,
-    waitingReason: undefined,
-    containerId: 'c1',
-    templateHash: 'h1',
-    assignKeyIds: ['k1'],
-    stateLabel: 'idle',
-    sessionLabel: undefined,
-    ...overrides,
-  }
-}
-
-export function createPodMap() {
-  const pods = new Map<string, AgentPod>()
-  const listeners = new Set<(change: { pod: AgentPod; gone: boolean }) => void>()
-  let synced = true
-  const view: PodView = {
-    get: (uid) => pods.get(uid),
-    byPool: (type) => [...pods.values()].filter((pod) => pod.agentType === type),
-    all: () => [...pods.values()],
-    synced: () => synced,
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-  }
-  return {
-    view,
-    set: (pod: AgentPod) => void pods.set(pod.uid, pod),
-    /** As the informer tells of it. */
-    change(pod: AgentPod) {
-      pods.set(pod.uid, pod)
-      for (const listener of listeners) listener({ pod, gone: false })
-    },
-    setSynced: (value: boolean) => {
-      synced = value
-    },
-    remove(uid: string) {
-      const pod = pods.get(uid)
-      pods.delete(uid)
-      if (pod) for (const listener of listeners) listener({ pod, gone: true })
-    },
-  }
-}
 
 /** `refuse-first`: refuses once and accepts then, as after a network fault. `mute`: accepts, and its answer is lost. */
 export type AgentMood = 'accept' | 'refuse' | 'refuse-first' | 'mute'
@@ -97,7 +44,7 @@ export interface FakeAgent {
 export async function startAgents(t: Test, count: number, prefix = 'pod') {
   const ports = await freePort()
   const agents = new Map<string, FakeAgent>()
-  const pods = createPodMap()
+  const pods = createFakePodView()
   const servers: Server[] = []
   for (let n = 0; n < count; n += 1) {
     const ip = `127.77.${1 + Math.floor(n / 250)}.${1 + (n % 250)}`
@@ -109,7 +56,7 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
       serving: undefined,
     }
     agents.set(agent.uid, agent)
-    pods.set(newPod({ uid: agent.uid, ip }))
+    pods.set(readyPod({ uid: agent.uid, ip }))
     servers.push(serve(agent).listen(ports, ip))
   }
   await Promise.all(servers.map((server) => once(server, 'listening')))
@@ -252,7 +199,7 @@ function createWakes() {
 
 function viewOfSize(view: PodView, size: number): PodView {
   const warming = Array.from({ length: size }, (_, n) =>
-    newPod({ uid: `warming-${n}`, readySince: undefined }),
+    readyPod({ uid: `warming-${n}`, readySince: undefined }),
   )
   return {
     ...view,

@@ -5,8 +5,9 @@ import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domai
 import { endReason } from '../../src/domain/session.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { newRecord } from '../stores/open-records.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
 import { keptLog } from '../support/kept-log.ts'
-import { agentType, hmacSecret, newPod, poolsOf } from './open-bed.ts'
+import { agentType, hmacSecret, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 
 /** An open on a pool with slots: what becomes of it in its pod, its row and its answer, and who else may get them. */
@@ -307,9 +308,9 @@ void t.test('a row that a lost reply left is followed, not doubled', async (t) =
 
 void t.test('a pod whose Ready has not reached this replica yet is waited for, not thrown out', async (t) => {
   const { api, agents, index } = await startBed(t, 1)
-  agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1', readySince: undefined }))
+  agents.pods.set(readyPod({ uid: 'pod-0', ip: '127.77.1.1', readySince: undefined }))
   const open = api.open()
   await until('reserved', async () => (await index.size(agentType)) === 0)
-  agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1' }))
+  agents.pods.set(readyPod({ uid: 'pod-0', ip: '127.77.1.1' }))
   t.match((await open).session, { pod: { uid: 'pod-0' }, epoch: 1 })
 })

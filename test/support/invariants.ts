@@ -15,7 +15,7 @@ import { settledLimits } from './settled-limits.ts'
 /** What every fault test asserts last: after healing, Kubernetes, PostgreSQL and Redis agree (issue 4, item 10). */
 
 /** A bed (`startBed`) fits as it is. Pods come from the API server, or from `pods` where there is none. */
-export type InvariantTarget = {
+type InvariantTarget = {
   readonly databaseUrl: string
   readonly namespace?: string
 } & ({ readonly redisUrl: string } | { readonly redis: { readonly url: string } }) &

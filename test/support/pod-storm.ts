@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { KubeClients } from '../../src/cluster/kube-clients.ts'
 
 /** Pods created without end, as dry runs: admission sees each, and nothing is left of them. */
-export interface PodStorm {
+interface PodStorm {
   created(): number
   /** Ends it; the sentence of every create that did not succeed. */
   stop(): Promise<readonly string[]>

@@ -10,7 +10,7 @@ import type { ClaimStep } from './claim-steps.ts'
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-program.ts'
 
 /** An API replica's use cases in a process of its own, over the same Redis, PostgreSQL and agents. */
-export interface ReplicaProcess {
+interface ReplicaProcess {
   open(request?: Partial<OpenRequest>, key?: string): Promise<ReplicaAnswer>
   /** Nobody gets past this step from now on. */
   hold(step: ClaimStep): void
@@ -25,7 +25,7 @@ export interface ReplicaProcess {
   kill(): Promise<void>
 }
 
-export type ReplicaAnswer =
+type ReplicaAnswer =
   | { readonly kind: 'opened'; readonly session: Session; readonly replayed: boolean }
   | { readonly kind: 'refused'; readonly code: string }
 

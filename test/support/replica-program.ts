@@ -11,9 +11,10 @@ import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
-import { createPodMap, startReplica } from '../sessions/open-bed.ts'
+import { startReplica } from '../sessions/open-bed.ts'
 import { indexOn } from '../stores/store-servers.ts'
 import { type ClaimStep, createStepGate, heldDelivery, heldStore } from './claim-steps.ts'
+import { createFakePodView } from './fake-pod-view.ts'
 import { silent } from './kept-log.ts'
 
 /** The use cases of one API replica as a process of its own, to be stopped, stalled and killed; see replica-process.ts. */
@@ -55,7 +56,7 @@ const settings = JSON.parse(process.argv[2] ?? '') as ReplicaSettings
 const postgres = createPostgres(settings.databaseUrl, silent, 10)
 const redis = createRedis(settings.redisUrl, silent)
 await until('redis connection', () => redis.status === 'ready')
-const pods = createPodMap()
+const pods = createFakePodView()
 for (const pod of settings.pods) pods.set(pod)
 const gate = createStepGate((step) => report({ kind: 'held', step }))
 let stall: Extract<ReplicaOrder, { kind: 'stall' }> | undefined

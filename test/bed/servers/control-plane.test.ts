@@ -181,11 +181,12 @@ void t.test('writes are counted by user, exactly', async (t) => {
   t.equal((await mine()).length, 3)
 })
 
+const source = (path: string) => JSON.stringify(join(root, path))
+
 void t.test('killed with -9, its starter leaves neither etcd nor the API server, nor a folder', async (t) => {
   const script = `
-    const bed = ${JSON.stringify(join(root, 'bed/'))}
-    const { temporaryFolder } = await import(bed + 'processes/temporary-folder.ts')
-    const { startControlPlane } = await import(bed + 'servers/control-plane.ts')
+    const { temporaryFolder } = await import(${source('bed/processes/temporary-folder.ts')})
+    const { startControlPlane } = await import(${source('bed/servers/control-plane.ts')})
     const folder = await temporaryFolder('victim')
     const plane = await startControlPlane({ folder: folder.path })
     console.log(JSON.stringify({ folder: folder.path, pids: Object.values(plane.pids) }))`
