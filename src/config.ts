@@ -127,7 +127,7 @@ const roleSchemas = {
   scan: Type.Object(common),
 } as const satisfies Record<string, TObject>
 
-export type Role = keyof typeof roleSchemas
+type Role = keyof typeof roleSchemas
 export const roles = Object.keys(roleSchemas) as Role[]
 export type Config<R extends Role> = Static<(typeof roleSchemas)[R]>
 

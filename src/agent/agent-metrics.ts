@@ -58,7 +58,7 @@ async function createSeries(agentType: string) {
   latency.zero(labels)
   return {
     registry,
-    observe(latencySeconds: number): void {
+    observe: (latencySeconds: number): void => {
       messages.inc(labels)
       latency.observe(labels, latencySeconds)
     },

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config.ts'
 import {
@@ -10,6 +9,7 @@ import { type Examination, examineInvariants } from '../domain/invariants/examin
 import { GreenroomError } from '../errors.ts'
 import { createLogger } from '../logging.ts'
 import { openInvariantSources } from '../roles/invariant-sources.ts'
+import { pause } from '../timing/pause.ts'
 
 const usage = `usage: doctor [--json] [--settle-ms N]
 Reads Kubernetes, PostgreSQL and Redis and lists every broken invariant: pods claimed twice, sessions without pod, …
@@ -49,7 +49,7 @@ export async function runDoctor(argv: readonly string[]): Promise<number> {
 const realTime = {
   epochMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  pause: (ms: number) => setTimeout(ms),
+  pause,
 }
 
 /** The JSON that `--json` prints: its keys are public. */

@@ -6,7 +6,7 @@
  * No problem quotes what was read: a set may hold private keys, also where it should not.
  */
 
-export interface PublicAssignJwk {
+interface PublicAssignJwk {
   readonly kty: 'OKP'
   readonly crv: 'Ed25519'
   readonly kid: string
@@ -30,7 +30,7 @@ const keyIdPattern = /^[A-Za-z0-9._-]{1,128}$/
 /** Both halves of an Ed25519 key are 32 bytes. */
 const keyPattern = /^[A-Za-z0-9_-]{43}$/
 
-export type KeySetReading<Jwk> =
+type KeySetReading<Jwk> =
   | { readonly ok: true; readonly keys: readonly Jwk[] }
   /** Why it is no such set, in words that quote nothing of it. */
   | { readonly ok: false; readonly problem: string }

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { agentTypePattern } from './agent-type.ts'
+import { agentTypePattern } from './agent-type-name.ts'
 import { type Checked, checkYaml } from './checked-document.ts'
 import { LeaseHolder } from './lease-holder.ts'
 import { longestWaitMs, OnEmpty } from './session-request.ts'

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox'
-import { longestAgentTypeAsked } from './agent-type.ts'
+import { longestAgentTypeAsked } from './agent-type-name.ts'
 
 /** What a caller asks for when it opens a session: the body of `POST /v1/sessions`, the one declaration of it. */
 

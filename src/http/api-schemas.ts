@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { longestAgentTypeAsked } from '../domain/agent-type.ts'
+import { longestAgentTypeAsked } from '../domain/agent-type-name.ts'
 import { LiveKitAccess } from '../domain/assignment.ts'
 import { LeaseHolder } from '../domain/lease-holder.ts'
 import { PoolReport } from '../domain/pool-report.ts'

@@ -1,14 +1,15 @@
+import type { LiveKitAccess } from '../domain/assignment.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { DocumentView, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
+import type { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics, OpenStage } from '../metrics.ts'
 import type { ColdOpens } from './cold-open.ts'
 import type { Prior } from './commit-slot.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
-import type { OpenAnswer, OpenContext, OpenRequest } from './open-request.ts'
-import { newOpening, type Opening } from './opening.ts'
+import { newOpening, type OpenContext, type Opening } from './opening.ts'
 import type { RoomTokens } from './room-tokens.ts'
 import type { IdentifySession } from './session-identity.ts'
 
@@ -22,6 +23,15 @@ interface OpenSessionDeps {
   readonly metrics: Metrics
   /** Monotonic milliseconds. */
   readonly now: () => number
+}
+
+export interface OpenAnswer {
+  readonly session: Session
+  readonly livekit: LiveKitAccess | undefined
+  /** True when the session had been opened by an earlier request with the same key. */
+  readonly replayed: boolean
+  /** Milliseconds spent in each step. */
+  readonly stagesMs: Partial<Record<OpenStage, number>>
 }
 
 /** POST /v1/sessions (DESIGN §3): one session per key, whichever replicas see its requests. */

@@ -1,8 +1,21 @@
 import type { PoolSpec } from '../domain/pool.ts'
 import type { Session } from '../domain/session.ts'
+import type { OpenRequest } from '../domain/session-request.ts'
+import type { Logger } from '../logging.ts'
 import { newOpenProgress, type OpenProgress } from './open-progress.ts'
-import type { OpenContext, OpenRequest } from './open-request.ts'
 import type { SessionIdentity } from './session-identity.ts'
+
+/** For whom and how an open runs. */
+export interface OpenContext {
+  readonly idempotencyKey: string | undefined
+  /** Aborted when the caller has gone: an open that still waits is given up. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  /** What the caller's priority is worth in the queue, ms; 0 without one. */
+  readonly headStartMs?: number
+  /** Asked when the open ends without a pod: true when another replica goes on with it, so that it must not fail. */
+  readonly handsOver?: () => boolean
+}
 
 /** One open: facts that never change, and in `progress` everything that does. */
 export interface Opening {

@@ -76,7 +76,7 @@ function bed() {
   const registry = new Registry()
   const metrics = createCertificateMetrics(registry)
   const clock = { nowMs: Date.UTC(2030, 0, 1), monotonicMs: 0 }
-  const create = (more: { make?: CertificateMaker; onStored?: () => void } = {}) =>
+  const create = (more: { make?: CertificateMaker; onStored?: () => void; lookMs?: number } = {}) =>
     createRotation({
       ...cluster,
       make,
@@ -244,4 +244,23 @@ void t.test('it looks by itself and at once when woken, and ends with its signal
   term.abort()
   await running
   t.pass()
+})
+
+void t.test('between two looks that are an hour apart a wake-up counts, and so does the end', async (t) => {
+  const { world, create, settle, isWell } = bed()
+  await settle()
+  const term = new AbortController()
+  const rotation = create({ lookMs: 3_600_000 })
+  const running = rotation.run(term.signal)
+  const untilWell = async () => {
+    while (!isWell()) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  for (let time = 0; time < 3; time += 1) {
+    world.bundles.set('mutating/w', '')
+    rotation.wake()
+    await untilWell()
+  }
+  term.abort()
+  await running
+  t.ok(isWell())
 })

@@ -14,9 +14,10 @@ import type {
   SlotIndex,
   Wake,
 } from '../../src/domain/ports.ts'
+import type { OpenRequest } from '../../src/domain/session-request.ts'
 import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
+import type { OpenContext } from '../../src/sessions/opening.ts'
 import { createSessionApi } from '../../src/sessions/session-api.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
 import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { endedAlready, endWithMe } from '../../bed/processes/death-watch.ts'
 import { until } from '../../bed/processes/until.ts'
 import type { Session } from '../../src/domain/session.ts'
-import type { OpenRequest } from '../../src/sessions/open-request.ts'
+import type { OpenRequest } from '../../src/domain/session-request.ts'
 import type { ClaimStep } from './claim-steps.ts'
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-program.ts'
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { agentTypePattern } from '../../domain/agent-type.ts'
+import { agentTypePattern } from '../../domain/agent-type-name.ts'
 import { Component } from './policy-component.ts'
 import { closed, Defaults, Row } from './policy-row.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parse } from 'yaml'
 import { checkPolicy } from '../../src/admission/policy/policy.ts'
-import { agentTypePattern, longestAgentTypeAsked } from '../../src/domain/agent-type.ts'
+import { agentTypePattern, longestAgentTypeAsked } from '../../src/domain/agent-type-name.ts'
 import { checkPools } from '../../src/domain/pool.ts'
 import { policyTextOf } from '../admission/pod-samples.ts'
 
