@@ -4,17 +4,17 @@ FROM node:26-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
 
-# In a layer of its own, so that a change of the sources downloads nothing. The optional packages are Node itself, for
-# machines with an older one, and PostgreSQL for tests: the base image has the first, and production has no use for the
-# second. No install script runs as root.
+# A layer of its own, so that a change of the sources downloads nothing. The optional packages are Node itself, for machines
+# with an older one, and PostgreSQL for tests. The base image has Node, and production does not use the other. No install
+# script runs as root.
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
 
 COPY LICENSE ./
 COPY src ./src
 
-# What Node makes of the sources, types stripped and compiled, stays in the image: a process starts sooner and 20 MB smaller
-# (docs/performance.md). It is kept by user, so the one who runs it makes it; at run time nobody writes there.
+# The compile cache holds the sources without types, compiled, so a process starts sooner and 20 MB smaller
+# (docs/performance.md). Node keeps it by user, so the user who runs the image fills it. At run time it is not written.
 ENV NODE_COMPILE_CACHE=/app/compile-cache
 RUN mkdir "$NODE_COMPILE_CACHE" && chown 1000 "$NODE_COMPILE_CACHE"
 

@@ -18,7 +18,7 @@ export const rooms = {
   controllers: ['domain', 'timing', 'admission'],
   http: ['domain', 'timing', 'serving', 'sessions'],
   webhook: ['domain', 'timing', 'serving', 'admission', 'certificates'],
-  agent: ['domain'],
+  agent: ['domain', 'timing'],
   client: ['domain'],
   // Composition: these two may import everything but main.ts.
   roles: 'all',
@@ -27,6 +27,9 @@ export const rooms = {
 
 /** The rooms of `src/admission`, highest first: each may import those below it, never one above. */
 export const admissionRooms = ['explain', 'review', 'mutate', 'rules', 'policy', 'standards', 'pod'] as const
+
+/** The rooms of `bed`, highest first, by the same rule. `bed.ts` composes them; `programs` are what people start. */
+export const bedRooms = ['programs', 'replicas', 'kubelet', 'servers', 'set-up', 'processes'] as const
 
 /** Rooms whose functions answer from their arguments alone. */
 export const pureRooms = ['domain', 'admission'] as const
@@ -56,6 +59,7 @@ const purePatterns: readonly Pattern[] = [
       'pino',
       'livekit-server-sdk',
       '@kubernetes/client-node',
+      'undici',
     ],
     message: 'domain/ and admission/ are pure: clients belong to adapters. Their types may be named.',
     allowTypeImports: true,
@@ -65,6 +69,11 @@ const purePatterns: readonly Pattern[] = [
     message: 'domain/ and admission/ are pure: configuration, logs and metrics belong to adapters.',
   },
 ]
+
+const nothingImportsTests: Pattern = {
+  group: ['**/test/**'],
+  message: 'bed/ serves the demo and development as well as the tests: it imports none of them.',
+}
 
 function foldersOf(names: readonly string[]): string[] {
   return names.map((name) => `**/${name}/**`)
@@ -84,22 +93,35 @@ function roomPatterns(room: keyof typeof rooms): Pattern[] {
 }
 
 function restricted(folder: string, patterns: readonly Pattern[]) {
-  return { files: [`src/${folder}/**/*.ts`], rules: { 'no-restricted-imports': ['error', { patterns }] } }
+  return { files: [`${folder}/**/*.ts`], rules: { 'no-restricted-imports': ['error', { patterns }] } }
 }
 
 const roomOverrides = (Object.keys(rooms) as (keyof typeof rooms)[]).map((room) =>
-  restricted(room, roomPatterns(room)),
+  restricted(`src/${room}`, roomPatterns(room)),
 )
 
 /** Later entries replace earlier ones: each of these holds what is asked of all of `src/admission` as well. */
 const admissionOverrides = admissionRooms.map((room, index) => {
   const above = admissionRooms.slice(0, index)
   const message = `A room of admission/ imports only those below it: ${admissionRooms.join(' > ')}.`
-  return restricted(`admission/${room}`, [
+  return restricted(`src/admission/${room}`, [
     ...roomPatterns('admission'),
     ...(above.length > 0 ? [{ group: foldersOf(above), message }] : []),
   ])
 })
+
+const bedOverrides = [
+  restricted('bed', [nothingImportsMain, nothingImportsTests]),
+  ...bedRooms.map((room, index) => {
+    const above = bedRooms.slice(0, index)
+    const message = `A room of bed/ imports only those below it: ${bedRooms.join(' > ')}.`
+    return restricted(`bed/${room}`, [
+      nothingImportsMain,
+      nothingImportsTests,
+      ...(above.length > 0 ? [{ group: [...foldersOf(above), '**/bed.ts'], message }] : []),
+    ])
+  }),
+]
 
 export default {
   plugins: ['typescript', 'import', 'unicorn', 'promise', 'node'],
@@ -127,6 +149,7 @@ export default {
   overrides: [
     ...roomOverrides,
     ...admissionOverrides,
+    ...bedOverrides,
     {
       files: ['src/domain/**/*.ts', 'src/admission/**/*.ts'],
       rules: {

@@ -12,7 +12,7 @@ const common = {
     pattern: '^(fatal|error|warn|info|debug|trace|silent)$',
     default: 'info',
   }),
-  /** A kubeconfig file; without it the pod's ServiceAccount. */
+  /** A kubeconfig file. Without it the pod's ServiceAccount is used. */
   KUBECONFIG: Type.Optional(Type.String({ minLength: 1 })),
   /** The API server as seen from a pod; the kubelet sets both. */
   KUBERNETES_SERVICE_HOST: Type.Optional(Type.String({ minLength: 1 })),
@@ -54,13 +54,13 @@ const roleSchemas = {
     GREENROOM_PORT: Port(3000),
     /** One or more keys, separated by commas; at least 16 characters each. */
     GREENROOM_API_KEYS: Type.String({ pattern: '^[^,\\s]{16,}(,[^,\\s]{16,})*$' }),
-    /** Address at which pods reach this API, to renew and finish; told to the agent with its session. */
+    /** Address at which pods reach this API to renew and finish. The agent gets it with its session. */
     GREENROOM_API_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
-    /** Time between turning unready and closing, in which load balancers learn to send requests elsewhere. */
+    /** Time between turning unready and closing, so that load balancers send requests elsewhere. */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 5_000 }),
     /**
-     * Projects that go ahead in the queue of an empty pool, and by how many seconds: "checkout=30,batch=5". Others age
-     * past them by waiting longer.
+     * Projects with a head start in the queue of an empty pool, in seconds: "checkout=30,batch=5". An open of another
+     * project that has waited longer than that still comes first.
      */
     GREENROOM_PROJECT_PRIORITIES: Type.String({
       pattern: '^([^=,\\s]+=[0-9]{1,4}(,[^=,\\s]+=[0-9]{1,4})*)?$',
@@ -71,9 +71,9 @@ const roleSchemas = {
     ...common,
     ...stores,
     ...liveKit,
-    /** How long a node may be silent before the sessions on it end; Kubernetes itself evicts after 300 s by default. */
+    /** How long a node may be silent before the sessions on it end. Kubernetes itself evicts after 300 s by default. */
     GREENROOM_NODE_LOST_SECONDS: Type.Integer({ minimum: 1, maximum: 86_400, default: 300 }),
-    /** How long ended sessions are kept at least, and with them what their Idempotency-Keys name. */
+    /** How long ended sessions are kept at least, and with them the meaning of their Idempotency-Keys. */
     GREENROOM_RETENTION_HOURS: Type.Integer({ minimum: 24, maximum: 87_600, default: 168 }),
     /** Port of the controller's own /livez, /readyz and /metrics; 0 takes a free one. */
     GREENROOM_CONTROLLER_PORT: Port(3001),
@@ -83,11 +83,11 @@ const roleSchemas = {
     ...common,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_WEBHOOK_PORT: Port(8443),
-    /** The webhook's own user name: it alone, beside the policy's, may write the accepted documents. */
+    /** The webhook's own user name. Only it, and users that the policy names, may write the accepted documents. */
     GREENROOM_WEBHOOK_USER: Type.String({ minLength: 1, default: webhookUsername }),
     /**
-     * Who makes the serving certificate: the webhook itself (`built-in`), or whoever writes the two files (cert-manager,
-     * an operator). The default is `files` if GREENROOM_WEBHOOK_CERT_FILE is set.
+     * Where the serving certificate comes from: the webhook makes it (`built-in`), or it reads two files that cert-manager
+     * or an operator writes (`files`). The default is `files` if GREENROOM_WEBHOOK_CERT_FILE is set.
      */
     GREENROOM_WEBHOOK_CERTIFICATES: Type.Optional(
       Type.Union([Type.Literal('built-in'), Type.Literal('files')]),
@@ -96,28 +96,28 @@ const roleSchemas = {
     GREENROOM_WEBHOOK_KEY_FILE: Type.Optional(Type.String({ minLength: 1 })),
     /** Namespace of the webhook's own Service, Secret and Lease. */
     GREENROOM_WEBHOOK_NAMESPACE: Type.String({ minLength: 1, default: 'greenroom-system' }),
-    /** DNS names and IP addresses of built-in certificates beside those of the Service, separated by commas. */
+    /** DNS names and IP addresses of built-in certificates in addition to the Service's, separated by commas. */
     GREENROOM_WEBHOOK_NAMES: Type.String({ pattern: '^([^,\\s]+(,[^,\\s]+)*)?$', default: '' }),
-    /** Life of the built-in authority (a year) and of what it signs (thirty days), a third of it at most. */
+    /** Life of the built-in authority (a year), and of what it signs (thirty days; at most a third of the authority's). */
     GREENROOM_WEBHOOK_CA_SECONDS: Type.Integer({ minimum: 15, maximum: 315_360_000, default: 31_536_000 }),
     GREENROOM_WEBHOOK_LEAF_SECONDS: Type.Integer({ minimum: 5, maximum: 31_536_000, default: 2_592_000 }),
-    /** How long a new authority stands in the configurations before it is relied on: caches of API servers lag. */
+    /** How long a new authority is in the configurations before it is used, because the caches of API servers lag. */
     GREENROOM_WEBHOOK_TRUST_SECONDS: Type.Integer({ minimum: 0, maximum: 3_600, default: 30 }),
-    /** Time between two looks at the certificates, a thirtieth of a leaf's life at most. */
+    /** Time between two looks at the certificates; at most a thirtieth of a leaf's life. */
     GREENROOM_WEBHOOK_CERTIFICATE_POLL_MS: Type.Integer({ minimum: 50, maximum: 60_000, default: 10_000 }),
     GREENROOM_WEBHOOK_TLS_MIN: Type.Union([Type.Literal('TLSv1.2'), Type.Literal('TLSv1.3')], {
       default: 'TLSv1.3',
     }),
-    /** Authorities (PEM) of client certificates: with it, only callers who show one get a review. */
+    /** Authorities (PEM) of client certificates. With it, only callers with such a certificate get a review. */
     GREENROOM_WEBHOOK_CLIENT_CA_FILE: Type.Optional(Type.String({ minLength: 1 })),
-    /** Names of which such a certificate must have one, separated by commas. */
+    /** Such a certificate must have one of these names, separated by commas. */
     GREENROOM_WEBHOOK_CLIENT_NAMES: Type.String({
       pattern: '^[^,\\s]+(,[^,\\s]+)*$',
       default: 'kube-apiserver',
     }),
     /**
-     * Time between turning unready and closing. The API server goes on using a connection until its endpoint is gone
-     * and the connection closed; Gatekeeper waits as long. Less than the pod's grace period of 30 s.
+     * Time between turning unready and closing. The API server uses a connection until its endpoint is gone and the
+     * connection is closed. Gatekeeper waits as long. Less than the pod's grace period of 30 s.
      */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 10_000 }),
   }),
@@ -127,7 +127,7 @@ const roleSchemas = {
   scan: Type.Object(common),
 } as const satisfies Record<string, TObject>
 
-export type Role = keyof typeof roleSchemas
+type Role = keyof typeof roleSchemas
 export const roles = Object.keys(roleSchemas) as Role[]
 export type Config<R extends Role> = Static<(typeof roleSchemas)[R]>
 
@@ -139,7 +139,7 @@ export function loadConfig<R extends Role>(role: R, environment: Environment = p
   const validator = Compile(schema as TObject)
   const given: Record<string, string> = {}
   for (const name of Object.keys(schema.properties)) {
-    // An empty variable is what `NAME=` in a .env file gives: not set.
+    // `NAME=` in a .env file gives an empty variable, which counts as not set.
     if (environment[name]) given[name] = environment[name]
   }
   const value = validator.Default(validator.Convert(given))
@@ -166,7 +166,7 @@ function certificateProblems(config: Config<'webhook'>): string[] {
       .filter((name) => config[name] === undefined)
       .map((name) => `${name}: is missing, but certificates come from files`)
   }
-  // An authority is renewed with a third of its life left: what it signs must not outlive that.
+  // An authority is renewed with a third of its life left, and what it signs must not outlive that.
   return config.GREENROOM_WEBHOOK_LEAF_SECONDS * 3 > config.GREENROOM_WEBHOOK_CA_SECONDS
     ? ['GREENROOM_WEBHOOK_LEAF_SECONDS: must be at most a third of GREENROOM_WEBHOOK_CA_SECONDS']
     : []

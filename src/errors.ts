@@ -33,7 +33,7 @@ export const errorCatalogue = {
   GRN_SESSION_NOT_FOUND: {
     status: 404,
     title: 'There is no such session',
-    remedy: 'Check the id; ended sessions are kept only for the configured time.',
+    remedy: 'Check the id. Ended sessions are deleted after GREENROOM_RETENTION_HOURS.',
   },
   GRN_UNKNOWN_AGENT_TYPE: {
     status: 404,
@@ -43,7 +43,7 @@ export const errorCatalogue = {
   GRN_STALE_EPOCH: {
     status: 409,
     title: 'The epoch is not the current one of this session',
-    remedy: 'Read the session; if the epoch there is not yours, another holder has it and you must stop.',
+    remedy: 'Read the session. If its epoch is not yours, another attempt holds it: stop.',
   },
   GRN_SESSION_OVER: {
     status: 409,
@@ -72,29 +72,30 @@ export const errorCatalogue = {
   },
   GRN_OVERLOADED: {
     status: 429,
-    title: 'Too many reviews wait already',
-    remedy: 'The API server asks again after a second; more replicas of the webhook, or more CPU, end this.',
+    title: 'Too many reviews are waiting',
+    remedy:
+      'Wait for the API server to ask again after a second. If it persists, give the webhook more replicas or more CPU.',
   },
   GRN_INTERNAL: {
     status: 500,
-    title: 'Something failed that should not have',
-    remedy: 'Retry with the same Idempotency-Key; report the requestId if it persists.',
+    title: 'Greenroom failed unexpectedly',
+    remedy: 'Retry with the same Idempotency-Key. If it persists, report the requestId.',
   },
   GRN_POOL_EMPTY: {
     status: 503,
-    title: 'No warm pod was free in time',
+    title: 'No warm pod became free in time',
     remedy:
       'Retry after the given time, wait longer (onEmpty "wait", waitMs), or raise min or max of the pool.',
   },
   GRN_POOL_DEGRADED: {
     status: 503,
     title: 'Too many pods of this pool failed delivery',
-    remedy: 'Look at the pods of the pool and the network policy between the session server and port 8080.',
+    remedy: 'Check the pods of the pool, and the network policy from the session server to their port 8080.',
   },
   GRN_DELIVERY_FAILED: {
     status: 503,
     title: 'No pod accepted the session within the deadline',
-    remedy: 'Retry with the same Idempotency-Key; look at the reasons on GET /v1/pools.',
+    remedy: 'Retry with the same Idempotency-Key. GET /v1/pools shows the reasons.',
   },
   GRN_DATABASE_UNAVAILABLE: {
     status: 503,
@@ -104,22 +105,22 @@ export const errorCatalogue = {
   GRN_REDIS_UNAVAILABLE: {
     status: 503,
     title: 'Redis did not answer in time',
-    remedy: 'Look at Redis and the network to it; claims go on without it meanwhile.',
+    remedy: 'Check Redis and the network to it. Claims go on without it.',
   },
   GRN_KUBERNETES_UNAVAILABLE: {
     status: 503,
     title: 'The Kubernetes API did not answer in time',
-    remedy: 'Look at the API server, and at the kubeconfig or ServiceAccount this process uses.',
+    remedy: 'Check the API server, and the kubeconfig or ServiceAccount of this process.',
   },
   GRN_NOT_READY: {
     status: 503,
     title: 'This replica is not ready',
-    remedy: 'Retry; GET /readyz?verbose says what it waits for.',
+    remedy: 'Retry. GET /readyz?verbose shows what it waits for.',
   },
   GRN_SHUTTING_DOWN: {
     status: 503,
     title: 'This replica is shutting down',
-    remedy: 'Retry with the same Idempotency-Key; another replica answers.',
+    remedy: 'Retry with the same Idempotency-Key. Another replica answers.',
   },
   GRN_INVALID_CONFIG: {
     status: 500,
@@ -128,54 +129,54 @@ export const errorCatalogue = {
   },
   GRN_SCHEMA_OUTDATED: {
     status: 500,
-    title: 'The database schema is not the one this version needs',
-    remedy: 'Run "npm run migrate" (in the image: node src/main.ts migrate) first.',
+    title: 'The database schema does not fit this version',
+    remedy: 'Run "npm run migrate" (in the image: node src/main.ts migrate), then start again.',
   },
   GRN_INVALID_POOLS: {
     status: 422,
-    title: 'ConfigMap agent-pools is not valid; what was in force stays',
+    title: 'ConfigMap agent-pools is not valid; the last accepted document stays in force',
     remedy: 'Correct the named path in pools.yaml.',
   },
   GRN_INVALID_POLICY: {
     status: 422,
-    title: 'ConfigMap agent-policy is not valid; what was in force stays',
+    title: 'ConfigMap agent-policy is not valid; the last accepted document stays in force',
     remedy: 'Correct the named path in policy.yaml.',
   },
   GRN_BAD_REVIEW: {
     status: 400,
     title: 'This is not an AdmissionReview of admission.k8s.io/v1',
-    remedy: 'Only the Kubernetes API server should call this address.',
+    remedy: 'Leave this address to the Kubernetes API server, or send an AdmissionReview.',
   },
   GRN_CALLER_UNKNOWN: {
     status: 403,
-    title: 'Reviews are answered for the API server alone',
+    title: 'The caller of this review is not known',
     remedy:
       'Call with a client certificate of GREENROOM_WEBHOOK_CLIENT_CA_FILE whose name is in GREENROOM_WEBHOOK_CLIENT_NAMES.',
   },
   GRN_AGENT_TYPE_UNKNOWN: {
     status: 403,
-    title: 'The label agent-type names no row of the policy',
-    remedy: 'Use a type that policy.yaml has a row for, or add one.',
+    title: 'The policy has no row for the agent type of this pod',
+    remedy: 'Use an agent-type that policy.yaml has a row for, or add a row.',
   },
   GRN_LABEL_OWNERSHIP: {
     status: 403,
-    title: 'Labels and annotations of greenroom.dev and the label session belong to Greenroom',
-    remedy: 'Leave them out; Greenroom sets them itself.',
+    title: 'Only Greenroom may set labels and annotations of greenroom.dev and the label session',
+    remedy: 'Leave them out. Greenroom sets them itself.',
   },
   GRN_DOCUMENT_OWNERSHIP: {
     status: 403,
-    title: 'The accepted documents belong to Greenroom',
-    remedy: 'Edit agent-pools or agent-policy; Greenroom keeps what it accepted.',
+    title: 'Only Greenroom may write the accepted documents',
+    remedy: 'Edit agent-pools or agent-policy. Greenroom copies what it accepts.',
   },
   GRN_NAMESPACE_OWNERSHIP: {
     status: 403,
-    title: 'The namespace label greenroom.dev/agents is changed by its owners only',
-    remedy: 'Ask one of namespaceOwners in policy.yaml; docs/break-glass.md has the way out.',
+    title: 'Only namespaceOwners may remove or change the namespace label greenroom.dev/agents',
+    remedy: 'Ask one of the namespaceOwners in policy.yaml. docs/break-glass.md shows the emergency exit.',
   },
   GRN_POLICY_VIOLATION: {
     status: 403,
-    title: 'The pod does not meet the policy and cannot be made to',
-    remedy: 'Change what the message names.',
+    title: 'The pod does not meet the policy, and Greenroom cannot correct it',
+    remedy: 'Change the fields that the message names.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

@@ -6,11 +6,11 @@ export interface Part {
   readonly name: string
   start?(): Promise<void> | void
   stop?(): Promise<void> | void
-  /** How long its stop may take, ms, when that is more than usual: a server that drains. */
+  /** How long its stop may take, ms, if that is more than `stopDeadlineMs`: a server that drains. */
   readonly stopWithinMs?: number
 }
 
-/** A part that hangs in its stop must not keep the others from stopping: Kubernetes kills us after 30 s anyway. */
+/** A part that hangs must not keep the others from stopping. Kubernetes kills the process after 30 s anyway. */
 const stopDeadlineMs = 10_000
 
 /** Starts parts in the order in which they were added and stops them in reverse, each within a deadline. */
@@ -38,12 +38,15 @@ export function createLifecycle(logger: Logger) {
 
   return {
     /**
-     * Starts a part now; if it fails, what runs already is stopped and the error is thrown. Once stopped, nothing is
-     * started any more (GRN_SHUTTING_DOWN).
+     * Starts a part now. If it fails, the parts that run are stopped and the error is thrown. After a stop nothing starts
+     * any more (GRN_SHUTTING_DOWN).
      */
     async start(part: Part): Promise<void> {
       if (stopping)
-        throw new GreenroomError('GRN_SHUTTING_DOWN', `Part ${part.name} is not started any more.`)
+        throw new GreenroomError(
+          'GRN_SHUTTING_DOWN',
+          `Part ${part.name} was not started: the process is stopping.`,
+        )
       try {
         await part.start?.()
         started.push(part)
@@ -51,7 +54,7 @@ export function createLifecycle(logger: Logger) {
         await this.stop()
         throw error
       }
-      // The signal came while it started: stop() has not seen it.
+      // The signal came while this part started, so stop() has not stopped it.
       if (stopping) await stopAll()
     },
     /** Stops everything once, however often it is called. */

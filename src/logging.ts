@@ -2,12 +2,12 @@ import { type Logger, pino, stdTimeFunctions } from 'pino'
 
 export type { Logger } from 'pino'
 
-/** pino needs each depth spelled out: the value itself, inside an object (`err`, `req`), and one deeper. */
+/** pino needs a path for each depth: the value itself, inside an object (`err`, `req`), and one deeper. */
 const secretKeys = ['authorization', 'secrets', 'sessionToken', 'token']
 
 /**
- * One logger a process: JSON lines, constant messages with keys. Whatever may hold a credential or a session's
- * secrets is removed here as well, in case somebody logs a whole request one day.
+ * One logger a process: JSON lines, constant messages with keys. Keys that may hold a credential or a session's secrets
+ * are removed, so that a logged request gives nothing away.
  */
 export function createLogger(options: { level: string; role: string; instance: string }): Logger {
   return pino({

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Config, loadConfig, type Role, roles } from './config.ts'
+import { loadConfig } from './config.ts'
 import { GreenroomError } from './errors.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createLogger, type Logger } from './logging.ts'
@@ -7,20 +7,31 @@ import { createMetrics } from './metrics.ts'
 import type { RoleContext } from './roles/role.ts'
 
 /**
- * `node src/main.ts ROLE…`: the entry point of every process. Several roles may share one process; each reads its own
- * part of the environment. `migrate`, `doctor`, `explain`, `scan`, `assign-key` and `compile-cache` do their work and end.
+ * `node src/main.ts ROLE…` or `node src/main.ts COMMAND`: the entry point of every process. Several roles may share one
+ * process; each reads its own part of the environment. A command does its work and ends.
  */
 
-type ServerRole = Exclude<Role, 'migrate' | 'doctor' | 'explain' | 'scan'>
+type ServerRole = keyof typeof servers
 
 /** Each role loads only what it needs: the webhook neither the database client nor LiveKit's SDK. */
-const servers: {
-  readonly [R in ServerRole]: () => Promise<(config: Config<R>, context: RoleContext) => Promise<void>>
-} = {
+const servers = {
   api: async () => (await import('./roles/api-role.ts')).startApi,
   controller: async () => (await import('./roles/controller-role.ts')).startController,
   webhook: async () => (await import('./roles/webhook-role.ts')).startWebhook,
 }
+
+/** Each command loads only what it needs. A number is the exit code; without one it is 0. */
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | void>>> = {
+  migrate: runMigrate,
+  doctor: async (args) => (await import('./cli/doctor.ts')).runDoctor(args),
+  explain: async (args) => (await import('./cli/explain.ts')).runExplain(args),
+  scan: async (args) => (await import('./cli/scan.ts')).runScan(args),
+  'assign-key': async (args) => (await import('./cli/assign-key.ts')).runAssignKey(args),
+  'compile-cache': async () => (await import('./cli/compile-cache.ts')).fillCompileCache(),
+}
+
+const serverNames = Object.keys(servers)
+const usage = `Usage: node src/main.ts ${[...serverNames, ...Object.keys(commands)].join('|')} (${serverNames.join(', ')} may be combined).`
 
 async function serve(
   role: ServerRole,
@@ -48,7 +59,7 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal))
   process.on('unhandledRejection', (error) => {
-    // A mistake of ours that left something half-done: a fresh process is the safe state.
+    // Our mistake left something half-done, so a new process is the safe state.
     logger.fatal({ err: error }, 'unhandled rejection')
     process.exitCode = 1
     stop('unhandled rejection')
@@ -70,29 +81,15 @@ async function runMigrate(): Promise<void> {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  const [command] = argv
-  if (command === 'assign-key') return (await import('./cli/assign-key.ts')).runAssignKey(argv.slice(1))
-  if (command === 'compile-cache') return (await import('./cli/compile-cache.ts')).fillCompileCache()
-  if (command === 'migrate') return runMigrate()
-  if (command === 'doctor') {
-    process.exitCode = await (await import('./cli/doctor.ts')).runDoctor(argv.slice(1))
-    return
-  }
-  if (command === 'explain') {
-    process.exitCode = await (await import('./cli/explain.ts')).runExplain(argv.slice(1))
-    return
-  }
-  if (command === 'scan') {
-    process.exitCode = await (await import('./cli/scan.ts')).runScan(argv.slice(1))
+  const [name = '', ...args] = argv
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command) {
+    process.exitCode = (await command(args)) ?? 0
     return
   }
   const wanted = argv.filter((word): word is ServerRole => Object.hasOwn(servers, word))
-  if (wanted.length === 0 || wanted.length !== argv.length) {
-    throw new GreenroomError(
-      'GRN_INVALID_CONFIG',
-      `Usage: node src/main.ts ${[...roles, 'assign-key'].join('|')} (api, controller and webhook may be combined).`,
-    )
-  }
+  if (wanted.length === 0 || wanted.length !== argv.length)
+    throw new GreenroomError('GRN_INVALID_CONFIG', usage)
   return runServers(wanted)
 }
 

@@ -1,13 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
-/** Resolves 1 ms at the bottom, where a warm claim lives, and reaches the whole deadline of an open. */
+/** Resolves 1 ms at the bottom, where a warm claim is, and reaches beyond the deadline of an open. */
 const secondsBuckets = [
   0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
 
 export type OpenStage = 'reserve' | 'commit' | 'deliver' | 'activate' | 'wait'
 
-/** Every metric of the session server; the registry is the process's only one and is passed in. No session ids. */
+/** The metrics of the session server, in the process's only registry. No session ids as labels. */
 export function createMetrics(registry = new Registry()) {
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
@@ -93,7 +93,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     absenceFrozen: new Gauge({
       name: 'greenroom_absence_frozen',
-      help: '1 while more pods of live sessions are missing than is believed: none of these sessions is ended.',
+      help: '1 while more pods of live sessions are missing than is credible: none of these sessions is ended.',
       registers,
     }),
     admissionDrift: new Gauge({
@@ -104,7 +104,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     invariantViolations: new Gauge({
       name: 'greenroom_invariant_violations',
-      help: 'What may not be, by kind, as the leading controller found it in Kubernetes, PostgreSQL and Redis.',
+      help: 'Broken invariants by kind, as the leading controller found them in Kubernetes, PostgreSQL and Redis.',
       labelNames: ['kind'],
       registers,
     }),

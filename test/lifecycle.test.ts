@@ -1,7 +1,7 @@
 import { mock } from 'node:test'
 import t from 'tap'
 import { createLifecycle, type Part } from '../src/lifecycle.ts'
-import { keptLog } from './stores/store-servers.ts'
+import { keptLog } from './support/kept-log.ts'
 
 function newLifecycle() {
   const { logger, lines } = keptLog()

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -14,7 +16,7 @@ import { dirname, join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { admissionRooms, pureRooms, rooms } from '../oxlint.config.ts'
+import { admissionRooms, bedRooms, pureRooms, rooms } from '../oxlint.config.ts'
 
 /**
  * A rule that catches nothing looks just like one that finds nothing. So: plant every violation that our lint rules are
@@ -40,11 +42,11 @@ interface Plant {
 }
 
 function importing(into: string, from: string, rule: string | undefined): Plant {
-  const path = relative(`src/${into}`, `src/${from}`)
+  const path = relative(into, from)
   const name = from.replaceAll(/[/.]/g, '-')
   return {
-    file: `src/${into}/uses-${name}.ts`,
-    source: `import { thing } from '${path}'\nexport const made = thing\n`,
+    file: `${into}/uses-${name}.ts`,
+    source: `import { thing } from '${path.startsWith('.') ? path : `./${path}`}'\nexport const made = thing\n`,
     rule,
   }
 }
@@ -61,15 +63,40 @@ function isAllowed(into: string, from: string): boolean {
   return allowed === 'all' || allowed.includes(other)
 }
 
+/** The bed's rooms, the program that composes them, and the tests. */
+const composer = 'bed'
+const bedPlants: Plant[] = bedRooms.flatMap((into, index) => [
+  ...bedRooms
+    .filter((room) => room !== into)
+    .map((room, position) =>
+      importing(
+        `bed/${into}`,
+        `bed/${room}/there.ts`,
+        position >= index ? undefined : 'no-restricted-imports',
+      ),
+    ),
+  importing(`bed/${into}`, `bed/${composer}.ts`, index === 0 ? undefined : 'no-restricted-imports'),
+  importing(`bed/${into}`, 'test/support/there.ts', 'no-restricted-imports'),
+  importing(`bed/${into}`, 'src/domain/there.ts', undefined),
+  { file: `bed/${into}/there.ts`, source: 'export const thing = 1\n', rule: undefined },
+])
+
 const plants: Plant[] = [
+  ...bedPlants,
+  importing('bed', 'test/support/there.ts', 'no-restricted-imports'),
+  importing('bed', 'bed/servers/there.ts', undefined),
   ...places.flatMap((into) =>
     places
       .filter((from) => from !== into)
       .map((from) =>
-        importing(into, `${from}/there.ts`, isAllowed(into, from) ? undefined : 'no-restricted-imports'),
+        importing(
+          `src/${into}`,
+          `src/${from}/there.ts`,
+          isAllowed(into, from) ? undefined : 'no-restricted-imports',
+        ),
       ),
   ),
-  ...places.map((place) => importing(place, 'main.ts', 'no-restricted-imports')),
+  ...places.map((place) => importing(`src/${place}`, 'src/main.ts', 'no-restricted-imports')),
   ...['domain', ...admissionRooms.map((room) => `admission/${room}`)].flatMap((folder): Plant[] => [
     ...['node:fs', 'node:crypto', 'fs', 'ioredis', 'pg', 'pino'].map((name) => ({
       file: `src/${folder}/imports-${name.replace(':', '-')}.ts`,
@@ -142,7 +169,16 @@ interface Diagnostic {
 async function lint(folder: string): Promise<Diagnostic[]> {
   const oxlint = join(repository, 'node_modules/oxlint/bin/oxlint')
   // tap puts hooks for coverage into the NODE_OPTIONS of every child, and oxlint's launcher does not load with them.
-  const command = ['-u', 'NODE_OPTIONS', process.execPath, oxlint, '--type-aware', '--format=json', 'src']
+  const command = [
+    '-u',
+    'NODE_OPTIONS',
+    process.execPath,
+    oxlint,
+    '--type-aware',
+    '--format=json',
+    'src',
+    'bed',
+  ]
   const child = spawn('env', command, { cwd: folder })
   const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   if (!output.startsWith('{')) throw new Error(`oxlint said: ${output}${problems}`)
@@ -191,5 +227,35 @@ void t.test('the plan of the house keeps what DESIGN §8 asks of it', async (t) 
     inner.toSorted(),
     [...admissionRooms].toSorted(),
     'src/admission holds its rooms and nothing else',
+  )
+})
+
+/** The rows of the map in CONTRIBUTING.md: room → what it may import. */
+function roomsOnTheMap(page: string): Readonly<Record<string, readonly string[] | 'all'>> {
+  const rows = page.matchAll(/^\| `([a-z]+)` \| [^|]+ \| ([^|]+) \|$/gm)
+  return Object.fromEntries(
+    [...rows].map(([, room = '', imports = '']) => {
+      if (imports === 'all') return [room, 'all']
+      return [room, imports === '–' ? [] : imports.split(', ')]
+    }),
+  )
+}
+
+void t.test('the map in CONTRIBUTING.md says what the linter holds', async (t) => {
+  const page = readFileSync(join(repository, 'CONTRIBUTING.md'), 'utf8')
+  t.strictSame(roomsOnTheMap(page), rooms)
+  t.match(page, admissionRooms.map((room) => `\`${room}\``).join(' → '))
+  // NAME stands for what a newcomer adds.
+  const files = [...page.matchAll(/`((?:src|test|docs)\/[\w/-]+\.(?:ts|md))`/g)].map(([, file = '']) => file)
+  for (const file of files.filter((name) => !name.includes('NAME')))
+    t.ok(existsSync(join(repository, file)), `${file} is there`)
+})
+
+void t.test('no two files of src have one name', async (t) => {
+  const files = readdirSync(join(repository, 'src'), { withFileTypes: true, recursive: true })
+  const names = files.filter((entry) => entry.isFile()).map(({ name }) => name)
+  t.strictSame(
+    names.filter((name, at) => names.indexOf(name) !== at),
+    [],
   )
 })

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { startPostgres } from '../bed/servers/postgres-server.ts'
-import { temporaryFolder } from '../bed/servers/temporary-folder.ts'
 import { newKeyPair, privateSet } from './agent/contract-fixture.ts'
 import { type MainOutcome, runMain } from './support/run-main.ts'
 
@@ -19,7 +19,10 @@ void t.test('no role, a wrong role, one among right ones', async (t) => {
   for (const args of [[], ['server'], ['api', 'nothing'], ['api', 'migrate'], ['--help'], ['toString']]) {
     const outcome = await runMain(args)
     isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
-    t.match(outcome.stderr, /Usage: .*api\|controller\|webhook\|migrate\|doctor\|explain\|scan\|assign-key/)
+    t.match(
+      outcome.stderr,
+      /Usage: .*api\|controller\|webhook\|migrate\|doctor\|explain\|scan\|assign-key\|compile-cache/,
+    )
   }
 })
 
@@ -73,7 +76,8 @@ void t.test('a database that was not migrated is refused, with the way out', asy
     await folder.remove()
   })
   const keyFile = join(folder.path, 'assign-keys.json')
-  await writeFile(keyFile, privateSet(newKeyPair('k1')))
+  // A key id with a dot, which the webhook takes as well, is no reason not to start.
+  await writeFile(keyFile, privateSet(newKeyPair('k.1')))
   const env = {
     DATABASE_URL: await server.createDatabase('empty'),
     REDIS_URL: 'redis://127.0.0.1:9',

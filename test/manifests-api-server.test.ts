@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { root } from '../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../bed/servers/temporary-folder.ts'
 import { greenroomUser } from './admission/pod-samples.ts'
 
 /** The manifests as a real API server takes them, and the rights that they give. */

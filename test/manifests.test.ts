@@ -14,8 +14,8 @@ import type {
 } from '@kubernetes/client-node'
 import t from 'tap'
 import { parseAllDocuments, stringify } from 'yaml'
+import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { createKubectl } from '../bed/servers/kubectl.ts'
-import { temporaryFolder } from '../bed/servers/temporary-folder.ts'
 import { findControlPlane } from '../bed/set-up/binaries.ts'
 import {
   agentPort,

@@ -1,30 +1,57 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { parse } from 'yaml'
 import { root } from '../bed/repository.ts'
+import { compileCacheFolder } from '../bed/set-up/cache-folder.ts'
+import { leftBehind, processesOfTests, runMark } from './support/left-behind.ts'
+import { findTestFiles } from './support/test-files.ts'
+import { slowestFiles } from './support/test-times.ts'
 
 /**
- * `npm test [-- FILES]`: runs tap, then looks for processes that a test left behind, and ends with the line
- * `N passed, N failed`. A file that does not end by itself (an open handle) fails by tap's time-out.
+ * `npm test [-- --times] [-- PATHS]` runs every test file, or these files and those in these folders; `npm run test:unit` those that need no server. Both
+ * look for processes that a test left behind, and end with the line `N passed, N failed`. A file that does not end by
+ * itself (an open handle) fails by tap's time-out.
  */
 
-/** Every process of this run has it in its environment, however deep; pods of the process kubelet have a name of theirs. */
-const marker = `GREENROOM_TEST_RUN=${process.pid}-${Date.now()}`
-const podMarker = 'GREENROOM_LISTEN_ADDRESS='
-/** What was told to end may need this long to be gone. */
-const goneWithinMs = 5_000
+/** How many of the slowest files `--times` shows. */
+const slowestShown = 30
+
+interface Wanted {
+  readonly files: readonly string[]
+  readonly times: boolean
+}
+
+function readCommandLine(): Wanted {
+  const flag = { type: 'boolean', default: false } as const
+  const { values, positionals } = parseArgs({ options: { unit: flag, times: flag }, allowPositionals: true })
+  const { times } = values
+  const files = findTestFiles().filter(({ needsServers }) => !(values.unit && needsServers))
+  const wanted = positionals.map((path) => relative(root, resolve(path)))
+  const isWanted = (path: string) =>
+    wanted.length === 0 || wanted.some((named) => path === named || path.startsWith(`${named}/`))
+  return { files: files.map(({ path }) => path).filter(isWanted), times }
+}
 
 async function run(): Promise<boolean> {
+  const wanted = readCommandLine()
+  if (wanted.files.length === 0) {
+    console.error('no test file is there')
+    return false
+  }
   const before = new Set(processesOfTests())
-  const { code, output } = await runTap(process.argv.slice(2))
+  const began = performance.now()
+  const { code, output } = await runTap(wanted.files)
   const counts = countsOf(output)
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
   const failed = counts.failed + left.length + (code !== 0 && counts.failed === 0 ? 1 : 0)
   if (code !== 0 && counts.failed === 0) console.error(`tap ended with ${code} although no test failed`)
+  if (wanted.times) console.log(slowestFiles(output, slowestShown))
+  console.log(`${wanted.files.length} files in ${Math.round((performance.now() - began) / 1_000)} s`)
   console.log(`${counts.passed} passed, ${failed} failed`)
   return failed === 0
 }
@@ -34,27 +61,41 @@ async function run(): Promise<boolean> {
  * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
  */
 async function runTap(files: readonly string[]): Promise<{ code: number; output: string }> {
-  const tap = spawn(
-    process.execPath,
-    [join(root, 'node_modules/tap/dist/esm/run.mjs'), '--disable-coverage', '--reporter=tap', ...files],
-    {
-      cwd: root,
-      stdio: ['inherit', 'pipe', 'inherit'],
-      env: { ...process.env, GREENROOM_TEST_RUN: marker.split('=')[1] },
+  const { jobs, timeout } = readSettings()
+  const program = join(root, 'test/support/run-files.ts')
+  const args = [program, String(jobs), String(timeout * 1_000), ...files]
+  const tap = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['inherit', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      ...runMark,
+      // For what a file does not time itself.
+      TAP_TIMEOUT: String(timeout),
+      // Several hundred processes load the same modules, types stripped and compiled: that takes each up to half a second.
+      NODE_COMPILE_CACHE: compileCacheFolder(),
     },
-  )
+  })
   const exited = once(tap, 'close')
   const output: string[] = []
   let ofThisFile: string[] = []
+  let failed = false
   for await (const line of createInterface({ input: tap.stdout })) {
     output.push(line)
-    ofThisFile.push(line)
+    // What a failed file ended with stands behind its line, indented.
+    if (failed && line.startsWith('  ')) console.log(line)
+    else ofThisFile.push(line)
     if (!/^(not )?ok \d+ - /.test(line)) continue
-    console.log(line.startsWith('not') ? ofThisFile.join('\n') : line)
+    failed = line.startsWith('not')
+    console.log(failed ? ofThisFile.join('\n') : line)
     ofThisFile = []
   }
   const [code] = (await exited) as [number | null]
   return { code: code ?? 1, output: output.join('\n') }
+}
+
+function readSettings(): { readonly jobs: number; readonly timeout: number } {
+  return parse(readFileSync(join(root, '.taprc'), 'utf8'))
 }
 
 /** Assertions, not the tests and files that hold them (those carry their time). */
@@ -66,42 +107,6 @@ function countsOf(tap: string): { passed: number; failed: number } {
   return {
     passed: points.filter((point) => point.trimStart().startsWith('ok') && !/# SKIP/i.test(point)).length,
     failed,
-  }
-}
-
-async function leftBehind(before: ReadonlySet<number>): Promise<readonly string[]> {
-  const deadline = performance.now() + goneWithinMs
-  for (;;) {
-    const left = processesOfTests().filter((pid) => !before.has(pid))
-    if (left.length === 0 || performance.now() > deadline)
-      return left.map((pid) => `${pid} ${proc(pid, 'cmdline')}`)
-    await pause(100)
-  }
-}
-
-/** Linux only; elsewhere the death watch of the bed is all there is. */
-function processesOfTests(): readonly number[] {
-  const pids = readdirSyncOrNone('/proc').map(Number).filter(Number.isInteger)
-  return pids.filter((pid) => {
-    const environment = proc(pid, 'environ').split(' ')
-    return environment.includes(marker) || environment.some((variable) => variable.startsWith(podMarker))
-  })
-}
-
-function readdirSyncOrNone(path: string): readonly string[] {
-  try {
-    return readdirSync(path)
-  } catch {
-    return []
-  }
-}
-
-/** Empty for a process that has just gone or is not ours to look at. */
-function proc(pid: number, file: 'environ' | 'cmdline'): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')
-  } catch {
-    return ''
   }
 }
 

@@ -13,12 +13,12 @@ const run = promisify(execFile)
 
 /** Ignored by git. */
 const defaultFolder = '.greenroom/webhook-certs'
-/** The name by which the API server calls the Service; it must be in the certificate's SAN. */
+/** The names by which the API server calls the Service. They must be in the certificate's SAN. */
 const serviceNames = [
   'agent-webhook.greenroom-system.svc',
   'agent-webhook.greenroom-system.svc.cluster.local',
 ]
-/** A development certificate that outlives a quarter is one that somebody forgot in a real cluster. */
+/** Short enough that a development certificate forgotten in a real cluster does not stay valid. */
 const validDays = '90'
 
 interface MadeCertificates {
@@ -27,7 +27,7 @@ interface MadeCertificates {
   readonly keyPath: string
 }
 
-/** Makes the pair in `folder` (created if missing); the CA's key is never kept, so nothing else can be signed by it. */
+/** Makes the pair in `folder` (created if missing). The CA's key is not kept, so it can sign nothing else. */
 export async function makeCerts(folder: string, dnsNames: readonly string[]): Promise<MadeCertificates> {
   for (const name of dnsNames) {
     if (!/^[a-z0-9*]([-a-z0-9.]*[a-z0-9])?$/i.test(name)) throw new Error(`${name} is not a DNS name`)
@@ -91,7 +91,7 @@ async function openssl(work: string, args: readonly string[]): Promise<void> {
   }
 }
 
-/** By rename, so that a webhook that watches the file never reads half of it. */
+/** Writes by rename, so that a webhook that watches the file never reads half of it. */
 async function place(from: string, to: string, mode: number): Promise<void> {
   const partial = `${to}.partial`
   await writeFile(partial, await readFile(from), { mode })

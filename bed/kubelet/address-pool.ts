@@ -10,9 +10,9 @@ export interface AddressPool {
   close(): Promise<void>
 }
 
-/** The kubelet's port, held at the node's address: it keeps a second kubelet of this machine out of the range. */
+/** The kubelet's port. Holding it at the node's address keeps a second kubelet of this machine out of the range. */
 const kubeletPort = 10_250
-/** What agents listen on. A listener on all addresses would take it from every pod. */
+/** The port that agents listen on. A program that listens there on all addresses takes it from every pod. */
 const agentPort = 8080
 
 /** `prefix`: `127.77`; otherwise a range that no other kubelet of this machine has at present. */
@@ -30,7 +30,7 @@ export async function createAddressPool(prefix?: string): Promise<AddressPool> {
   return {
     nodeAddress,
     take: () => {
-      // Onwards through the whole range, so that a late packet to a dead pod does not meet its successor.
+      // Addresses are reused as late as possible, so that a late packet to a dead pod does not reach another pod.
       for (let tries = 0; tries < 65_536; tries++) {
         last = last >= 65_534 ? 256 : last + 1
         const [third, fourth] = [last >> 8, last & 255]

@@ -1,6 +1,6 @@
 import type { V1Container, V1EnvVar, V1Pod } from '@kubernetes/client-node'
 
-/** A kubelet's answer to a container it cannot make: the waiting reason and a message for people. */
+/** The kubelet cannot make a container: the reason in its waiting state, and a message for people. */
 export class ContainerRefusal extends Error {
   readonly reason: string
 

@@ -1,8 +1,8 @@
 import type { V1Probe } from '@kubernetes/client-node'
-import { pause } from './pause.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { type ProbeTarget, probeOnce } from './probe.ts'
 
-export interface HealthListener {
+interface HealthListener {
   /** The startup probe succeeded, or there is none. */
   onStarted(): void
   onReady(ready: boolean): void
@@ -11,9 +11,9 @@ export interface HealthListener {
 }
 
 /**
- * A kubelet of today probes once right after the start and then waits a whole period. Here a container that is not yet
- * ready is asked again every 50 ms, for at most half a minute, so that the pod is Ready when the program is, and the
- * bed measures the program's start. These extra looks never count as failures.
+ * A real kubelet probes once after the start and then waits a whole period. Here a container that is not yet ready is
+ * probed again every 50 ms, for at most half a minute: the pod is Ready when its program is, and the bed measures how
+ * long the program takes to start. These extra probes never count as failures.
  */
 const promptMs = 50
 const promptForMs = 30_000
@@ -47,15 +47,16 @@ interface Following {
 
 const periodMsOf = (probe: V1Probe) => (probe.periodSeconds ?? 10) * 1_000
 
-function waitInitialDelay(probe: V1Probe, { startedAt, signal }: Following): Promise<boolean> {
+async function waitInitialDelay(probe: V1Probe, { startedAt, signal }: Following): Promise<void> {
   const dueInMs = startedAt + (probe.initialDelaySeconds ?? 0) * 1_000 - performance.now()
-  return dueInMs > 0 ? pause(dueInMs, signal) : Promise.resolve(!signal.aborted)
+  if (dueInMs > 0) await pause(dueInMs, signal)
 }
 
 /** False if `failureThreshold` periods passed without a success. */
 async function untilHealthy(probe: V1Probe, following: Following): Promise<boolean> {
   const { target, startedAt, signal } = following
-  if (!(await waitInitialDelay(probe, following))) return false
+  await waitInitialDelay(probe, following)
+  if (signal.aborted) return false
   const allowedMs = periodMsOf(probe) * (probe.failureThreshold ?? 3)
   const begin = performance.now()
   for (;;) {
@@ -63,7 +64,8 @@ async function untilHealthy(probe: V1Probe, following: Following): Promise<boole
     if (healthy && !signal.aborted) return true
     if (signal.aborted || performance.now() - begin >= allowedMs) return false
     const prompt = performance.now() - startedAt < promptForMs
-    if (!(await pause(prompt ? promptMs : periodMsOf(probe), signal))) return false
+    await pause(prompt ? promptMs : periodMsOf(probe), signal)
+    if (signal.aborted) return false
   }
 }
 
@@ -73,7 +75,8 @@ async function followReadiness(
   listener: HealthListener,
 ): Promise<void> {
   const { target, startedAt, signal } = following
-  if (!(await waitInitialDelay(probe, following))) return
+  await waitInitialDelay(probe, following)
+  if (signal.aborted) return
   let ready = false
   let everReady = false
   let inRow = 0
@@ -89,13 +92,15 @@ async function followReadiness(
       listener.onReady(ready)
     }
     const prompt = !everReady && performance.now() - startedAt < promptForMs
-    if (!(await pause(prompt ? promptMs : periodMsOf(probe), signal))) return
+    await pause(prompt ? promptMs : periodMsOf(probe), signal)
+    if (signal.aborted) return
   }
 }
 
 async function followLiveness(probe: V1Probe, following: Following, listener: HealthListener): Promise<void> {
   const { target, signal } = following
-  if (!(await waitInitialDelay(probe, following))) return
+  await waitInitialDelay(probe, following)
+  if (signal.aborted) return
   let failures = 0
   for (;;) {
     const result = await probeOnce(probe, target)
@@ -104,6 +109,7 @@ async function followLiveness(probe: V1Probe, following: Following, listener: He
     if (!result.healthy && failures >= (probe.failureThreshold ?? 3)) {
       return listener.onUnhealthy(`liveness probe failed: ${result.message}`)
     }
-    if (!(await pause(periodMsOf(probe), signal))) return
+    await pause(periodMsOf(probe), signal)
+    if (signal.aborted) return
   }
 }

@@ -1,6 +1,6 @@
 import { delimiter, dirname } from 'node:path'
 import type { V1Container, V1Pod } from '@kubernetes/client-node'
-import { canRead, isRoot, type SystemUser } from '../servers/other-user.ts'
+import { canRead, isRoot, type SystemUser } from '../processes/system-user.ts'
 import { ContainerRefusal, type EnvSources, expand, resolveEnv } from './container-env.ts'
 import type { ContainerImage } from './container-image.ts'
 
@@ -23,7 +23,7 @@ export interface PlanInput {
   readonly warn: (message: string) => void
 }
 
-/** The one variable that only the bed sets: processes share the machine's network, a pod has its own. */
+/** Only the bed sets this variable: a pod has a network of its own, but these processes share the machine's. */
 const listenAddressVariable = 'GREENROOM_LISTEN_ADDRESS'
 
 /** Throws ContainerRefusal where a kubelet would not make the container. */
@@ -71,7 +71,7 @@ function userOf({ pod, container, warn }: PlanInput, image: ContainerImage): Sys
 
 const answers = new Map<string, boolean>()
 
-/** A checkout below root's home is closed to everybody else. */
+/** Other users cannot read a checkout below root's home. */
 function mayRun(user: SystemUser, { workingDir }: ContainerImage, warn: PlanInput['warn']): boolean {
   const key = `${user.uid}:${user.gid}:${workingDir}`
   const known = answers.get(key)

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
-import { endedAlready, endWithMe } from '../servers/death-watch.ts'
-import type { SystemUser } from '../servers/other-user.ts'
-import { type Pace, setPace } from './process-pace.ts'
+import { endedAlready, endWithMe } from '../processes/death-watch.ts'
+import { type Pace, setPace } from '../processes/process-pace.ts'
+import type { SystemUser } from '../processes/system-user.ts'
 
 export interface ContainerProcess {
   readonly pid: number
@@ -21,7 +21,7 @@ export interface ContainerExit {
   readonly message?: string
 }
 
-export interface ContainerProcessOptions {
+interface ContainerProcessOptions {
   readonly command: readonly string[]
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
@@ -41,7 +41,7 @@ export function startContainerProcess(options: ContainerProcessOptions): Contain
   })
   closeSync(log)
   const { promise: exited, resolve } = Promise.withResolvers<ContainerExit>()
-  // It may also fail after the start, when a signal cannot be sent; then there is an exit as well.
+  // An error can also come after the start, when a signal cannot be sent. Then an exit follows.
   child.on('error', ({ message }) => resolve({ exitCode: 128, reason: 'StartError', message }))
   const { pid } = child
   if (pid === undefined) return { pid: 0, exited, signal: () => undefined, pace: () => undefined }

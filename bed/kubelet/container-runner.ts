@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { V1Container, V1ContainerStatus } from '@kubernetes/client-node'
+import { pause } from '../../src/timing/pause.ts'
 import { ContainerRefusal } from './container-env.ts'
 import { watchHealth } from './container-health.ts'
 import type { ContainerPlan } from './container-plan.ts'
 import { type ContainerExit, type ContainerProcess, startContainerProcess } from './container-process.ts'
-import { pause } from './pause.ts'
 import type { ContainerRecord, TerminatedState } from './pod-status.ts'
 
 export type RestartPolicy = 'Always' | 'OnFailure' | 'Never'
@@ -30,9 +30,9 @@ export interface ContainerHost {
 
 /** A kubelet's ceiling of the back-off between restarts. */
 const longestBackoffMs = 300_000
-/** A container that ran so long starts afresh with its back-off. */
+/** A container that ran this long starts again without back-off. */
 const forgiveAfterMs = 600_000
-/** A kubelet looks again after its next sync (about 10 s); nobody wants to wait for that in a test. */
+/** A kubelet tries again at its next sync, about 10 s later. Tests would wait for that. */
 const refusedRetryMs = 500
 
 /** One container over all its starts. */
@@ -48,10 +48,10 @@ export class ContainerRunner {
     this.record = recordFrom(container, before)
   }
 
-  /** Runs until it has ended for good or `stopping` comes and the process has ended. Never rejects for what it runs. */
+  /** Resolves when the container has ended for good, or after `stopping` when its process has ended. A failing container does not reject it. */
   async run(stopping: AbortSignal): Promise<void> {
     if (this.record.state.kind === 'terminated' && !this.#mustRestart(this.record.state.exitCode)) {
-      // It ended while no kubelet was there to tell.
+      // It ended while no kubelet ran.
       this.#host.changed()
       return
     }
@@ -98,13 +98,14 @@ export class ContainerRunner {
         return await this.#host.plan(this.container)
       } catch (error) {
         if (error instanceof ContainerRefusal) {
-          // The image that could not be pulled is, from the second time on, one that is waited for.
+          // A kubelet reports the second failed pull of an image as back-off.
           const again = error.reason === 'ErrImagePull' && refused === error.reason
           this.#wait(again ? 'ImagePullBackOff' : error.reason, error.message)
           refused = error.reason
         } else this.#host.warn(`${this.container.name}: ${String(error)}`)
       }
-      if (!(await pause(refusedRetryMs, stopping))) return undefined
+      await pause(refusedRetryMs, stopping)
+      if (stopping.aborted) return undefined
     }
   }
 
@@ -121,7 +122,7 @@ export class ContainerRunner {
     this.#process = running
     const state = { kind: 'running', containerId: newContainerId(), startedAt: Date.now() } as const
     const { startupProbe, readinessProbe } = container
-    // What needs no probe is true at once, and told in the same write.
+    // Without a probe the container is started and ready at once, in the same write.
     this.#change({ state, started: !startupProbe, ready: !startupProbe && !readinessProbe })
     if (!startupProbe && !readinessProbe) running.pace('serving')
     this.#host.started(container.name, running.pid)
@@ -155,7 +156,7 @@ export class ContainerRunner {
         this.#change({ ready })
       },
       onUnhealthy: (message) => {
-        // A pod that is being deleted is ended by that alone.
+        // The deletion of a pod ends its containers; a failed probe must not do it again.
         if (stopping.aborted) return
         this.#host.unhealthy(this.container.name, message)
         running.signal('SIGTERM')
@@ -173,7 +174,8 @@ export class ContainerRunner {
     if (backoffMs === 0) return !stopping.aborted
     const message = `back-off ${backoffMs} ms restarting failed container`
     this.#change({ state: { kind: 'waiting', reason: 'CrashLoopBackOff', message } })
-    return pause(backoffMs, stopping)
+    await pause(backoffMs, stopping)
+    return !stopping.aborted
   }
 }
 

@@ -4,8 +4,8 @@ import { text } from 'node:stream/consumers'
 import { KubeConfig } from '@kubernetes/client-node'
 
 /**
- * The few REST calls a kubelet makes. Plain JSON without the client library's models: fifty pods that start at once
- * write some two hundred times, and the machine's two cores are for the agents.
+ * The few REST calls a kubelet makes, in plain JSON. The client library's models would cost processor time: fifty pods
+ * that start at once make some two hundred writes, and the machine's two cores are for the agents.
  */
 export interface KubeApi {
   /** The object, or undefined if it is not there (404). */
@@ -16,21 +16,21 @@ export interface KubeApi {
   close(): void
 }
 
-export interface ApiCall {
+interface ApiCall {
   readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly body: unknown
   /** application/json unless given. */
   readonly contentType?: string
 }
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly status: number
   readonly body: unknown
 }
 
 export const strategicMergePatch = 'application/strategic-merge-patch+json'
 
-/** An answer that is neither a success nor a 404 where that was asked for. */
+/** The API server answered with an error. */
 export class KubeApiError extends Error {
   readonly status: number
 

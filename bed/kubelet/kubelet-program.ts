@@ -1,8 +1,8 @@
+import { levelPaces } from '../processes/process-pace.ts'
 import { startProcessKubelet } from './process-kubelet.ts'
-import { levelPaces } from './process-pace.ts'
 
 /**
- * The process kubelet as a process of its own, so that its work is not counted as the work of who measures:
+ * The process kubelet as a process of its own, so that a benchmark does not count its work as its own:
  * `node kubelet-program.ts OPTIONS`, options as JSON (those of startProcessKubelet that are data, and
  * `paced`, which is true unless given). Ends on SIGTERM.
  */

@@ -1,7 +1,7 @@
+import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, KubeApiError } from './kube-api.ts'
-import { pause } from './pause.ts'
 
-export interface WatchedObject {
+interface WatchedObject {
   readonly metadata?: { readonly uid?: string; readonly resourceVersion?: string }
 }
 
@@ -11,7 +11,7 @@ export interface WatchHandlers<T extends WatchedObject> {
   readonly query?: string
   onObject(object: T): void
   onGone(object: T): void
-  /** A failed list or watch; it is tried again by itself. */
+  /** A list or a watch failed; `listAndWatch` tries again. */
   onError(error: unknown): void
 }
 
@@ -24,14 +24,14 @@ interface WatchEvent<T> {
   readonly object: T
 }
 
-/** The server ends a watch after this time; it is then opened again where it stood. */
+/** The server ends a watch after this time. The next watch goes on from the same version. */
 const watchSeconds = 290
 const firstRetryMs = 50
 const longestRetryMs = 2_000
 
 /**
- * Lists and watches until the signal comes, whatever happens to the connection. After a gap it lists again and reports
- * as gone what it knew and is not there any more. Resolves after the signal.
+ * Lists and watches until the signal comes, whatever happens to the connection. After a gap it lists again, and reports
+ * objects that have disappeared as gone. Resolves after the signal.
  */
 export async function listAndWatch<T extends WatchedObject>(
   api: KubeApi,
@@ -81,7 +81,7 @@ export async function listAndWatch<T extends WatchedObject>(
       })
     } catch (error) {
       if (signal.aborted) return
-      // Too old a version, or an error in the stream: only a list tells the truth again.
+      // The version is too old, or the stream reported an error: list again.
       if (error instanceof KubeApiError) version = undefined
       handlers.onError(error)
       await pause(retryMs, signal)

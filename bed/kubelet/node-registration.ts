@@ -2,13 +2,13 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { V1Node } from '@kubernetes/client-node'
 import { type KubeApi, KubeApiError, strategicMergePatch } from './kube-api.ts'
 
-export interface NodeDescription {
+interface NodeDescription {
   readonly name: string
   readonly address: string
 }
 
 /** What a scheduler or a nodeSelector may look for. */
-export function nodeLabels(name: string): Readonly<Record<string, string>> {
+function nodeLabels(name: string): Readonly<Record<string, string>> {
   return {
     'kubernetes.io/hostname': name,
     'kubernetes.io/os': 'linux',

@@ -1,17 +1,17 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, strategicMergePatch } from './kube-api.ts'
 import type { KubeletEvent } from './kubelet-event.ts'
-import { pause } from './pause.ts'
 
 /** The scheduler of a cluster with one node. */
 export interface PodBinder {
-  /** Binds a pod that has no node, if it may run here; otherwise it waits for the node to change. */
+  /** Binds a pod that has no node, if it may run here; otherwise tries again when the node changes. */
   consider(pod: V1Pod): void
   forget(pod: V1Pod): void
   nodeChanged(node: V1Node): void
 }
 
-export interface PodBinderDeps {
+interface PodBinderDeps {
   readonly api: KubeApi
   readonly nodeName: string
   readonly node: V1Node
@@ -67,7 +67,7 @@ export function createPodBinder(deps: PodBinderDeps): PodBinder {
         target: { kind: 'Node', name: nodeName },
       },
     })
-    // 404 and 409: deleted, or bound by somebody else in between; the watch tells which.
+    // 404: the pod was deleted. 409: something else bound it. The watch will say which.
     if (answer.status !== 201 && answer.status !== 404 && answer.status !== 409) {
       throw new Error(`HTTP ${answer.status}: ${JSON.stringify(answer.body)}`)
     }
@@ -104,7 +104,7 @@ export function createPodBinder(deps: PodBinderDeps): PodBinder {
       const { uid = '', deletionTimestamp } = pod.metadata ?? {}
       const { schedulerName = 'default-scheduler', schedulingGates = [] } = pod.spec ?? {}
       if (deletionTimestamp || schedulerName !== 'default-scheduler' || schedulingGates.length > 0) return
-      // One entry per pod for good: a request under way keeps its mark there.
+      // The entry stays: a request under way is marked in it.
       const entry = pending.get(uid)
       if (entry) entry.pod = pod
       else pending.set(uid, { pod, binding: false, told: undefined })

@@ -1,7 +1,8 @@
 import { chmod, chown, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { V1ConfigMap, V1Container, V1Pod, V1Secret } from '@kubernetes/client-node'
-import { isRoot } from '../servers/other-user.ts'
+import { isRoot } from '../processes/system-user.ts'
+import { aborted } from './aborted.ts'
 import type { AddressPool } from './address-pool.ts'
 import type { EnvSources } from './container-env.ts'
 import type { ContainerImage } from './container-image.ts'
@@ -9,7 +10,6 @@ import { planContainer } from './container-plan.ts'
 import { type ContainerHost, ContainerRunner, type RestartPolicy } from './container-runner.ts'
 import type { KubeApi } from './kube-api.ts'
 import type { KubeletEvent } from './kubelet-event.ts'
-import { aborted } from './pause.ts'
 import { endPhaseOf, isOver, isReady, type PodPhase, phaseOf } from './pod-status.ts'
 import { createStatusWriter, type StatusWriter } from './pod-status-writer.ts'
 import type { StartSlots } from './start-slots.ts'
@@ -25,7 +25,7 @@ export interface PodRunnerDeps {
   readonly emit: (event: KubeletEvent) => void
 }
 
-/** A pod that becomes neither ready nor refused keeps its place among the starting ones so long. */
+/** A pod that gets neither ready nor refused gives up its start slot after this time. */
 const startSlotMs = 10_000
 
 /** One pod of this node, from its binding to its removal from the API. */
@@ -60,7 +60,7 @@ export class PodRunner {
     this.#pod = pod
     this.ip = deps.addresses.take()
     const host = this.#host((spec?.restartPolicy ?? 'Always') as RestartPolicy)
-    // An init container runs to its success and then no more.
+    // An init container runs until it succeeds, and then never again.
     const initHost = {
       ...host,
       restartPolicy: host.restartPolicy === 'Never' ? 'Never' : 'OnFailure',
@@ -115,7 +115,7 @@ export class PodRunner {
     this.#terminate(0)
   }
 
-  /** Resolves when the pod is gone from this node and from the API. Rejects for faults of the kubelet itself only. */
+  /** Resolves when the pod is gone from this node and from the API. Rejects only when the kubelet itself fails. */
   async run(): Promise<void> {
     try {
       if (!isOver((this.#pod.status?.phase ?? 'Pending') as PodPhase)) await this.#live()

@@ -1,5 +1,5 @@
+import { pause } from '../../src/timing/pause.ts'
 import { type KubeApi, strategicMergePatch } from './kube-api.ts'
-import { pause } from './pause.ts'
 import { type Condition, type PodFacts, type PodPhase, statusPatch } from './pod-status.ts'
 
 /** Writes a pod's status when it has changed, one write at a time, the newest state each time. */
@@ -11,7 +11,7 @@ export interface StatusWriter {
   removePod(uid: string): Promise<void>
 }
 
-export interface StatusWriterDeps {
+interface StatusWriterDeps {
   readonly api: KubeApi
   /** Of the pod. */
   readonly path: string
@@ -29,7 +29,7 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
   let conditions: readonly Condition[] = deps.before.map(({ type, status, lastTransitionTime }) => ({
     type,
     status: status === 'True' ? 'True' : 'False',
-    // The plain JSON of the API has text here, whatever the client library's type says.
+    // The client library's type says Date, but the plain JSON of the API has text.
     lastTransitionTime: String(lastTransitionTime),
   }))
   let written = ''
@@ -43,7 +43,7 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
       const patch = statusPatch(facts, deps.phase(), conditions, Date.now())
       const text = JSON.stringify(patch.status)
       if (text === written) continue
-      // The UID makes the API server refuse the status of a pod that has been replaced by its namesake.
+      // With the UID the API server refuses the status if another pod has taken the name.
       const body = { metadata: { uid: facts.pod.metadata?.uid }, status: patch.status }
       const done = await send({ method: 'PATCH', path: `${deps.path}/status`, body })
       if (done) {
@@ -58,7 +58,7 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
     try {
       const contentType = call.method === 'PATCH' ? strategicMergePatch : 'application/json'
       const { status, body } = await deps.api.send({ ...call, contentType })
-      // 409 is a conflict, or the pod has a successor of its name; then the watch will tell that it is gone.
+      // 409: a conflict, or another pod has taken the name; in that case the watch will report that this one is gone.
       if (status < 300 || status === 404) return true
       const { message = '' } = (body ?? {}) as { message?: string }
       deps.warn(`${call.method} ${call.path}: HTTP ${status}: ${message}`)

@@ -10,7 +10,7 @@ export interface ContainerRecord {
   readonly ready: boolean
   readonly started: boolean
 }
-export type ContainerState =
+type ContainerState =
   | { readonly kind: 'waiting'; readonly reason: string; readonly message?: string }
   | { readonly kind: 'running'; readonly containerId: string; readonly startedAt: number }
   | TerminatedState
@@ -62,7 +62,7 @@ function endOf({ state, lastState }: ContainerRecord): TerminatedState | undefin
   return state.kind === 'terminated' ? state : lastState
 }
 
-export function isInitialized(initContainers: readonly ContainerRecord[]): boolean {
+function isInitialized(initContainers: readonly ContainerRecord[]): boolean {
   return initContainers.every(({ state }) => state.kind === 'terminated' && state.exitCode === 0)
 }
 
@@ -112,7 +112,7 @@ export function isOver(phase: PodPhase): boolean {
 }
 
 function condition(type: string, value: boolean, reason: string): Omit<Condition, 'lastTransitionTime'> {
-  // null takes away the reason that stands there from before.
+  // null removes the reason of an earlier write.
   return value ? { type, status: 'True', reason: null } : { type, status: 'False', reason }
 }
 

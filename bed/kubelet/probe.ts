@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import type { V1Container, V1Probe } from '@kubernetes/client-node'
-import type { SystemUser } from '../servers/other-user.ts'
+import type { SystemUser } from '../processes/system-user.ts'
 
 /** Where and as whom a container is probed. */
 export interface ProbeTarget {
@@ -14,7 +14,7 @@ export interface ProbeTarget {
   readonly user: SystemUser | undefined
 }
 
-export type ProbeResult = { readonly healthy: true } | { readonly healthy: false; readonly message: string }
+type ProbeResult = { readonly healthy: true } | { readonly healthy: false; readonly message: string }
 
 /** One probe, as a kubelet makes it; never rejects. */
 export async function probeOnce(probe: V1Probe, target: ProbeTarget): Promise<ProbeResult> {

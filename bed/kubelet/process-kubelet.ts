@@ -22,20 +22,20 @@ import { createStartSlots } from './start-slots.ts'
  *
  * Not as in a cluster: processes share network, file system and process table of the machine. So each gets
  * `GREENROOM_LISTEN_ADDRESS` (its pod's address) to listen on instead of all addresses; of volumes only one mounted at
- * `/tmp` is emulated, by TMPDIR; limits are not enforced (a starting container yields to all others); capabilities, seccomp and a
+ * `/tmp` is emulated, by TMPDIR; limits are not enforced (a starting container has the lowest priority); capabilities, seccomp and a
  * read-only root are the API server's business here, not the process's. No preStop hooks, no restartable init
  * containers, no activeDeadlineSeconds, no node heartbeats, no affinity, no logs through the API (they are files).
  */
 export interface ProcessKubelet {
   readonly nodeName: string
   pods(): readonly KubeletPod[]
-  /** Sends a signal to all containers of a pod, behind the cluster's back; false if it is not here. */
+  /** Sends a signal to all containers of a pod without telling the API server; false if the pod is not here. */
   kill(podUid: string, signal: NodeJS.Signals): boolean
-  /** Ends every process at once and writes nothing more, as a node that loses its power. */
+  /** Ends every process at once and writes nothing more, like a node that loses power. */
   stop(): Promise<void>
 }
 
-export interface ProcessKubeletOptions {
+interface ProcessKubeletOptions {
   /** Needs the rights of a scheduler and a kubelet. */
   readonly kubeconfigPath: string
   /** By image name, exactly as pods name it. May be changed while running. */
@@ -48,7 +48,7 @@ export interface ProcessKubeletOptions {
   readonly addressPrefix?: string
   /** First back-off between restarts, doubled each time; 10 s (a kubelet's) unless given. */
   readonly restartBackoffMs?: number
-  /** How many pods may be starting at once; more only make each other slower. */
+  /** How many pods may start at once; more would only slow each other down. */
   readonly startsAtOnce?: number
   readonly onEvent?: (event: KubeletEvent) => void
 }
@@ -138,12 +138,12 @@ function nodeHandlers({ nodeName, binder, warn }: Watching): WatchHandlers<V1Nod
 async function makeFolders(folder: string): Promise<void> {
   for (const path of [folder, join(folder, 'logs'), join(folder, 'pods')]) {
     await mkdir(path, { recursive: true })
-    // Pods run as other users and pass through to their own folders.
+    // Pods run as other users and must reach their own folders.
     await chmod(path, 0o711)
   }
 }
 
-/** The same warning once is enough (fifty pods cannot read the checkout for one reason). */
+/** Passes each warning on once: fifty pods that cannot read the checkout give fifty equal ones. */
 function onceEach(onEvent: (event: KubeletEvent) => void): (event: KubeletEvent) => void {
   const said = new Set<string>()
   return (event) => {

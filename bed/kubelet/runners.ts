@@ -25,7 +25,7 @@ export interface Runners {
 }
 
 export function createRunners(deps: PodRunnerDeps): Runners {
-  /** A runner stays known until the object is gone: late events of its own writes must not start the pod anew. */
+  /** A runner stays known until the object is gone, so that late events of its own writes do not start the pod again. */
   const runners = new Map<string, PodRunner>()
   const running = new Set<Promise<void>>()
   let stopped = false

@@ -1,8 +1,8 @@
-import { aborted } from './pause.ts'
+import { aborted } from './aborted.ts'
 
-/** At most so many pods start at once; the others wait their turn. */
+/** Limits how many pods start at once; the others wait their turn. */
 export interface StartSlots {
-  /** Resolves with the function that frees the slot (once, whatever it is called again); undefined if aborted first. */
+  /** Resolves with the function that frees the slot (further calls do nothing), or with undefined if aborted first. */
   take(signal: AbortSignal): Promise<(() => void) | undefined>
 }
 

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { type Bed } from '../bed.ts'
-import { type AnswerBody, type BedClient, createBedClient } from '../bed-client.ts'
-import { type Echo, echoTo } from '../echo-conversation.ts'
+import { until } from '../processes/until.ts'
+import { type AnswerBody, type BedClient, createBedClient } from '../replicas/bed-client.ts'
+import { type Echo, echoTo } from '../replicas/echo-conversation.ts'
 import { type Percentiles, percentilesOf } from './percentiles.ts'
-import { until } from '../until.ts'
 
 /** What `--report` writes. Times are milliseconds; `openMs` leaves out the first three, which warm the code up. */
 export interface DemoReport {
@@ -22,7 +22,7 @@ export interface DemoReport {
   readonly rssMb: Readonly<Record<string, number>>
 }
 
-export interface DemoOptions {
+interface DemoOptions {
   readonly bed: Bed
   readonly sessions: number
   readonly say: (line: string) => void
@@ -134,7 +134,7 @@ function isOwn(session: AnswerBody, echo: Echo | undefined): boolean {
   )
 }
 
-/** The labels follow behind the answers: people look at them, nothing decides by them. */
+/** The controller labels claimed pods after the answer. The labels are for people; nothing depends on them. */
 async function afterClaims(bed: Bed, { opened }: Story): Promise<void> {
   await until('labels of the claimed pods', async () => (await podsWithSession(bed)) >= opened.length)
 }
@@ -146,7 +146,7 @@ async function podsWithSession({ plane, namespace }: Bed): Promise<number> {
 
 async function endAll(client: BedClient, sessions: readonly AnswerBody[]): Promise<number> {
   const answers = await Promise.all(sessions.map((session) => client.end(session.id, '?wait=true')))
-  return answers.filter((answer) => answer.body.status === ('ENDED' as AnswerBody['status'])).length
+  return answers.filter((answer) => answer.body.status === 'ENDED').length
 }
 
 /** Sessions that are not over, and pods that still carry one. */
@@ -182,7 +182,7 @@ function reportOf(story: Story, rest: Rest): DemoReport {
   }
 }
 
-/** From /proc, which every Linux has; elsewhere nothing is said of memory. */
+/** Read from /proc; on other systems than Linux it is empty. */
 function memoryOf(bed: Bed): Record<string, number> {
   const memory: Record<string, number> = {}
   for (const role of bed.roles.values()) {

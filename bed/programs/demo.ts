@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { type Bed, startBed } from '../bed.ts'
+import { poolsDocument } from '../pools-document.ts'
 import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
 import { type DemoReport, discarded, runDemo, seconds } from './demo-run.ts'
 import type { Percentiles } from './percentiles.ts'
-import { poolsDocument } from '../pools-document.ts'
 
 /** `npm run demo [-- --sessions N --report FILE]`: see Greenroom work, on a real API server. Exit 1 if anything was lost. */
 
@@ -18,7 +18,7 @@ function say(line: string): void {
   console.log(`${seconds(performance.now() - began).padStart(7)}  ${line}`)
 }
 
-/** Enough warm pods for all sessions: this shows claims; what a too small pool does is the caller's choice (onEmpty). */
+/** Enough warm pods for all sessions: the demo shows claims, not what happens when a pool is empty (`onEmpty`). */
 const min = sessions + discarded
 
 async function tell(bed: Bed): Promise<DemoReport> {
@@ -31,7 +31,7 @@ async function tell(bed: Bed): Promise<DemoReport> {
 let shown: Promise<void> = Promise.resolve()
 function tellAndShow(bed: Bed, line: string): void {
   say(line)
-  // While the sessions are there, the cluster's own view of them.
+  // Shown while the sessions are there: the cluster's own view of them.
   if (line.startsWith('each agent')) shown = showPods(bed)
 }
 
@@ -45,7 +45,7 @@ async function showPods(bed: Bed): Promise<void> {
   console.log(`\n$ kubectl ${args.join(' ')}\n${some.join('\n')}\n… ${lines.length - 1} pods in all\n`)
 }
 
-/** Who breaks the policy in a way that cannot be made right is told what, where and how to fix it. */
+/** A pod that breaks the policy is refused; the answer says what is wrong, where, and how to fix it. */
 async function showDenial(bed: Bed): Promise<void> {
   const args = ['run', 'rogue', '-n', bed.namespace, '--image=busybox', '--labels=agent-type=unknown-agent']
   const { stderr } = await bed.plane.kubectl(args)
@@ -73,7 +73,12 @@ function verdict(report: DemoReport): boolean {
   return failed === 0 && doubles === 0 && leaked === 0
 }
 
-const bed = await startBed({ pools: poolsDocument({ min, max: 3 * min }), say, ...callersEnvironment() })
+const bed = await startBed({
+  pools: poolsDocument({ min, max: 3 * min }),
+  paced: true,
+  say,
+  ...callersEnvironment(),
+})
 let fine = false
 try {
   const report = await tell(bed)

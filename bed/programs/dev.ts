@@ -1,9 +1,9 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Bed, startBed } from '../bed.ts'
-import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
 import { poolsDocument } from '../pools-document.ts'
 import { root } from '../repository.ts'
+import { callersEnvironment, readFlags, wholeNumber } from './command-line.ts'
 
 /** `npm run dev [-- --replicas N --pool N]`: the bed and Greenroom, left running until Ctrl-C. */
 
@@ -16,7 +16,7 @@ const min = wholeNumber('pool', flags.pool, 0)
 const folder = join(root, '.greenroom')
 const file = join(folder, 'dev.json')
 
-/** Where everything is, for people and programs; kept true while roles come and go. */
+/** Writes where everything is, for people and programs. Written again whenever a role restarts. */
 async function writeFacts(bed: Bed): Promise<void> {
   const pids = Object.fromEntries([...bed.roles.values()].map((role) => [role.name, role.pid()]))
   const facts = {
@@ -33,20 +33,21 @@ async function writeFacts(bed: Bed): Promise<void> {
     pids: { ...pids, redis: bed.redis.pid, postgres: bed.postgres.pid, ...bed.plane.pids },
   }
   await mkdir(folder, { recursive: true })
-  // Whole or not at all: whoever reads it must not find half a file.
+  // Renamed into place, so that no reader finds half a file.
   await writeFile(`${file}.part`, `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600 })
   await rename(`${file}.part`, file)
 }
 
-/** One write at a time, each with what is true then. */
+/** The write under way; the next one begins when it is done. */
 let writing: Promise<void> = Promise.resolve()
 const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<string>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt(signal))
 
-/** Empty until everything is up: what happens before belongs to the start. */
+/** Empty until everything is up: role starts before that are not restarts. */
 const running: Bed[] = []
 const bed = await startBed({
   replicas,
+  paced: true,
   pools: poolsDocument({ min, max: Math.max(20, 4 * min) }),
   say: console.log,
   ...callersEnvironment(),

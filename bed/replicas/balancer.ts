@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
-import { isReady } from '../servers/is-ready.ts'
+import { pause } from '../../src/timing/pause.ts'
 import { resetSocket } from '../servers/reset-socket.ts'
+import { isReady } from './is-ready.ts'
 
 /** A small readiness-aware TCP balancer: what a Service with its EndpointSlices does for the replicas in a cluster. */
 export interface Balancer {
@@ -15,7 +15,7 @@ export interface Balancer {
   stop(): Promise<void>
 }
 
-export interface BalancerOptions {
+interface BalancerOptions {
   /** `http(s)://host:port` of each; asked for `/readyz`, as a kubelet does: whatever certificate it shows. */
   readonly backends: readonly string[]
   /** To listen on; any free one unless given. */
@@ -23,9 +23,9 @@ export interface BalancerOptions {
   readonly checkEveryMs?: number
 }
 
-/** A cluster takes seconds; sooner than the shortest drain of a test, seldom enough to cost nothing. */
+/** A cluster takes seconds. This is less than the shortest drain of a test, and costs next to nothing. */
 const defaultCheckEveryMs = 100
-/** On loopback a connection is made or refused at once; a full backlog is neither. */
+/** On loopback a connection is made or refused at once, unless the backlog is full. */
 const connectTimeoutMs = 500
 
 interface Backend {
@@ -37,9 +37,9 @@ interface Backend {
 }
 
 /**
- * New connections go round-robin to ready backends; those there are stay where they are. A backend that does not take
- * the connection is passed over before a byte was sent. With none ready a connection is reset. Resolves when every
- * backend was asked once.
+ * New connections go round-robin to ready backends; open ones stay where they are. A backend that does not take a
+ * connection is skipped before a byte is sent. With no backend ready the connection is reset. Resolves when every
+ * backend has been asked once.
  */
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { checkEveryMs = defaultCheckEveryMs } = options
@@ -53,12 +53,12 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
   const keepChecking = async (backend: Backend) => {
     while (!stopping.signal.aborted) {
-      await pause(checkEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pause(checkEveryMs, stopping.signal)
       if (!stopping.signal.aborted) await check(backend)
     }
   }
 
-  /** Every ready backend once, beginning with the one whose turn it is. */
+  /** Every ready backend once, beginning with the next one. */
   function inTurn(): readonly Backend[] {
     turn += 1
     return backends
@@ -70,7 +70,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     for (const backend of inTurn()) {
       const upstream = await connected(backend)
       if (!upstream) {
-        // Until its next check: what comes in between must not try it again.
+        // Not ready until its next check, so that other connections do not try it.
         backend.ready = false
         continue
       }
@@ -100,7 +100,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     sockets.add(client)
     client.once('close', () => sockets.delete(client))
-    // A caller that hangs up before it was coupled.
+    // The caller may hang up before it is coupled.
     client.on('error', () => client.destroy())
     void join(client)
   })
@@ -127,7 +127,7 @@ function backendOf(url: string): Backend {
   return { url, host: hostname, port: Number(port), ready: false, accepted: 0 }
 }
 
-/** undefined when it does not take the connection. */
+/** Resolves with undefined if the backend does not take the connection. */
 function connected({ host, port }: Backend): Promise<Socket | undefined> {
   const { promise, resolve } = Promise.withResolvers<Socket | undefined>()
   const socket = connect({ host, port, noDelay: true, allowHalfOpen: true })

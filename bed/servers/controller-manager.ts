@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { type Program, startProgram } from '../processes/start-program.ts'
 import type { ControlPlane } from './control-plane.ts'
-import { type Program, startProgram } from './start-program.ts'
 
 const pathBeside = ({ kubectlPath }: ControlPlane): string =>
   join(dirname(kubectlPath), 'kube-controller-manager')
 
-/** Why a test that needs it is left out; false when the programme is in the cache. The bed itself does without it. */
+/** Says why a test that needs it is skipped; false if the program is in the cache. The bed itself does not need it. */
 export function withoutControllerManager(plane: ControlPlane): string | false {
   return !existsSync(pathBeside(plane)) && 'kube-controller-manager is not in the cache'
 }

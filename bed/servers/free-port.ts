@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 const lowestPort = 12_000
 const highestPort = 32_000
 
-/** A TCP port that nothing listens on at `host`. Two who ask at once get different ones with near certainty. */
+/** A TCP port that nothing listens on at `host`, chosen at random: two callers hardly ever get the same one. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = lowestPort + Math.floor(Math.random() * (highestPort - lowestPort))

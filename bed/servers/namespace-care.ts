@@ -1,7 +1,7 @@
 import { ApiException, type CoreV1Api } from '@kubernetes/client-node'
 
 /** What kube-controller-manager does for namespaces in a cluster; none runs in the bed. */
-export interface NamespaceCare {
+interface NamespaceCare {
   /** Idempotent; the labels of an existing namespace are left alone. */
   createNamespace(name: string, labels?: Readonly<Record<string, string>>): Promise<void>
   /** With its namespace, if that is missing. Idempotent. */

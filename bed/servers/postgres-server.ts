@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { appendFile, chmod, chown, cp, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
+import { type Program, startProgram, untilReady } from '../processes/start-program.ts'
+import { canRead, isRoot, type SystemUser, systemUser } from '../processes/system-user.ts'
 import { findPostgres, type PostgresBinaries } from '../set-up/binaries.ts'
 import { freePort } from './free-port.ts'
-import { canRead, isRoot, type SystemUser, systemUser } from './other-user.ts'
-import { type Program, startProgram, untilReady } from './start-program.ts'
 
 export interface PostgresServer {
   /** Connection string of a database. */
@@ -18,15 +18,15 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** SIGKILL, as a crash; the data folder stays for restart(). */
   kill(): Promise<void>
-  /** Starts it again (after stop() or kill()) on the same port and data. */
+  /** Starts it again after stop() or kill(), on the same port and data. */
   restart(): Promise<void>
 }
 
-export interface PostgresOptions {
+interface PostgresOptions {
   readonly folder: string
-  /** Off unless asked: only benchmarks that claim durability need it. */
+  /** Off unless given: only benchmarks of durable commits need it. */
   readonly fsync?: boolean
-  /** Also listens at this address of the machine; who comes in there needs the password. */
+  /** Also listens at this address of the machine; connections there need the password. */
   readonly exposed?: { readonly host: string; readonly password: string }
 }
 
@@ -76,7 +76,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     kill: () => server.stop('SIGKILL'),
     restart: async () => {
       await server.stop('SIGINT')
-      // A killed server leaves it, naming a pid that may belong to anybody by now.
+      // A killed server leaves this file. Its pid may belong to another process by now.
       await rm(join(folder, 'data', 'postmaster.pid'), { force: true })
       server = await start()
     },
@@ -91,7 +91,7 @@ function unprivilegedUser(): SystemUser {
   return user
 }
 
-/** The npm package's binaries may lie below root's home, where that user may not look: then they are copied. */
+/** The npm package's binaries may lie below root's home, which that user cannot read. Then they are copied. */
 async function readableBinaries(
   binaries: PostgresBinaries,
   user: SystemUser,

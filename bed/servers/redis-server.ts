@@ -1,9 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { type Program, startProgram, untilReady } from '../processes/start-program.ts'
 import { findRedisServer } from '../set-up/binaries.ts'
 import { freePort, isFree } from './free-port.ts'
-import { type Program, startProgram, untilReady } from './start-program.ts'
 
 export interface RedisServer {
   /** `redis://127.0.0.1:PORT`; the path of the socket if there is no port. ioredis takes both. */
@@ -13,7 +13,7 @@ export interface RedisServer {
   readonly pid: number
   /** Ends it and keeps nothing. */
   stop(): Promise<void>
-  /** SIGKILL; the port stays reserved for restart() only in so far as nobody else takes it. */
+  /** SIGKILL. restart() needs the same port again; nothing reserves it meanwhile. */
   kill(): Promise<void>
   /** Starts it again on the same port and socket; keeps the data of a running server unless `flush`. */
   restart(options?: { readonly flush?: boolean }): Promise<void>

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 /**
  * Cuts a connection by RST, as a crash or a firewall would.
  *
- * libuv refuses to reset a stream whose end is on its way (EINVAL); Node 26 then forgets the handle, and the process
- * spins for ever in its clean-up at exit: 3 of 20 runs of a test file.
+ * libuv refuses to reset a stream that is ending (EINVAL). Node 26 then loses the handle, and the process spins for ever
+ * at exit (3 of 20 runs of a test file). So such a stream is destroyed instead.
  */
 export function resetSocket(socket: Socket): void {
   if (socket.writableEnded) socket.destroy()

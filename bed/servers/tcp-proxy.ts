@@ -24,7 +24,7 @@ export interface TcpProxy {
   stop(): Promise<void>
 }
 
-export interface ProxyTarget {
+interface ProxyTarget {
   readonly host?: string
   readonly port: number
 }
@@ -78,7 +78,7 @@ export async function startTcpProxy(target: ProxyTarget): Promise<TcpProxy> {
   }
 }
 
-/** Forwards what `mayPass` lets through; a chunk that may not pass when it arrives is lost for good. */
+/** Forwards the chunks that `mayPass` lets through when they arrive; the others are lost. */
 function forward(
   from: Socket,
   to: Socket,

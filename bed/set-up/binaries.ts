@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cacheFolder } from './cache-folder.ts'
 
-/** Where the bed's programs are on this machine. Set-up (`setup.ts`) provides what these functions do not find. */
+/** Where the bed's programs are on this machine. Set-up (`set-up.ts`) provides what these functions do not find. */
 
 export interface ControlPlaneBinaries {
   readonly etcd: string
@@ -31,11 +31,7 @@ export function kubernetesVersion(): string {
   return version
 }
 
-/** Per-user cache; one folder per Kubernetes version. */
-export function cacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'greenroom')
-}
-
+/** One folder per Kubernetes version. */
 export function builtControlPlaneFolder(): string {
   return join(cacheFolder(), `control-plane-${kubernetesVersion()}`)
 }

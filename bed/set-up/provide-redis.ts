@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { isRoot } from '../processes/system-user.ts'
 import { findRedisServer, inPath } from './binaries.ts'
-import { isRoot } from '../servers/other-user.ts'
 import { SetupError } from './set-up-error.ts'
 
 const command = 'apt-get install -y redis-server'

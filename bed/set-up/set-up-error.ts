@@ -1,4 +1,4 @@
-/** Set-up cannot go on; the message is the one sentence that says what to run. */
+/** Set-up cannot go on. The message is one sentence that says what to run. */
 export class SetupError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)

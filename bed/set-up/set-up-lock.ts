@@ -1,14 +1,14 @@
 import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { cacheFolder } from './binaries.ts'
-import { isAlive } from '../servers/processes.ts'
+import { isAlive } from '../processes/is-alive.ts'
+import { cacheFolder } from './cache-folder.ts'
 
 const lookEveryMs = 500
 
 /**
- * One set-up at a time per cache, so that two do not build the same for nine minutes. Only that: results are renamed
- * into place whole, so even a lock that two hold at once (one of a dead process, taken over twice) does no harm.
+ * Runs one set-up at a time per cache, so that two do not build the same for nine minutes. That is its only purpose:
+ * results are renamed into place, so two set-ups at once (both took over the lock of a dead process) do no harm.
  */
 export async function withSetupLock<T>(say: (line: string) => void, work: () => Promise<T>): Promise<T> {
   const path = join(cacheFolder(), 'setup.lock')

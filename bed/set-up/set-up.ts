@@ -4,8 +4,8 @@ import { provideRedis } from './provide-redis.ts'
 import { SetupError } from './set-up-error.ts'
 
 /**
- * `npm run setup`: makes sure that the bed's programs are on this machine; one line per part, exit 1 with one sentence
- * where it cannot. Everything later finds them through `binaries.ts`.
+ * `npm run setup` makes sure that the bed's programs are on this machine. It prints one line per part; if it cannot go on,
+ * it prints one sentence and exits with 1. The bed finds the programs through `binaries.ts`.
  */
 
 /** As `engines` in package.json; sources run unbuilt. */

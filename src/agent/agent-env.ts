@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { agentEnv } from '../domain/names.ts'
 
 /** What the webhook and the downward API tell an agent about itself. */
-export interface AgentEnv {
+interface AgentEnv {
   readonly podUid: string
   readonly podName: string
   readonly agentType: string
@@ -11,7 +11,7 @@ export interface AgentEnv {
   readonly listenAddress: string
 }
 
-/** All addresses of the pod; beds that run agents as plain processes give each an address of its own. */
+/** All addresses of the pod. A bed that runs agents as plain processes gives each an address of its own. */
 const defaultListenAddress = '0.0.0.0'
 
 /** @throws Error naming every variable that is missing. */

@@ -1,10 +1,10 @@
 /**
- * Every refusal of an agent: its code, status and sentence. They are part of the agent contract, not of the session
- * API, and so not in `errors.ts`: the session server keeps the code of a refusal as the reason of a failed delivery.
+ * Every refusal of an agent: its code, status and sentence. They belong to the agent contract and not to the session
+ * API, so they are not in `errors.ts`. The session server keeps the code as the reason of a failed delivery.
  */
 const agentErrors = {
   AGENT_BAD_JSON: { status: 400, title: 'The body is not valid JSON' },
-  AGENT_BAD_REQUEST: { status: 400, title: 'The body is not what this address takes' },
+  AGENT_BAD_REQUEST: { status: 400, title: 'The body does not have the form that this address takes' },
   AGENT_UNAUTHENTICATED: { status: 401, title: 'The bearer token is not valid for this pod and this body' },
   AGENT_NOT_FOUND: { status: 404, title: 'There is nothing at this address' },
   AGENT_OTHER_SESSION: { status: 409, title: 'This pod belongs to another session or epoch' },
@@ -15,7 +15,7 @@ const agentErrors = {
   AGENT_NOT_READY: { status: 503, title: 'This pod takes no assignment now' },
 } as const satisfies Record<string, { status: number; title: string }>
 
-export type AgentErrorCode = keyof typeof agentErrors
+type AgentErrorCode = keyof typeof agentErrors
 
 /** A refusal with a stable code. `detail` is answered to the caller: never put a secret or a token into it. */
 export class AgentError extends Error {

@@ -11,10 +11,10 @@ import type { AssignVerifier } from './assign-verifier.ts'
 import type { AssignmentGate } from './assignment-gate.ts'
 import { type AgentReply, matchPath, problemReply, readBody, sendReply } from './http-exchange.ts'
 
-/** The whole request: a peer that sends slower holds a socket and nothing else, but not for ever. */
+/** For the whole request: a slow peer holds only a socket, and no longer than this. */
 const requestTimeoutMs = 10_000
 
-/** What a route of the agent's own is given. */
+/** What the agent's own routes are given. */
 export interface AgentRequest {
   readonly params: Readonly<Record<string, string>>
   readonly headers: IncomingMessage['headers']
@@ -40,7 +40,7 @@ interface Parts {
   readonly log: AgentLog
 }
 
-export interface AgentHttp {
+interface AgentHttp {
   listen(host: string, port: number): Promise<{ address: string; port: number }>
   /** Takes no new connection and resolves when the requests in flight are answered. */
   close(): Promise<void>
@@ -58,7 +58,7 @@ export function createAgentHttp(parts: Parts): AgentHttp {
     })
     void respond(parts, request, response)
   })
-  // Connections without a complete request must not hold up the exit; closing alone waits for them.
+  // Connections without a complete request must not delay the exit, and close() alone waits for them.
   const closeRest = (): void => {
     if (closing && inFlight.size === 0) server.closeAllConnections()
   }
@@ -73,7 +73,7 @@ export function createAgentHttp(parts: Parts): AgentHttp {
     close: () =>
       new Promise((resolve) => {
         closing = true
-        // The only error is "not running", and then it is closed.
+        // The only error is "not running": it is closed already.
         server.close(() => resolve())
         closeRest()
       }),
@@ -90,7 +90,7 @@ async function respond(parts: Parts, request: IncomingMessage, response: ServerR
     }
     reply = problemReply(error instanceof AgentError ? error : new AgentError('AGENT_INTERNAL'))
   }
-  // A client should not send its next request on a connection that is about to close.
+  // So that no client sends its next request on a connection that is about to close.
   if (parts.gate.state() === 'leaving') response.setHeader('connection', 'close')
   sendReply(response, reply)
 }

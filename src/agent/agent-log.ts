@@ -13,8 +13,8 @@ export function createAgentLog(base: Readonly<Record<string, unknown>>): AgentLo
 }
 
 /**
- * What is logged of an error in code that handles a session: its name, its code and where it was thrown. Not its
- * message: a failed parse quotes what it parsed, and here that may be a secret. Who knows better logs it himself.
+ * What is logged of an error in code that handles a session: its name, its code and where it was thrown. The message is
+ * left out: a failed parse quotes what it parsed, and here that may be a secret.
  */
 export function errorKeys(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: typeof error }

@@ -1,25 +1,43 @@
-import { createRequire } from 'node:module'
-import type * as PromClient from 'prom-client'
-
-// prom-client as a whole costs 45–95 ms at import, these three files 6 ms; refill waits for an agent's start.
-const load = createRequire(import.meta.url)
-const Registry = load('prom-client/lib/registry.js') as typeof PromClient.Registry
-const Counter = load('prom-client/lib/counter.js') as typeof PromClient.Counter
-const Histogram = load('prom-client/lib/histogram.js') as typeof PromClient.Histogram
+import type { PrometheusContentType } from 'prom-client'
 
 /** From an echo (below a millisecond) to a slow model's first token, seconds. */
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** Latencies held for the first scrape. An agent that is never scraped must not hold more and more: 8 KB. */
+const mostHeld = 1_000
+
 export interface AgentMetrics {
   /** One message of the session was answered, so many seconds after it came. */
   messageProcessed(latencySeconds: number): void
-  readonly contentType: string
+  readonly contentType: PrometheusContentType
   /** Prometheus text format. */
   text(): Promise<string>
 }
 
-/** Labels are bounded: agent type only, never a session id. */
+/**
+ * Labels are bounded: agent type only, never a session id. prom-client is loaded at the first scrape: it costs 25 ms,
+ * and the refill of a pool waits for the start of every agent.
+ */
 export function createAgentMetrics(agentType: string): AgentMetrics {
+  const held: number[] = []
+  let series: ReturnType<typeof createSeries> | undefined
+  const load = async () => {
+    const { observe, registry } = await (series ??= createSeries(agentType))
+    for (const latencySeconds of held.splice(0)) observe(latencySeconds)
+    return registry
+  }
+  return {
+    messageProcessed(latencySeconds) {
+      held.push(latencySeconds)
+      if (held.length >= mostHeld) void load()
+    },
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
+    text: async () => (await load()).metrics(),
+  }
+}
+
+async function createSeries(agentType: string) {
+  const { Counter, Histogram, Registry } = await import('prom-client')
   const registry = new Registry()
   const labels = { agent_type: agentType }
   const messages = new Counter({
@@ -35,15 +53,14 @@ export function createAgentMetrics(agentType: string): AgentMetrics {
     buckets: latencyBuckets,
     registers: [registry],
   })
-  // Shown as 0 from the start, so that a rate over it begins with the first message.
+  // Both show 0 from the start, so that a rate counts the first message.
   messages.inc(labels, 0)
   latency.zero(labels)
   return {
-    messageProcessed(latencySeconds) {
+    registry,
+    observe: (latencySeconds: number): void => {
       messages.inc(labels)
       latency.observe(labels, latencySeconds)
     },
-    contentType: registry.contentType,
-    text: () => registry.metrics(),
   }
 }

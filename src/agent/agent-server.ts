@@ -8,17 +8,17 @@ import { createAgentMetrics } from './agent-metrics.ts'
 import { type AgentSession, createHeldSession, type HeldSession } from './agent-session.ts'
 import { type AssignVerifier, createAssignVerifier } from './assign-verifier.ts'
 import { createAssignmentGate } from './assignment-gate.ts'
-import { rehearseAssignment } from './warm-up.ts'
+import { warmUpAssignments } from './warm-up-assignments.ts'
 
 /** Pods get 30 s between SIGTERM and SIGKILL; the rest is for closing connections and writing logs. */
 const defaultGraceMs = 25_000
 
 export interface AgentServerOptions {
-  /** Called once in the life of the pod; the session server waits for it (1.5 s by default). A throw ends the pod's use. */
+  /** Called once in the life of the pod. The session server waits for it (1.5 s by default). If it throws, the pod is not used. */
   readonly onAssign: (assignment: Assignment, session: AgentSession) => void | Promise<void>
-  /** The session has ended; afterwards the process exits. */
+  /** The session has ended. Afterwards the process exits. */
   readonly onEnd?: (order: EndOrder) => void | Promise<void>
-  /** SIGTERM: say goodbye; afterwards the process exits. Requests in flight are finished first. */
+  /** SIGTERM came. Afterwards the requests in flight are finished and the process exits. */
   readonly onDrain?: () => void | Promise<void>
   readonly routes?: AgentRoutes
   /** The process's environment. */
@@ -30,7 +30,7 @@ export interface AgentServerOptions {
   readonly log?: AgentLog
 }
 
-export interface AgentServer {
+interface AgentServer {
   /** Resolves when the pod can take an assignment. @throws Error for an unusable environment or address */
   listen(): Promise<{ address: string; port: number }>
   /** Stops without running a hook and without exiting. */
@@ -95,7 +95,7 @@ export function createAgentServer(options: AgentServerOptions): AgentServer {
       process.on('SIGTERM', onSigterm)
       verifier = await createAssignVerifier(env.assignKeys, env.podUid)
       const bound = await http.listen(env.listenAddress, options.port ?? agentPort)
-      await rehearseAssignment({ address: bound.address, podUid: env.podUid, metrics })
+      await warmUpAssignments({ address: bound.address, podUid: env.podUid, metrics })
       gate.open()
       log('info', 'listening', { ...bound, startMs: Math.round(performance.now()) })
       return bound

@@ -1,20 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Assignment } from '../domain/assignment.ts'
 import { renewAfterMs } from '../domain/session.ts'
 import type { ErrorCode } from '../errors.ts'
+import { pause } from '../timing/pause.ts'
 import { type AgentLog, errorKeys } from './agent-log.ts'
 
-/** A call that hangs must not eat the two renewals that may fail before the lease lapses. */
+/** Two renewals may fail before the lease lapses: a call that hangs must leave time for them. */
 const callTimeoutMs = 5_000
 /** First pause after a failed call; doubles up to the regular interval. */
 const firstRetryMs = 250
 /** Share of an interval by which renewals are spread, so that pods claimed in one burst do not renew in one burst. */
 const jitterShare = 0.1
-/** `finish` is worth a few tries; if all fail the lease lapses, for renewals have stopped. */
+/** Tries of `finish`. If all fail the lease lapses, because renewals have stopped. */
 const finishAttempts = 4
 
 /**
- * Answers that mean "this session is not yours any more". The code is required, not only the status: a proxy's 404
+ * Answers that mean that the session is no longer this pod's. The code is required as well as the status: a proxy's 404
  * must not end every session behind it.
  */
 const overCodes: readonly string[] = [
@@ -28,18 +28,18 @@ const overStatuses: readonly number[] = [404, 409, 410]
 export interface AgentSession {
   readonly id: string
   readonly epoch: number
-  /** Aborted when the session is over for this pod, whatever the cause. */
+  /** Aborted when the session is over for this pod, for any reason. */
   readonly signal: AbortSignal
   /**
    * The agent is done: ends the session at the session server, which then sends /end. Renewals stop at once.
-   * @throws Error if the server could not be reached; the lease lapses then.
+   * @throws Error if the server could not be reached; then the lease lapses.
    */
   finish(): Promise<void>
 }
 
 /** The SDK's side: it starts and stops the renewals. */
 export interface HeldSession extends AgentSession {
-  /** Begins to renew the lease; without an `apiUrl` there is nothing to renew and the caller holds the lease. */
+  /** Begins to renew the lease. Without an `apiUrl` it does nothing, and the caller holds the lease. */
   start(): void
   stop(): void
 }
@@ -70,7 +70,9 @@ export function createHeldSession({
   async function keepLease(): Promise<void> {
     let failures = 0
     let waitMs = regularMs
-    while (await pause(waitMs * (1 - jitterShare * random()), stopping.signal)) {
+    for (;;) {
+      await pause(waitMs * (1 - jitterShare * random()), stopping.signal)
+      if (stopping.signal.aborted) return
       const outcome = await callServer(assignment, 'renew', stopping.signal)
       if (stopping.signal.aborted) return
       if (outcome.kind === 'over') {
@@ -81,7 +83,7 @@ export function createHeldSession({
       failures = outcome.kind === 'done' ? 0 : failures + 1
       waitMs = outcome.kind === 'done' ? (renewHint(outcome.body) ?? regularMs) : retryMs(failures, regularMs)
       if (outcome.kind === 'failed') {
-        // Not a reason to stop: the server gives every lease more time after a gap of its own.
+        // It goes on: after a gap of its own the server gives every lease more time.
         log('warn', 'lease not renewed', { sessionId, epoch, failures, reason: outcome.reason })
       }
     }
@@ -94,7 +96,7 @@ export function createHeldSession({
       const outcome = await callServer(assignment, 'finish')
       if (outcome.kind !== 'failed') return
       reason = outcome.reason
-      if (attempt < finishAttempts) await sleep(retryMs(attempt, regularMs))
+      if (attempt < finishAttempts) await pause(retryMs(attempt, regularMs))
     }
     throw new Error(`the session server did not take the end of the session: ${reason}`)
   }
@@ -121,17 +123,6 @@ function retryMs(failures: number, ceilingMs: number): number {
   return Math.min(firstRetryMs * 2 ** (failures - 1), ceilingMs)
 }
 
-/** Resolves false when the wait was cut short. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await sleep(ms, undefined, { signal })
-    return true
-  } catch {
-    // The only rejection is the abort, and that is an answer, not an error.
-    return false
-  }
-}
-
 async function callServer(
   { apiUrl = '', sessionId, epoch, sessionToken, leaseMs }: Assignment,
   call: 'renew' | 'finish',
@@ -148,7 +139,7 @@ async function callServer(
         ...(renew && { 'content-type': 'application/json' }),
       },
       ...(renew && { body: JSON.stringify({ epoch }) }),
-      // The token goes to this address and no other.
+      // The token must go to this address and no other.
       redirect: 'error',
       signal: stopped ? AbortSignal.any([stopped, timeout]) : timeout,
     })
@@ -164,7 +155,7 @@ async function callServer(
   }
 }
 
-/** fetch says "fetch failed" and hides the cause. */
+/** fetch's own message is always "fetch failed"; the cause is below it. */
 function fetchFailure(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   return (error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.name

@@ -2,8 +2,8 @@ import type { Assignment, EndOrder, LiveKitAccess } from '../domain/assignment.t
 import { AgentError } from './agent-error.ts'
 
 /**
- * Reads the bodies of /assign and /end. The schemas stand in `domain/assignment.ts`; their library is too slow to
- * load here (see `domain/assign-contract.ts`), so a property test holds these checks and the schemas together.
+ * Reads the bodies of /assign and /end. Their schemas are in `domain/assignment.ts`, but the schema library is too slow to
+ * load here (see `domain/assign-contract.ts`). A property test shows that these checks and the schemas agree.
  */
 
 type Fields = Readonly<Record<string, unknown>>

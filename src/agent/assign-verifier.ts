@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { jwtVerify } from 'jose/jwt/verify'
 import { importJWK } from 'jose/key/import'
 import { type AssignClaims, assignAlgorithm } from '../domain/assign-contract.ts'
+import { readPublicKeySet } from '../domain/assign-key-set.ts'
 import { AgentError } from './agent-error.ts'
 
 // Sub-paths of jose: the whole of it costs 75–130 ms at import, these two 20 ms.
@@ -13,13 +14,13 @@ export type AssignVerifier = (authorization: string | undefined, rawBody: Buffer
 
 /**
  * @param jwks JWK Set of public Ed25519 keys, as text.
- * @throws Error without quoting the text, should somebody have put a private key there.
+ * @throws Error for a set that is unusable. It never quotes the text, because somebody may have put a private key there.
  */
 export async function createAssignVerifier(jwks: string, podUid: string): Promise<AssignVerifier> {
   const keys = await importKeys(jwks)
   return async (authorization, rawBody) => {
     const claims = await verifyToken(authorization, keys, podUid)
-    // The signature is sound, so a plain comparison tells an attacker nothing.
+    // Only the holder of the key comes this far, so a comparison that takes varying time tells an attacker nothing.
     if (claims.bodyHash !== hash('sha256', rawBody, 'base64url'))
       throw refuse('the body is not the one signed')
     return claims
@@ -27,26 +28,12 @@ export async function createAssignVerifier(jwks: string, podUid: string): Promis
 }
 
 async function importKeys(jwks: string): Promise<ReadonlyMap<string, VerifyKey>> {
+  const reading = readPublicKeySet(jwks)
+  if (!reading.ok) throw new Error(`assign keys: ${reading.problem}`)
   const keys = new Map<string, VerifyKey>()
-  for (const { kty, crv, kid, x, d } of parseKeys(jwks)) {
-    if (d !== undefined) throw new Error('assign keys: the public set holds a private key')
-    if (kty !== 'OKP' || crv !== 'Ed25519' || !kid || !x)
-      throw new Error('assign keys: not an Ed25519 key with kid')
+  for (const { kty, crv, kid, x } of reading.keys)
     keys.set(kid, await importJWK({ kty, crv, x }, assignAlgorithm))
-  }
-  if (keys.size === 0) throw new Error('assign keys: the set is empty')
   return keys
-}
-
-function parseKeys(jwks: string): readonly Record<string, string>[] {
-  let keys: unknown
-  try {
-    keys = (JSON.parse(jwks) as { keys?: unknown } | null)?.keys
-  } catch {
-    throw new Error('assign keys: not valid JSON')
-  }
-  if (!Array.isArray(keys)) throw new Error('assign keys: not a JWK Set')
-  return keys as readonly Record<string, string>[]
 }
 
 async function verifyToken(

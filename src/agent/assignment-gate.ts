@@ -2,17 +2,17 @@ import type { Assignment } from '../domain/assignment.ts'
 import { AgentError } from './agent-error.ts'
 
 /** What a pod is doing. It serves at most one session, ever: nothing leads back to `idle`. */
-export type AgentState = 'starting' | 'idle' | 'assigning' | 'serving' | 'failed' | 'leaving'
+type AgentState = 'starting' | 'idle' | 'assigning' | 'serving' | 'failed' | 'leaving'
 
 /** The one place that decides whether this pod takes an assignment. */
 export interface AssignmentGate {
   state(): AgentState
   /** Set-up is complete. */
   open(): void
-  /** No assignment from now on; the one that is there stays known. */
+  /** No assignment is taken from now on; the one that is there stays known. */
   leave(): void
   /**
-   * Takes the first assignment and runs it once; the same session and epoch again waits for that run and shares its
+   * Takes the first assignment and runs it once. The same session and epoch again waits for that run and shares its
    * outcome. @throws AgentError AGENT_OTHER_SESSION, AGENT_ENDING, AGENT_NOT_READY, AGENT_HANDLER_FAILED
    */
   accept(assignment: Assignment): Promise<void>
@@ -26,7 +26,7 @@ export function createAssignmentGate(run: (assignment: Assignment) => Promise<vo
   let state: AgentState = 'starting'
   let held: { readonly assignment: Assignment; readonly done: Promise<void> } | undefined
   let served: Assignment | undefined
-  // A function, because the state changes across an await and the compiler would not believe it.
+  // A function, because the compiler assumes that the state does not change across an await.
   const isLeaving = (): boolean => state === 'leaving'
   const holds = (sessionId: string, epoch: number): boolean =>
     held?.assignment.sessionId === sessionId && held.assignment.epoch === epoch
@@ -39,7 +39,7 @@ export function createAssignmentGate(run: (assignment: Assignment) => Promise<vo
       if (!isLeaving()) state = 'failed'
       throw new AgentError('AGENT_HANDLER_FAILED')
     }
-    // The pod was told to go meanwhile: the session is better off with another one.
+    // The pod was told to leave meanwhile: the session should go to another one.
     if (isLeaving()) throw new AgentError('AGENT_NOT_READY', 'the pod is shutting down')
     served = assignment
     state = 'serving'

@@ -6,8 +6,8 @@ import { createAgentServer } from './agent-server.ts'
 import type { AgentReply } from './http-exchange.ts'
 
 /**
- * The smallest agent: `POST /sessions/:sessionId/echo` gives back what was sent, with proof of which pod serves which
- * session and which secrets arrived. Used by the demo and the tests, and a pattern for an agent of one's own.
+ * The smallest agent: `POST /sessions/:sessionId/echo` returns what was sent, and proves which pod serves which session
+ * and which secrets arrived. The demo and the tests use it; copy it to begin an agent of your own.
  */
 
 const { GREENROOM_POD_NAME: podName = 'unknown', OPENAI_API_KEY } = process.env

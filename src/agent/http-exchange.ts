@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AgentError } from './agent-error.ts'
 
-/** As the session API takes: an assignment is a session's metadata and secrets plus a few tokens. */
+/** The session API's own limit: an assignment is a session's metadata and secrets plus a few tokens. */
 const maxBodyBytes = 256 * 1024
-/** What is read and thrown away of a body that is too large, so that the sender sees the 413 and not a reset. */
+/** So much of a body that is too large is read and dropped, so that the sender sees the 413 and not a reset. */
 const maxDiscardedBytes = 1024 * 1024
 
 export interface AgentReply {

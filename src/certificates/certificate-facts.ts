@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { CertificateFacts } from './certificate-plan.ts'
 
@@ -33,12 +33,12 @@ export function namesOf({ subjectAltName = '' }: X509Certificate): string[] {
   return subjectAltName.split(', ').flatMap((entry) => /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1] ?? [])
 }
 
-/** The authorities in a PEM bundle; whatever else is in it is left out. */
+/** The authorities in a PEM bundle; everything else in it is left out. */
 export function authoritiesIn(bundle: string): X509Certificate[] {
   return certificatesIn(bundle).filter(({ ca }) => ca)
 }
 
-/** Throws unless the text is one or more certificates of authorities and nothing that looks like one is broken. */
+/** Throws unless the text has certificates of authorities, and no other and no broken ones. */
 export function checkBundle(bundle: string): void {
   const blocks = pemBlocks(bundle)
   if (blocks.length === 0 || authoritiesIn(bundle).length < blocks.length)
@@ -46,8 +46,7 @@ export function checkBundle(bundle: string): void {
 }
 
 export function isSignedBy(certificate: X509Certificate, authority: X509Certificate): boolean {
-  const key: KeyObject = authority.publicKey
-  return certificate.checkIssued(authority) && certificate.verify(key)
+  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
 }
 
 function certificatesIn(bundle: string): X509Certificate[] {
@@ -55,7 +54,7 @@ function certificatesIn(bundle: string): X509Certificate[] {
     try {
       return [new X509Certificate(block)]
     } catch {
-      // Somebody else's text in a bundle is no reason to lose the rest of it.
+      // A broken block, written by somebody else, must not cost us the rest of the bundle.
       return []
     }
   })

@@ -10,8 +10,8 @@ interface CertificateFiles {
 }
 
 /**
- * The pair in two files, such as a mounted Secret of cert-manager's or what `webhook-certs/make-certs.ts` wrote. A
- * `ca.crt` beside the certificate, which both have, is used to tell when the authority expires, and may be missing.
+ * The pair in two files, such as a mounted Secret of cert-manager or the output of `webhook-certs/make-certs.ts`. Both
+ * have a `ca.crt` beside the certificate, which tells when the authority expires; it may be missing.
  */
 export function certificateFiles({ keyPath, certPath }: CertificateFiles): PairSource {
   return {

@@ -1,6 +1,6 @@
 /**
- * When the webhook's certificates are made, trusted, served and forgotten: the next step from what is there, never from
- * what was done before, so that a leader that dies anywhere is followed by one that goes on. The order is: a new
+ * Decides when the webhook's certificates are made, trusted, served and forgotten. The next step follows from what is
+ * there, never from what was done before: if a leader dies at any point, the next one goes on. The order is: a new
  * authority is stored, then trusted by every webhook entry beside the old one, then signs what is served; the old one
  * is trusted until the last certificate that it signed has expired.
  */
@@ -14,9 +14,9 @@ export interface CertificateFacts {
   readonly notAfterMs: number
 }
 
-/** An authority that signs nothing any more: its key is thrown away. */
+/** An authority that no longer signs: its key is thrown away. */
 export interface SupersededAuthority extends CertificateFacts {
-  /** When the last certificate that it signed has expired; from then on nobody needs to trust it. */
+  /** When the last certificate that it signed has expired; after that it need not be trusted. */
   readonly untilMs: number
 }
 
@@ -39,21 +39,21 @@ export interface TrustEntry {
 }
 
 export interface CertificateState {
-  /** The newest, with its key; undefined: there is none, or what is there cannot be used. */
+  /** The newest one, with its key; undefined: there is none, or it cannot be used. */
   readonly authority: CertificateFacts | undefined
   readonly superseded: readonly SupersededAuthority[]
-  /** What the Secret gives the replicas to serve; undefined: nothing, or a pair that is none. */
+  /** What the Secret gives the replicas to serve; undefined: nothing, or halves that do not belong together. */
   readonly leaf: LeafFacts | undefined
-  /** Undefined: could not be read. A configuration that does not exist has no entries: nobody calls through it. */
+  /** Undefined: could not be read. A configuration that does not exist has no entries: no call comes through it. */
   readonly trust: readonly TrustEntry[] | undefined
-  /** How long this leader has seen every entry trust `authority`, ms; undefined: it does not. */
+  /** How long this leader has seen every entry trust `authority`, ms; undefined: some entry does not. */
   readonly trustedForMs: number | undefined
 }
 
 export interface CertificateRules {
   readonly authorityLifeMs: number
   readonly leafLifeMs: number
-  /** How long a trust that was read back is left to reach the caches of every API server, ms. */
+  /** How long a trust that was read back may take to reach the caches of every API server, ms. */
   readonly settleMs: number
   /** What the leaf must be good for. */
   readonly names: readonly string[]
@@ -73,12 +73,12 @@ export type CertificateStep =
   | { readonly kind: 'nothing' }
 
 /**
- * Certificates begin this long before they are made: a clock that is an hour behind, of an API server or of the next
- * leader, takes them all the same.
+ * Certificates begin this long before they are made: an API server or a next leader whose clock is an hour behind still
+ * accepts them.
  */
 export const clockSkewMs = 3_600_000
 
-/** Renewal leaves a third of a life (months of an authority, ten days of a leaf) for whatever keeps it from happening. */
+/** A third of a life (months of an authority, ten days of a leaf) is left to repair whatever prevents the renewal. */
 const renewAfterShare = 2 / 3
 
 export function certificatePlan(
@@ -100,8 +100,8 @@ export function certificatePlan(
 }
 
 /**
- * True from two thirds of its life on (life begins when it was made, not at `notBefore`, which is earlier by design),
- * and for one that a clock far ahead has dated into the future: nobody else would take it yet.
+ * True from two thirds of its life on. Life begins when it was made, not at `notBefore`, which is earlier by design. Also
+ * true for one that a clock far ahead has dated into the future: others would not accept it yet.
  */
 export function isDue({ notBeforeMs, notAfterMs }: CertificateFacts, nowMs: number): boolean {
   const madeAtMs = notBeforeMs + clockSkewMs
@@ -122,7 +122,7 @@ function planLeaf(
   const { authority, leaf, trust, trustedForMs } = state
   const renewal = leaf !== undefined && leaf.issuer === authority?.fingerprint
   if (renewal && !isDue(leaf, nowMs) && sameNames(leaf.names, rules.names)) return undefined
-  // Whoever trusts the leaf in use trusts its successor as well, whatever became of the configurations.
+  // A client that trusts the leaf in use trusts its successor as well: the configurations do not matter.
   if (renewal) return { kind: 'make-leaf' }
   if (trust === undefined || trustedForMs === undefined) return { kind: 'nothing' }
   const leftMs = rules.settleMs - trustedForMs
@@ -130,8 +130,8 @@ function planLeaf(
 }
 
 /**
- * True if no replica can be serving anything that is trusted, so that there is nothing to wait for. Without a leaf in
- * the Secret they may still hold one whose authority was found in the configurations.
+ * True if no replica can be serving a trusted certificate, so that there is nothing to wait for. Without a leaf in the
+ * Secret the replicas may still hold one whose authority was found in the configurations.
  */
 function nothingWorks({ leaf, superseded }: CertificateState, nowMs: number): boolean {
   if (leaf === undefined) return superseded.length === 0
@@ -139,9 +139,9 @@ function nothingWorks({ leaf, superseded }: CertificateState, nowMs: number): bo
 }
 
 /**
- * What a new authority finds beside it. With no usable authority (the Secret was deleted, or another source of
- * certificates was in use before) the replicas may still serve what only the configurations know the authority of:
- * those are kept for as long as a leaf lives.
+ * The authorities that stay beside a new one. If there is no usable authority (the Secret was deleted, or another source
+ * of certificates was in use before), the replicas may still serve a leaf whose authority only the configurations know:
+ * the authorities found there are kept for the life of a leaf.
  */
 function supersededWith(
   { authority, superseded, leaf, trust }: CertificateState,

@@ -1,6 +1,6 @@
 import type { TrustEntry } from './certificate-plan.ts'
 
-/** Where the built-in certificates are kept and trusted; `cluster` has both, `webhook` uses them. */
+/** The ports of the built-in certificates: where they are kept, and where they are trusted. `cluster/` implements both. */
 
 export interface SecretContent {
   /** For compare-and-set; undefined: the Secret does not exist. */

@@ -1,9 +1,9 @@
-import type { CertificateOrder, CertificateReport } from './certificate-request.ts'
+import type { CertificateOrder, CertificateReport } from './make-certificate.ts'
 import { makeAuthority, makeLeaf } from './x509-signing.ts'
 
 /**
- * A process of its own for each certificate: takes one order over IPC (never by arguments or environment, which others
- * can read), reports and ends.
+ * The child process of make-certificate.ts, one for each certificate. It takes one order over IPC (arguments and
+ * environment can be read by others), reports and ends.
  */
 process.once('message', (order: CertificateOrder) => {
   make(order).then(

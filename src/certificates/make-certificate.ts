@@ -2,22 +2,43 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { CertificatePair } from './certificate-facts.ts'
-import type { CertificateOrder, CertificateReport } from './certificate-request.ts'
+
+/** What the program is asked to make. Times are Unix ms; X.509 keeps whole seconds. */
+export type CertificateOrder =
+  | {
+      readonly kind: 'authority'
+      readonly name: string
+      readonly notBeforeMs: number
+      readonly notAfterMs: number
+    }
+  | {
+      readonly kind: 'leaf'
+      readonly authority: CertificatePair
+      /** DNS names and IP addresses that it is good for. */
+      readonly names: readonly string[]
+      readonly notBeforeMs: number
+      readonly notAfterMs: number
+    }
+
+/** What the program answers. */
+export type CertificateReport =
+  | { readonly kind: 'made'; readonly pair: CertificatePair }
+  | { readonly kind: 'failed'; readonly reason: string }
 
 /** Makes one certificate and its key; throws if that fails or takes too long. */
 export type CertificateMaker = (order: CertificateOrder) => Promise<CertificatePair>
 
 const program = fileURLToPath(new URL('./make-certificate-program.ts', import.meta.url))
 
-/** 0.3 s on an idle machine; a starting node has taken 26 s to start one process. */
+/** It takes 0.3 s on an idle machine; a node that was starting has taken 26 s to start one process. */
 const deadlineMs = 60_000
 
 /**
- * In a child process: the library for X.509 stays in memory once it is loaded (25 MB of the 120 MB that the webhook may
- * have), and is needed for a third of a second every twenty days.
+ * Makes it in a child process. The library for X.509 stays in memory once it is loaded (25 MB of the 120 MB that the
+ * webhook may have), and is needed for a third of a second every twenty days.
  */
 export const makeCertificate: CertificateMaker = async (order) => {
-  // Nothing of our environment, which may hold secrets, is its business.
+  // Our environment may hold secrets: the program gets none of it.
   const child = fork(program, { execArgv: [], env: {}, timeout: deadlineMs, killSignal: 'SIGKILL' })
   const ended = once(child, 'exit')
   try {

@@ -1,6 +1,7 @@
 import type { Logger } from '../logging.ts'
-import type { CertificateMetrics } from '../webhook/webhook-metrics.ts'
+import { pause } from '../timing/pause.ts'
 import { authoritiesIn, factsOf } from './certificate-facts.ts'
+import type { CertificateMetrics } from './certificate-metrics.ts'
 import {
   type CertificateRules,
   type CertificateState,
@@ -10,7 +11,7 @@ import {
   type TrustEntry,
 } from './certificate-plan.ts'
 import type { SecretContent, SecretStore, TrustStore } from './certificate-stores.ts'
-import type { CertificateMaker } from './make-certificate.ts'
+import type { CertificateMaker, CertificateOrder } from './make-certificate.ts'
 import {
   authoritiesOf,
   leafFactsOf,
@@ -20,14 +21,29 @@ import {
   withSuperseded,
 } from './stored-certificates.ts'
 
+/**
+ * Keeps the built-in certificates; only the elected replica runs it. It looks at the Secret and at the webhook
+ * configurations, takes the one step that certificate-plan.ts names, and looks again. What it does next depends on what
+ * it finds, never on what it did before:
+ *
+ * - No usable authority, or one that is due: it makes an authority and stores it beside the old ones.
+ * - Some webhook entry does not trust exactly the authorities that are needed: it publishes them to all entries.
+ * - The trust is published, but not for `settleMs` yet: it waits, because caches of API servers lag.
+ * - No leaf of this authority, one that is due, or one with other names: it makes a leaf and stores it.
+ * - Old authorities whose last leaf has expired: it forgets them.
+ * - Otherwise: nothing. It looks again after `lookMs`, or at once when it is woken.
+ *
+ * Every write is compare-and-set on what was seen. A leader that was replaced and does not know it yet changes nothing.
+ */
+
 type EntryAsRead = Omit<TrustEntry, 'authorities'>
 
-export interface CertificateKeeperOptions<Entry extends EntryAsRead> {
+interface RotationOptions<Entry extends EntryAsRead> {
   readonly secret: SecretStore
   readonly trust: TrustStore<Entry>
   readonly make: CertificateMaker
   readonly rules: CertificateRules
-  /** Longest time between two looks: a wake-up that was missed is made up for after it. */
+  /** Longest time between two looks, for a wake-up that was missed. */
   readonly lookMs: number
   readonly logger: Logger
   readonly metrics: CertificateMetrics
@@ -38,70 +54,49 @@ export interface CertificateKeeperOptions<Entry extends EntryAsRead> {
   readonly monotonicMs?: () => number
 }
 
-/** After a failure, however rarely it looks otherwise: replicas may be waiting for their first certificate. */
+/** After a failure, even if `lookMs` is long: replicas may be waiting for their first certificate. */
 const retryMs = 1_000
 
-/** Between two steps: short for a rotation, and whoever fights with us over a bundle cannot make us spin. */
+/** Between two steps: short for a rotation, and somebody who keeps changing a bundle back cannot make us spin. */
 const nextStepMs = 50
 
-/**
- * What the elected replica does for the certificates: looks at the Secret and the configurations, takes the one step
- * that the plan names, and looks again. Every write is compare-and-set on what was seen, so a leader that was replaced
- * without knowing it changes nothing.
- */
-export function createCertificateKeeper<Entry extends EntryAsRead>(options: CertificateKeeperOptions<Entry>) {
-  const { secret, trust, logger, metrics, rules, lookMs } = options
-  const { now = () => Date.now(), monotonicMs = () => performance.now() } = options
-  let wakeUp: () => void = () => undefined
-  /** Since when every entry was seen to trust this authority; monotonic. */
-  let trusted: { readonly fingerprint: string; readonly sinceMs: number } | undefined
+/** What one look found. */
+interface Observation<Entry> {
+  readonly content: SecretContent
+  readonly entries: readonly Entry[]
+  readonly stored: StoredCertificates
+  readonly state: CertificateState
+}
 
-  const readTrust = async (): Promise<readonly Entry[] | undefined> => {
-    try {
-      return await trust.read()
-    } catch (error) {
-      metrics.errors.inc({ step: 'read-trust' })
-      logger.warn({ err: error }, 'the webhook configurations cannot be read')
-      return undefined
-    }
-  }
+export function createRotation<Entry extends EntryAsRead>(options: RotationOptions<Entry>) {
+  const { secret, logger, metrics, rules, lookMs } = options
+  const { now = () => Date.now(), monotonicMs = () => performance.now() } = options
+  const trustClock = createTrustClock(metrics, monotonicMs)
+  let wake: () => void = () => undefined
 
   const observe = async (): Promise<Observation<Entry>> => {
-    const [content, entries] = await Promise.all([secret.read(), readTrust()])
+    const [content, entries] = await Promise.all([secret.read(), readTrust(options)])
     const stored = authoritiesOf(content.data)
     const { superseded } = stored
     const authority = stored.authority?.facts
-    const found = entries?.map((entry) => ({
+    const trust = entries?.map((entry) => ({
       ...entry,
       authorities: authoritiesIn(entry.bundle).map(factsOf),
     }))
-    noteTrust(authority?.fingerprint, found)
     const state: CertificateState = {
       authority,
       superseded,
       leaf: leafFactsOf(content.data, authority ? [authority, ...superseded] : superseded),
-      trust: found,
-      trustedForMs: trusted && monotonicMs() - trusted.sinceMs,
+      trust,
+      trustedForMs: trustClock.note(authority?.fingerprint, trust),
     }
     return { content, entries: entries ?? [], stored, state }
-  }
-
-  const noteTrust = (fingerprint: string | undefined, entries: readonly TrustEntry[] | undefined): void => {
-    const trusts = ({ authorities }: TrustEntry) =>
-      authorities.some((known) => known.fingerprint === fingerprint)
-    if (fingerprint === undefined || !entries?.every(trusts)) trusted = undefined
-    else if (trusted?.fingerprint !== fingerprint) trusted = { fingerprint, sinceMs: monotonicMs() }
-    metrics.trustComplete.reset()
-    for (const { configuration } of entries ?? []) {
-      const own = (entries ?? []).filter((entry) => entry.configuration === configuration)
-      metrics.trustComplete.set({ configuration }, own.every(trusts) ? 1 : 0)
-    }
   }
 
   const act = async (step: CertificateStep, seen: Observation<Entry>, signal: AbortSignal): Promise<void> => {
     const { content, entries, stored } = seen
     const store = async (data: SecretContent['data']): Promise<void> => {
-      // Making one took a moment: whoever leads now goes on from what is stored.
+      // Making a certificate took a moment. If another replica leads now, it goes on from what is stored.
       signal.throwIfAborted()
       await secret.write(data, content.version)
     }
@@ -110,7 +105,7 @@ export function createCertificateKeeper<Entry extends EntryAsRead>(options: Cert
       await store(withAuthority(content.data, pair, step.superseded))
     } else if (step.kind === 'publish-trust') {
       signal.throwIfAborted()
-      await trust.publish(entries, step.bundle)
+      await options.trust.publish(entries, step.bundle)
     } else if (step.kind === 'make-leaf' && stored.authority) {
       const pair = await options.make(leafOrder(now(), rules, stored.authority))
       await store(withLeaf(content.data, pair))
@@ -120,13 +115,13 @@ export function createCertificateKeeper<Entry extends EntryAsRead>(options: Cert
     }
   }
 
-  /** One look, and one step if one is due. Throws what went wrong, counted. */
+  /** One look, and one step if one is due. Counts and throws an error. */
   const look = async (signal: AbortSignal): Promise<CertificateStep> => {
     let step: CertificateStep | { readonly kind: 'look' } = { kind: 'look' }
     try {
       const seen = await observe()
       step = certificatePlan(seen.state, now(), rules)
-      if (isIdle(step)) return step
+      if (step.kind === 'nothing' || step.kind === 'wait') return step
       logger.info({ step: step.kind }, 'certificates: next step')
       await act(step, seen, signal)
       metrics.rotations.inc({ step: step.kind, outcome: 'done' })
@@ -139,79 +134,91 @@ export function createCertificateKeeper<Entry extends EntryAsRead>(options: Cert
     }
   }
 
-  const pauseAfter = async (signal: AbortSignal): Promise<number> => {
+  const lookThenPauseMs = async (signal: AbortSignal): Promise<number> => {
     try {
       const step = await look(signal)
       if (step.kind === 'wait') return Math.min(step.ms, lookMs)
       return step.kind === 'nothing' ? lookMs : nextStepMs
     } catch (error) {
-      logger.warn({ err: error }, 'the certificates could not be kept; tried again')
+      logger.warn({ err: error }, 'the certificates could not be kept; trying again')
       return Math.min(retryMs, lookMs)
     }
   }
 
   return {
     look,
-    /** Looks until the signal; at once when woken. Never rejects. */
+    /** Looks until the signal aborts. Never rejects. */
     async run(signal: AbortSignal): Promise<void> {
-      trusted = undefined
+      trustClock.reset()
+      let round = new AbortController()
+      wake = () => round.abort()
+      signal.addEventListener('abort', wake, { once: true })
       while (!signal.aborted) {
-        let woken = false
-        const call = Promise.withResolvers<void>()
-        wakeUp = () => {
-          woken = true
-        }
-        const pauseMs = await pauseAfter(signal)
-        wakeUp = () => call.resolve()
-        // Woken while it looked: what it saw may be what was before.
-        await pauseUntil(call.promise, woken ? nextStepMs : pauseMs, signal)
+        round = new AbortController()
+        const pauseMs = await lookThenPauseMs(signal)
+        if (signal.aborted) break
+        // Woken during the look: it may have seen what was there before the change.
+        if (round.signal.aborted) await pause(nextStepMs, signal)
+        else await pause(pauseMs, round.signal)
       }
+      trustClock.reset()
       metrics.trustComplete.reset()
     },
     /** Something may have changed. */
-    wake: () => wakeUp(),
+    wake: () => wake(),
   }
 }
 
-export type CertificateKeeper = ReturnType<typeof createCertificateKeeper>
-
-interface Observation<Entry> {
-  readonly content: SecretContent
-  readonly entries: readonly Entry[]
-  readonly stored: StoredCertificates
-  readonly state: CertificateState
+async function readTrust<Entry extends EntryAsRead>({
+  trust,
+  metrics,
+  logger,
+}: RotationOptions<Entry>): Promise<readonly Entry[] | undefined> {
+  try {
+    return await trust.read()
+  } catch (error) {
+    metrics.errors.inc({ step: 'read-trust' })
+    logger.warn({ err: error }, 'the webhook configurations cannot be read')
+    return undefined
+  }
 }
 
-function isIdle({ kind }: CertificateStep): boolean {
-  return kind === 'nothing' || kind === 'wait'
+/** Measures how long every entry has been seen to trust one authority. */
+function createTrustClock(metrics: CertificateMetrics, monotonicMs: () => number) {
+  let trusted: { readonly fingerprint: string; readonly sinceMs: number } | undefined
+  return {
+    /** Notes one look; returns for how long all entries have trusted the authority, undefined if they do not. */
+    note(fingerprint: string | undefined, trust: readonly TrustEntry[] | undefined): number | undefined {
+      const trusts = ({ authorities }: TrustEntry) =>
+        authorities.some((known) => known.fingerprint === fingerprint)
+      if (fingerprint === undefined || !trust?.every(trusts)) trusted = undefined
+      else if (trusted?.fingerprint !== fingerprint) trusted = { fingerprint, sinceMs: monotonicMs() }
+      metrics.trustComplete.reset()
+      for (const [configuration, own] of Map.groupBy(trust ?? [], (entry) => entry.configuration))
+        metrics.trustComplete.set({ configuration }, own.every(trusts) ? 1 : 0)
+      return trusted && monotonicMs() - trusted.sinceMs
+    },
+    reset(): void {
+      trusted = undefined
+    },
+  }
 }
 
-function authorityOrder(nowMs: number, { authorityLifeMs }: CertificateRules) {
-  const times = { notBeforeMs: nowMs - clockSkewMs, notAfterMs: nowMs + authorityLifeMs }
+function authorityOrder(nowMs: number, { authorityLifeMs }: CertificateRules): CertificateOrder {
   return {
     kind: 'authority',
     name: `greenroom webhook CA ${new Date(nowMs).toISOString()}`,
-    ...times,
-  } as const
+    notBeforeMs: nowMs - clockSkewMs,
+    notAfterMs: nowMs + authorityLifeMs,
+  }
 }
 
 function leafOrder(
   nowMs: number,
   { leafLifeMs, names }: CertificateRules,
   { pair, facts }: NonNullable<StoredCertificates['authority']>,
-) {
-  // It cannot be trusted for longer than what signed it.
+): CertificateOrder {
+  // It cannot be trusted for longer than its authority.
   const notAfterMs = Math.min(nowMs + leafLifeMs, facts.notAfterMs)
-  return { kind: 'leaf', authority: pair, names, notBeforeMs: nowMs - clockSkewMs, notAfterMs } as const
-}
-
-async function pauseUntil(called: Promise<void>, ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const end = (): void => resolve()
-  signal.addEventListener('abort', end, { once: true })
-  if (signal.aborted) resolve()
-  await Promise.race([promise, called])
-  clearTimeout(timer)
-  signal.removeEventListener('abort', end)
+  return { kind: 'leaf', authority: pair, names, notBeforeMs: nowMs - clockSkewMs, notAfterMs }
 }

@@ -1,20 +1,18 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions, type SecureVersion, type Server } from 'node:tls'
 import type { Logger } from '../logging.ts'
-import type { CertificateMetrics } from '../webhook/webhook-metrics.ts'
 import { type CertificatePair, checkBundle, checkPair } from './certificate-facts.ts'
+import type { CertificateMetrics } from './certificate-metrics.ts'
 
-export type { CertificatePair } from './certificate-facts.ts'
-
-/** Everything about TLS that can change while we serve, or must be said again when something else does. */
+/** The part of TLS that can change while we serve, and what must be said again when it does. */
 export interface ServingTls extends CertificatePair {
-  /** TLSv1.3 unless said otherwise. */
+  /** TLSv1.3 by default. */
   readonly minVersion?: SecureVersion
   /** PEM of the authorities of client certificates; without it callers are not asked for one. */
   readonly clientCa?: string | undefined
 }
 
-/** The API server and every client of today speak 1.3; nothing older has to be defended. */
+/** The API server and every client of today speak 1.3; no older client needs an exception. */
 const defaultMinVersion = 'TLSv1.3'
 
 /** Options for the server and for each later `setSecureContext`, which forgets what it is not told again. */
@@ -29,11 +27,11 @@ export function tlsOptions({ key, cert, minVersion, clientCa }: ServingTls): Sec
 
 /** Where pairs come from: files, or the Secret of the built-in certificates. */
 export interface PairSource {
-  /** What is to be served; undefined: there is nothing yet. Throws if it cannot be told. */
+  /** What is to be served; undefined: there is nothing yet. Throws if the source cannot be read. */
   read(): Promise<OfferedPair | undefined>
 }
 
-export interface OfferedPair extends CertificatePair {
+interface OfferedPair extends CertificatePair {
   /** PEM of what signed it, '' if that is not known. */
   readonly authority: string
 }
@@ -42,9 +40,7 @@ interface ServingCertificateOptions {
   readonly source: PairSource
   /** PEM of the authorities of client certificates, read like the pair; callers are not asked for one without it. */
   readonly readClientCa?: (() => Promise<string>) | undefined
-  /**
-   * Makes something to answer probes with while the source has nothing. Without it there is no start without a pair.
-   */
+  /** Makes a pair to answer probes with while the source has nothing. Without it there is no start without a pair. */
   readonly placeholder?: () => Promise<CertificatePair>
   readonly minVersion?: SecureVersion
   readonly logger: Logger
@@ -59,69 +55,66 @@ interface ServingCertificateOptions {
  */
 const defaultPollMs = 10_000
 
-/** While there is nothing to serve, somebody waits. */
+/** While there is nothing to serve, the API server may be waiting for us. */
 const emptyPollMs = 500
 
-interface Served {
+/** What the source and the client CA say at one look. */
+interface Offer {
   readonly pair: OfferedPair
   readonly clientCa: string | undefined
 }
 
 /**
- * The certificate that every server shows, read now and looked at again from time to time. A changed pair, or a changed
- * client CA alone, is in use at once, without cutting a connection; one that does not parse or whose halves do not
- * belong together (a swap seen half-way) changes nothing. Rejects if there is nothing to serve and no placeholder.
+ * The certificate that every server of this process shows. It is read now and looked at again every `pollMs`. A changed
+ * pair, or a changed client CA alone, is in use at once, and no connection is cut. A pair that does not parse, or whose
+ * halves do not belong together (a swap seen half-way), changes nothing. Rejects if there is nothing to serve and no
+ * placeholder.
  */
 export async function createServingCertificate(options: ServingCertificateOptions) {
-  const { source, readClientCa, logger, metrics, minVersion, pollMs = defaultPollMs } = options
+  const { logger, metrics, minVersion, pollMs = defaultPollMs } = options
   const servers = new Set<Server>()
   let timer: NodeJS.Timeout | undefined
   let stopped = false
-  let current: Served | undefined
-  let seen: Served | undefined
+  let looking: Promise<void> | undefined
+  /** In use; undefined: only the placeholder can be shown. */
+  let current: Offer | undefined
+  /** The last one that was judged: one that was refused is not judged at every look. */
+  let seen: Offer | undefined
   let placeholder: CertificatePair | undefined
 
-  const read = async (): Promise<Served | undefined> => {
-    const [pair, clientCa] = await Promise.all([source.read(), readClientCa?.()])
-    return pair && { pair, clientCa }
+  /** Of the placeholder while there is no pair. */
+  const tls = (): ServingTls => {
+    const { key, cert } = current?.pair ?? (placeholder as CertificatePair)
+    return { key, cert, clientCa: current?.clientCa, ...(minVersion && { minVersion }) }
   }
-  const take = ({ pair, clientCa }: Served): void => {
-    const certificate = checkPair(pair)
-    if (clientCa !== undefined) checkBundle(clientCa)
-    createSecureContext(tlsFrom({ pair, clientCa }))
-    current = { pair, clientCa }
-    const expires = (name: string, { validToDate }: X509Certificate): void =>
-      metrics.expiresAt.set({ certificate: name }, validToDate.getTime() / 1000)
-    expires('serving', certificate)
-    if (pair.authority !== '') expires('authority', new X509Certificate(pair.authority))
+  const take = (offer: Offer): void => {
+    const certificate = checkOffer(offer)
+    current = offer
+    noteExpiry(metrics, certificate, offer)
     const { serialNumber, validToDate } = certificate
     logger.info({ serialNumber, validTo: validToDate.toISOString() }, 'serving certificate in use')
   }
-  const tlsFrom = ({ pair: { key, cert }, clientCa }: Served): SecureContextOptions =>
-    tlsOptions({ key, cert, clientCa, ...(minVersion && { minVersion }) })
-
   const look = async (): Promise<void> => {
-    let found: Served | undefined
+    let found: Offer | undefined
     try {
-      found = await read()
+      found = await readOffer(options)
     } catch (error) {
       metrics.errors.inc({ step: 'read-pair' })
       logger.warn({ err: error }, 'the serving certificate cannot be read; the old pair stays')
       return
     }
-    // Nothing there any more is no reason to stop serving.
-    if (found === undefined || sameServed(found, seen)) return
+    // A pair that is gone from the source is served on.
+    if (found === undefined || sameOffer(found, seen)) return
     seen = found
     try {
       take(found)
-      for (const server of servers) server.setSecureContext(tlsFrom(found))
+      for (const server of servers) server.setSecureContext(tlsOptions(tls()))
       metrics.reloads.inc({ outcome: 'taken' })
     } catch (error) {
       metrics.reloads.inc({ outcome: 'refused' })
       logger.error({ err: error }, 'the changed certificate is not usable; the old pair stays')
     }
   }
-  let looking: Promise<void> | undefined
   const lookOnce = (): Promise<void> => {
     looking ??= look().finally(() => {
       looking = undefined
@@ -136,7 +129,7 @@ export async function createServingCertificate(options: ServingCertificateOption
   }
 
   if (options.placeholder === undefined) {
-    seen = await read()
+    seen = await readOffer(options)
     if (seen === undefined) throw new Error('there is no serving certificate')
     take(seen)
   } else {
@@ -144,11 +137,6 @@ export async function createServingCertificate(options: ServingCertificateOption
     if (current === undefined) placeholder = await options.placeholder()
   }
 
-  /** Of the placeholder while there is no pair. */
-  const tls = (): ServingTls => {
-    const { key, cert } = current?.pair ?? (placeholder as CertificatePair)
-    return { key, cert, clientCa: current?.clientCa, ...(minVersion && { minVersion }) }
-  }
   return {
     /** For the server, when it is made. */
     tls,
@@ -159,14 +147,14 @@ export async function createServingCertificate(options: ServingCertificateOption
     },
     /** False while only the placeholder can be shown. */
     ready: () => current !== undefined,
-    /** Every later change goes to this server as well. */
+    /** Gives the certificate to this server, and every later change. */
     serve(server: Server): void {
       servers.add(server)
       server.setSecureContext(tlsOptions(tls()))
     },
     /** Starts looking; the first look is after `pollMs`. */
     start: schedule,
-    /** Looks once, now; one that is under way counts. */
+    /** Looks now, or joins the look that is under way. */
     look: lookOnce,
     stop(): void {
       stopped = true
@@ -177,7 +165,31 @@ export async function createServingCertificate(options: ServingCertificateOption
 
 export type ServingCertificate = Awaited<ReturnType<typeof createServingCertificate>>
 
-function sameServed(found: Served, seen: Served | undefined): boolean {
+async function readOffer({ source, readClientCa }: ServingCertificateOptions): Promise<Offer | undefined> {
+  const [pair, clientCa] = await Promise.all([source.read(), readClientCa?.()])
+  return pair && { pair, clientCa }
+}
+
+/** Throws if a server could not show it. */
+function checkOffer({ pair, clientCa }: Offer): X509Certificate {
+  const certificate = checkPair(pair)
+  if (clientCa !== undefined) checkBundle(clientCa)
+  createSecureContext(tlsOptions({ key: pair.key, cert: pair.cert, clientCa }))
+  return certificate
+}
+
+function noteExpiry(
+  metrics: CertificateMetrics,
+  serving: X509Certificate,
+  { pair: { authority } }: Offer,
+): void {
+  const note = (certificate: string, { validToDate }: X509Certificate): void =>
+    metrics.expiresAt.set({ certificate }, validToDate.getTime() / 1000)
+  note('serving', serving)
+  if (authority !== '') note('authority', new X509Certificate(authority))
+}
+
+function sameOffer(found: Offer, seen: Offer | undefined): boolean {
   return (
     seen !== undefined &&
     found.pair.key === seen.pair.key &&

@@ -1,8 +1,17 @@
 import { X509Certificate } from 'node:crypto'
-import { type CertificatePair, checkPair, factsOf, isSignedBy, namesOf } from './certificate-facts.ts'
+import {
+  authoritiesIn,
+  type CertificatePair,
+  checkPair,
+  factsOf,
+  isSignedBy,
+  namesOf,
+} from './certificate-facts.ts'
 import type { CertificateFacts, LeafFacts, SupersededAuthority } from './certificate-plan.ts'
+import type { SecretStore } from './certificate-stores.ts'
+import type { PairSource } from './serving-certificate.ts'
 
-/** The Secret of the built-in certificates: how it is written, and what it means. */
+/** The Secret of the built-in certificates: its keys, how they are read and how they are written. */
 
 /** Keys of the Secret. The first four have the names that tools know; `superseded.json` is ours. */
 const key = {
@@ -26,31 +35,37 @@ interface StoredSuperseded {
   readonly certificate: string
 }
 
-/** Never throws on rubbish: what cannot be used is as good as not there. */
+/** Never throws: content that cannot be used counts as missing. */
 export function authoritiesOf(data: SecretData): StoredCertificates {
   const superseded = supersededOf(data)
   const pair = { cert: data[key.authority] ?? '', key: data[key.authorityKey] ?? '' }
   const certificate = usable(pair)
-  // Without the older ones a rotation under way would lose the trust that replicas still need; a new authority finds
-  // them in the configurations.
+  // If the older ones cannot be read, the newest one is not used either: a rotation under way would lose the trust that
+  // replicas still need. A new authority finds the older ones in the configurations.
   if (superseded === undefined || !certificate?.ca)
     return { authority: undefined, superseded: superseded ?? [] }
   return { authority: { pair, facts: factsOf(certificate) }, superseded }
 }
 
+/** What the elected replica stored for all replicas to serve. */
+export function storedPair(secret: SecretStore): PairSource {
+  return {
+    async read() {
+      const { data } = await secret.read()
+      const pair = leafPairOf(data)
+      return pair && { ...pair, authority: authoritiesIn(data[key.authority] ?? '')[0]?.toString() ?? '' }
+    },
+  }
+}
+
 /** The serving pair, not checked; undefined if either half is missing. */
-export function leafPairOf(data: SecretData): CertificatePair | undefined {
+function leafPairOf(data: SecretData): CertificatePair | undefined {
   const cert = data[key.leaf]
   const leafKey = data[key.leafKey]
   return cert && leafKey ? { cert, key: leafKey } : undefined
 }
 
-/** PEM of the newest authority, '' if there is none. */
-export function authorityPemOf(data: SecretData): string {
-  return data[key.authority] ?? ''
-}
-
-/** Undefined if there is no pair, or none that fits together. The issuer is looked for among `authorities`. */
+/** Undefined if there is no pair, or its halves do not fit together. The issuer is one of `authorities`, or undefined. */
 export function leafFactsOf(
   data: SecretData,
   authorities: readonly CertificateFacts[],
@@ -85,7 +100,7 @@ export function withSuperseded(data: SecretData, superseded: readonly Superseded
   return { ...known(data), [key.superseded]: JSON.stringify(stored satisfies StoredSuperseded[]) }
 }
 
-/** Nothing that somebody else put beside our keys is carried on under our name. */
+/** Only our own keys are written: what somebody else put beside them does not go on under our name. */
 function known(data: SecretData): SecretData {
   const names: readonly string[] = Object.values(key)
   return Object.fromEntries(Object.entries(data).filter(([name]) => names.includes(name)))
@@ -95,7 +110,7 @@ function usable(pair: CertificatePair): X509Certificate | undefined {
   try {
     return checkPair(pair)
   } catch {
-    // Said by the caller, who knows what it means.
+    // The caller knows what that means, and reports it.
     return undefined
   }
 }

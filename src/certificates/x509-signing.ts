@@ -1,4 +1,4 @@
-// @peculiar/x509 needs it to be there first.
+// @peculiar/x509 needs it to be loaded first.
 import 'reflect-metadata'
 import { randomBytes, webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
@@ -16,11 +16,11 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import type { CertificatePair } from './certificate-facts.ts'
-import type { CertificateOrder } from './certificate-request.ts'
+import type { CertificateOrder } from './make-certificate.ts'
 
 /**
- * X.509 itself. Importing this costs 25 MB of resident memory for good (measured; 31 MB as a worker thread), which is
- * why only the certificate program does it (ADR 14).
+ * Makes and signs X.509 certificates. Importing this file costs 25 MB of resident memory for good (measured; 31 MB as a
+ * worker thread), so only make-certificate-program.ts imports it (ADR 14).
  */
 
 /** Go, OpenSSL and every load balancer know it, and it signs in well under a millisecond. */
@@ -35,7 +35,7 @@ export async function makeAuthority(order: Order<'authority'>): Promise<Certific
   const keys = await newKeys()
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerial(),
-    // Its own name for each: a bundle holds two at a time, and people have to tell them apart.
+    // Each has a name of its own: a bundle holds two at a time, and people have to tell them apart.
     name: [{ CN: [order.name] }],
     notBefore: new Date(order.notBeforeMs),
     notAfter: new Date(order.notAfterMs),

@@ -2,8 +2,9 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { stringify } from 'yaml'
-import { type PrivateAssignJwk, parseAssignKeySet } from '../delivery/signing-keys.ts'
+import { parseSigningKeys } from '../delivery/signing-keys.ts'
 import { assignAlgorithm } from '../domain/assign-contract.ts'
+import type { PrivateAssignJwk } from '../domain/assign-key-set.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
 
@@ -11,22 +12,22 @@ const privateKeySecret = 'greenroom-assign-key'
 
 const usage = `usage: assign-key [--namespace NAME] [--rotate]
 Prints the Secret ${privateKeySecret} and the ConfigMap ${configMapName.assignKeys} for kubectl apply -f -.
---rotate reads the present private set (keys.json of the Secret) from stdin and puts a new key before it.`
+--rotate reads the current private set (keys.json of the Secret) from stdin and puts a new key first.`
 
 interface AssignKeyOptions {
   readonly namespace: string
-  /** The present private JWK Set, as text; a new key goes before it. */
+  /** The current private JWK Set, as text. The new key is put first. */
   readonly previous?: string
 }
 
 /**
- * YAML of the Secret with the private keys and of the ConfigMap with the public ones, newest first. Old keys stay as
- * long as pods know no newer one.
+ * YAML of the Secret with the private keys and of the ConfigMap with the public ones, newest first. Old keys stay,
+ * because running pods may know only them.
  *
  * @throws GreenroomError GRN_INVALID_CONFIG if `previous` is not a private JWK Set; never quotes it.
  */
 export async function assignKeyManifests({ namespace, previous }: AssignKeyOptions): Promise<string> {
-  const kept = previous === undefined ? [] : parseAssignKeySet(previous)
+  const kept = previous === undefined ? [] : parseSigningKeys(previous)
   const keys = [await newAssignKey(), ...kept]
   const metadata = (name: string): object => ({
     name,
@@ -48,7 +49,7 @@ export async function assignKeyManifests({ namespace, previous }: AssignKeyOptio
       data: { [configMapKey.assignKeys]: JSON.stringify({ keys: keys.map(publicPart) }) },
     },
   ]
-  // No folding: a key is one line, so that people can compare and copy it.
+  // Lines are not folded, so that people can compare and copy a key.
   return manifests.map((manifest) => stringify(manifest, { lineWidth: 0 })).join('---\n')
 }
 
@@ -81,7 +82,7 @@ async function newAssignKey(): Promise<PrivateAssignJwk> {
   const { x, d } = await exportJWK(privateKey)
   if (!x || !d) throw new GreenroomError('GRN_INTERNAL', 'the generated key has no private part')
   const bare = { kty: 'OKP', crv: 'Ed25519', x } as const
-  // RFC 7638: the id follows from the key, so two keys never share one.
+  // RFC 7638: the id is computed from the key, so two keys never share one.
   return { ...bare, kid: await calculateJwkThumbprint(bare), d }
 }
 

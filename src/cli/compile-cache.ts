@@ -1,7 +1,7 @@
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { GreenroomError } from '../errors.ts'
 
-/** Everything that a container of ours may be told to run. */
+/** Every program that one of our containers may run. */
 const programs: readonly (() => Promise<unknown>)[] = [
   () => import('../roles/api-role.ts'),
   () => import('../roles/controller-role.ts'),
@@ -15,9 +15,10 @@ const programs: readonly (() => Promise<unknown>)[] = [
 ]
 
 /**
- * Fills Node's compile cache ($NODE_COMPILE_CACHE) with every program: sources without their types, and their byte code.
- * Done once when the image is built, and by the user who will run it, for the cache is kept by user and by Node's version.
- * A process that finds it never loads the type stripper. Throws GRN_INVALID_CONFIG where no cache can be written.
+ * Fills Node's compile cache ($NODE_COMPILE_CACHE) with every program: the sources without types, and their byte code.
+ * It runs once when the image is built, as the user who will run the image, because the cache is kept by user and by
+ * Node's version. A process that finds it never loads the type stripper. Throws GRN_INVALID_CONFIG where no cache can be
+ * written.
  */
 export async function fillCompileCache(): Promise<void> {
   if (getCompileCacheDir() === undefined) {

@@ -1,21 +1,27 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config.ts'
-import { type Violation, type ViolationKind, violationKinds } from '../domain/invariants/breach.ts'
+import {
+  type BrokenInvariant,
+  type InvariantKind,
+  invariantKinds,
+} from '../domain/invariants/broken-invariant.ts'
+import { type Examination, examineInvariants } from '../domain/invariants/examine-invariants.ts'
 import { GreenroomError } from '../errors.ts'
 import { createLogger } from '../logging.ts'
-import { type Examination, examine, openInvariantSources } from '../roles/doctor-role.ts'
+import { openInvariantSources } from '../roles/invariant-sources.ts'
+import { pause } from '../timing/pause.ts'
 
 const usage = `usage: doctor [--json] [--settle-ms N]
-Reads Kubernetes, PostgreSQL and Redis and lists what may not be: pods claimed twice, sessions without pod, …
---settle-ms N   a finding that may be on its way counts once it was seen for N ms (default: 2 to 10 s, by kind)
-Ends with 0: nothing found; 1: violations; 2: a store could not be read, or the arguments or environment are wrong.`
+Reads Kubernetes, PostgreSQL and Redis and lists every broken invariant: pods claimed twice, sessions without pod, …
+--settle-ms N   a finding that may still go away counts after N ms (default: 2 to 10 s, by kind)
+Exit code: 0 nothing is broken; 1 an invariant is broken; 2 a store was not read, or arguments or environment are wrong.`
 
 interface DoctorOptions {
   readonly json: boolean
   readonly settleMs: number | undefined
 }
 
-/** Also the exit code of a doctor that could not begin. */
+/** For a store that was not read, and for wrong arguments or environment. */
 const notReadCode = 2
 
 /** The command: prints the report on stdout and resolves with the exit code. */
@@ -23,11 +29,11 @@ export async function runDoctor(argv: readonly string[]): Promise<number> {
   try {
     const { json, settleMs } = readArguments(argv)
     const config = loadConfig('doctor')
-    // Nothing but the report goes to stdout; what failed is in it.
+    // Only the report goes to stdout; it names the stores that failed.
     const logger = createLogger({ level: 'silent', role: 'doctor', instance: config.HOSTNAME })
     const { sources, close } = await openInvariantSources(config, logger)
     try {
-      const report = reportOf(await examine(sources, { settleMs }))
+      const report = reportOf(await examineInvariants(sources, { settleMs, ...realTime }))
       process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
       return exitCodeOf(report)
     } finally {
@@ -40,23 +46,31 @@ export async function runDoctor(argv: readonly string[]): Promise<number> {
   }
 }
 
+const realTime = {
+  epochMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  pause,
+}
+
+/** The JSON that `--json` prints: its keys are public. */
 export interface DoctorReport {
-  readonly violations: readonly Violation[]
-  /** Only kinds with violations. */
-  readonly counts: Readonly<Partial<Record<ViolationKind, number>>>
+  /** The broken invariants. The key is older than that word. */
+  readonly violations: readonly BrokenInvariant[]
+  /** Only kinds that are broken. */
+  readonly counts: Readonly<Partial<Record<InvariantKind, number>>>
   readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[]
-  /** What was looked at; a store that was not read has none. */
+  /** What was read; a store that was not read has no entry. */
   readonly seen: { readonly pods?: number; readonly sessions?: number; readonly pools?: number }
 }
 
-export function reportOf({ violations, snapshot, unread }: Examination): DoctorReport {
-  const byKind = Map.groupBy(violations, ({ kind }) => kind)
-  const counts = violationKinds.flatMap((kind) => {
+function reportOf({ broken, snapshot, unread }: Examination): DoctorReport {
+  const byKind = Map.groupBy(broken, ({ kind }) => kind)
+  const counts = invariantKinds.flatMap((kind) => {
     const found = byKind.get(kind)
     return found ? [[kind, found.length] as const] : []
   })
   return {
-    violations,
+    violations: broken,
     counts: Object.fromEntries(counts),
     unread: unread.map(({ store, error }) => ({ store, ...problemOf(error) })),
     seen: {
@@ -67,24 +81,26 @@ export function reportOf({ violations, snapshot, unread }: Examination): DoctorR
   }
 }
 
-/** A store that was not read may hide anything, but a violation that was found is one all the same. */
-export function exitCodeOf({ unread, violations }: DoctorReport): number {
+/** A store that was not read may hide anything, so it weighs more than what was found. */
+function exitCodeOf({ unread, violations }: DoctorReport): number {
   if (unread.length > 0) return notReadCode
   return violations.length > 0 ? 1 : 0
 }
 
-export function inWords({ violations, counts, unread, seen }: DoctorReport): string {
+function inWords({ violations, counts, unread, seen }: DoctorReport): string {
   const lines = violations.map(({ kind, subject, detail }) => `${kind} ${subject}: ${detail}`)
   for (const { store, code, message } of unread) lines.push(`${store} was not read: ${code}: ${message}`)
   const looked = Object.entries(seen).map(([what, count]) => `${count} ${what}`)
   const kinds = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`)
   const total =
-    violations.length === 0 ? 'no violations' : `${violations.length} violations (${kinds.join(', ')})`
+    violations.length === 0
+      ? 'no broken invariants'
+      : `${violations.length} broken invariants (${kinds.join(', ')})`
   lines.push(`${total} in ${looked.length === 0 ? 'nothing' : looked.join(', ')}`)
   return `${lines.join('\n')}\n`
 }
 
-/** The code, and the sentence of whatever stood in the way. */
+/** The code, and the sentence of what failed, with its cause. */
 function problemOf(error: unknown): { code: string; message: string } {
   if (!(error instanceof GreenroomError)) return { code: 'GRN_INTERNAL', message: sentenceOf(error) }
   const cause = error.cause === undefined ? '' : ` (${sentenceOf(error.cause)})`
@@ -92,7 +108,7 @@ function problemOf(error: unknown): { code: string; message: string } {
 }
 
 function sentenceOf(error: unknown): string {
-  // A refused connection to several addresses has its sentences one level below.
+  // A connection that several addresses refused has its sentences one level below.
   if (error instanceof AggregateError) return error.errors.map(sentenceOf).join('; ')
   return error instanceof Error ? error.message : String(error)
 }

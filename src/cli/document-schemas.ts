@@ -20,7 +20,7 @@ function textOf(title: string, schema: object): string {
   return `${JSON.stringify({ $schema: dialect, title, ...schema }, acceptingDefaults, 2)}\n`
 }
 
-/** What has a default may be left out of a document: to a checker that fills in none it is not required. */
+/** A key with a default may be left out of a document, so a checker that fills in no defaults must not require it. */
 function acceptingDefaults(_key: string, value: unknown): unknown {
   if (!isObjectSchema(value)) return value
   const required = value.required.filter((name) => value.properties[name]?.default === undefined)

@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 import { type Explanation, explainPod } from '../admission/explain/explain-pod.ts'
 import { type PodToExplain, podsToExplain } from '../admission/explain/pods-in-document.ts'
-import { readPod } from '../cluster/judged-pods.ts'
-import type { KubeTransport } from '../cluster/kube-transport.ts'
+import type { KubeClients } from '../cluster/kube-clients.ts'
+import { readPod } from '../cluster/live-pods.ts'
 import { loadConfig } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
 import { contextOfCluster, contextOfFile, openCluster } from '../roles/policy-source.ts'
@@ -53,7 +53,7 @@ export async function runExplain(argv: readonly string[]): Promise<number> {
 
 async function explainAll(wanted: ExplainArguments): Promise<Explained[]> {
   const config = loadConfig('explain')
-  let opened: KubeTransport | undefined
+  let opened: KubeClients | undefined
   const cluster = async () => (opened ??= await openCluster(config))
   try {
     const pods = await podsOf(wanted, cluster)
@@ -71,12 +71,13 @@ async function explainAll(wanted: ExplainArguments): Promise<Explained[]> {
 
 async function podsOf(
   { subject, namespace = defaultNamespace }: ExplainArguments,
-  cluster: () => Promise<KubeTransport>,
+  cluster: () => Promise<KubeClients>,
 ): Promise<readonly PodToExplain[]> {
   if (subject !== '-' && !existsSync(subject)) {
     const [first = '', name] = subject.split('/')
     const pod = name === undefined ? { namespace, name: first } : { namespace: first, name }
-    return podsToExplain(withKind(await readPod(await cluster(), pod.namespace, pod.name)))
+    const { transport } = await cluster()
+    return podsToExplain(withKind(await readPod(transport, pod.namespace, pod.name)))
   }
   const content = subject === '-' ? await text(process.stdin) : await readFile(subject, 'utf8')
   const documents = parseAllDocuments(content, { uniqueKeys: true })

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { type PodDrift, podDrift } from '../admission/explain/pod-drift.ts'
-import { listJudgedNamespaces, livePods } from '../cluster/judged-pods.ts'
+import { judgedNamespaces, livePods } from '../cluster/live-pods.ts'
 import { loadConfig } from '../config.ts'
 import { agentsNamespaceLabel } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
@@ -9,10 +9,10 @@ import { textTable } from './text-table.ts'
 
 const usage = `usage: scan [-n NAMESPACE]… [--policy FILE] [--json]
 Lists the running pods that the policy would change or deny if they were created now: pods older than the policy, and
-pods that came in while the webhook was away.
--n NAMESPACE   only there, more than once if wanted (default: namespaces labelled ${agentsNamespaceLabel}=enabled)
+pods created while the webhook was away.
+-n NAMESPACE   only this one; may be repeated (default: namespaces labelled ${agentsNamespaceLabel}=enabled)
 --policy FILE  this policy instead of the cluster's: what a change of the policy would mean
-Ends with 0: none; 1: some; 2: the cluster could not be read, or the arguments are wrong.`
+Exit code: 0 no such pod; 1 at least one; 2 the cluster could not be read, or the arguments are wrong.`
 
 const notReadCode = 2
 
@@ -40,27 +40,26 @@ export async function runScan(argv: readonly string[]): Promise<number> {
 
 async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
   const config = loadConfig('scan')
-  const transport = await openCluster(config)
+  const clients = await openCluster(config)
   try {
     const inForce = wanted.policy
       ? {
-          ...(await contextOfCluster(transport, config)),
+          ...(await contextOfCluster(clients, config)),
           policy: (await contextOfFile(wanted.policy)).policy,
         }
-      : await contextOfCluster(transport, config)
-    const namespaces =
-      wanted.namespaces.length > 0 ? wanted.namespaces : await listJudgedNamespaces(transport)
+      : await contextOfCluster(clients, config)
+    const namespaces = wanted.namespaces.length > 0 ? wanted.namespaces : await judgedNamespaces(clients)
     const drifted: PodDrift[] = []
     let pods = 0
     for (const namespace of namespaces) {
-      for await (const page of livePods(transport, namespace)) {
+      for await (const page of livePods(clients.transport, namespace)) {
         pods += page.length
         drifted.push(...page.flatMap((pod) => podDrift(pod, namespace, inForce) ?? []))
       }
     }
     return { policyVersion: inForce.policy.version, namespaces, pods, drifted }
   } finally {
-    transport.close()
+    clients.close()
   }
 }
 
@@ -75,7 +74,7 @@ function inWords({ policyVersion, namespaces, pods, drifted }: ScanReport): stri
   const table =
     rows.length > 0 ? `${textTable([['NAMESPACE', 'POD', 'AGENT TYPE', 'WOULD', 'RULES'], ...rows])}\n` : ''
   const where = namespaces.length === 0 ? 'no namespace' : namespaces.join(', ')
-  return `${table}${drifted.length} of ${pods} pods in ${where} are not as policy ${policyVersion} would have them\n`
+  return `${table}${drifted.length} of ${pods} pods in ${where} differ from policy ${policyVersion}\n`
 }
 
 interface ScanArguments {

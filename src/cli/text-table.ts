@@ -1,4 +1,4 @@
-/** Columns as wide as their widest cell, two blanks apart, for people. */
+/** A table for people: each column as wide as its widest cell, two spaces apart. */
 export function textTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const row of rows)

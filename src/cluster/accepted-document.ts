@@ -1,15 +1,17 @@
+import type { V1ConfigMap } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
 import { type Backoff, createBackoff } from '../timing/backoff.ts'
-import { hasStatus } from './kube-api-error.ts'
-import type { KubeTransport } from './kube-transport.ts'
+import { apiPath } from './api-path.ts'
+import { unlessMissing } from './kube-api-error.ts'
+import { asApply, type KubeClients } from './kube-clients.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import { isNewer } from './resource-version.ts'
 import type { KubeObject } from './watch-stream.ts'
 
 /**
- * The ConfigMap that keeps the last accepted text of a document over restarts, watched; and, in the one role that writes
- * it, its writer. What is kept only ever goes forward: every replica of that role may write, and one that lags behind
- * takes nothing back. Nothing here ever blocks a caller.
+ * The ConfigMap that keeps the last accepted text of a document over restarts. Every role watches it; one role writes it.
+ * What is kept only ever goes forward: every replica of that role may write, and one that lags behind takes nothing back.
+ * Nothing here blocks a caller.
  */
 export interface AcceptedDocument {
   start(): void
@@ -18,7 +20,7 @@ export interface AcceptedDocument {
   synced(): boolean
   /** What is kept; undefined if there is nothing. */
   current(): AcceptedText | undefined
-  /** Writes the text behind the caller's back, the newest only, until it or something newer is there. */
+  /** Writes the newest text in the background, until it or something newer is there. */
   keep(document: AcceptedText): void
 }
 
@@ -28,8 +30,15 @@ export interface AcceptedText {
   readonly resourceVersion: string
 }
 
+export interface AcceptedDocumentClients extends Pick<KubeClients, 'transport'> {
+  readonly core: Pick<
+    KubeClients['core'],
+    'readNamespacedConfigMap' | 'patchNamespacedConfigMap' | 'replaceNamespacedConfigMap'
+  >
+}
+
 interface AcceptedDocumentOptions {
-  readonly transport: KubeTransport
+  readonly clients: AcceptedDocumentClients
   readonly namespace: string
   readonly name: string
   readonly key: string
@@ -39,29 +48,30 @@ interface AcceptedDocumentOptions {
   readonly timing?: Partial<ListWatchTiming>
 }
 
-type RawConfigMap = KubeObject & {
+/** As a watch and as the typed client see it. */
+type ConfigMapContent = KubeObject & {
   readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> }
   readonly data?: Readonly<Record<string, string>>
 }
 
 /** Which version of the edited ConfigMap was accepted. */
 const sourceVersionAnnotation = 'greenroom.dev/source-resource-version'
-/** Older than everything: what is kept without saying of what. */
+/** Older than every version: for a kept text that does not say which version it is. */
 const unknownVersion = '0'
 
 /** Nobody waits for these writes, so they may be rare while the API server refuses them. */
 const retry = { minMs: 500, maxMs: 30_000 } as const
 
 export function createAcceptedDocument(options: AcceptedDocumentOptions): AcceptedDocument {
-  const { transport, name, key, logger, onChange } = options
+  const { clients, namespace, name, key, logger, onChange } = options
   const stopping = new AbortController()
   let kept: AcceptedText | undefined
   let newest: AcceptedText | undefined
   let writing: Promise<void> | undefined
 
-  const listWatch = createListWatch<RawConfigMap, { readonly text: AcceptedText | undefined }>({
-    transport,
-    path: collectionOf(options),
+  const listWatch = createListWatch<ConfigMapContent, { readonly text: AcceptedText | undefined }>({
+    transport: clients.transport,
+    path: apiPath({ resource: 'configmaps', namespace }),
     fieldSelector: `metadata.name=${name}`,
     keep: (raw) => ({ text: acceptedText(raw, key) }),
     onChange: ({ text }, gone) => {
@@ -114,64 +124,48 @@ export function createAcceptedDocument(options: AcceptedDocumentOptions): Accept
   }
 }
 
-function acceptedText({ metadata, data }: RawConfigMap, key: string): AcceptedText | undefined {
+function acceptedText({ metadata, data }: ConfigMapContent, key: string): AcceptedText | undefined {
   const text = data?.[key]
   if (text === undefined) return undefined
   const source = metadata?.annotations?.[sourceVersionAnnotation] ?? unknownVersion
   const own = metadata?.resourceVersion ?? unknownVersion
-  // It was written after its source: a version that is not older comes from another cluster, with a restored backup.
+  // It was written after its source. A source that is not older than it came from another cluster, in a restored backup.
   return { text, resourceVersion: isNewer(own, source) ? source : unknownVersion }
 }
 
-/** Compare-and-set; a conflict throws and the next attempt reads again. */
+/** Compare-and-set: a conflict throws, and the next attempt reads again. */
 async function replaceText(options: AcceptedDocumentOptions, document: AcceptedText): Promise<void> {
-  const { transport, key } = options
-  const there = (await readConfigMap(options)) ?? (await makeConfigMap(options))
-  const kept = acceptedText(there, key)
-  if (isKept(kept, document)) return
-  await transport.writeJson('PUT', pathOf(options), {
-    ...there,
-    metadata: {
-      ...there.metadata,
-      annotations: {
-        ...there.metadata?.annotations,
-        [sourceVersionAnnotation]: document.resourceVersion,
-      },
-    },
+  const { namespace, name, key } = options
+  const { core } = options.clients
+  const there =
+    (await unlessMissing(core.readNamespacedConfigMap({ name, namespace }))) ?? (await makeConfigMap(options))
+  if (isKept(acceptedText(there, key), document)) return
+  const annotations = { ...there.metadata?.annotations, [sourceVersionAnnotation]: document.resourceVersion }
+  // What others put into it stays.
+  const body: V1ConfigMap = Object.assign({}, there, {
+    metadata: Object.assign({}, there.metadata, { annotations }),
     data: { ...there.data, [key]: document.text },
   })
+  await core.replaceNamespacedConfigMap({ name, namespace, body })
 }
 
-/** True for something newer as well; the same version with another text was not written by us. */
+/** True for something newer as well. The same version with another text was not written by us. */
 export function isKept(kept: AcceptedText | undefined, document: AcceptedText): boolean {
   if (kept === undefined) return false
   if (isNewer(kept.resourceVersion, document.resourceVersion)) return true
   return kept.resourceVersion === document.resourceVersion && kept.text === document.text
 }
 
-async function readConfigMap(options: AcceptedDocumentOptions): Promise<RawConfigMap | undefined> {
-  try {
-    return await options.transport.getJson<RawConfigMap>(pathOf(options))
-  } catch (error) {
-    if (hasStatus(error, 404)) return undefined
-    throw error
-  }
-}
-
 /**
- * Empty, by server-side apply: only that way can RBAC bind the right to create to this one name. Several may do it at
- * once, and to one that has its text meanwhile it does nothing: that text is another field manager's.
+ * Empty, by server-side apply. Several replicas may do it at once. One that already has its text stays as it is, because
+ * that text belongs to another field manager.
  */
-async function makeConfigMap(options: AcceptedDocumentOptions): Promise<RawConfigMap> {
-  const { transport, namespace, name } = options
-  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } }
-  return transport.applyJson<RawConfigMap>(pathOf(options), object, 'greenroom-make')
-}
-
-function collectionOf({ namespace }: AcceptedDocumentOptions): string {
-  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`
-}
-
-function pathOf(options: AcceptedDocumentOptions): string {
-  return `${collectionOf(options)}/${encodeURIComponent(options.name)}`
+function makeConfigMap({
+  clients: { core },
+  namespace,
+  name,
+}: AcceptedDocumentOptions): Promise<V1ConfigMap> {
+  const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } }
+  const fieldManager = 'greenroom-make'
+  return core.patchNamespacedConfigMap({ name, namespace, body, fieldManager, force: true }, asApply)
 }

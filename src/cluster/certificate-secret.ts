@@ -1,35 +1,32 @@
+import type { V1Secret } from '@kubernetes/client-node'
 import type { SecretContent, SecretStore } from '../certificates/certificate-stores.ts'
-import { hasStatus, KubeApiError } from './kube-api-error.ts'
-import type { KubeTransport } from './kube-transport.ts'
+import { KubeApiError, unlessMissing } from './kube-api-error.ts'
+import { asApply, type KubeClients } from './kube-clients.ts'
 
 interface CertificateSecretOptions {
-  readonly transport: KubeTransport
+  readonly clients: Pick<KubeClients, 'core'>
   readonly namespace: string
   readonly name: string
   /** Under which our fields stand in managedFields. */
   readonly fieldManager: string
 }
 
-interface RawSecret {
-  readonly metadata?: { readonly resourceVersion?: string }
-  readonly data?: Readonly<Record<string, string>>
-}
-
-/**
- * One Secret, written by server-side apply. RBAC can bind a create to a name only when the name is in the request's
- * path, and a POST has none: applied, the Secret is created under a right that covers this Secret alone.
- */
+/** One Secret, written by server-side apply. */
 export function createCertificateSecret(options: CertificateSecretOptions): SecretStore {
-  const { transport, namespace, name, fieldManager } = options
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets/${encodeURIComponent(name)}`
+  const { namespace, name, fieldManager } = options
+  const { core } = options.clients
 
-  const applied = (fields: object, manager: string, version?: string): Promise<RawSecret> => {
-    const metadata = { name, namespace, ...(version !== undefined && { resourceVersion: version }) }
-    const object = { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata, ...fields }
-    return transport.applyJson<RawSecret>(path, object, manager)
+  const applied = (
+    fields: Pick<V1Secret, 'data'>,
+    manager: string,
+    resourceVersion?: string,
+  ): Promise<V1Secret> => {
+    const metadata = { name, namespace, ...(resourceVersion !== undefined && { resourceVersion }) }
+    const body: V1Secret = { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata, ...fields }
+    return core.patchNamespacedSecret({ name, namespace, body, fieldManager: manager, force: true }, asApply)
   }
 
-  /** An apply cannot say "only if there is none": an empty one under another name takes nothing from anybody. */
+  /** An apply cannot say "only if there is none". An empty one under another name takes nothing from anybody. */
   const create = async (): Promise<string | undefined> => {
     const { data, metadata } = await applied({}, `${fieldManager}-creation`)
     if (data !== undefined)
@@ -39,22 +36,23 @@ export function createCertificateSecret(options: CertificateSecretOptions): Secr
 
   return {
     async read(): Promise<SecretContent> {
-      try {
-        const { metadata, data = {} } = await transport.getJson<RawSecret>(path)
-        return {
-          version: metadata?.resourceVersion,
-          data: Object.fromEntries(
-            Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
-          ),
-        }
-      } catch (error) {
-        if (hasStatus(error, 404)) return { version: undefined, data: {} }
-        throw error
-      }
+      const found = await unlessMissing(core.readNamespacedSecret({ name, namespace }))
+      return { version: found?.metadata?.resourceVersion, data: eachValue(found?.data ?? {}, fromBase64) }
     },
     async write(data, version) {
-      const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')])
-      await applied({ data: Object.fromEntries(encoded) }, fieldManager, version ?? (await create()))
+      await applied({ data: eachValue(data, toBase64) }, fieldManager, version ?? (await create()))
     },
   }
+}
+
+function eachValue(data: Readonly<Record<string, string>>, change: (value: string) => string) {
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, change(value)]))
+}
+
+function fromBase64(text: string): string {
+  return Buffer.from(text, 'base64').toString('utf8')
+}
+
+function toBase64(text: string): string {
+  return Buffer.from(text).toString('base64')
 }

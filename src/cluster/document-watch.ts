@@ -1,37 +1,39 @@
 import type { Logger } from 'pino'
 import type { Checked } from '../domain/checked-document.ts'
-import type { DocumentStatus, DocumentView } from '../domain/ports.ts'
+import type { DocumentStatus } from '../domain/document-status.ts'
+import type { DocumentView } from '../domain/ports.ts'
 import {
   type AcceptedDocument,
+  type AcceptedDocumentClients,
   type AcceptedText,
   createAcceptedDocument,
   isKept,
 } from './accepted-document.ts'
-import type { KubeTransport } from './kube-transport.ts'
+import { apiPath } from './api-path.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
 /**
- * One key of one ConfigMap, watched. A valid change is in force at once; an invalid, missing or deleted one changes
- * nothing. The last accepted text is kept in a ConfigMap of its own: while what people wrote is not valid, every replica
- * goes by what is kept, so that a restart changes nothing and no two replicas disagree for good, whatever each of them
- * missed (docs/adr/0015).
+ * One key of one ConfigMap, watched. A valid document is in force at once. An invalid, missing or deleted one changes
+ * nothing. The last accepted text is kept in a ConfigMap of its own. While what people wrote is not valid, every replica
+ * uses the kept text. So a restart changes nothing, and replicas that missed different versions agree again
+ * (docs/adr/0015).
  */
 export interface DocumentWatch<T> extends DocumentView<T> {
   start(): void
   stop(): Promise<void>
-  /** True once it is known what is in force: what is written or, while that is not valid, what is kept. */
+  /** True once it is known what is in force: the written text or, while that is not valid, the kept one. */
   synced(): boolean
   staleSince(): number | undefined
 }
 
-export interface RejectedDocument {
+interface RejectedDocument {
   readonly resourceVersion: string
   readonly problems: readonly string[]
 }
 
 export interface DocumentWatchOptions<T> {
-  readonly transport: KubeTransport
+  readonly clients: AcceptedDocumentClients
   readonly namespace: string
   readonly name: string
   readonly key: string
@@ -54,13 +56,13 @@ type RawConfigMap = KubeObject & { readonly data?: Readonly<Record<string, strin
 type InForce<T> = AcceptedText & { readonly value: T }
 
 /**
- * A reader that saw a newer valid document than is kept waits this long for the writer to keep it, before it goes back
- * to what the others have. A writer that is up needs some milliseconds.
+ * A reader may have seen a newer valid document than the kept one. It waits this long for the writer to keep that, and
+ * then goes back to what the other replicas have. A writer that is up needs some milliseconds.
  */
 const defaultSettleMs = 5_000
 
 export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): DocumentWatch<T> {
-  const { transport, namespace, name, key, logger } = options
+  const { clients, namespace, name, key, logger } = options
   const settleMs = options.timing?.settleMs ?? defaultSettleMs
   const document = `${namespace}/${name}`
   const listeners = new Set<(document: T) => void>()
@@ -140,7 +142,7 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
   const accepted: AcceptedDocument | undefined =
     options.accepted &&
     createAcceptedDocument({
-      transport,
+      clients,
       namespace,
       name: options.accepted.name,
       key,
@@ -150,8 +152,8 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     })
 
   const listWatch = createListWatch<RawConfigMap, ConfigMapText>({
-    transport,
-    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`,
+    transport: clients.transport,
+    path: apiPath({ resource: 'configmaps', namespace }),
     fieldSelector: `metadata.name=${name}`,
     keep: (raw) => ({ resourceVersion: raw.metadata?.resourceVersion ?? '', text: raw.data?.[key] }),
     onChange: ({ text, resourceVersion }, gone) => {

@@ -1,3 +1,5 @@
+import { GreenroomError } from '../errors.ts'
+
 /** What the API server said, or that it said nothing. `message` is its own sentence; request bodies never appear. */
 export class KubeApiError extends Error {
   /** HTTP status; undefined when there was no answer (refused, cut, timed out). */
@@ -23,7 +25,7 @@ interface KubeApiErrorOptions {
   readonly cause?: unknown
 }
 
-/** Reads a `Status` object; a body that is none (a proxy's page) gives a sentence with the HTTP status alone. */
+/** Reads a `Status` object. A body that is none (a proxy's page) gives a sentence with the HTTP status alone. */
 export function kubeApiErrorFrom(status: number, body: string, retryAfter?: string): KubeApiError {
   const said = statusObject(body)
   const seconds = Number(retryAfter ?? said?.details?.retryAfterSeconds)
@@ -39,6 +41,26 @@ export function hasStatus(error: unknown, ...statuses: readonly number[]): boole
   return error instanceof KubeApiError && error.status !== undefined && statuses.includes(error.status)
 }
 
+/** What was asked for, or undefined if the API server says that it is not there (404). */
+export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (hasStatus(error, 404)) return undefined
+    throw error
+  }
+}
+
+/** For answers without which a command or a check cannot go on. Throws GRN_KUBERNETES_UNAVAILABLE. */
+export async function orUnavailable<T>(answer: Promise<T>, what = ''): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    const sentence = `${what}${(error as Error).message}.`
+    throw new GreenroomError('GRN_KUBERNETES_UNAVAILABLE', sentence, { cause: error })
+  }
+}
+
 interface StatusObject {
   readonly message?: string
   readonly reason?: string
@@ -52,7 +74,7 @@ function statusObject(body: string): StatusObject | undefined {
       ? (parsed as StatusObject)
       : undefined
   } catch {
-    // Not JSON: a proxy or load balancer answered; the caller makes a sentence of the status alone.
+    // Not JSON: a proxy or load balancer answered. The caller makes a sentence of the status alone.
     return undefined
   }
 }

@@ -1,12 +1,13 @@
+import { type V1Lease, type V1LeaseSpec, V1MicroTime } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
-import { pauseFor } from '../timing/backoff.ts'
-import { hasStatus } from './kube-api-error.ts'
-import { type LeaseApi, type LeaseSpec, microTime, type RawLease } from './lease-api.ts'
+import { pause } from '../timing/pause.ts'
+import { hasStatus, unlessMissing } from './kube-api-error.ts'
+import type { KubeClients } from './kube-clients.ts'
 
 /**
  * Leader election on a coordination.k8s.io Lease, by client-go's algorithm: a record counts as alive for its duration
- * from when *we* saw it change, on our own monotonic clock; times of other machines are never compared. It is not
- * fencing: what a leader does must be safe when it is done twice.
+ * from when *we* saw it change, on our own monotonic clock. Times of other machines are never compared. An election does
+ * not fence: what a leader does must be safe when two do it.
  */
 export interface LeaseElector {
   start(): void
@@ -18,7 +19,7 @@ export interface LeaseElector {
   holder(): string | undefined
 }
 
-export interface LeaseTiming {
+interface LeaseTiming {
   /** Others may take over when the record has not changed for this long. Whole seconds on the wire, rounded up. */
   readonly leaseMs: number
   /** The leader gives up when it could not renew for this long; the difference to leaseMs is the safety margin. */
@@ -29,18 +30,23 @@ export interface LeaseTiming {
 /** client-go's defaults, as used by Kubernetes' own controllers. */
 const defaultTiming: LeaseTiming = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 }
 
-/** Retries of those who wait are spread by this factor (client-go's), so that they do not meet. */
+/** Candidates wait up to this much longer (client-go's factor), so that their retries do not meet. */
 const retryJitter = 1.2
 
 interface LeaseElectorOptions {
-  readonly clients: { readonly coordination: LeaseApi }
+  readonly clients: {
+    readonly coordination: Pick<
+      KubeClients['coordination'],
+      'readNamespacedLease' | 'createNamespacedLease' | 'replaceNamespacedLease'
+    >
+  }
   readonly namespace: string
   readonly name: string
   /** Unique per process, also after a restart. */
   readonly identity: string
   /**
-   * Runs while leading; the signal aborts when leadership is lost. We do not compete again before the returned
-   * promise settles, so one process never leads twice at a time. If it throws, the leadership is given up.
+   * Runs while leading; the signal aborts when leadership is lost. We do not stand for election again before the
+   * returned promise settles, so one process never leads twice at a time. If it throws, we give up the leadership.
    */
   readonly onLeading: (signal: AbortSignal) => void | Promise<void>
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
@@ -59,12 +65,12 @@ export function createLeaseElector(options: LeaseElectorOptions): LeaseElector {
 
   const leading = (): boolean => monotonicNow() < leadingUntil
 
-  /** True if the lease is ours, counted from before the request was sent. A hanging call counts as failed in time. */
+  /** True if the lease is ours, counted from before the request was sent. A call that hangs fails after `withinMs`. */
   const acquireOrRenew = async (withinMs: number): Promise<boolean> => {
     const startedAt = monotonicNow()
     try {
       const held = await withDeadline(record.acquireOrRenew(), withinMs)
-      // An answer that comes after the deadline is no base for leading: others may count already.
+      // After the deadline others may lead already: an answer so late gives us nothing.
       if (!held || monotonicNow() - startedAt >= timing.renewDeadlineMs) return false
       leadingUntil = startedAt + timing.renewDeadlineMs
       return true
@@ -78,7 +84,7 @@ export function createLeaseElector(options: LeaseElectorOptions): LeaseElector {
 
   const renewWhileHeld = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
-      await pauseFor(timing.retryMs, ended)
+      await pause(timing.retryMs, ended)
       if (ended.aborted || !leading()) return
       await acquireOrRenew(Math.max(1, leadingUntil - monotonicNow()))
       if (!leading() || record.holder() !== identity) return
@@ -102,7 +108,7 @@ export function createLeaseElector(options: LeaseElectorOptions): LeaseElector {
     leadership.abort(new Error(stopping.signal.aborted ? 'stopping' : 'leadership lost'))
     logger.info({ identity, holder: record.holder() }, 'not leading any more')
     await work
-    // A leader whose work broke down must not keep others from doing it.
+    // Its work failed here; another process may do it.
     if (failed) await release()
   }
 
@@ -119,7 +125,7 @@ export function createLeaseElector(options: LeaseElectorOptions): LeaseElector {
     while (!stopping.signal.aborted) {
       if (await acquireOrRenew(timing.renewDeadlineMs)) await lead()
       const waitMs = timing.retryMs * (1 + Math.random() * retryJitter)
-      await pauseFor(waitMs, stopping.signal)
+      await pause(waitMs, stopping.signal)
     }
     await release()
   }
@@ -141,7 +147,7 @@ interface LeaseRecord {
   acquireOrRenew(): Promise<boolean>
   /** Gives the lease back if it is ours. */
   release(): Promise<void>
-  /** What we wrote last may not be what is there: read before the next write. */
+  /** What is there may differ from what we wrote last: the next write reads first. */
   forget(): void
   holder(): string | undefined
 }
@@ -151,26 +157,20 @@ function createLeaseRecord(
   timing: LeaseTiming,
   monotonicNow: () => number,
 ): LeaseRecord {
-  let seen: RawLease | undefined
+  let seen: V1Lease | undefined
   let seenAt = 0
   let fresh = false
 
-  const observe = (lease: RawLease): void => {
+  const observe = (lease: V1Lease): void => {
     if (lease.metadata?.resourceVersion !== seen?.metadata?.resourceVersion) seenAt = monotonicNow()
     seen = lease
     fresh = true
   }
 
-  const read = async (): Promise<RawLease | undefined> => {
-    try {
-      return await coordination.readNamespacedLease({ namespace, name })
-    } catch (error) {
-      if (hasStatus(error, 404)) return undefined
-      throw error
-    }
-  }
+  const read = (): Promise<V1Lease | undefined> =>
+    unlessMissing(coordination.readNamespacedLease({ namespace, name }))
 
-  const heldByOther = (lease: RawLease): boolean => {
+  const heldByOther = (lease: V1Lease): boolean => {
     const { holderIdentity, leaseDurationSeconds } = lease.spec ?? {}
     if (!holderIdentity || holderIdentity === identity) return false
     const aliveMs = leaseDurationSeconds ? leaseDurationSeconds * 1000 : timing.leaseMs
@@ -178,14 +178,14 @@ function createLeaseRecord(
   }
 
   const create = async (): Promise<boolean> => {
-    const body: RawLease = { metadata: { name, namespace }, spec: claimSpec(undefined) }
+    const body = { metadata: { name, namespace }, spec: claimSpec(undefined) }
     observe(await coordination.createNamespacedLease({ namespace, body }))
     return true
   }
 
-  const claimSpec = (before: LeaseSpec | undefined): LeaseSpec => {
+  const claimSpec = (before: V1LeaseSpec | undefined): V1LeaseSpec => {
     const renewal = before?.holderIdentity === identity
-    const now = microTime(new Date())
+    const now = new V1MicroTime()
     return {
       holderIdentity: identity,
       leaseDurationSeconds: Math.ceil(timing.leaseMs / 1000),
@@ -196,7 +196,7 @@ function createLeaseRecord(
   }
 
   /** Compare-and-set on resourceVersion; false if somebody else wrote. */
-  const write = async (lease: RawLease, spec: LeaseSpec): Promise<boolean> => {
+  const write = async (lease: V1Lease, spec: V1LeaseSpec): Promise<boolean> => {
     try {
       observe(
         await coordination.replaceNamespacedLease({
@@ -232,7 +232,7 @@ function createLeaseRecord(
       const lease = await read()
       if (lease?.spec?.holderIdentity !== identity) return
       // As client-go does: no holder and the shortest duration that the API allows.
-      const freed = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(new Date()) }
+      const freed = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: new V1MicroTime() }
       await write(lease, Object.assign({}, lease.spec, freed))
     },
     forget() {
@@ -242,7 +242,7 @@ function createLeaseRecord(
   }
 }
 
-/** Rejects when the call takes too long; its late outcome is ignored. */
+/** Rejects when the call takes too long; a late outcome is ignored. */
 async function withDeadline<T>(call: Promise<T>, withinMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_resolve, reject) => {

@@ -2,20 +2,21 @@ import type { Logger } from 'pino'
 import { createBackoff } from '../timing/backoff.ts'
 import { hasStatus, KubeApiError } from './kube-api-error.ts'
 import type { KubeTransport } from './kube-transport.ts'
+import { listPages, selectorQuery } from './list-pages.ts'
 import { isNewer } from './resource-version.ts'
 import { type KubeObject, readWatchStream, WatchBrokenError, type WatchEvent } from './watch-stream.ts'
 
 /**
- * A supervised list + watch. Not the library's informer: that one stops for good on any error but 410 and on a failed
- * re-list, its `start()` resolves although the list failed, it asks for no bookmarks and keeps whole objects. One loop
- * does everything here, so list and watch never overlap:
+ * A supervised list + watch; docs/adr/0008 says why it is not the informer of client-node. One loop does everything, so
+ * list and watch never overlap:
  *
  *   list (pages) → watch from its version for 30 s → watch on from the last version … → list again every 10 minutes
  *
- * A cut, refused or silent connection resumes from the last version; an ERROR event (410 included), an unreadable line
- * or a refusal of the version lists again. While nothing works, what was kept stays and `staleSince()` says since when.
+ * After a cut, refused or silent connection it resumes from the last version. After an ERROR event (410 included), an
+ * unreadable line or a refusal of the version it lists again. While nothing works, what was kept stays, and
+ * `staleSince()` says since when.
  */
-export interface ListWatch<T> {
+interface ListWatch<T> {
   start(): void
   /** Resolves when no timer, socket or handler of this list + watch is left. */
   stop(): Promise<void>
@@ -36,15 +37,15 @@ export interface ListWatchCounters {
 
 export interface ListWatchOptions<Raw extends KubeObject, T> {
   readonly transport: KubeTransport
-  /** Collection, such as `/api/v1/namespaces/ai-agents/pods`. */
+  /** Of the collection. */
   readonly path: string
   readonly labelSelector?: string
   readonly fieldSelector?: string
-  /** What to keep of an object; undefined: nothing, as if it were not there. Runs page by page. */
+  /** What to keep of an object; undefined if nothing, as if it were not there. Runs page by page. */
   readonly keep: (raw: Raw) => T | undefined
   /**
-   * The new state, or the last one with `gone` true. Per object in order; each object goes exactly once. `absent`: no
-   * event told of its end, a list only lacks it. A restored backup or a server's mistake looks the same.
+   * The new state, or the last one with `gone` true. Calls for one object come in order, and it goes exactly once. With
+   * `absent` no event told of its end: a list lacks it. A restored backup or a server's mistake looks the same.
    */
   readonly onChange: (object: T, gone: boolean, absent: boolean) => void
   /** After every complete list, the first included. */
@@ -57,11 +58,11 @@ export interface ListWatchOptions<Raw extends KubeObject, T> {
 }
 
 export interface ListWatchTiming {
-  /** Events that were missed for whatever reason are reconciled after this time at the latest, and a tenth more. */
+  /** A new list makes up for missed events after this time and at most a tenth more. */
   readonly relistMs: number
   /** The server ends each watch in order after this time; it sends a bookmark two seconds before. */
   readonly watchSeconds: number
-  /** Added to watchSeconds: silence beyond it means a half-open connection (noticed within 35 s). */
+  /** Added to watchSeconds. Longer silence means a half-open connection, so that one is noticed within 35 s. */
   readonly silenceGraceMs: number
   readonly backoffMinMs: number
   readonly backoffMaxMs: number
@@ -75,18 +76,15 @@ const defaultTiming: ListWatchTiming = {
   backoffMaxMs: 10_000,
 }
 
-/** Pods are some KiB each: a page stays below a few MiB, and 5,000 pods are ten requests. */
-const pageSize = 500
-
 /**
- * A list that lacks more than this of what was known is listed once more before it is believed, and again soon after
- * that: until then every reader of the view would go by what may be a mistake.
+ * A list may lack more than this of what was known by a mistake of the server, and every reader of the view would act on
+ * it. Such a list is read once more before it is believed, and again 30 s after that.
  */
 const believedShare = 0.1
 const believedCount = 5
 const relistSoonMs = 30_000
 
-/** A watch that ends sooner than this without an event did not work, even if nobody called it an error. */
+/** A watch that ends sooner than this without an event did not work, even without an error. */
 const shortWatchMs = 1_000
 
 export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOptions<Raw, T>): ListWatch<T> {
@@ -124,7 +122,7 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     }
   }
 
-  /** The event carries the last state, which may say more than the one before: why the object went. */
+  /** The event carries the last state. That one may say why the object went. */
   const remove = (uid: string, raw: Raw): void => {
     const before = kept.get(uid)
     const last = before && keepRaw(raw)
@@ -150,11 +148,14 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
   }
 
   const list = async (): Promise<void> => {
-    let { objects, resourceVersion } = await listPages()
+    let { objects, resourceVersion } = await readList()
     const doubtful = lacksMany(objects)
     if (doubtful) {
-      logger.warn({ path, known: kept.size, listed: objects.size }, 'a list lacks many; it is read once more')
-      ;({ objects, resourceVersion } = await listPages())
+      logger.warn(
+        { path, known: kept.size, listed: objects.size },
+        'a list lacks many objects; it is read once more',
+      )
+      ;({ objects, resourceVersion } = await readList())
     }
     contact()
     for (const uid of kept.keys()) if (!objects.has(uid)) put(uid, undefined, true)
@@ -172,26 +173,19 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     return lacking > Math.max(believedCount, kept.size * believedShare)
   }
 
-  const listPages = async (): Promise<{ objects: Map<string, Kept<T>>; resourceVersion: string }> => {
+  const readList = async (): Promise<{ objects: Map<string, Kept<T>>; resourceVersion: string }> => {
     counters.lists += 1
     const objects = new Map<string, Kept<T>>()
-    let continuation: string | undefined
-    do {
-      const query = new URLSearchParams({ limit: String(pageSize), ...selectors(options) })
-      if (continuation) query.set('continue', continuation)
-      const page: ListPage<Raw> = await transport.getJson(`${path}?${query.toString()}`, stopping.signal)
-      for (const raw of page.items ?? []) {
+    let resourceVersion: string | undefined
+    for await (const page of listPages<Raw>({ ...options, signal: stopping.signal })) {
+      for (const raw of page.items) {
         const object = keepRaw(raw)
         if (object !== undefined && raw.metadata?.uid) objects.set(raw.metadata.uid, object)
       }
-      continuation = page.metadata?.continue
-      if (!continuation) {
-        const resourceVersion = page.metadata?.resourceVersion
-        if (!resourceVersion) throw new KubeApiError('the list has no resourceVersion')
-        return { objects, resourceVersion }
-      }
-    } while (!stopping.signal.aborted)
-    throw new KubeApiError('stopped')
+      resourceVersion = page.resourceVersion
+    }
+    if (!resourceVersion) throw new KubeApiError('the list has no resourceVersion')
+    return { objects, resourceVersion }
   }
 
   const apply = (event: WatchEvent<Raw>): void => {
@@ -202,7 +196,7 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     }
     const { uid, resourceVersion } = event.object.metadata ?? {}
     if (uid === undefined || resourceVersion === undefined) return
-    // A watch is ordered by version; a duplicate or late event would bring back what is gone.
+    // A watch is ordered by version. A duplicate or late event would bring back what is gone.
     if (version !== undefined && !isNewer(resourceVersion, version)) return
     if (event.type === 'DELETED') remove(uid, event.object)
     else put(uid, keepRaw(event.object))
@@ -217,7 +211,7 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
       allowWatchBookmarks: 'true',
       resourceVersion: from,
       timeoutSeconds: String(timing.watchSeconds),
-      ...selectors(options),
+      ...selectorQuery(options),
     })
     const openedAt = now()
     let events = 0
@@ -252,7 +246,7 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     counters.failures += 1
     const reason = error instanceof Error ? error.message : String(error)
     const expired = hasStatus(error, 410) || (error instanceof WatchBrokenError && error.expired)
-    // Refused with a status or broken: the version may be what is wrong. Cut or unreachable: resume where we were.
+    // After a refusal or a broken stream the version may be wrong. After a cut or no answer we resume from it.
     if (error instanceof WatchBrokenError || (error instanceof KubeApiError && error.status !== undefined))
       version = undefined
     if (!stale && !expired) {
@@ -291,16 +285,4 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
 interface Kept<T> {
   readonly object: T
   readonly version: string
-}
-
-interface ListPage<Raw> {
-  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string }
-  readonly items?: readonly Raw[]
-}
-
-function selectors(options: { labelSelector?: string; fieldSelector?: string }): Record<string, string> {
-  return {
-    ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
-    ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
-  }
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { type AgentPod, agentPodFrom, continuedFrom } from '../domain/agent-pod.ts'
 import { label } from '../domain/names.ts'
 import type { PodView } from '../domain/ports.ts'
+import { apiPath } from './api-path.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchCounters, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
@@ -62,7 +63,7 @@ export function createPodInformer({ namespace, logger, ...rest }: PodInformerOpt
 
   const listWatch = createListWatch<V1Pod & KubeObject, AgentPod>({
     ...rest,
-    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`,
+    path: apiPath({ resource: 'pods', namespace }),
     labelSelector: `${label.managed}=true`,
     keep(raw) {
       const pod = agentPodFrom(raw)

@@ -2,9 +2,9 @@ import { label } from '../domain/names.ts'
 import { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PodWriter } from '../domain/ports.ts'
 import { slotPod } from '../domain/slot-pod.ts'
+import { classifyWriteError } from './classify-write-error.ts'
 import { hasStatus } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
-import { podWriteErrorFrom } from './pod-write-failure.ts'
 
 interface PodWriterOptions {
   readonly clients: Pick<KubeClients, 'core'>
@@ -14,8 +14,8 @@ interface PodWriterOptions {
 type PodRef = Parameters<PodWriter['exists']>[0]
 
 /**
- * The only writer of pods. Every write but create names the UID, so that a namesake is never touched; what cannot be
- * written throws PodWriteError. A create without an answer may have made a pod: the informer will show it.
+ * The only writer of pods. Every write but create names the UID, so that a namesake is never touched. A failed write
+ * throws PodWriteError. A create without an answer may have made a pod; the informer will show it.
  */
 export function createPodWriter({ clients: { core }, namespace }: PodWriterOptions): PodWriter {
   const exists = async ({ name, uid }: PodRef): Promise<boolean> => {
@@ -24,7 +24,7 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
       return pod.metadata?.uid === uid
     } catch (error) {
       if (hasStatus(error, 404, 410)) return false
-      throw podWriteErrorFrom(error)
+      throw classifyWriteError(error)
     }
   }
 
@@ -43,7 +43,7 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
         }
         return { uid, name }
       } catch (error) {
-        throw error instanceof PodWriteError ? error : podWriteErrorFrom(error)
+        throw error instanceof PodWriteError ? error : classifyWriteError(error)
       }
     },
 
@@ -61,9 +61,9 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
         return true
       } catch (error) {
         if (hasStatus(error, 404, 410)) return false
-        // 422 is a failed `test`, but also an invalid label: only a fresh read tells which.
+        // 422 is a failed `test` or an invalid label. Only a fresh read tells which.
         if (hasStatus(error, 409, 422) && !(await exists(pod))) return false
-        throw podWriteErrorFrom(error)
+        throw classifyWriteError(error)
       }
     },
 
@@ -81,7 +81,7 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
       } catch (error) {
         if (hasStatus(error, 404, 410)) return false
         if (hasStatus(error, 409) && !(await exists(pod))) return false
-        throw podWriteErrorFrom(error)
+        throw classifyWriteError(error)
       }
     },
   }

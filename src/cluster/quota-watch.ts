@@ -1,11 +1,12 @@
 import type { Logger } from 'pino'
 import type { Quota } from '../domain/quota.ts'
+import { apiPath } from './api-path.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
 /** The ResourceQuotas of a namespace, watched. */
-export interface QuotaWatch {
+interface QuotaWatch {
   start(): void
   stop(): Promise<void>
   /** undefined until they were listed once. */
@@ -31,7 +32,7 @@ export function createQuotaWatch({ transport, namespace, logger, timing }: Quota
   const quotas = new Map<string, Quota>()
   const listWatch = createListWatch<RawQuota, Quota>({
     transport,
-    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/resourcequotas`,
+    path: apiPath({ resource: 'resourcequotas', namespace }),
     keep: ({ metadata, spec }) => ({
       name: metadata?.name ?? '',
       hard: spec?.hard ?? {},

@@ -11,8 +11,8 @@ export interface KubeObject {
   }
 }
 
-export const objectEventTypes = ['ADDED', 'MODIFIED', 'DELETED'] as const
-export type ObjectEventType = (typeof objectEventTypes)[number]
+const objectEventTypes = ['ADDED', 'MODIFIED', 'DELETED'] as const
+type ObjectEventType = (typeof objectEventTypes)[number]
 
 export type WatchEvent<T> =
   | { readonly type: ObjectEventType; readonly object: T }
@@ -29,9 +29,9 @@ interface WatchStreamOptions<T> {
   readonly onEvent: (event: WatchEvent<T>) => void
 }
 
-/** An ERROR event, or a line that is none of the protocol: events may be missing, only a new list helps. */
+/** An ERROR event, or a line that the protocol does not know. Events may be missing, so a new list is needed. */
 export class WatchBrokenError extends Error {
-  /** The resourceVersion is too old: nothing is wrong with the server, list at once. */
+  /** The resourceVersion is too old. Nothing is wrong with the server: list at once. */
   readonly expired: boolean
 
   constructor(message: string, { expired = false } = {}) {

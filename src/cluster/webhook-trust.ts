@@ -1,70 +1,44 @@
 import type { TrustStore } from '../certificates/certificate-stores.ts'
-import { hasStatus } from './kube-api-error.ts'
-import type { KubeTransport } from './kube-transport.ts'
-
-export type WebhookConfigurationKind = 'mutating' | 'validating'
+import { unlessMissing } from './kube-api-error.ts'
+import { asApply, type KubeClients } from './kube-clients.ts'
 
 export interface WebhookConfigurationName {
-  readonly kind: WebhookConfigurationKind
+  readonly kind: 'mutating' | 'validating'
   readonly name: string
 }
 
 interface WebhookTrustOptions {
-  readonly transport: KubeTransport
+  readonly clients: Pick<KubeClients, 'admissionRegistration'>
   readonly configurations: readonly WebhookConfigurationName[]
   /** Under which `caBundle`, and nothing else, is ours in managedFields. */
   readonly fieldManager: string
 }
 
-interface RawConfiguration {
-  readonly metadata?: { readonly resourceVersion?: string }
-  readonly webhooks?: readonly {
-    readonly name: string
-    readonly clientConfig?: { readonly caBundle?: string }
-  }[]
-}
-
 /** One webhook of one configuration, and the version in which it was read. */
-export interface WebhookTrustEntry {
+interface WebhookTrustEntry {
   readonly configuration: string
   readonly webhook: string
   readonly bundle: string
   readonly version: string | undefined
 }
 
-const apiKind = {
-  mutating: 'MutatingWebhookConfiguration',
-  validating: 'ValidatingWebhookConfiguration',
-} as const satisfies Record<WebhookConfigurationKind, string>
-
-/** Address of the collection that a configuration is in. */
-export function configurationsPath(kind: WebhookConfigurationKind): string {
-  return `/apis/admissionregistration.k8s.io/v1/${apiKind[kind].toLowerCase()}s`
-}
-
 /**
  * `caBundle` of every entry of the webhook configurations. `webhooks` is a list keyed by name: an apply that has the
- * name and the bundle of each entry leaves the rest to whoever owns it. It carries the version that was read, because an
- * entry that is gone would otherwise come back, with nothing but a bundle, and be refused.
+ * name and the bundle of each entry leaves the rest to whoever owns it. It carries the version that was read. Without
+ * it, an entry that was removed meanwhile would come back with nothing but a bundle, and be refused.
  */
 export function createWebhookTrust(options: WebhookTrustOptions): TrustStore<WebhookTrustEntry> {
-  const { transport, configurations, fieldManager } = options
-  const pathOf = ({ kind, name }: WebhookConfigurationName): string =>
-    `${configurationsPath(kind)}/${encodeURIComponent(name)}`
+  const { configurations, fieldManager } = options
+  const calls = callsOf(options.clients)
 
   const readOne = async (configuration: WebhookConfigurationName): Promise<WebhookTrustEntry[]> => {
-    try {
-      const { metadata, webhooks = [] } = await transport.getJson<RawConfiguration>(pathOf(configuration))
-      return webhooks.map(({ name, clientConfig }) => ({
-        configuration: titleOf(configuration),
-        webhook: name,
-        bundle: Buffer.from(clientConfig?.caBundle ?? '', 'base64').toString('utf8'),
-        version: metadata?.resourceVersion,
-      }))
-    } catch (error) {
-      if (hasStatus(error, 404)) return []
-      throw error
-    }
+    const found = await unlessMissing(calls[configuration.kind].read({ name: configuration.name }))
+    return (found?.webhooks ?? []).map(({ name, clientConfig }) => ({
+      configuration: titleOf(configuration),
+      webhook: name,
+      bundle: Buffer.from(clientConfig?.caBundle ?? '', 'base64').toString('utf8'),
+      version: found?.metadata?.resourceVersion,
+    }))
   }
 
   return {
@@ -76,16 +50,33 @@ export function createWebhookTrust(options: WebhookTrustOptions): TrustStore<Web
       for (const configuration of configurations) {
         const own = entries.filter((entry) => entry.configuration === titleOf(configuration))
         if (own.length === 0) continue
-        const object = {
+        const { kind, name } = configuration
+        const body = {
           apiVersion: 'admissionregistration.k8s.io/v1',
-          kind: apiKind[configuration.kind],
-          metadata: { name: configuration.name, resourceVersion: own[0]?.version },
+          kind: calls[kind].kind,
+          metadata: { name, resourceVersion: own[0]?.version },
           webhooks: own.map(({ webhook }) => ({ name: webhook, clientConfig: { caBundle } })),
         }
-        await transport.applyJson(pathOf(configuration), object, fieldManager)
+        await calls[kind].patch({ name, body, fieldManager, force: true }, asApply)
       }
     },
   }
+}
+
+/** client-node has methods of their own for the two kinds, alike but for their names. */
+function callsOf({ admissionRegistration: api }: WebhookTrustOptions['clients']) {
+  return {
+    mutating: {
+      kind: 'MutatingWebhookConfiguration',
+      read: api.readMutatingWebhookConfiguration.bind(api),
+      patch: api.patchMutatingWebhookConfiguration.bind(api),
+    },
+    validating: {
+      kind: 'ValidatingWebhookConfiguration',
+      read: api.readValidatingWebhookConfiguration.bind(api),
+      patch: api.patchValidatingWebhookConfiguration.bind(api),
+    },
+  } as const
 }
 
 function titleOf({ kind, name }: WebhookConfigurationName): string {

@@ -1,50 +1,50 @@
 import { agentIdentity } from '../domain/names.ts'
 import type { ClaimLedger, RoomService } from '../domain/ports.ts'
 import type { Logger } from '../logging.ts'
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
-export interface AgentRemovalsDeps {
+interface AgentRemovalsDeps {
   readonly ledger: Pick<ClaimLedger, 'get'>
-  /** undefined: no LiveKit is configured, and nobody has a token. */
+  /** undefined: no LiveKit is configured, so no agent has a token. */
   readonly rooms: RoomService | undefined
   readonly logger: Logger
   readonly monotonicMs: () => number
 }
 
-/** An attempt whose pod was retired; its agent may have been given a room token all the same. */
-export interface FailedAttempt {
+/** An attempt whose pod was retired. Its agent may have been given a room token all the same. */
+interface FailedAttempt {
   readonly sessionId: string
   readonly epoch: number
 }
 
-/** An agent that was told just before it was given up may still be on its way into the room: looked for once more. */
+interface NotedAttempt {
+  readonly attempt: FailedAttempt
+  readonly at: number
+  hasLooked: boolean
+}
+
+/** An agent that got its token just before its pod was given up may still be on its way: look once more. */
 const secondLookMs = 5_000
 /** Room tokens are good for ten minutes, and the pod is long gone by then. */
 const giveUpMs = 15 * 60_000
-/** A retired pod that hangs in its deletion is noted again and again; after this its attempt would be asked for anew. */
+/** A retired pod that hangs in its deletion is noted again and again. After this time its attempt is asked for anew. */
 const memoryMs = 60 * 60_000
 
-/** Throws the agents of failed attempts out of their rooms, each once a leadership. LiveKit down holds up nothing. */
+/** Removes the agents of failed attempts from their rooms, each once a leadership. LiveKit down delays nothing else. */
 export function createAgentRemovals({ ledger, rooms, logger, monotonicMs }: AgentRemovalsDeps) {
-  const noted = new Map<string, { readonly at: number; looked: boolean }>()
+  const noted = createExpiringMemory<string, NotedAttempt>({
+    keptMs: memoryMs,
+    now: monotonicMs,
+  })
   let listener: ((key: string) => void) | undefined
 
-  function forgetOld(now: number): void {
-    for (const [key, { at }] of noted) {
-      // In order of time: the first that is young ends it.
-      if (now - at < memoryMs) return
-      noted.delete(key)
-    }
-  }
-
   return {
-    /** May be repeated as long as the retired pod is seen. */
-    note({ sessionId, epoch }: FailedAttempt): void {
+    /** May be repeated for as long as the retired pod is seen. */
+    note(attempt: FailedAttempt): void {
       if (!rooms) return
-      const now = monotonicMs()
-      forgetOld(now)
-      const key = `${sessionId}/${epoch}`
+      const key = `${attempt.sessionId}/${attempt.epoch}`
       if (noted.has(key)) return
-      noted.set(key, { at: now, looked: false })
+      noted.set(key, { attempt, at: monotonicMs(), hasLooked: false })
       listener?.(key)
     },
 
@@ -52,14 +52,14 @@ export function createAgentRemovals({ ledger, rooms, logger, monotonicMs }: Agen
     async reconcile(key: string): Promise<number | undefined> {
       const memory = noted.get(key)
       if (!rooms || !memory) return undefined
-      const [sessionId = '', epoch = ''] = key.split('/')
+      const { sessionId, epoch } = memory.attempt
       const session = await ledger.get(sessionId)
       if (!session) return undefined
       try {
-        const removed = await rooms.removeParticipant(session.room, agentIdentity(sessionId, Number(epoch)))
+        const removed = await rooms.removeParticipant(session.room, agentIdentity(sessionId, epoch))
         if (removed) logger.info({ sessionId, epoch }, 'agent of a failed attempt was removed from the room')
-        if (removed || memory.looked) return undefined
-        memory.looked = true
+        if (removed || memory.hasLooked) return undefined
+        memory.hasLooked = true
         return secondLookMs
       } catch (error) {
         if (monotonicMs() - memory.at < giveUpMs) throw error
@@ -71,7 +71,7 @@ export function createAgentRemovals({ ledger, rooms, logger, monotonicMs }: Agen
       }
     },
 
-    /** A new leadership; `onNoted` is given each key to reconcile. */
+    /** A new leadership begins; `onNoted` gets each key to reconcile. */
     begin(onNoted: (key: string) => void): void {
       noted.clear()
       listener = onNoted

@@ -11,7 +11,7 @@ import type { SessionReconciler } from './session-reconciler.ts'
 import type { VanishedPods } from './vanished-pods.ts'
 import { createWorkQueue } from './work-queue.ts'
 
-export interface ControllerDeps {
+interface ControllerDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: PodView
   readonly ledger: ClaimLedger
@@ -26,15 +26,15 @@ export interface ControllerDeps {
   readonly logger: Logger
 }
 
-/** What an event should have started and did not: found within this time. */
+/** Work that a lost event should have started is found within this time. */
 const poolResyncMs = 2_000
 /** DESIGN §3: a lapsed lease is ended within 2 s. */
 const leaseSweepMs = 1_000
 const vanishedSweepMs = 5_000
-/** Nothing waits for a row to be deleted. */
+/** A minute is often enough, because nothing waits for a row to be deleted. */
 const retentionMs = 60_000
 const allPods = 'all'
-/** Rows of one sweep; the rest follows in the next. */
+/** Rows of one sweep. The next sweep takes the rest. */
 const sweepLimit = 500
 
 /** Everything the elected controller does, from winning the lease until `signal`. */
@@ -66,7 +66,7 @@ export function createController(deps: ControllerDeps) {
     const poolQueue = queueOf('pools', 4, poolReconciler.reconcile)
     const sessionQueue = queueOf('sessions', 16, sessionReconciler.reconcile)
     const podQueue = queueOf('pods', 8, (key) => podDeaths.reconcile(key))
-    // One key: whether absences are believed depends on how many there are.
+    // One key for all, because whether absences are believed depends on their number.
     const absenceQueue = queueOf('absences', 1, () => vanishedPods.reconcile())
     const roomQueue = queueOf('rooms', 2, (key) => agentRemovals.reconcile(key))
     sessionReconciler.begin()
@@ -78,7 +78,7 @@ export function createController(deps: ControllerDeps) {
       pods.onChange((change) => {
         const { pod, gone, absent } = change
         poolQueue.add(pod.agentType)
-        const death = podDeaths.keyOf(change)
+        const death = podDeaths.deathIn(change)
         const ending = sessionReconciler.endingOn(pod.uid)
         if (gone) poolReconciler.podGone(pod.agentType, pod.uid)
         if (ending) sessionQueue.add(ending)
@@ -117,7 +117,7 @@ export function createController(deps: ControllerDeps) {
   }
 }
 
-/** For `pools.onChange` and reconcilers that meet in `main`: sessions that entered ENDING are told to everyone. */
+/** Tells every process which sessions entered ENDING. */
 export function announceEndings(wakes: WakeBus): (sessionIds: readonly string[]) => void {
   return (sessionIds) => {
     for (const sessionId of sessionIds) wakes.publish({ kind: 'ending', sessionId })

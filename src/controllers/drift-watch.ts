@@ -7,7 +7,7 @@ interface DriftWatchDeps {
   readonly namespace: string
   /** Pods that have not ended, page by page; not decoded. */
   readonly pods: () => AsyncIterable<readonly unknown[]>
-  /** What decides now; undefined while no policy was ever accepted: then there is nothing to drift from. */
+  /** The policy and keys in force; undefined until a policy was accepted, when there is nothing to drift from. */
   readonly context: () => PolicyInForce | undefined
   readonly metrics: Metrics
   readonly logger: Logger
@@ -17,13 +17,13 @@ interface DriftWatchDeps {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
-/** Drift is hours old when somebody acts on it; an alarm for a webhook that was away is due within a minute. */
+/** People act on drift within hours, but an alarm about a webhook that was away is due within a minute. */
 const atMostEveryMs = 30_000
 
-/** A look takes 0.3 ms a pod (reading, parsing, judging): of one core the looks take one part in so many, however many pods. */
+/** A look takes 0.3 ms a pod (reading, parsing, judging). All looks together take a hundredth of one core, however many pods. */
 const shareOfTime = 100
 
-/** Pods judged without letting anybody else run: about 3 ms. */
+/** Pods judged in one turn of the event loop: about 3 ms. */
 const judgedAtOnce = 32
 
 /** How many running pods the policy would change or deny today, as gauge `greenroom_admission_drift_pods`. */
@@ -32,7 +32,7 @@ export function createDriftWatch(deps: DriftWatchDeps) {
   const gauge = metrics.admissionDrift
   let told = ''
 
-  /** One look at all pods. Throws when they could not be read; the gauge then keeps what it had. */
+  /** One look at all pods. Throws when they could not be read; then the gauge keeps its value. */
   async function look(): Promise<void> {
     const context = deps.context()
     if (!context) return
@@ -50,16 +50,13 @@ export function createDriftWatch(deps: DriftWatchDeps) {
     gauge.set({ decision: 'deny' }, counts.deny)
     const line = JSON.stringify(counts)
     if (line !== told && counts.change + counts.deny > 0)
-      logger.warn(
-        { ...counts },
-        'running pods are not as the policy would have them; "greenroom scan" names them',
-      )
+      logger.warn({ ...counts }, 'running pods differ from the policy; "greenroom scan" names them')
     told = line
   }
 
   return {
     look,
-    /** Looks until the signal, and leaves no gauge behind: only the leader speaks for the cluster. */
+    /** Looks until the signal, then removes the gauge: only the leader speaks for the cluster. */
     async run(signal: AbortSignal): Promise<void> {
       told = ''
       try {

@@ -8,12 +8,12 @@ interface IndexSyncDeps {
   readonly now: () => number
 }
 
-/** What a lost write to Redis can cost: a slot that nobody is offered for this long. */
+/** A slot whose write to Redis was lost is offered to nobody for at most this long. */
 const rebuildEveryMs = 5_000
-/** Above any time in ms until the year 5138: drifted pods are handed out after all fresh ones. */
+/** Above any time in ms until the year 5138, so drifted pods are handed out after all fresh ones. */
 const driftedRank = 1e14
 
-/** Keeps the index equal to the ready, unclaimed slots of each pool: small steps at each reconcile, whole now and then. */
+/** Keeps the index equal to the ready, unclaimed slots of each pool: small steps at each reconcile, a rebuild every 5 s. */
 export function createIndexSync({ index, wakes, now }: IndexSyncDeps) {
   const known = new Map<string, { podUids: ReadonlySet<string>; rebuiltAt: number }>()
 
@@ -38,12 +38,12 @@ export function createIndexSync({ index, wakes, now }: IndexSyncDeps) {
       if (fresh.length > 0) wakes.publish({ kind: 'indexed', agentType })
     },
 
-    /** These are retired: no replica should be offered them any more. */
+    /** Takes retired pods out, so that no replica is offered them any more. */
     async drop(agentType: string, podUids: readonly string[]): Promise<void> {
       await index.drop(agentType, podUids)
     },
 
-    /** The pool is no more. */
+    /** The pool no longer exists. */
     forget(agentType: string): void {
       known.delete(agentType)
     },

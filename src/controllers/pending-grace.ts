@@ -1,27 +1,25 @@
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
+
 /**
- * The replica that delivers a PENDING session notices a dead pod itself and goes on to the next one; ended from here at
- * once, the open would fail in its hands. It has the time of a whole open (5 s); longer, and it is not there any more.
+ * The replica that delivers a PENDING session notices a dead pod itself and goes on to the next one. If the controller
+ * ended the session at once, that open would fail. So the replica has the time of a whole open (5 s); after that it is
+ * gone as well.
  */
 export const pendingGraceMs = 5_000
-/** Beyond any grace that still runs; keeps the record small. */
+/** Longer than any grace; keeps the record small. */
 const memoryMs = 60_000
 
 /** Counts from the first question about each pod. */
 export function createPendingGrace(now: () => number) {
-  const since = new Map<string, number>()
+  const since = createExpiringMemory<string, number>({ keptMs: memoryMs, now })
 
   return {
     /** 0 once the session on this pod may be ended although it is PENDING, ms. */
     remainingMs(podUid: string): number {
-      const at = now()
-      for (const [uid, first] of since) {
-        // In order of time: the first that is young ends it.
-        if (at - first < memoryMs) break
-        since.delete(uid)
-      }
-      const first = since.get(podUid) ?? at
-      since.set(podUid, first)
-      return Math.max(0, first + pendingGraceMs - at)
+      const first = since.get(podUid)
+      if (first !== undefined) return Math.max(0, first + pendingGraceMs - now())
+      since.set(podUid, now())
+      return pendingGraceMs
     },
   }
 }

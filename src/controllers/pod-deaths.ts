@@ -4,11 +4,11 @@ import { type EndReason, endReason } from '../domain/session.ts'
 import type { Logger } from '../logging.ts'
 import type { PendingGrace } from './pending-grace.ts'
 
-export interface PodDeathsDeps {
+interface PodDeathsDeps {
   readonly ledger: ClaimLedger
   readonly writer: PodWriter
   readonly grace: PendingGrace
-  /** Sessions that entered ENDING here: whoever takes their pods away should know at once. */
+  /** Is told which sessions entered ENDING here, so that their pods are taken away at once. */
   readonly onEnding: (sessionIds: readonly string[]) => void
   readonly logger: Logger
 }
@@ -16,13 +16,21 @@ export interface PodDeathsDeps {
 type PodChange = Parameters<Parameters<PodView['onChange']>[0]>[0]
 
 /** A live session on a pod that cannot serve it any more. */
-export interface SessionDeath {
+interface SessionDeath {
   readonly podUid: string
   readonly reason: EndReason
   readonly status: string | undefined
 }
 
-/** Ends of pods that a watch told of within this number count as evidence; as many as a large cluster loses at once. */
+/** What is known of a dead pod that was queued; the queue itself carries its UID only. */
+interface DeadPod {
+  readonly name: string
+  readonly reason: EndReason
+  /** Its last event said that it is deleted: it can be looked up nowhere any more. */
+  readonly gone: boolean
+}
+
+/** How many deletions are remembered as evidence: as many as a large cluster loses at once. */
 const maxEvidence = 10_000
 
 /**
@@ -30,10 +38,10 @@ const maxEvidence = 10_000
  * capped here, so a whole node may go. Pods that are merely missing are {@link createVanishedPods}'s.
  */
 export function createPodDeaths({ ledger, writer, grace, onEnding, logger }: PodDeathsDeps) {
-  /** Pods that were deleted, and why, as events told; known in processes that do not lead too, for they may lead next. */
+  /** Pods that were deleted, and why, as events told. Followers keep it too, because they may lead next. */
   const evidence = new Map<string, EndReason>()
-  /** The death that each pod was queued for, so that its further events are not. */
-  const queued = new Map<string, EndReason>()
+  /** By UID. A pod that still exists stays until it is gone, so that its further events do not queue it again. */
+  const dead = new Map<string, DeadPod>()
 
   async function end(deaths: readonly SessionDeath[]): Promise<void> {
     const due = deaths.filter(
@@ -50,11 +58,24 @@ export function createPodDeaths({ ledger, writer, grace, onEnding, logger }: Pod
     onEnding(ended.map((session) => session.id))
   }
 
+  /** Resolves with the time after which to look again, ms; undefined when this pod needs no further look. */
+  async function endSessionOn(podUid: string, { name, reason, gone }: DeadPod): Promise<number | undefined> {
+    const claim = (await ledger.claimsOf([podUid])).get(podUid)
+    const status = claim?.sessionStatus
+    if (status !== 'ACTIVE' && status !== 'PENDING') return undefined
+    const waitMs = status === 'PENDING' ? grace.remainingMs(podUid) : 0
+    if (waitMs > 0) return waitMs
+    // A pod that lost the pool's label leaves the watch just as a deleted one does.
+    if (gone && (await writer.exists({ uid: podUid, name }))) return undefined
+    await end([{ podUid, reason, status }])
+    return undefined
+  }
+
   return {
-    /** Sessions on pods that are there and dead, found by looking. */
+    /** Ends sessions on pods that a look found dead. */
     end,
 
-    /** To be told of every change, in every process. */
+    /** Takes every change, in every process. */
     note({ pod, gone, absent }: PodChange): void {
       if (!gone || absent) return
       evidence.set(pod.uid, endOfSessionOn(pod) ?? endReason.podDeleted)
@@ -62,38 +83,33 @@ export function createPodDeaths({ ledger, writer, grace, onEnding, logger }: Pod
       if (evidence.size > maxEvidence && oldest !== undefined) evidence.delete(oldest)
     },
 
-    /** Why this pod is known to be gone, though nobody may look it up any more. */
+    /** Why this pod is known to be gone, although it can be looked up nowhere any more. */
     evidenceOf: (podUid: string): EndReason | undefined => evidence.get(podUid),
 
-    /** What to queue for {@link reconcile} because of this change; undefined if it is no news of a death. */
-    keyOf({ pod, gone, absent }: PodChange): string | undefined {
-      const before = queued.get(pod.uid)
-      if (gone) queued.delete(pod.uid)
+    /** The UID to queue for {@link reconcile} because of this change; undefined if it tells of no new death. */
+    deathIn({ pod, gone, absent }: PodChange): string | undefined {
+      const before = dead.get(pod.uid)
+      if (gone) dead.delete(pod.uid)
       if (gone && absent) return undefined
       const reason = endOfSessionOn(pod) ?? (gone ? endReason.podDeleted : undefined)
-      if (reason === undefined || (!gone && before === reason)) return undefined
-      if (!gone) queued.set(pod.uid, reason)
-      // The key holds all there is to know: what is gone can be looked up nowhere.
-      return [gone ? 'gone' : 'there', reason, pod.name, pod.uid].join('/')
+      if (reason === undefined || (!gone && before?.reason === reason)) return undefined
+      dead.set(pod.uid, { name: pod.name, reason, gone })
+      return pod.uid
     },
 
     /** Ends the session on this pod. Resolves with the time after which to look again, ms. */
-    async reconcile(key: string): Promise<number | undefined> {
-      const [where, reason, name = '', podUid = ''] = key.split('/')
-      const claim = (await ledger.claimsOf([podUid])).get(podUid)
-      const status = claim?.sessionStatus
-      if (status !== 'ACTIVE' && status !== 'PENDING') return undefined
-      const waitMs = status === 'PENDING' ? grace.remainingMs(podUid) : 0
-      if (waitMs > 0) return waitMs
-      // A pod that somebody took the pool's label from leaves the watch as a deleted one does.
-      if (where === 'gone' && (await writer.exists({ uid: podUid, name }))) return undefined
-      await end([{ podUid, reason: reason as EndReason, status }])
-      return undefined
+    async reconcile(podUid: string): Promise<number | undefined> {
+      const pod = dead.get(podUid)
+      if (!pod) return undefined
+      const againMs = await endSessionOn(podUid, pod)
+      // No further event will come. If one came meanwhile, it left a new record and a new turn in the queue.
+      if (againMs === undefined && pod.gone && dead.get(podUid) === pod) dead.delete(podUid)
+      return againMs
     },
 
-    /** A new leadership: what the last one queued was its own. */
+    /** A new leadership begins. The queue of the last one is gone, so its records mean nothing. */
     begin(): void {
-      queued.clear()
+      dead.clear()
     },
   }
 }

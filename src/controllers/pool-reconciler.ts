@@ -26,7 +26,7 @@ import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
-export interface PoolReconcilerDeps {
+interface PoolReconcilerDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: PodView
   readonly ledger: ClaimLedger
@@ -36,9 +36,9 @@ export interface PoolReconcilerDeps {
   readonly notices: PoolNotices
   readonly podDeaths: PodDeaths
   readonly agentRemovals: AgentRemovals
-  /** A node that was silent for so long has lost its pods. */
+  /** A node that was silent for this long has lost its pods. */
   readonly nodeLostMs: number
-  /** A refusal of the API server that people should see: becomes an Event. */
+  /** Makes an Event of a refusal of the API server that people should see. */
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
   readonly logger: Logger
@@ -46,12 +46,12 @@ export interface PoolReconcilerDeps {
   readonly now: () => number
 }
 
-/** What is remembered of a pool between reconciles; everything else is read anew. */
+/** What is remembered of a pool between reconciles. Everything else is read anew. */
 interface PoolMemory {
   readonly expectations: PoolExpectations
-  /** Pods that died before they served; many at one look are one failure. */
+  /** Pods that died before they served. Many at one look are one failure. */
   deaths: StartFailures
-  /** Creates that the API server refused; one of a batch counts. */
+  /** Creates that the API server refused. Each batch counts once. */
   refusals: StartFailures
   /** Dead pods already counted. */
   readonly countedDead: Set<string>
@@ -66,10 +66,10 @@ const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 
 
 const none: StartFailures = { count: 0, lastAt: 0 }
 
-/** A pool that is not wanted any more: idle pods drain, claimed ones stay. */
+/** For a pool that was removed: idle pods drain, claimed ones stay. */
 const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
 
-/** One pool, level-triggered: read everything, plan, carry it out. Holds no rule; every number comes from the plan. */
+/** Reconciles one pool, level-triggered: read everything, plan, act. It holds no rule; every number comes from the plan. */
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
   const { pools, pods, ledger, writer, indexSync, recentWrites, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
@@ -92,7 +92,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
   /** Resolves with the time after which to look again although nothing changed, ms. */
   async function reconcile(agentType: string): Promise<number | undefined> {
     const document = pools.current()
-    // No document was ever accepted: that says nothing about what is wanted, and the pools are left untouched.
+    // Until a document was accepted nothing says what is wanted, so the pools are left untouched.
     if (!document) return undefined
     const spec = Object.hasOwn(document.pools, agentType) ? document.pools[agentType] : undefined
     const seen = pods.byPool(agentType).map((pod) => asOf(pod, { now: now(), nodeLostMs: deps.nodeLostMs }))
@@ -133,14 +133,14 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
         tidy(observed, seen),
       ])
     } finally {
-      // What keeps the pool from its goal is told also when one of the writes failed.
+      // The notice is posted even when one of the writes failed.
       await deps.notices.post(agentType, noticeOf(memory, plan))
     }
     return plan.requeueAfterMs
   }
 
   function noteFailures(memory: PoolMemory, observed: ObservedPool, template: string | undefined): void {
-    // Another template may be the cure of both.
+    // A new template may cure both kinds of failure.
     if (memory.template !== template) memory.deaths = memory.refusals = none
     memory.template = template
     const dead = observed.slots.filter(
@@ -192,14 +192,14 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     } catch (error) {
       if (!(error instanceof PodWriteError)) throw error
       metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
-      // Without an answer a pod may exist all the same: that create stays expected until it shows or expires.
+      // Without an answer the pod may exist all the same, so the create stays expected until it shows or expires.
       if (error.answered) memory.expectations.createFailed(ticket)
       else memory.expectations.createUnanswered(ticket, now())
       return error
     }
   }
 
-  /** Retiring is a claim: what a session took meanwhile is left alone. */
+  /** Retiring is a claim, so a pod that a session took meanwhile is left alone. */
   async function retire(agentType: string, podUids: readonly string[]): Promise<void> {
     if (podUids.length === 0) return
     const { expectations } = memoryOf(agentType)
@@ -221,7 +221,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     if (pod) await recentWrites.once(`delete ${podUid}`, () => writer.delete(pod))
   }
 
-  /** Labels for people, deaths for sessions, agents of failed attempts, and pods that nobody will use again. */
+  /** Labels claimed pods, ends sessions on dead pods, notes agents of failed attempts, deletes pods without further use. */
   async function tidy({ slots }: ObservedPool, seen: readonly AgentPod[]): Promise<void> {
     const reasons = new Map(seen.map((pod) => [pod.uid, endOfSessionOn(pod)]))
     const live = slots.filter(holdsLiveSession)
@@ -256,7 +256,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 
   return {
     reconcile,
-    /** The informer lost this pod: a removal or a create that waited for it is over. */
+    /** The informer lost this pod, so a removal or a create that waited for it is over. */
     podGone(agentType: string, podUid: string): void {
       memories.get(agentType)?.expectations.podGone(podUid)
     },
@@ -272,7 +272,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
 
-/** A pool that lacks nothing and waits for nothing is no longer refused anything. */
+/** Once a pool lacks nothing and waits for nothing, its last refusal is history. */
 function forgetRefusal(memory: PoolMemory, plan: PoolPlan): void {
   if (plan.create > 0 || plan.boundBy !== undefined || memory.expectations.pendingCreates() > 0) return
   memory.refusals = none
@@ -289,7 +289,7 @@ function holdsLiveSession({ claim }: SlotView): boolean {
   )
 }
 
-/** Retired, or claimed by a session that is over or not there any more; ENDING is the session reconciler's. */
+/** Retired, or claimed by a session that is over or does not exist. The session reconciler takes care of ENDING ones. */
 function isLeftOver(slot: SlotView): boolean {
   const { claim, deletingSince } = slot
   if (!claim || deletingSince !== undefined) return false

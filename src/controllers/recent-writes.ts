@@ -1,31 +1,24 @@
-/** Longer than any healthy watch takes to show a write; after it the write is repeated, which does no harm. */
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
+
+/** Longer than any healthy watch takes to show a write. Repeating the write after that does no harm. */
 const memoryMs = 5_000
 
 /**
- * Writes just made that the informer does not show yet, so that a reconcile on the view of a moment ago does not make
- * them again. Measured in the demo: 3.5 writes a session without it, 3.0 with it.
+ * Remembers writes that the informer does not show yet, so that a reconcile on an older view does not repeat them.
+ * Measured in the demo: 3.5 writes a session without it, 3.0 with it.
  */
 export function createRecentWrites(now: () => number) {
-  const doneAt = new Map<string, number>()
-
-  function forgetOld(): void {
-    for (const [key, at] of doneAt) {
-      // In order of time: the first that is young ends it.
-      if (now() - at < memoryMs) return
-      doneAt.delete(key)
-    }
-  }
+  const done = createExpiringMemory<string>({ keptMs: memoryMs, now })
 
   return {
-    /** Does the write unless it was done just now; one that fails is forgotten, so that it is tried again. */
+    /** Does the write unless it was done just now. A failed write is forgotten, so that it is tried again. */
     async once(key: string, write: () => Promise<unknown>): Promise<void> {
-      forgetOld()
-      if (doneAt.has(key)) return
-      doneAt.set(key, now())
+      if (done.has(key)) return
+      done.set(key, true)
       try {
         await write()
       } catch (error) {
-        doneAt.delete(key)
+        done.delete(key)
         throw error
       }
     },

@@ -5,7 +5,7 @@ import type { Metrics } from '../metrics.ts'
 interface RetentionDeps {
   readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
   readonly pods: Pick<PodView, 'all' | 'synced'>
-  /** How long an ended session is kept, ms, and longer while a claim names it; its key names it as long. */
+  /** How long an ended session is kept at least, ms; longer while a claim names it. Its key names it as long. */
   readonly sessionsAfterMs: number
   readonly metrics: Metrics
   readonly logger: Logger
@@ -13,20 +13,20 @@ interface RetentionDeps {
 
 /** DESIGN §2: a pod's claim is kept until a day after the pod is gone, and its session at least as long. */
 const claimsAfterMs = 24 * 3_600_000
-/** Rows of a table in one statement: milliseconds, so that no claim waits for it. */
+/** Rows of a table in one statement. It takes milliseconds, so that no claim waits for it. */
 const rowsAtOnce = 1_000
 
-/** Notes which pods are gone and deletes what has been kept long enough; a look deletes all there is, in small steps. */
+/** Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. */
 export function createRetention({ ledger, pods, sessionsAfterMs, metrics, logger }: RetentionDeps) {
   return async function look(signal: AbortSignal): Promise<void> {
-    // Before the first list every pod would seem to be gone.
+    // Before the first list all pods would seem to be gone.
     if (!pods.synced()) return
     await ledger.noteGone(pods.all().map(({ uid }) => uid))
     for (;;) {
       const purged = await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })
       for (const [table, count] of Object.entries(purged)) metrics.purged.inc({ table }, count)
       const total = purged.sessions + purged.claims + purged.events
-      if (total > 0) logger.info(purged, 'kept long enough: deleted')
+      if (total > 0) logger.info(purged, 'deleted records that were kept long enough')
       if (signal.aborted || Math.max(...Object.values(purged)) < rowsAtOnce) return
     }
   }

@@ -4,7 +4,7 @@ import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
-export interface SessionReconcilerDeps {
+interface SessionReconcilerDeps {
   readonly ledger: ClaimLedger
   readonly pods: PodView
   readonly writer: PodWriter
@@ -16,15 +16,15 @@ export interface SessionReconcilerDeps {
   readonly monotonicMs: () => number
 }
 
-/** Grace period of every agent pod (30 s) and 15 s for a kubelet that is slow to say so: then it is ENDED anyway. */
+/** The grace period of every agent pod (30 s), and 15 s for a slow kubelet. Then the session is ENDED anyway. */
 export const endDeadlineMs = 45_000
 
-/** What is remembered of a session on its way out; all of it can be lost, and is when another process leads. */
+/** What is remembered of an ending session. All of it can be lost, as it is when another process begins to lead. */
 interface Ending {
-  /** When this process first saw it ENDING: PostgreSQL's clock and this one's are not compared. */
+  /** When this process first saw it ENDING. PostgreSQL's clock and this one are not compared. */
   readonly since: number
   podUid?: string
-  /** The agent has been told; once is enough, and the deletion's SIGTERM says it again. */
+  /** The agent was told. Once is enough, because the deletion's SIGTERM tells it again. */
   told: boolean
 }
 
@@ -32,7 +32,7 @@ interface Ending {
 export function createSessionReconciler(deps: SessionReconcilerDeps) {
   const { ledger, pods, writer, delivery, wakes, recentWrites, metrics, logger, monotonicMs } = deps
   const endings = new Map<string, Ending>()
-  /** Session ids by pod, so that a pod's end is told to its session at once. */
+  /** Session ids by pod, so that the end of a pod reconciles its session at once. */
   const endingByPod = new Map<string, string>()
 
   function remember(sessionId: string, podUid: string): Ending {
@@ -49,7 +49,7 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     endings.delete(sessionId)
   }
 
-  /** Resolves with the time after which to look again, ms; undefined when the session is done with. */
+  /** Resolves with the time after which to look again, ms; undefined when nothing is left to do. */
   async function reconcile(sessionId: string): Promise<number | undefined> {
     const session = await ledger.get(sessionId)
     if (session?.status !== 'ENDING') {
@@ -58,7 +58,7 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     }
     const { pod: ref } = session
     if (!ref) {
-      // A cold open that was ended before it got a pod: there is nobody to tell and nothing to take away.
+      // A cold open that ended before it got a pod: no agent to tell, no pod to delete.
       await finish(session, false)
       return undefined
     }
@@ -86,7 +86,7 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     if (outcome.kind !== 'accepted') {
       logger.info(
         { sessionId: session.id, outcome: outcome.kind, reason: outcome.reason },
-        'agent was not told of the end',
+        'agent did not accept the end of its session',
       )
     }
   }
@@ -97,36 +97,33 @@ export function createSessionReconciler(deps: SessionReconcilerDeps) {
     metrics.sessionsEnded.inc({ reason: session.endReason ?? 'unknown' })
     wakes.publish({ kind: 'ended', sessionId: session.id })
     if (overdue)
-      logger.error(
-        { sessionId: session.id, pod: session.pod?.name },
-        'session ended although its pod remains',
-      )
+      logger.error({ sessionId: session.id, pod: session.pod?.name }, 'session ended, but its pod remains')
   }
 
   return {
     reconcile,
 
-    /** The session that waits for this pod to go, if there is one. */
+    /** The session that waits for this pod to go, if any. */
     endingOn: (podUid: string): string | undefined => endingByPod.get(podUid),
 
     /**
-     * Sessions in ENDING, oldest first, at most `limit`. What is remembered of others is dropped: another process may have
-     * finished them.
+     * Sessions in ENDING, oldest first, at most `limit`. Forgets all others, because another process may have finished
+     * them.
      */
     async ending(limit: number): Promise<readonly string[]> {
       const before = monotonicMs()
       const listed = new Set((await ledger.ending(limit)).map(({ id }) => id))
       if (listed.size < limit) {
-        // One that began while the list was read is not in it and stays.
+        // A session that began to end while the list was read is not in it; it stays.
         for (const [id, { since }] of endings) if (since < before && !listed.has(id)) forget(id)
       }
       return [...listed]
     },
 
-    /** How many are remembered. */
+    /** How many sessions are remembered. */
     remembered: (): number => endings.size,
 
-    /** A new leadership: what this process saw in an earlier one may be over, and its times are. */
+    /** A new leadership begins. What this process saw in an earlier one may be over, and its times are. */
     begin(): void {
       endings.clear()
       endingByPod.clear()

@@ -6,37 +6,37 @@ import type { Metrics } from '../metrics.ts'
 import type { PendingGrace } from './pending-grace.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 
-export interface VanishedPodsDeps {
+interface VanishedPodsDeps {
   readonly ledger: ClaimLedger
   readonly pods: PodView
   readonly writer: PodWriter
   readonly podDeaths: PodDeaths
   readonly grace: PendingGrace
   readonly onEnding: (sessionIds: readonly string[]) => void
-  /** For people: becomes an Event. */
+  /** Makes an Event for people. */
   readonly report: (reason: string, message: string) => void
   readonly metrics: Metrics
   readonly logger: Logger
   readonly monotonicMs: () => number
 }
 
-/** Confirming reads at a time: 1,000 pods take about a second, and the API server hardly notices. */
+/** Confirming reads at a time. 1,000 pods take about a second, and the load on the API server is small. */
 const readsAtOnce = 16
 
 type LiveOn = Session & { readonly pod: SessionPod }
 
 /**
- * Live sessions whose pod the informer does not show: a missed event, a controller that was away, an empty re-list, a
- * restored backup. Each absence is confirmed by a read of its own, and all together pass the guard.
+ * Finds live sessions whose pod the informer does not show: after a missed event, a time without a controller, an empty
+ * re-list or a restored backup. A read of its own confirms each absence, and the guard judges all of them together.
  */
 export function createVanishedPods(deps: VanishedPodsDeps) {
   const { ledger, pods, writer, podDeaths, grace, metrics, logger } = deps
   let guard = createAbsenceGuard()
   let frozen = false
-  /** While frozen: each look asks the API server for every missing pod, which may be thousands. */
+  /** Limits the looks while frozen: each asks the API server for every missing pod, which may be thousands. */
   let nextLookAt = 0
 
-  /** Throws if one could not be read: then nobody knows how many are missing, and none is judged. */
+  /** Throws if one could not be read. Then the number of missing pods is unknown, and none is judged. */
   async function confirm(missing: readonly LiveOn[]): Promise<LiveOn[]> {
     const confirmed: LiveOn[] = []
     for (let from = 0; from < missing.length; from += readsAtOnce) {
@@ -51,18 +51,18 @@ export function createVanishedPods(deps: VanishedPodsDeps) {
     metrics.absenceFrozen.set(verdict.frozen ? 1 : 0)
     if (verdict.frozen && !frozen) {
       const message = `The pods of ${missing} of ${live} live sessions are missing: none of these sessions is ended.`
-      logger.error({ missing, live }, 'frozen: too many pods of live sessions are missing to believe it')
+      logger.error({ missing, live }, 'frozen: too many pods of live sessions seem to be missing')
       deps.report('AbsenceFrozen', message)
     }
     if (!verdict.frozen && frozen) logger.info({ missing, live }, 'no longer frozen')
     frozen = verdict.frozen
   }
 
-  /** A pod that is missing is dead at once only if its session has been delivered. */
+  /** The absence of a pod counts at once only if its session was delivered; a PENDING one has its grace. */
   const mayEnd = ({ status, pod }: LiveOn): boolean => status === 'ACTIVE' || grace.remainingMs(pod.uid) === 0
 
   return {
-    /** One look at all of them. Resolves with the time after which to look again, ms. */
+    /** One look at all live sessions. Resolves with the time after which to look again, ms. */
     async reconcile(): Promise<number | undefined> {
       const waitMs = nextLookAt - deps.monotonicMs()
       if (frozen && waitMs > 0) return waitMs
@@ -93,7 +93,7 @@ export function createVanishedPods(deps: VanishedPodsDeps) {
       return verdict.againMs
     },
 
-    /** At the ends of a leadership: what is missing while nobody looks counts from the next look. */
+    /** When a leadership begins or ends. What goes missing while nobody looks counts from the next look. */
     reset(): void {
       guard = createAbsenceGuard()
       frozen = false

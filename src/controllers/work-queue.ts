@@ -1,20 +1,19 @@
 /**
- * Keyed work queue in the manner of controller-runtime: it carries names, never events. A key waiting is there once,
- * one running is never run beside itself and runs again if it was added meanwhile, and one that failed comes back by
- * itself, later each time.
+ * A keyed work queue like controller-runtime's. It carries names, never events. A waiting key is in it once. A running key
+ * never runs twice at a time, and runs again if it was added meanwhile. A key that failed is tried again, later each time.
  */
 
 /**
- * First retry after a failure, doubling. Most failures here are a conflict or a short outage of the API or PostgreSQL:
- * 50 ms is soon enough for the first and a thousandth of the load of a hot loop for the second.
+ * First retry after a failure, doubling. Most failures are a conflict or a short outage of the API or PostgreSQL. 50 ms is
+ * soon enough for a conflict, and in an outage a thousandth of the load of a hot loop.
  */
 const firstRetryMs = 50
-/** A key that keeps failing is still looked at twice a minute, so that it heals soon after its cause is gone. */
+/** A key that keeps failing is tried twice a minute, so that it heals soon after its cause is gone. */
 const maxRetryMs = 30_000
 /** setTimeout takes a signed 32-bit number and fires at once beyond it. */
 const longestTimerMs = 2 ** 31 - 1
 
-/** Time as the queue sees it; tests bring their own. */
+/** Time as the queue sees it. Tests bring their own. */
 export interface QueueClock {
   /** Monotonic milliseconds. */
   now(): number
@@ -23,15 +22,15 @@ export interface QueueClock {
 }
 
 export interface WorkQueueOptions {
-  /** Brings one key's world in order. Throwing (or rejecting) means: try again later. */
+  /** Does the work of one key. If it throws or rejects, the key is tried again later. */
   readonly run: (key: string, signal: AbortSignal) => Promise<void>
   /** Keys that may run at the same time. */
   readonly workers: number
-  /** When it aborts, nothing starts any more, runs under way are told, and their end is awaited by `stop`. */
+  /** When it aborts, nothing new starts, runs under way get the signal, and `stop` waits for their end. */
   readonly signal?: AbortSignal
   readonly log: { error(details: object, message: string): void }
   readonly clock?: QueueClock
-  /** For counters. Whatever they throw is logged and changes nothing. */
+  /** For counters. What they throw is logged and changes nothing. */
   readonly events?: {
     readonly added?: (key: string) => void
     readonly succeeded?: (key: string, ms: number) => void
@@ -39,14 +38,14 @@ export interface WorkQueueOptions {
   }
 }
 
-export interface WorkQueue {
+interface WorkQueue {
   /** Runs the key as soon as a worker is free. */
   add(key: string): void
-  /** Adds the key after this time. Of several for one key the earliest counts, and the others are dropped. */
+  /** Adds the key after this time. Of several calls for one key only the earliest time counts. */
   addAfter(key: string, ms: number): void
-  /** Keys that wait for a worker; those that wait for their time are not among them. */
+  /** Number of keys that wait for a worker, without those that wait for their time. */
   depth(): number
-  /** Starts nothing more; resolves when what was running has ended. May be called again. */
+  /** Starts nothing more. Resolves when every run has ended. May be called again. */
   stop(): Promise<void>
 }
 
@@ -58,7 +57,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const running = new Map<string, Promise<void>>()
   const addedWhileRunning = new Set<string>()
   const delayed = new Map<string, { readonly dueAt: number; readonly cancel: () => void }>()
-  /** Only keys whose last run failed are here, so it stays as small as the trouble is. */
+  /** Only of keys whose last run failed, so it stays small. */
   const failures = new Map<string, number>()
 
   function add(key: string): void {
@@ -87,8 +86,8 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     for (const key of waiting) {
       if (stopping.signal.aborted || running.size >= workers) return
       waiting.delete(key)
-      // In a turn of its own: `run` is no business of whoever adds a key, and one that adds its own key at once must
-      // find it among the running ones.
+      // Runs in a microtask of its own: the caller of `add` must not see what `run` throws, and a run that adds its own
+      // key at once must find it among the running ones.
       running.set(key, Promise.resolve(key).then(runOnce))
     }
   }
@@ -115,7 +114,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
 
   function retryLater(key: string, error: unknown): void {
     if (stopping.signal.aborted) {
-      // There is no later; that a run was cut short by the stop is no news.
+      // While stopping there is no retry, and a run that the stop aborted is not an error.
       if (!isAbort(error)) log.error({ key, err: error }, 'run failed while stopping')
       return
     }

@@ -6,10 +6,10 @@ import { agentPort } from '../domain/names.ts'
 import type { AgentDelivery, DeliveryOutcome } from '../domain/ports.ts'
 import { signDelivery } from './assign-token.ts'
 import { type PostResult, postOnce } from './post-once.ts'
-import type { AssignKeys } from './signing-keys.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 interface AgentDeliveryOptions {
-  readonly keys: AssignKeys
+  readonly keys: SigningKeys
   /** A SYN answered within one node or zone takes below 5 ms; 250 ms leaves room for one lost packet (RTO 200 ms). */
   readonly connectTimeoutMs?: number
   /** From the connection to the complete answer. */
@@ -36,14 +36,14 @@ export function createAgentDelivery({
     deadlineMs: number,
   ): Promise<DeliveryOutcome> {
     const deadline = performance.now() + deadlineMs
-    // An empty host would mean this very machine, and a name would be looked up.
+    // An empty host would mean this machine, and a name would be looked up.
     if (isIP(pod.ip) === 0) return { kind: 'unreachable', reason: 'the pod has no IP address' }
     const key = keys.choose(pod.assignKeyIds)
     if (!key) return refused('the pod lists none of the signing keys of this server')
     const { sessionId, epoch } = content
     const body = JSON.stringify(content)
     const token = signDelivery(key, { podUid: pod.uid, sessionId, epoch, body, now: Date.now() })
-    // A pod hears from us twice in its life, minutes apart: a kept connection would only be a descriptor per pod.
+    // A pod is called twice in its life, minutes apart: kept connections would only cost a descriptor per pod.
     const result = await postOnce({
       host: pod.ip,
       port,
@@ -81,8 +81,8 @@ function outcomeOf(result: PostResult, expected: AssignmentEcho): DeliveryOutcom
 }
 
 /**
- * The `code` of a problem, if it is one. Nothing else of the answer is kept: it comes from a process that has just
- * read the session's secrets and may repeat them, and the reason goes to logs, rows and GET /v1/pools.
+ * The `code` of the answer, if it is a problem. Nothing else of the answer is kept: the pod has just read the session's
+ * secrets and may repeat them, and the reason goes to logs, rows and GET /v1/pools.
  */
 function errorCodeIn(body: string): string {
   const code = (parseJson(body) as { code?: unknown } | null | undefined)?.code

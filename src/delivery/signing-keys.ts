@@ -1,28 +1,20 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { assignAlgorithm } from '../domain/assign-contract.ts'
+import { type PrivateAssignJwk, readPrivateKeySet } from '../domain/assign-key-set.ts'
 import { GreenroomError } from '../errors.ts'
 
-/** A private Ed25519 key as it stands in Secret `greenroom-assign-key`. Never log one. */
-export interface PrivateAssignJwk {
-  readonly kty: 'OKP'
-  readonly crv: 'Ed25519'
-  readonly kid: string
-  readonly x: string
-  readonly d: string
-}
-
-export interface AssignKey {
+export interface SigningKey {
   readonly kid: string
   readonly key: KeyObject
   /** Protected header of every token signed with this key, encoded. */
   readonly header: string
 }
 
-export interface AssignKeys {
+export interface SigningKeys {
   /** Key ids, newest first. */
   readonly kids: readonly string[]
   /** The newest key that the pod can verify; undefined when there is none in common. */
-  choose(podKeyIds: readonly string[]): AssignKey | undefined
+  choose(podKeyIds: readonly string[]): SigningKey | undefined
 }
 
 /**
@@ -31,45 +23,22 @@ export interface AssignKeys {
  *
  * @throws GreenroomError GRN_INVALID_CONFIG; its message never holds key material.
  */
-export async function loadAssignKeys(text: string): Promise<AssignKeys> {
-  const keys = parseAssignKeySet(text).map(importAssignKey)
+export async function loadSigningKeys(text: string): Promise<SigningKeys> {
+  const keys = parseSigningKeys(text).map(importKey)
   return {
     kids: keys.map((key) => key.kid),
     choose: (podKeyIds) => keys.find((key) => podKeyIds.includes(key.kid)),
   }
 }
 
-/** Checks the shape of a private JWK Set; see {@link loadAssignKeys}. */
-export function parseAssignKeySet(text: string): readonly PrivateAssignJwk[] {
-  let document: unknown
-  try {
-    document = JSON.parse(text)
-  } catch {
-    // The parser's message quotes the text, which is key material: it must not become the cause either.
-    throw invalid('not valid JSON')
-  }
-  const keys = (document as { keys?: unknown } | null)?.keys
-  if (!Array.isArray(keys)) throw invalid('not a JWK Set: "keys" is not a list')
-  if (keys.length === 0) throw invalid('the JWK Set holds no key')
-  const checked = keys.map((key: unknown, index) => checkPrivateJwk(key, index))
-  if (new Set(checked.map((key) => key.kid)).size < checked.length)
-    throw invalid('two keys have the same kid')
-  return checked
+/** The keys of a private JWK Set, not imported. @throws as {@link loadSigningKeys} does */
+export function parseSigningKeys(text: string): readonly PrivateAssignJwk[] {
+  const reading = readPrivateKeySet(text)
+  if (!reading.ok) throw invalid(reading.problem)
+  return reading.keys
 }
 
-function checkPrivateJwk(candidate: unknown, index: number): PrivateAssignJwk {
-  const { kty, crv, kid, x, d } = (candidate ?? {}) as Record<string, unknown>
-  const at = `key ${index + 1}`
-  if (kty !== 'OKP' || crv !== 'Ed25519') throw invalid(`${at} is not an Ed25519 key (kty OKP, crv Ed25519)`)
-  // Key ids are joined by commas in a pod's annotation.
-  if (typeof kid !== 'string' || !/^[\w-]{1,128}$/.test(kid)) {
-    throw invalid(`${at} has no kid of letters, digits, "-" and "_"`)
-  }
-  if (typeof x !== 'string' || typeof d !== 'string') throw invalid(`${at} lacks its private part`)
-  return { kty, crv, kid, x, d }
-}
-
-function importAssignKey({ kty, crv, kid, x, d }: PrivateAssignJwk, index: number): AssignKey {
+function importKey({ kty, crv, kid, x, d }: PrivateAssignJwk, index: number): SigningKey {
   const header = Buffer.from(JSON.stringify({ alg: assignAlgorithm, kid, typ: 'JWT' })).toString('base64url')
   let key: KeyObject
   try {
@@ -77,7 +46,7 @@ function importAssignKey({ kty, crv, kid, x, d }: PrivateAssignJwk, index: numbe
   } catch {
     throw invalid(`key ${index + 1} is not a usable Ed25519 private key`)
   }
-  // OpenSSL takes `d` alone and works out the public part: pods would be given one that fits nothing we sign.
+  // OpenSSL computes the public part from `d` and ignores `x`: pods would verify with an `x` that belongs to another key.
   if (createPublicKey(key).export({ format: 'jwk' }).x !== x)
     throw invalid(`key ${index + 1} has a public part that is not its own`)
   return { kid, key, header }

@@ -1,27 +1,27 @@
 /**
- * Absence is never proof (DESIGN §3). Pods that are missing may have ended, or a backup was restored, or an API server
- * answers for another cluster. A few are believed; many are looked at again, and if they still miss, nothing is ended
- * and a person is called.
+ * Absence is never proof (DESIGN §3). Missing pods may have ended, but also a backup may have been restored, or an API
+ * server may answer for another cluster. The guard believes that a few are gone. If many are missing it looks again; if
+ * they are still missing, it ends nothing and raises an alarm.
  */
 
-/** Sessions that may end by absence in any {@link windowMs}: the larger of the two. */
+/** How many sessions may end by absence in any {@link windowMs}: the larger of the two. */
 export const believedCount = 5
 export const believedShare = 0.1
 /** DESIGN §3. */
 export const windowMs = 10_000
-/** Long enough for a server that is just starting to have loaded its data, short beside the bound of 10 s. */
+/** Long enough for a server that just started to load its data, short compared with the bound of 10 s. */
 export const lookAgainMs = 2_000
 /**
- * What has been confirmed as missing for this long without a break is ended after all, at the same capped rate. Without
- * it, a cluster that really lost its pods would keep dead sessions until their longest duration, hours later; ten minutes
- * are time for a person to read the alarm and stop the controller, or to bring back what is missing.
+ * A pod that was missing at every look for this long counts as gone after all, at the same capped rate. Otherwise a
+ * cluster that really lost its pods would keep dead sessions until their longest duration, hours later. Ten minutes give
+ * a person time to read the alarm and stop the controller, or to bring back what is missing.
  */
 export const overruleMs = 10 * 60_000
 
 export interface AbsenceLook {
   /** Live sessions, the missing ones included. */
   readonly live: number
-  /** What is missing now, each confirmed by a read of its own. */
+  /** The keys that are missing now, each confirmed by a read of its own. */
   readonly missing: readonly string[]
   /** Monotonic ms. */
   readonly now: number
@@ -31,13 +31,13 @@ export interface AbsenceVerdict {
   /** Those of `missing` that may be ended now. */
   readonly end: readonly string[]
   readonly frozen: boolean
-  /** Look again after this time although nothing changed, ms; while frozen not before, for a look reads every pod. */
+  /** Look again after this time although nothing changed, ms. While frozen, not earlier: a look reads every pod. */
   readonly againMs: number | undefined
 }
 
-/** One detector's record. What was missing before the record began does not count: a new leader waits anew. */
+/** The record of one detector. It starts empty, so a new leader waits anew. */
 export function createAbsenceGuard() {
-  /** Since when each has been missing, look by look; what is there again in between starts anew. */
+  /** Since when each key has been missing at every look. One that was there in between starts anew. */
   const missingSince = new Map<string, number>()
   /** Times of the ends in the window. */
   let endedAt: number[] = []
@@ -75,5 +75,3 @@ export function createAbsenceGuard() {
     },
   }
 }
-
-export type AbsenceGuard = ReturnType<typeof createAbsenceGuard>

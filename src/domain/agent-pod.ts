@@ -2,7 +2,7 @@ import type { V1ContainerStatus, V1Pod, V1PodStatus } from '@kubernetes/client-n
 import { agentContainerName, annotation, label } from './names.ts'
 import { type EndReason, endReason } from './session.ts'
 
-/** What Greenroom keeps of a pod it watches: a few hundred bytes instead of the whole object. Times are epoch ms. */
+/** What Greenroom keeps of a pod that it watches: a few hundred bytes instead of the whole object. Times are epoch ms. */
 export interface AgentPod {
   readonly uid: string
   readonly name: string
@@ -18,11 +18,11 @@ export interface AgentPod {
   readonly deadReason: string | undefined
   /** Why a container cannot start at present (ErrImagePull, CrashLoopBackOff, …). */
   readonly waitingReason: string | undefined
-  /** Present when the API says that the pod's node is gone, so that nobody will report its end. */
+  /** Present when the API says that the pod's node is gone, so that no kubelet will report the pod's end. */
   readonly nodeLost?: true
-  /** Since when the node has not been heard of; absent while it is. Short interruptions are no death. */
+  /** Since when the node has been silent; absent while it reports. A short silence does not mean that the pod is dead. */
   readonly unreachableSince?: number
-  /** Identity of the first agent container that was seen; another one means that the process was replaced. */
+  /** Id of the first agent container that was seen. Another id means that the process was replaced. */
   readonly containerId: string | undefined
   readonly templateHash: string | undefined
   readonly assignKeyIds: readonly string[]
@@ -30,7 +30,7 @@ export interface AgentPod {
   readonly sessionLabel: string | undefined
 }
 
-/** Reads a pod of the API; undefined for one that is not a pod of a pool. */
+/** Reads a pod of the API; undefined for a pod that belongs to no pool. */
 export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
   const { metadata = {}, spec, status = {} } = pod
   const { uid, name, labels = {}, annotations = {} } = metadata
@@ -52,8 +52,8 @@ export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
 }
 
 /**
- * The same pod as it was seen before and now. A container other than the first is a process that knows nothing of the
- * session; `deadReason` says so for as long as the pod is there.
+ * Joins a pod as it was seen before with what is seen now. A container other than the first is a process without the
+ * session, so the pod counts as dead for as long as it exists.
  */
 export function continuedFrom(before: AgentPod | undefined, pod: AgentPod): AgentPod {
   const first = before?.containerId
@@ -61,16 +61,16 @@ export function continuedFrom(before: AgentPod | undefined, pod: AgentPod): Agen
   return { ...pod, containerId: first, deadReason: pod.deadReason ?? 'agent container was replaced' }
 }
 
-/** The pod as it counts now: one whose node has been silent for `nodeLostMs` is dead, although nobody reports it. */
+/** The pod as it counts now. If its node has been silent for `nodeLostMs` it is dead, although no kubelet reports that. */
 export function asOf(pod: AgentPod, { now, nodeLostMs }: { now: number; nodeLostMs: number }): AgentPod {
   if (pod.unreachableSince === undefined || now - pod.unreachableSince < nodeLostMs) return pod
   return { ...pod, nodeLost: true, deadReason: pod.deadReason ?? 'node is unreachable' }
 }
 
-/** Why a session on this pod is over; undefined while the pod may serve it. For the last state of a pod that is gone too. */
+/** Why a session on this pod is over; undefined while the pod may serve it. Also takes the last state of a pod that is gone. */
 export function endOfSessionOn(pod: AgentPod): EndReason | undefined {
   if (pod.nodeLost) return endReason.nodeLost
-  // Nobody deletes the pod of a live session but people and evictions; its agent ends because of that.
+  // Only people and evictions delete the pod of a live session. The agent's end follows from that.
   if (pod.deletingSince !== undefined) return endReason.podDeleted
   return pod.deadReason === undefined ? undefined : endReason.podDied
 }
@@ -99,11 +99,11 @@ function runningStateOf(status: V1PodStatus): RunningState {
   }
 }
 
-/** What deletes pods because their node is gone; other reasons (preemption, the eviction API) have a living kubelet. */
+/** Reasons of deletions on a lost node. With other reasons (preemption, the eviction API) the kubelet is alive. */
 const nodeLostReasons = ['DeletionByTaintManager', 'DeletionByPodGC']
 
 function isNodeLost({ reason, conditions = [] }: V1PodStatus): boolean {
-  // NodeLost is what the node controller writes on a pod that it deletes from a silent node.
+  // The node controller writes NodeLost on a pod that it deletes from a silent node.
   if (reason === 'NodeLost') return true
   return conditions.some(
     (condition) =>
@@ -114,9 +114,9 @@ function isNodeLost({ reason, conditions = [] }: V1PodStatus): boolean {
 }
 
 /**
- * The manifests give no right to read nodes, so the pod's own conditions tell. A kubelet that finds the pod unready says
- * so in ContainersReady too (or names a readiness gate). The node controller, which speaks for a silent node, changes
- * Ready alone; some providers' write Unknown or NodeStatusUnknown.
+ * Since when the node is silent, read from the pod's conditions, because the manifests give no right to read nodes. A
+ * kubelet that finds the pod unready changes ContainersReady too, or names a readiness gate. The node controller, which
+ * writes for a silent node, changes Ready alone; some providers write Unknown or NodeStatusUnknown.
  */
 function unreachableSinceOf({ conditions = [] }: V1PodStatus): number | undefined {
   const ready = conditions.find(({ type }) => type === 'Ready')
@@ -124,11 +124,11 @@ function unreachableSinceOf({ conditions = [] }: V1PodStatus): number | undefine
   const containersReady = conditions.some(
     ({ type, status }) => type === 'ContainersReady' && status === 'True',
   )
-  const bySomebodyElse =
+  const writtenByNodeController =
     ready.status === 'Unknown' ||
     ready.reason === 'NodeStatusUnknown' ||
     (containersReady && ready.reason !== 'ReadinessGatesNotReady')
-  return bySomebodyElse ? epochMs(ready.lastTransitionTime) : undefined
+  return writtenByNodeController ? epochMs(ready.lastTransitionTime) : undefined
 }
 
 function agentContainerStatus(statuses: readonly V1ContainerStatus[]): V1ContainerStatus | undefined {
@@ -139,7 +139,7 @@ function deadReasonOf(phase: string | undefined, agent: V1ContainerStatus | unde
   const ended = agent?.state?.terminated
   if (ended) return `agent container ended: ${ended.reason ?? 'unknown'} (exit code ${ended.exitCode})`
   if (phase === 'Failed' || phase === 'Succeeded') return `pod phase ${phase}`
-  // Pool pods never restart their containers: somebody's template or a node's runtime did.
+  // Pool pods have restartPolicy Never, so a restart comes from another template or from the node's runtime.
   if ((agent?.restartCount ?? 0) > 0) return 'agent container was started again'
   return undefined
 }

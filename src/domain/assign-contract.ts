@@ -6,7 +6,7 @@
 export const assignPath = '/assign'
 export const endPath = '/end'
 
-/** Life of the bearer token of a delivery, seconds. No `nbf`: a pod's clock may be behind. */
+/** Life of the bearer token of a delivery, seconds. It has no `nbf`, because a pod's clock may be behind. */
 export const assignTokenTtlSeconds = 300
 export const assignAlgorithm = 'EdDSA'
 

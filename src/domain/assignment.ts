@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 
-/** What the session server says to a pod, and the pod's answer: DESIGN, the agent contract. Any language; plain HTTP. */
+/** The bodies of the agent contract (DESIGN §4): what the session server sends to a pod, and what the pod answers. */
 
 export {
   type AssignClaims,
@@ -29,11 +29,11 @@ export const Assignment = Type.Object({
   /** Room-scoped access of the agent; absent when LiveKit is not configured. */
   livekit: Type.Optional(LiveKitAccess),
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-  /** Just-in-time secrets: they exist in this request and the agent's memory only. */
+  /** Just-in-time secrets. They exist only in this request and in the agent's memory. */
   secrets: Type.Optional(Type.Record(Type.String(), Type.String())),
-  /** Bearer for renewing and finishing this session, bound to this epoch. */
+  /** Bearer with which the agent renews and finishes this session, bound to this epoch. */
   sessionToken: Type.String(),
-  /** Where to renew and finish; absent when the session server has no address that pods can reach. */
+  /** Address at which to renew and finish; absent when pods cannot reach the session server. */
   apiUrl: Type.Optional(Type.String()),
   leaseMs: Type.Integer(),
 })

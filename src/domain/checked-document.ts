@@ -2,22 +2,22 @@ import type { TSchema } from 'typebox'
 import type { Validator } from 'typebox/compile'
 import { parseDocument } from 'yaml'
 
-/** A document that is either in order or comes with every problem found in it, each with its path. */
+/** Either a valid document or every problem found in it, each with its path. */
 export type Checked<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /** A sentence a person can act on: `/pools/echo-agent/min: must be >= 0`. */
-export type Problem = string
+type Problem = string
 
 interface CheckOptions<T> {
-  /** What the schema cannot say: relations between fields. Runs only on a document of the right shape. */
+  /** Checks what the schema cannot: relations between fields. Runs only on a document of the right shape. */
   readonly relations?: (value: T) => readonly Problem[]
 }
 
 /**
- * Longest document that is read, in characters. Parsing takes about 2 µs a character of the worst kind, and whoever
- * parses does nothing else meanwhile: half a second at most. A hundred full pools are some 40,000.
+ * Longest document that is read, in characters. The worst documents take about 2 µs a character to parse, and the
+ * process does nothing else meanwhile: half a second at most. A hundred full pools are some 40,000 characters.
  */
 const longestText = 256 * 1024
 
@@ -28,11 +28,11 @@ export function checkYaml<T>(text: string, schema: Validator, options: CheckOpti
   }
   let raw: unknown
   try {
-    // Deep nesting ends the parser's stack: it throws.
+    // Deep nesting overflows the parser's stack; then it throws.
     const document = parseDocument(text, { uniqueKeys: true, merge: false })
     const [syntax] = document.errors
     if (syntax) return { ok: false, problems: [`not valid YAML: ${syntax.message.split('\n')[0]}`] }
-    // Aliases are bounded: a document of a few lines must not expand to gigabytes.
+    // Aliases are bounded, because a document of a few lines could expand to gigabytes.
     raw = document.toJS({ maxAliasCount: 100 })
   } catch (error) {
     return {
@@ -52,14 +52,14 @@ export function checkValue<T>(raw: unknown, schema: Validator, options: CheckOpt
   return problems.length === 0 ? { ok: true, value: value as T } : { ok: false, problems }
 }
 
-/** Each comes with an error of its own that says it better. */
+/** Another error of the same place says the same better. */
 const foldedKeywords = new Set(['boolean', 'anyOf', 'propertyNames'])
 
 type SchemaError = ReturnType<Validator<Record<string, TSchema>, TSchema>['Errors']>[number]
 
 /**
- * One sentence a problem; the noise of unions and of "schema is false" is folded into the sentence that helps. With the
- * schema, an unknown key comes with the known ones.
+ * One sentence a problem. Errors of unions and of "schema is false" are folded into one sentence that helps. With the
+ * schema given, an unknown key comes with the known ones.
  */
 export function describeErrors(errors: readonly SchemaError[], schema?: unknown): Problem[] {
   const problems = new Map<string, Problem>()
@@ -94,7 +94,7 @@ interface SchemaNode {
   readonly items?: SchemaNode
 }
 
-/** Keys that the schema has at this place; none where they are free or the way leads through a union. */
+/** The keys that the schema has at this place; none where keys are free or the path crosses a union. */
 function knownKeys(schema: unknown, instancePath: string): string[] {
   let node = schema as SchemaNode | undefined
   for (const escaped of instancePath.split('/').slice(1)) {

@@ -16,13 +16,13 @@ export const annotation = {
   assignKeyIds: 'greenroom.dev/assign-key-ids',
   /** Version of the policy that shaped the pod. */
   policyVersion: 'greenroom.dev/policy-version',
-  /** "true": each change that the webhook makes comes back as a warning. The author's own to set; it stays on the pod. */
+  /** "true": each change that the webhook makes comes back as a warning. Set by the pod's author; it stays on the pod. */
   explain: 'greenroom.dev/explain',
   /** Kubernetes' own: the kubelet's copy of a pod that it runs from a file. */
   mirror: 'kubernetes.io/config.mirror',
 } as const
 
-/** Everything below this prefix is set and changed only by Greenroom's own ServiceAccounts. */
+/** Only Greenroom's own ServiceAccounts set and change labels and annotations with this prefix. */
 export const ownedPrefix = 'greenroom.dev/'
 
 export const defaultAppLabel = 'conversational-ai-agent'
@@ -45,7 +45,7 @@ export const configMapKey = {
   assignKeys: 'keys.json',
 } as const
 
-/** Greenroom's webhook, as the manifests name it. Who writes which document: docs/adr/0015. */
+/** The user name of Greenroom's webhook in the manifests. docs/adr/0015 says who writes which document. */
 export const webhookUsername = 'system:serviceaccount:greenroom-system:agent-webhook'
 
 /** The webhook's Service, Lease and both of its configurations. */
@@ -59,7 +59,7 @@ export const agentContainerName = 'agent'
 
 export const agentPort = 8080
 
-/** Environment that the webhook sets on the agent container; values of these names in a pod are always overwritten. */
+/** Environment that the webhook sets on the agent container. It always overwrites values of these names. */
 export const agentEnv = {
   assignKeys: 'GREENROOM_ASSIGN_KEYS',
   podUid: 'GREENROOM_POD_UID',
@@ -69,8 +69,8 @@ export const agentEnv = {
 } as const
 
 /**
- * Who the agent is in its LiveKit room. LiveKit throws out whoever has the same identity, and so does Greenroom with the
- * agent of an attempt that failed: each attempt is somebody else.
+ * The agent's identity in its LiveKit room, different for each attempt. LiveKit disconnects a participant when another
+ * joins with the same identity, and Greenroom removes the agent of a failed attempt by its identity.
  */
 export function agentIdentity(sessionId: string, epoch: number): string {
   return `agent-${sessionId}-${epoch}`

@@ -1,25 +1,25 @@
 /**
- * Why the API server did not write: `forbidden` by RBAC or the namespace, `quota` exhausted, `denied` by admission
- * (a webhook, PodSecurity), `invalid` manifest, `unavailable` server, webhook or namespace.
+ * Why the API server did not write: `forbidden` by RBAC or by the namespace; `quota` exhausted; `denied` by admission (a
+ * webhook, PodSecurity); `invalid` manifest; `unavailable` server, webhook or namespace.
  */
-export type PodWriteFailure = 'forbidden' | 'quota' | 'denied' | 'invalid' | 'unavailable'
+export type PodWriteReason = 'forbidden' | 'quota' | 'denied' | 'invalid' | 'unavailable'
 
 interface PodWriteErrorOptions {
   readonly cause?: unknown
   readonly retryAfterMs?: number | undefined
-  /** The API server refused in so many words. Without an answer the write may have been done all the same. */
+  /** True if the API server answered and refused. Without an answer the write may have been done all the same. */
   readonly answered: boolean
 }
 
 /** `message` is the API server's own sentence. */
 export class PodWriteError extends Error {
-  readonly reason: PodWriteFailure
-  /** The same write may succeed later without anybody changing the manifest, the policy or the permissions. */
+  readonly reason: PodWriteReason
+  /** The same write may succeed later, with manifest, policy and permissions unchanged. */
   readonly retryable: boolean
   readonly retryAfterMs: number | undefined
   readonly answered: boolean
 
-  constructor(reason: PodWriteFailure, message: string, options: PodWriteErrorOptions) {
+  constructor(reason: PodWriteReason, message: string, options: PodWriteErrorOptions) {
     super(message, { cause: options.cause })
     this.name = 'PodWriteError'
     this.reason = reason

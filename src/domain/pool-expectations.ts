@@ -1,54 +1,55 @@
 /**
- * Writes of ours that the informer does not show yet. Without them a reconcile that runs on a view a few milliseconds
- * old creates the same pods again; agent-sandbox measured about ten-fold over-creation before it kept such a record.
+ * Records our own writes that the informer does not show yet. Without this record, a reconcile on a view that is a few
+ * milliseconds old creates the same pods again. agent-sandbox measured about ten-fold over-creation before it had one.
  */
 
 /**
- * An expectation that nothing confirmed is dropped after this time: a lost event must not hold a place for ever. Five
- * minutes (agent-sandbox's value) is far beyond any healthy watch's delay, and a watch that lags longer is re-listed.
+ * An expectation that no event confirms is dropped after this time, because a lost event must not hold a place for ever.
+ * Five minutes (agent-sandbox's value) is far beyond the delay of any healthy watch; a watch that lags longer is listed
+ * anew.
  */
 export const expectationTtlMs = 5 * 60_000
 
 /**
- * A create that nobody answered shows as soon as the watch works, or was never made. A watch that hangs is noticed within
- * 35 s and listed anew; after a minute the place is free, so that an API server that was away for a moment does not
- * leave the pool unfilled for five.
+ * A create without an answer either shows as soon as the watch works, or was never made. A watch that hangs is noticed
+ * within 35 s and listed anew. So the place is free after a minute; otherwise an API server that was away for a moment
+ * would leave the pool unfilled for five.
  */
 export const unansweredTtlMs = 60_000
 
 /** One pool's record. Times are epoch ms; memory is bounded by the pool's max and by `expectationTtlMs`. */
 export interface PoolExpectations {
-  /** Say so before the API is asked for a pod; the ticket names this create in the calls below. */
+  /** To be called before the API is asked for a pod. The ticket names this create in the calls below. */
   createSent(now: number): CreateTicket
-  /** The API answered: from here on the create is known by its UID, until the informer shows it. */
+  /** The API answered. From now on the create is known by its UID, until the informer shows it. */
   createAnswered(ticket: CreateTicket, podUid: string, now: number): void
-  /** Nobody answered: the pod may exist and show soon, or not exist at all. Its place is held for a short while only. */
+  /** No answer came. The pod may show soon or not exist at all, so its place is held for `unansweredTtlMs` only. */
   createUnanswered(ticket: CreateTicket, now: number): void
   /** The API refused. */
   createFailed(ticket: CreateTicket): void
-  /** Say so before the pod is retired and deleted. */
+  /** To be called before the pod is retired and deleted. */
   removalSent(podUid: string, now: number): void
   /** The ledger or the API refused. */
   removalFailed(podUid: string): void
   /** The informer reported that this pod is gone. */
   podGone(podUid: string): void
-  /** The UIDs that the informer shows now; call it before planning on that same view. */
+  /** Takes the UIDs that the informer shows now. To be called before planning on that same view. */
   settle(shown: ReadonlySet<string>, now: number): void
   pendingCreates(): number
   pendingRemovals(): ReadonlySet<string>
 }
 
 /** Opaque. */
-export type CreateTicket = { readonly sentAt: number }
+type CreateTicket = { readonly sentAt: number }
 
 export function createPoolExpectations(): PoolExpectations {
-  /** Each with the time at which it no longer counts. */
+  /** Each create with the time at which it no longer counts. */
   const inFlight = new Map<CreateTicket, number>()
   const created = new Map<string, number>()
   const removals = new Map<string, number>()
   /**
-   * Pods that the informer lost while a create was unanswered: the pod may have come and gone before we learnt its UID,
-   * and the informer will never show it again. Kept only while a create is in flight.
+   * Pods that the informer lost while a create had no answer yet. Such a pod may be the created one: it came and went
+   * before we learnt its UID, and will never show again. Kept only while a create is in flight.
    */
   const goneUnasked = new Set<string>()
 

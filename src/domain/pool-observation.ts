@@ -1,9 +1,9 @@
 import type { AgentPod } from './agent-pod.ts'
 import { type PodClaim, slotStateOf } from './slot.ts'
 
-/** What a look at a pool shows: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
+/** A pool as it is seen: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
 
-/** `reserved` is Redis's alone and `gone` is not there to be seen. */
+/** Without `reserved`, which only Redis knows, and `gone`, which cannot be seen. */
 export type ObservedState = ReturnType<typeof slotStateOf>
 
 /** One slot as it was seen. Times are epoch ms. */
@@ -13,7 +13,7 @@ export interface SlotView {
   readonly state: ObservedState
   readonly createdAt: number
   readonly readySince: number | undefined
-  /** Since when the pod is Terminating; a `draining` slot without it still has to be deleted. */
+  /** Since when the pod is Terminating. A `draining` slot without it still has to be deleted. */
   readonly deletingSince: number | undefined
   /** Made from another template than the one in force. */
   readonly drifted: boolean
@@ -22,7 +22,7 @@ export interface SlotView {
   readonly claim: PodClaim | undefined
 }
 
-export type SlotCounts = Readonly<Record<ObservedState, number>>
+type SlotCounts = Readonly<Record<ObservedState, number>>
 
 export interface ObservedPool {
   /** Oldest first; slots of the same age in UID order, so that equal input gives equal output. */
@@ -32,10 +32,10 @@ export interface ObservedPool {
 
 interface ObservePoolInput {
   readonly agentType: string
-  /** Pods of other pools are passed over. */
+  /** Pods of other pools are left out. */
   readonly pods: readonly AgentPod[]
   readonly claims: ReadonlyMap<string, PodClaim>
-  /** Of the template in force; undefined while there is none (the type was removed): then nothing counts as drifted. */
+  /** Hash of the template in force. undefined when the type was removed; then no slot counts as drifted. */
   readonly templateHash: string | undefined
 }
 
@@ -50,7 +50,7 @@ export function observePool({ agentType, pods, claims, templateHash }: ObservePo
   return { slots, counts }
 }
 
-/** Orders by age; the UID breaks ties, for creation times have whole seconds only. */
+/** Orders by age. The UID breaks ties, because creation times have whole seconds only. */
 export function oldestFirst(a: SlotView, b: SlotView): number {
   return a.createdAt - b.createdAt || (a.podUid < b.podUid ? -1 : 1)
 }

@@ -1,23 +1,23 @@
 import { oldestFirst, type SlotView } from './pool-observation.ts'
 
 /**
- * The pure answer to "desired, observed, limits, time → what to do" for one pool. Every number the controller acts on
- * comes from here; the controller only carries it out.
+ * The pure answer to "desired, observed, limits, time → what to do" for one pool. Every number that the controller acts
+ * on comes from here.
  */
 
 export interface DesiredPool {
-  /** Idle pods, always: ready, warming and creates in flight. Claimed pods do not use it up. */
+  /** Idle pods to keep: ready, warming and creates in flight. Claimed pods do not count. */
   readonly min: number
-  /** Sessions that wait for a pod made for them: as many idle pods more. */
+  /** Sessions that wait for a pod of their own. The pool keeps as many idle pods more. */
   readonly cold: number
-  /** Ceiling of all pods of the pool; Terminating ones count until they are gone, so the nodes never hold more. */
+  /** Ceiling of all pods of the pool. Terminating pods count until they are gone, so the nodes never hold more. */
   readonly max: number
   /** Most pods that may be warming at once, creates in flight included. */
   readonly inFlight: number
   readonly frozen: boolean
 }
 
-/** Starts that failed since the last one that succeeded. A new template starts at zero: it may be the cure. */
+/** Starts that failed since the last success. A new template starts at zero, because it may be the cure. */
 export interface StartFailures {
   readonly count: number
   /** Epoch ms of the latest. */
@@ -35,30 +35,30 @@ export interface PlanInput {
   readonly now: number
 }
 
-export type PlanBound = 'max' | 'in-flight' | 'backoff' | 'frozen'
+type PlanBound = 'max' | 'in-flight' | 'backoff' | 'frozen'
 
 export interface PoolPlan {
   readonly create: number
   /** Unclaimed pods to retire and then delete, in this order. */
   readonly retire: readonly string[]
-  /** When to plan again although nothing changed; every other cause is an event. */
+  /** When to plan again although nothing changed; every other cause of a plan is an event. */
   readonly requeueAfterMs: number | undefined
   /** What keeps the pool from its goal at present. */
   readonly boundBy: PlanBound | undefined
 }
 
-/** A crash at start is often cured by the next try (a node that filled up, a registry that blinked): look again soon. */
+/** The next try often cures a failed start (a full node, a registry that was away for a moment), so try again soon. */
 const firstBackoffMs = 1_000
 /** The kubelet's own ceiling for image pulls and crash loops: a broken image costs 12 pods an hour, not thousands. */
 const maxBackoffMs = 5 * 60_000
 /** Share of the idle pods that a roll-out replaces at once; one pod at least. */
 const rollShare = 0.1
-/** A pod still there this long after its grace period hangs (a lost node, say) and no longer holds up a roll-out. */
+/** A pod that remains this long after its grace period hangs, on a lost node for example. It no longer delays a roll-out. */
 const hungAfterMs = 15_000
 
 /**
  * Decides creates and retirements. Deterministic; the order of `slots` does not matter. Claimed, draining and pending
- * pods are never retired, and what is created always fits below `max` together with all that exists.
+ * pods are never retired, and all that exists and is created fits below `max`.
  */
 export function planPool(input: PlanInput): PoolPlan {
   const pool = sortSlots(input)
@@ -77,16 +77,16 @@ export function startBackoffMs(count: number): number {
   return count <= 0 ? 0 : Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(count - 1, 30))
 }
 
-/** The slots by what may be done with them; each list oldest first. */
+/** The slots by what may be done with them. Each list is oldest first. */
 interface SortedPool {
   readonly ready: readonly SlotView[]
   readonly warming: readonly SlotView[]
   /** Unclaimed pods that will never serve. */
   readonly dead: readonly SlotView[]
   readonly claimed: number
-  /** Pods retired by us that are on their way out; one that hangs is not. */
+  /** Retired pods on their way out, without those that hang. */
   readonly leaving: number
-  /** Everything that exists or is about to. */
+  /** Everything that exists or is being created. */
   readonly total: number
   readonly pendingCreates: number
 }
@@ -111,7 +111,7 @@ function sortSlots({ slots, pendingCreates, pendingRemovals, now }: PlanInput): 
   }
 }
 
-/** What is left to decide on when `gone` are retired: they leave their places among the idle, not below max. */
+/** The pool without the slots `gone`, which are to be retired. They free idle places but still count below max. */
 function without(pool: SortedPool, gone: readonly SlotView[]): SortedPool {
   const uids = new Set(gone.map(({ podUid }) => podUid))
   const stays = ({ podUid }: SlotView): boolean => !uids.has(podUid)
@@ -127,7 +127,7 @@ function idleCount(pool: SortedPool): number {
   return pool.ready.length + pool.warming.length + pool.pendingCreates
 }
 
-/** Idle pods that a roll-out may have beyond `min`: fresh ones warm up before drifted ones go. */
+/** How many idle pods a roll-out may have beyond `min`: fresh pods warm up before drifted ones go. */
 function surge(pool: SortedPool, { min }: DesiredPool): number {
   return Math.min(rollStep(min), [...pool.ready, ...pool.warming].filter(isDrifted).length)
 }
@@ -136,18 +136,18 @@ function rollStep(min: number): number {
   return Math.max(1, Math.floor(min * rollShare))
 }
 
-/** Idle pods that may be there besides the claimed ones. */
+/** How many idle pods fit below `max` beside the claimed ones. */
 function ceiling(pool: SortedPool, { max }: DesiredPool): number {
   return Math.max(0, max - pool.claimed)
 }
 
 /**
- * Idle pods beyond the goal. Those that are not ready go first, for they serve nobody yet: going by age alone would
- * retire every ready pod of a pool that is lowered while it warms up. Then, as long as `min` ready ones remain, drifted
+ * Idle pods beyond the goal. Pods that are not ready go first, because they serve nobody yet: by age alone, a pool that
+ * is lowered while it warms up would lose every ready pod. Ready pods go next as long as `min` of them remain, drifted
  * before fresh and oldest before youngest.
  *
- * Pending creates do not count here: the informer may show such a pod before the API's answer names it, and a pod
- * counted twice must cost a late create at worst, never a good pod.
+ * Pending creates do not count here. The informer may show such a pod before the API's answer names it, and a pod that
+ * is counted twice may at worst delay a create; it must never cost a good pod.
  */
 function surplusOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
   const most = ceiling(pool, desired)
@@ -165,10 +165,10 @@ function surplusOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
 }
 
 /**
- * Drifted pods that may go now: at most a step of them may be leaving at a time. One that is not ready yet goes at
- * once (a broken template must not fill the in-flight places of the one that mends it); a ready one only while more
- * than `min` are ready, that is, when a fresh one stands in for it. A pool whose `max` leaves no room above `min` is
- * therefore rolled only by its sessions, and says `max`.
+ * Drifted pods that may go now. At most one step of them leaves at a time. A pod that is not ready yet goes at once,
+ * because a broken template must not fill the in-flight places of the template that mends it. A ready pod goes only
+ * while more than `min` are ready, that is, when a fresh pod has replaced it. So a pool whose `max` leaves no room above
+ * `min` is rolled only by its sessions, and says `max`.
  */
 function rolledOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
   const step = Math.max(0, rollStep(desired.min) - pool.leaving)
@@ -177,7 +177,7 @@ function rolledOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
   return [...pool.warming.filter(isDrifted), ...ready].slice(0, step)
 }
 
-/** How many to create, and what binds when that is fewer than are missing. */
+/** How many pods to create, and which limit binds when that is fewer than are missing. */
 function refill(pool: SortedPool, input: PlanInput): Omit<PoolPlan, 'retire'> {
   const { desired, failures, now } = input
   const missing = desired.min + desired.cold + surge(pool, desired) - idleCount(pool)
@@ -196,7 +196,7 @@ function refill(pool: SortedPool, input: PlanInput): Omit<PoolPlan, 'retire'> {
   return { create, requeueAfterMs: undefined, boundBy: create < missing ? tightest.bound : undefined }
 }
 
-/** Starts at a time after failures: halved by each, so that one bad node slows little and a bad image costs one pod. */
+/** How many starts at a time after failures. Each failure halves it: one bad node slows little, a bad image costs one pod. */
 function probes(inFlight: number, failures: number): number {
   return Math.max(1, Math.floor(inFlight / 2 ** Math.min(failures, 30)))
 }

@@ -1,19 +1,19 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { agentTypePattern } from './agent-type-name.ts'
 import { type Checked, checkYaml } from './checked-document.ts'
+import { LeaseHolder } from './lease-holder.ts'
+import { longestWaitMs, OnEmpty } from './session-request.ts'
 
 /**
- * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets stand
- * in `agent-policy` alone. Schema, static type and defaults are one declaration.
+ * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets are in
+ * `agent-policy` alone. Schema, static type and defaults are one declaration.
  */
 
 const closed = { additionalProperties: false } as const
 
-/** A week: no conversation is longer, and its milliseconds fit PostgreSQL's integer. */
+/** A week. No conversation is longer, and its milliseconds fit PostgreSQL's integer. */
 const longestSeconds = 604_800
-
-/** A DNS label: it becomes part of pod names and label values. */
-const agentTypePattern = '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$'
 
 const EnvVar = Type.Object({ name: Type.String({ minLength: 1 }), value: Type.String() }, closed)
 
@@ -35,7 +35,7 @@ const LeaseSpec = Type.Object(
     defaultSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 60 }),
     minSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 10 }),
     maxSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 3600 }),
-    heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
+    heldBy: Type.Union(LeaseHolder.anyOf, {
       default: 'both',
       description:
         'Whose renewals extend the lease: the session ends when this party falls silent. Renewals by the other one are answered and extend nothing.',
@@ -77,17 +77,15 @@ export const PoolSpec = Type.Object(
       maximum: 100_000,
       description: 'Ceiling of idle and claimed pods together.',
     }),
-    onEmpty: Type.Union([Type.Literal('wait'), Type.Literal('cold'), Type.Literal('fail')], {
-      default: 'wait',
-    }),
-    waitMs: Type.Integer({ minimum: 0, maximum: 60_000, default: 5_000 }),
+    onEmpty: Type.Union(OnEmpty.anyOf, { default: 'wait' }),
+    waitMs: Type.Integer({ minimum: 0, maximum: longestWaitMs, default: 5_000 }),
     lease: LeaseSpec,
     maxSessionSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 14_400 }),
     refill: RefillSpec,
     coldStart: ColdStartSpec,
     frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
   },
-  // typebox fills in the values of a Record only if their schema has a default itself; it is never used as one.
+  // typebox fills in defaults inside a Record only if the value's schema has a default itself. This one is never used.
   { ...closed, default: {} },
 )
 export type PoolSpec = Static<typeof PoolSpec>
@@ -95,7 +93,7 @@ export type PoolSpec = Static<typeof PoolSpec>
 export const PoolsDocument = Type.Object(
   {
     pools: Type.Record(Type.String({ pattern: agentTypePattern }), PoolSpec, {
-      // A Record alone lets keys of another form through unchecked, and typebox's Default throws on a closed one.
+      // A Record alone does not check keys of another form, and typebox's Default throws on a closed Record.
       propertyNames: { pattern: agentTypePattern },
     }),
   },

@@ -1,17 +1,19 @@
 import type { AgentPod } from './agent-pod.ts'
 import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
+import type { DocumentStatus } from './document-status.ts'
+import type { LeaseHolder } from './lease-holder.ts'
 import type { PoolsDocument } from './pool.ts'
-import type { EndReason, LeaseHolder, Session, SessionPod, SessionStatus } from './session.ts'
+import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
-/** What use cases and controllers need of the world. Adapters implement these; only `main.ts` knows both sides. */
+/** What use cases and controllers need of the world. Adapters implement these ports; only `roles/` and `cli/` know both sides. */
 
 // --- Redis: proposes -------------------------------------------------------------------------------------------------
 
 export type Reservation =
   | { readonly kind: 'reserved'; readonly podUid: string }
   | { readonly kind: 'empty' }
-  /** The index is not built (Redis restarted, flushed or unreachable): it says nothing about the pool. */
+  /** The index is not built (Redis restarted, flushed or unreachable), so it says nothing about the pool. */
   | { readonly kind: 'unknown' }
   /** A later attempt of the same session has reserved already. */
   | { readonly kind: 'stale' }
@@ -22,29 +24,29 @@ export interface IndexedSlot {
   readonly rank: number
 }
 
-/** The index of ready slots, one per pool, shared by all API replicas. A stale or empty one never doubles a claim. */
+/** The index of ready slots, one per pool, shared by all API replicas. A stale or empty index never doubles a claim. */
 export interface SlotIndex {
   /** Idempotent per (session, attempt): the same attempt gets the same slot again. */
   reserve(request: { agentType: string; sessionId: string; attempt: number }): Promise<Reservation>
-  /** The claim of this slot is decided: forget its reservation; the slot stays out of the index. */
+  /** The claim of this slot is made: its reservation goes, and the slot stays out of the index. */
   settle(agentType: string, sessionId: string, podUid: string): Promise<void>
-  /** The claim of this slot was not made: it goes back, if the session still has it reserved. */
+  /** The claim of this slot was not made: the slot goes back, if the session still has it reserved. */
   giveBack(agentType: string, sessionId: string, podUid: string): Promise<void>
-  /** These slots must not be handed out again. */
+  /** Removes slots that must not be handed out again. */
   drop(agentType: string, podUids: readonly string[]): Promise<void>
-  /** Adds ready, unclaimed slots; those reserved at present stay reserved. */
+  /** Adds ready, unclaimed slots. Slots that are reserved stay reserved. */
   add(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
   /** Makes the index of a pool equal to `slots` (less those reserved) and marks it as built. */
   rebuild(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
   /** Number of slots free to reserve; undefined while the index is unknown. */
   size(agentType: string): Promise<number | undefined>
   /**
-   * Puts opens into the queue that all replicas share, and keeps those in it alive: one not heard of for
-   * `waiterSilenceMs` is passed over. Resolves with their places (lower is served first); undefined without Redis.
+   * Puts opens into the queue that all replicas share, and keeps them alive there: an open that no call named for
+   * `waiterSilenceMs` is skipped. Resolves with their places (lower is served first); undefined without Redis.
    */
   keepWaiting(agentType: string, waiters: readonly WaitingOpen[]): Promise<readonly number[] | undefined>
   leaveWaiting(agentType: string, sessionId: string): Promise<void>
-  /** Notes that a pod did not take its session; resolves with how many did not within the window, over all replicas. */
+  /** Notes that a pod did not take its session. Resolves with the number of such pods in the window, over all replicas. */
   noteFailure(agentType: string, podUid: string, windowMs: number): Promise<number | undefined>
   /** Opens waiting in all replicas; undefined without Redis. */
   waiting(agentType: string): Promise<number | undefined>
@@ -52,13 +54,13 @@ export interface SlotIndex {
 
 export interface WaitingOpen {
   readonly sessionId: string
-  /** undefined for a newcomer: its place is its time of arrival less its head start. */
+  /** undefined for a newcomer, whose place will be its time of arrival less its head start. */
   readonly place: number | undefined
-  /** What its priority is worth, ms. It ages upwards with the others: nobody is passed over for ever. */
+  /** What its priority is worth, ms. A fixed head start: those who wait longer age past it, so no open waits for ever. */
   readonly headStartMs: number
 }
 
-/** What keeps a pool from its goal, told by the controller to every replica's GET /v1/pools. Best effort. */
+/** What keeps a pool from its goal. The controller tells it to every replica, for GET /v1/pools. Best effort. */
 export interface PoolNotice {
   readonly boundBy: string | undefined
   /** The last refusal or failure, in words; undefined while all is well. */
@@ -69,7 +71,7 @@ export interface PoolNotices {
   read(agentType: string): Promise<PoolNotice | undefined>
 }
 
-/** Wake-ups between processes. May be lost; whoever listens also looks by itself from time to time. */
+/** Wake-ups between processes. They may be lost, so every listener also looks by itself from time to time. */
 export interface WakeBus {
   publish(wake: Wake): void
   subscribe(listener: (wake: Wake) => void): () => void
@@ -86,8 +88,6 @@ export type Wake =
 
 // --- PostgreSQL: disposes --------------------------------------------------------------------------------------------
 
-export type ClaimedPod = SessionPod
-
 export interface OpenRecord {
   readonly id: string
   readonly agentType: string
@@ -103,71 +103,71 @@ export interface OpenRecord {
   /** True when the first pod came from the warm pool without waiting. */
   readonly warm: boolean
   readonly epoch: number
-  readonly pod: ClaimedPod
+  readonly pod: SessionPod
 }
 
-/** A session that waits for its pod: PENDING without one, seen to by a replica until it is ACTIVE. */
+/** A session that waits for its pod: PENDING without a pod, in the care of one replica until it is ACTIVE. */
 export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
   /** How long it may stay PENDING. */
   readonly pendingMs: number
-  /** The replica that sees to it. */
+  /** The replica that takes care of it. */
   readonly heldByReplica: string
-  /** Whether another replica may go on when that one dies; not with secrets, which only the request holds. */
+  /** Whether another replica may go on when that one dies. Not with secrets, which only the request holds. */
   readonly adoptable: boolean
-  /** Most sessions of the type that may wait so; beyond it the answer is `full`. */
+  /** Most sessions of the type that may wait like this. Beyond it the answer is `full`. */
   readonly mostWaiting: number
 }
 
 export type ColdOutcome = CommitOutcome | { readonly kind: 'full' }
 
-/** What becomes of the pod of an open that failed. */
+/** What happens to the pod of an open that failed. */
 export type PodFate =
   | { readonly kind: 'retire'; readonly reason: string }
-  /** It never heard of the session, and is as good for the next one. */
+  /** The pod never heard of the session, so the next one can have it. */
   | { readonly kind: 'release' }
 
 export type CommitOutcome =
   | { readonly kind: 'committed'; readonly session: Session }
   /** Another session holds this pod, or it is retired. */
   | { readonly kind: 'pod-taken' }
-  /** The session is there already (a retry, another replica, or an earlier failure). */
+  /** The session exists already (a retry, another replica, or an earlier failure). */
   | { readonly kind: 'session-exists'; readonly session: Session }
 
-/** What becoming ACTIVE changes of a session besides its status: epoch ms of PostgreSQL's clock. */
+/** The times that an activation sets, epoch ms of PostgreSQL's clock. */
 export interface ActivatedTimes {
   readonly activeAt: number
   readonly leaseExpiresAt: number
 }
 
-/** Use cases' side of PostgreSQL. Every method is one statement; transitions are compare-and-set. */
+/** PostgreSQL for the use cases. Every method is one statement; transitions are compare-and-set. */
 export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
   commitOpen(record: OpenRecord): Promise<CommitOutcome>
-  /** The pod of `session.epoch`, if it has one, failed delivery: retires it and claims the next, in one transaction. */
+  /** The pod of `session.epoch`, if there is one, failed delivery. Retires it and claims the next in one transaction. */
   commitNextAttempt(
     session: Session,
-    next: { pod: ClaimedPod; epoch: number; reason: string },
+    next: { pod: SessionPod; epoch: number; reason: string },
   ): Promise<CommitOutcome>
-  /** A session that ended `failed:` starts again under its key, with a higher epoch and another pod. */
+  /** Starts a session that ended `failed:` again under its key, with a higher epoch and another pod. */
   reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
-  /** Writes a PENDING session without a pod, anew or over one that ended `failed:` with a lower epoch. */
+  /** Writes a PENDING session without a pod: a new one, or over one that ended `failed:` with a lower epoch. */
   openCold(record: ColdRecord): Promise<ColdOutcome>
-  /** Takes over PENDING sessions whose holder has not been heard of; `id`: only this one. */
+  /** Takes over PENDING sessions whose holder is silent; `id`: only this one. */
   adopt(by: string, options: { readonly limit: number; readonly id?: string }): Promise<readonly Session[]>
-  /** This replica goes: what it holds may be adopted at once. */
+  /** This replica stops: other replicas may adopt what it holds at once. */
   releaseHeld(by: string): Promise<void>
-  /** PENDING → ACTIVE; undefined if the session is not PENDING with this epoch any more. */
+  /** PENDING → ACTIVE; undefined if the session is no longer PENDING with this epoch. */
   activate(id: string, epoch: number): Promise<ActivatedTimes | undefined>
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>
   list(query: SessionQuery): Promise<readonly Session[]>
   /**
-   * Extends the lease of a live session if it is this party's to extend (`extendsLease`), and leaves it as it is
-   * otherwise: `done` either way. Never shortens it. The outcome tells why there was nothing to renew.
+   * Extends the lease of a live session if this party may (`extendsLease`), else leaves it as it is: `done` either way.
+   * Never shortens it. Any other outcome tells why there was nothing to renew.
    */
   renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
-  /** PENDING or ACTIVE → ENDING. Without an epoch, whatever the epoch is. Again on ENDING or ENDED: `done`. */
+  /** PENDING or ACTIVE → ENDING. Without an epoch, any epoch will do. On ENDING or ENDED: `done`. */
   beginEnding(id: string, reason: EndReason, epoch?: number): Promise<TransitionOutcome>
   poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
 }
@@ -187,10 +187,10 @@ export type TransitionOutcome =
   | { readonly kind: 'stale-epoch'; readonly session: Session }
   | { readonly kind: 'over'; readonly session: Session }
 
-/** The controller's side of PostgreSQL. */
+/** PostgreSQL for the controller. */
 export interface ClaimLedger {
   claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
-  /** Retiring is a claim: returns the UIDs that are retired now (not those that a session holds). */
+  /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */
   retire(podUids: readonly string[], reason: string): Promise<readonly string[]>
   /** Ends leases that lapsed and sessions that ran too long, by compare-and-set on PostgreSQL's clock. */
   lapse(limit: number): Promise<readonly Session[]>
@@ -200,21 +200,21 @@ export interface ClaimLedger {
   ending(limit: number): Promise<readonly Session[]>
   /** ENDING → ENDED. */
   finishEnding(ids: readonly string[]): Promise<void>
-  /** Pods of live sessions (PENDING, ACTIVE), so that one that vanished is noticed. */
+  /** Live sessions (PENDING, ACTIVE), so that a vanished pod is noticed. */
   liveSessions(): Promise<readonly Session[]>
   get(id: string): Promise<Session | undefined>
-  /** PENDING sessions of the type that wait for a pod: the pool makes as many beyond its idle target. */
+  /** Number of PENDING sessions that wait for a pod of this type. The pool makes as many pods beyond its idle target. */
   coldWaiting(agentType: string): Promise<number>
-  /** Notes which claims' pods are gone; `presentUids` are all pods there are. */
+  /** Notes which claims' pods are gone; `presentUids` are all pods that exist. */
   noteGone(presentUids: readonly string[]): Promise<void>
   /**
-   * Deletes claims whose pod has long been gone, ended sessions that no claim names any more, and their events; a
-   * bounded number at a time.
+   * Deletes claims whose pod has long been gone, ended sessions that no claim names any more, and their events; at most
+   * `limit` rows of each.
    */
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }
 
-export interface PurgeOptions {
+interface PurgeOptions {
   /** Since the session ended, ms. */
   readonly sessionsAfterMs: number
   /** Since the pod was found gone, ms. */
@@ -222,13 +222,13 @@ export interface PurgeOptions {
   /** Rows of each table at most. */
   readonly limit: number
 }
-export interface PurgedCounts {
+interface PurgedCounts {
   readonly sessions: number
   readonly claims: number
   readonly events: number
 }
 
-/** What each API replica notes every second: that renewals can be taken, and which cold opens it still sees to. */
+/** What each API replica notes every second: that renewals can be taken, and that it takes care of its cold opens. */
 export interface ReplicaLiveness {
   note(replica: string): Promise<void>
 }
@@ -240,10 +240,10 @@ export interface PodView {
   get(podUid: string): AgentPod | undefined
   byPool(agentType: string): readonly AgentPod[]
   all(): readonly AgentPod[]
-  /** Whether a first list has arrived. It stays true while the API server is away: warm claims go on (DESIGN §3). */
+  /** Whether a first list has arrived. It stays true while the API server is away, so warm claims go on (DESIGN §3). */
   synced(): boolean
   /**
-   * `pod` is the new state, or the last one with `gone` true. `absent`: no event said so, a list only lacks the pod,
+   * `pod` is the new state; with `gone`, the last one. `absent`: no event said that it is gone, a list only lacked it,
    * which proves nothing. Returns the unsubscribe function.
    */
   onChange(listener: (change: { pod: AgentPod; gone: boolean; absent?: boolean }) => void): () => void
@@ -253,46 +253,39 @@ export interface PodView {
 export interface PodWriter {
   /** Creates one pod of the pool; resolves with its name and UID as the API server answered. */
   create(agentType: string, spec: PoolsDocument['pools'][string]): Promise<{ uid: string; name: string }>
-  /** Patches the state and session labels; false if the pod (name and UID) is gone. */
+  /** Patches the state and session labels. False if the pod (name and UID) is gone. */
   labelClaimed(pod: { uid: string; name: string }, sessionId: string): Promise<boolean>
-  /** Deletes with a UID precondition; false if the pod is gone already. `graceSeconds` undefined: the pod's own. */
+  /** Deletes with a UID precondition. False if the pod is gone already. `graceSeconds` undefined: the pod's own. */
   delete(pod: { uid: string; name: string }, graceSeconds?: number): Promise<boolean>
-  /** A fresh read that no cache answers: is this very pod (name and UID) still there? */
+  /** Whether this very pod (name and UID) still exists, by a fresh read that no cache answers. */
   exists(pod: { uid: string; name: string }): Promise<boolean>
 }
 
-/** A document in a ConfigMap: the last accepted one stays in force whatever is written there. */
+/** A document in a ConfigMap. The last accepted one stays in force until a valid one replaces it. */
 export interface DocumentView<T> {
-  /** undefined until a valid document was ever seen. */
+  /** undefined until a valid document was seen. */
   current(): T | undefined
   status(): DocumentStatus
   onChange(listener: (document: T) => void): () => void
-}
-export interface DocumentStatus {
-  /** resourceVersion of the ConfigMap last seen, and of the one in force. */
-  readonly seen: string | undefined
-  readonly applied: string | undefined
-  /** Why what was seen is not in force; undefined when it is. */
-  readonly problems: readonly string[] | undefined
 }
 
 // --- Agents and LiveKit ----------------------------------------------------------------------------------------------
 
 export type DeliveryOutcome =
   | { readonly kind: 'accepted'; readonly echo: AssignmentEcho }
-  /** The pod answered, but not with what it must: it refuses, or is not who we think it is. */
+  /** The pod answered, but refused, or its answer names another pod, session or epoch. */
   | { readonly kind: 'refused'; readonly reason: string }
-  /** No answer in time, or no connection; `untouched`: not one byte of the assignment was sent. */
+  /** No answer in time, or no connection. `untouched`: not one byte of the assignment was sent. */
   | { readonly kind: 'unreachable'; readonly reason: string; readonly untouched?: true }
 
 export interface AgentDelivery {
   assign(
-    pod: ClaimedPod & { assignKeyIds: readonly string[] },
+    pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,
     deadlineMs: number,
   ): Promise<DeliveryOutcome>
-  /** Best effort: the pod is deleted anyway. */
-  end(pod: ClaimedPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>
+  /** Best effort, because the pod is deleted anyway. */
+  end(pod: SessionPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>
 }
 
 /** Mints tokens locally; needs no LiveKit server. */
@@ -304,6 +297,6 @@ export interface RoomAccess {
 
 /** What only a LiveKit server can do. */
 export interface RoomService {
-  /** False if there is no such room or nobody of this identity in it. Throws when LiveKit does not answer in time. */
+  /** False if there is no such room, or no such identity in it. Throws when LiveKit does not answer in time. */
   removeParticipant(room: string, identity: string): Promise<boolean>
 }

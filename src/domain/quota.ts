@@ -4,6 +4,6 @@ export interface Quota {
   /** Resource → quantity, as Kubernetes writes it: `limits.cpu` → `20`. */
   readonly hard: Readonly<Record<string, string>>
   readonly scopes: readonly string[]
-  /** True: it counts only some pods, by a selector that is not read here. */
+  /** True if it counts only some pods, by a selector that is not read here. */
   readonly isSelective: boolean
 }

@@ -1,9 +1,12 @@
-/** The caller's record. The table is the only gate; every SQL transition is a compare-and-set that follows it. */
+import type { LeaseHolder } from './lease-holder.ts'
+import type { Participant } from './session-request.ts'
+
+/** The caller's record. Only this table allows a change of status; every SQL transition is a compare-and-set that follows it. */
 export const sessionTransitions = {
   PENDING: ['ACTIVE', 'ENDING', 'ENDED'],
   ACTIVE: ['ENDING'],
   ENDING: ['ENDED'],
-  // A failed open leaves its key free: the next attempt under it starts the same record again, with a higher epoch.
+  // After a failed open its key may be used again: that starts the same record anew, with a higher epoch.
   ENDED: ['PENDING'],
 } as const satisfies Record<string, readonly string[]>
 
@@ -29,20 +32,13 @@ export const endReason = {
 } as const
 export type EndReason = (typeof endReason)[keyof typeof endReason]
 
-/** An open that ended so may be tried again under the same Idempotency-Key. */
+/** Whether an open that ended for this reason may be tried again under the same Idempotency-Key. */
 export function isRetryableFailure(reason: string | undefined): boolean {
   return reason?.startsWith('failed:') ?? false
 }
 
-/** Known by the credential of a request: an API key is a caller's, a session token an agent's. */
+/** Told by the credential of a request: an API key is a caller's, a session token an agent's. */
 export type LeaseParty = 'caller' | 'agent'
-/** Whose renewals extend a lease: the party that must be alive for the session to make sense. */
-export type LeaseHolder = LeaseParty | 'both'
-
-export interface Participant {
-  readonly identity: string
-  readonly name?: string
-}
 
 /** The pod that serves a session, as it was when it was claimed. */
 export interface SessionPod {
@@ -60,7 +56,7 @@ export interface Session {
   readonly projectId: string | undefined
   /** The caller's alias. */
   readonly roomName: string
-  /** The LiveKit room; contains the session id, for LiveKit has one namespace of rooms for everybody. */
+  /** The LiveKit room. It contains the session id, because all rooms of a LiveKit server share one namespace. */
   readonly room: string
   readonly participant: Participant | undefined
   readonly metadata: Record<string, unknown> | undefined
@@ -69,7 +65,7 @@ export interface Session {
   readonly epoch: number
   /** undefined while a cold open waits for its pod. */
   readonly pod: SessionPod | undefined
-  /** The replica that sees to a cold open; undefined for all others. */
+  /** The replica that takes care of a cold open; undefined for other sessions. */
   readonly heldByReplica: string | undefined
   /** Whether another replica may go on with a cold open. */
   readonly adoptable: boolean
@@ -84,8 +80,8 @@ export interface Session {
 }
 
 /**
- * Whether a renewal by this party extends the lease. An agent never keeps what is PENDING: the replica that should have
- * made it ACTIVE was lost, and an agent would renew for ever what no caller knows of.
+ * Whether a renewal by this party extends the lease. An agent never extends a PENDING session: the replica that should
+ * have made it ACTIVE may be lost, and then the agent would renew for ever a session that no caller knows.
  */
 export function extendsLease(
   by: LeaseParty,
@@ -95,7 +91,7 @@ export function extendsLease(
   return leaseHeldBy === 'both' || leaseHeldBy === by
 }
 
-/** A caller renews when a third of the lease is over, so that two renewals may fail before it lapses. */
+/** A caller renews after a third of the lease, so that two renewals may fail before it lapses. */
 export function renewAfterMs(leaseMs: number): number {
   return Math.floor(leaseMs / 3)
 }

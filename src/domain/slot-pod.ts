@@ -1,4 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node'
+import { canonicalJson } from './canonical-json.ts'
 import { agentContainerName, agentPort, annotation, label } from './names.ts'
 import type { PoolSpec } from './pool.ts'
 
@@ -7,8 +8,8 @@ interface SlotPodOptions {
 }
 
 /**
- * The pod that the controller creates for one slot. It says only what the pool alone knows; resources, probes, security
- * and secrets are `agent-policy`'s and come from the webhook. The API server picks the end of the name.
+ * The pod that the controller creates for one slot. It holds only what the pool knows. Resources, probes, security and
+ * secrets come from `agent-policy`, through the webhook. The API server picks the end of the name.
  */
 export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPodOptions): V1Pod {
   const { image, command, args, env, imagePullPolicy } = spec.template
@@ -27,7 +28,7 @@ export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPo
       annotations: { [annotation.templateHash]: templateHash(agentType, spec) },
     },
     spec: {
-      // A pod serves one session, ever: a restarted process would be a pod that forgot its session.
+      // A pod serves one session, ever. A restarted process would have forgotten it.
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
       containers: [
@@ -46,28 +47,17 @@ export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPo
 }
 
 /**
- * Names what shapes the pod: 16 hex digits, the same for the same template whatever the order of its keys. Sizes and
- * limits of the pool do not enter, so changing `min` replaces no pod. It tells versions apart; it protects nothing.
+ * Names what shapes the pod: 16 hex digits, independent of the order of the template's keys. The sizes and limits of the
+ * pool are not part of it, so changing `min` replaces no pod. It tells versions apart; it protects nothing.
  */
 export function templateHash(agentType: string, spec: PoolSpec): string {
   return fnv1a64(canonicalJson({ agentType, template: spec.template }))
 }
 
-/** JSON with the keys of every object in order; absent and undefined are the same. Order of arrays is meaning. */
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`)
-  return `{${members.join(',')}}`
-}
-
 const fnvOffset64 = 0xcbf29ce484222325n
 const fnvPrime64 = 0x100000001b3n
 
-/** FNV-1a, 64 bit, over UTF-8: domain/ has no node:crypto, and a few dozen templates need no more. */
+/** FNV-1a, 64 bit, over UTF-8. domain/ may not use node:crypto, and a few dozen templates need no more. */
 function fnv1a64(text: string): string {
   let hash = fnvOffset64
   for (const byte of new TextEncoder().encode(text)) {

@@ -1,13 +1,13 @@
 import type { AgentPod } from './agent-pod.ts'
 
 /**
- * One pod of a pool. `reserved` lives in Redis only, for a few seconds; everything else is read from the pod and its
- * row in `pod_claims`. This table is the only gate: Lua and SQL must agree with it.
+ * One pod of a pool. `reserved` lives in Redis only, for a few seconds; every other state is read from the pod and its
+ * row in `pod_claims`. Only this table allows a change of state; Lua and SQL must agree with it.
  *
- * Neither Redis nor PostgreSQL knows of readiness, and PostgreSQL not of reservations. So readiness may come and go while
- * a slot is reserved, and a claim may come without a reservation (Redis is down), after it (it lapsed meanwhile), or to
- * a pod that is not Ready for a moment. Out of `claimed` the way leads to the end, but for a claim of which the pod was
- * never told (ADR 0012): then the slot is what it would be without it.
+ * Neither Redis nor PostgreSQL knows readiness, and PostgreSQL does not know reservations. So readiness may come and go
+ * while a slot is reserved. A claim may come without a reservation (Redis is down), after it (it lapsed meanwhile), or on
+ * a pod that is not Ready for a moment. From `claimed` a slot moves only towards `gone`, with one exception: a claim that
+ * was never sent to its pod may be undone (ADR 0012), and then the slot is what it was without it.
  */
 export const slotTransitions = {
   warming: ['ready', 'reserved', 'claimed', 'failed', 'draining', 'gone'],
@@ -25,8 +25,7 @@ export function canSlotMove(from: SlotState, to: SlotState): boolean {
   return (slotTransitions[from] as readonly SlotState[]).includes(to)
 }
 
-export const claimPurposes = ['session', 'retired'] as const
-export type ClaimPurpose = (typeof claimPurposes)[number]
+export type ClaimPurpose = 'session' | 'retired'
 
 /** A row of `pod_claims`, joined with the state of its session. A pod UID has at most one, ever. */
 export interface PodClaim {
@@ -40,7 +39,7 @@ export interface PodClaim {
   readonly claimedAt: number
 }
 
-/** The state of a slot as the informer and the ledger show it. Never `reserved`: that is Redis's alone. */
+/** The state of a slot as the informer and the ledger show it. Never `reserved`, which only Redis knows. */
 export function slotStateOf(
   pod: AgentPod,
   claim: PodClaim | undefined,

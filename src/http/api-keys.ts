@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** The API keys, hashed: the plain ones are not kept. Compared in constant time, and all of them each time. */
+/** Keeps hashes of the API keys only. Compares in constant time, and with every key each time. */
 export function createApiKeys(list: string): (key: string) => boolean {
   const digests = list.split(',').map(digest)
   return (key) => {

@@ -1,46 +1,25 @@
-import { type Static, type TSchema, Type } from 'typebox'
+import { type Static, Type } from 'typebox'
+import { longestAgentTypeAsked } from '../domain/agent-type-name.ts'
 import { LiveKitAccess } from '../domain/assignment.ts'
+import { LeaseHolder } from '../domain/lease-holder.ts'
+import { PoolReport } from '../domain/pool-report.ts'
 import { type SessionStatus, sessionStatuses } from '../domain/session.ts'
+import { anyKey, longestWaitMs, Name } from '../domain/session-request.ts'
+import { Problem } from '../serving/problem.ts'
 
-/** The wire: one schema a thing gives validation, static type and OpenAPI. */
+/**
+ * The wire of the session API: one schema a thing gives validation, static type and OpenAPI. What is more than wire is
+ * declared in domain/ (the body of an open, the report of a pool) and in serving/ (the problem).
+ */
 
 const closed = { additionalProperties: false } as const
 /** `sessions.epoch` is a PostgreSQL integer: beyond it no epoch exists, and PostgreSQL would call it an error. */
 const Epoch = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
-const Name = (maxLength: number) => Type.String({ minLength: 1, maxLength })
 const Status = Type.Unsafe<SessionStatus>(Type.Union(sessionStatuses.map((status) => Type.Literal(status))))
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
 
-/** A Record's own pattern is `^.*$`, which passes over keys with a line break: their values went unchecked. */
-const anyKey = <T extends TSchema>(value: T) => ({ additionalProperties: value })
-
-export const OpenBody = Type.Object(
-  {
-    agentType: Name(63),
-    projectId: Type.Optional(Name(200)),
-    roomName: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 200, description: 'Your alias for the room.' }),
-    ),
-    participant: Type.Optional(Type.Object({ identity: Name(200), name: Type.Optional(Name(200)) }, closed)),
-    metadata: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), {
-        ...anyKey(Type.Unknown()),
-        description: 'Handed to the agent and kept.',
-      }),
-    ),
-    secrets: Type.Optional(
-      Type.Record(Type.String(), Type.String(), {
-        ...anyKey(Type.String()),
-        description: 'Handed to the agent in this request, kept nowhere.',
-      }),
-    ),
-    leaseSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
-    onEmpty: Type.Optional(Type.Union([Type.Literal('wait'), Type.Literal('cold'), Type.Literal('fail')])),
-    waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 60_000 })),
-  },
-  closed,
-)
-export type OpenBody = Static<typeof OpenBody>
+/** For the `response` of every route. */
+export const refusals = { '4xx': Problem, '5xx': Problem }
 
 export const OpenHeaders = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$' })),
@@ -54,7 +33,7 @@ export const PoolParams = Type.Object({ agentType: Type.String() })
 export const ReadQuery = Type.Object(
   {
     waitFor: Type.Optional(Status),
-    waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 60_000 })),
+    waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: longestWaitMs })),
   },
   closed,
 )
@@ -71,20 +50,14 @@ export const ListQuery = Type.Object(
   {
     status: Type.Optional(Status),
     projectId: Type.Optional(Name(200)),
-    agentType: Type.Optional(Name(63)),
+    agentType: Type.Optional(Name(longestAgentTypeAsked)),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   },
   closed,
 )
 
-const LeaseView = Type.Object({
-  expiresAt: Time,
-  renewAfterMs: Type.Integer(),
-  heldBy: Type.Union([Type.Literal('caller'), Type.Literal('agent'), Type.Literal('both')], {
-    description: 'Whose renewals extend the lease.',
-  }),
-})
+const LeaseView = Type.Object({ expiresAt: Time, renewAfterMs: Type.Integer(), heldBy: LeaseHolder })
 
 export const SessionView = Type.Object({
   id: Type.String(),
@@ -125,35 +98,4 @@ export const SessionList = Type.Object({
   nextCursor: Type.Optional(Type.String()),
 })
 
-const Count = Type.Integer({ minimum: 0 })
-
-export const PoolView = Type.Object({
-  agentType: Type.String(),
-  desired: Type.Object({ min: Count, max: Count }),
-  ready: Count,
-  warming: Count,
-  claimed: Count,
-  draining: Count,
-  failed: Count,
-  waiting: Count,
-  hitRate: Type.Optional(Type.Number()),
-  boundBy: Type.Optional(Type.String()),
-  message: Type.Optional(Type.String()),
-  configuration: Type.Object({
-    seen: Type.Optional(Type.String()),
-    applied: Type.Optional(Type.String()),
-    problems: Type.Optional(Type.Array(Type.String())),
-  }),
-})
-export const PoolList = Type.Object({ pools: Type.Array(PoolView) })
-
-export const ProblemView = Type.Object({
-  type: Type.String(),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  instance: Type.String(),
-  code: Type.String({ description: 'GRN_*, stable.' }),
-  requestId: Type.String(),
-  retryAfterMs: Type.Optional(Type.Integer()),
-})
+export const PoolList = Type.Object({ pools: Type.Array(PoolReport) })

@@ -1,11 +1,10 @@
+import { PoolReport } from '../domain/pool-report.ts'
 import { GreenroomError } from '../errors.ts'
-import type { TypedApp } from '../serving/typed-app.ts'
+import type { Service } from '../serving/service.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
-import { PoolList, PoolParams, PoolView, ProblemView } from './api-schemas.ts'
+import { PoolList, PoolParams, refusals } from './api-schemas.ts'
 
-const refusals = { '4xx': ProblemView, '5xx': ProblemView }
-
-export function addPoolRoutes(app: TypedApp, readPools: ReadPools): void {
+export function addPoolRoutes(app: Service, readPools: ReadPools): void {
   app.get(
     '/v1/pools',
     {
@@ -16,7 +15,7 @@ export function addPoolRoutes(app: TypedApp, readPools: ReadPools): void {
         response: { 200: PoolList, ...refusals },
       },
     },
-    async () => ({ pools: (await readPools.all()) as never }),
+    async () => ({ pools: await readPools.all() }),
   )
   app.get(
     '/v1/pools/:agentType',
@@ -26,14 +25,14 @@ export function addPoolRoutes(app: TypedApp, readPools: ReadPools): void {
         summary: 'One pool',
         tags: ['pools'],
         params: PoolParams,
-        response: { 200: PoolView, ...refusals },
+        response: { 200: PoolReport, ...refusals },
       },
     },
     async ({ params: { agentType } }) => {
       const pool = await readPools.one(agentType)
       if (!pool)
         throw new GreenroomError('GRN_UNKNOWN_AGENT_TYPE', `There is no pool of "${agentType.slice(0, 64)}".`)
-      return pool as never
+      return pool
     },
   )
 }

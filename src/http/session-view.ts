@@ -42,7 +42,7 @@ export function parseCursor(cursor: string): { createdAt: number; id: string } {
     if (typeof createdAt === 'number' && Number.isFinite(createdAt) && isSessionId(id))
       return { createdAt, id }
   } catch {
-    // Not one of ours; answered below like any other wrong cursor.
+    // Not a cursor of ours: refused below like every other wrong one.
   }
   throw new GreenroomError('GRN_INVALID_REQUEST', '/cursor: is not one that this API gave out.')
 }

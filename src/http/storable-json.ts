@@ -1,9 +1,9 @@
-/** Nesting that no honest metadata has, and that every later JSON.stringify can bear. */
+/** Deeper than honest metadata is, and shallow enough for every later JSON.stringify. */
 const deepest = 32
 
 /**
- * Why PostgreSQL could not store this JSON value: a NUL, half a surrogate pair, or nesting without end. JSON allows all
- * three. Undefined when it can. Walks without recursion, for the nesting is the caller's.
+ * Why PostgreSQL could not store this JSON value: a NUL, half a surrogate pair, or endless nesting, all of which JSON
+ * allows. Undefined if it can. There is no recursion, because the caller chose the depth.
  */
 export function unstorableReason(value: unknown): string | undefined {
   const open: { value: unknown; depth: number }[] = [{ value, depth: 0 }]

@@ -4,8 +4,8 @@ import { agentIdentity } from '../domain/names.ts'
 import type { RoomAccess } from '../domain/ports.ts'
 
 /**
- * Judged on joining only (the server refreshes connected clients itself), so it need not outlive the session; ten
- * minutes is enough to join late and rejoin after a network change. LiveKit's default is 6 h.
+ * LiveKit checks a token only when somebody joins and refreshes connected clients itself, so the token may expire before
+ * the session ends. Ten minutes are enough to join late and to rejoin after a network change. LiveKit's default is 6 h.
  */
 const tokenTtlSeconds = 600
 
@@ -19,8 +19,8 @@ interface RoomAccessOptions {
 export function createRoomAccess({ url, apiKey, apiSecret }: RoomAccessOptions): RoomAccess {
   async function mint(room: string, holder: AccessTokenOptions, kind?: 'agent'): Promise<LiveKitAccess> {
     const accessToken = new AccessToken(apiKey, apiSecret, { ...holder, ttl: tokenTtlSeconds })
-    // Each right is named, because LiveKit gives all of them when none is. Never `agent`: it lets the holder register
-    // as a worker; being an agent in the room is `kind`.
+    // Each right is named, because LiveKit gives all of them when none is. The right `agent` is never given: it lets the
+    // holder register as a worker. An agent in the room is marked by `kind`.
     accessToken.addGrant({
       roomJoin: true,
       room,
@@ -29,14 +29,14 @@ export function createRoomAccess({ url, apiKey, apiSecret }: RoomAccessOptions):
       canPublishData: true,
     })
     if (kind) accessToken.kind = kind
-    // Before it is minted, in whole seconds as tokens have them: decoding the token to read this took as long as making it.
+    // Computed here, in whole seconds like the token's own: reading it from the token took as long as making the token.
     const expiresAt = new Date((Math.floor(Date.now() / 1_000) + tokenTtlSeconds) * 1_000).toISOString()
     return { url, room, token: await accessToken.toJwt(), expiresAt }
   }
 
   return {
     forParticipant: (room, participant) => mint(room, participant),
-    // LiveKit throws out whoever has the same identity, so it is that of this very attempt.
+    // LiveKit removes a participant whose identity joins again, so each attempt has an identity of its own.
     forAgent: (room, sessionId, epoch) => mint(room, { identity: agentIdentity(sessionId, epoch) }, 'agent'),
   }
 }

@@ -9,15 +9,15 @@ interface RoomServiceOptions {
   readonly timeoutMs?: number
 }
 
-/** Whoever waits for LiveKit has nothing else to do; longer only keeps more requests open to a server that hangs. */
+/** No caller waits for LiveKit. A longer time-out only keeps more requests open to a server that hangs. */
 const defaultTimeoutMs = 3_000
 /**
- * Tokens made before this are refused afterwards. In the future, for the clocks of replicas differ and the token was made
- * on another one; nobody else ever has the identity.
+ * Tokens made before this time are refused afterwards. It lies in the future, because another replica made the token and
+ * its clock may be ahead. No other participant ever has the identity.
  */
 const revokeAheadSeconds = 60
 
-/** The LiveKit server's own API. Nothing that a claim waits for goes this way. */
+/** The LiveKit server's own API. No claim ever waits for it. */
 export function createRoomService(options: RoomServiceOptions): RoomService {
   const { url, apiKey, apiSecret, timeoutMs = defaultTimeoutMs } = options
   const client = new RoomServiceClient(url, apiKey, apiSecret, { requestTimeout: timeoutMs / 1_000 })
@@ -36,7 +36,7 @@ export function createRoomService(options: RoomServiceOptions): RoomService {
   }
 }
 
-/** The SDK's own message says `fetch failed` of whatever kept it from connecting. */
+/** For every failure to connect the SDK's message is `fetch failed`; the cause is below it. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
-import { createEventRecorder } from '../cluster/events.ts'
-import { livePods } from '../cluster/judged-pods.ts'
+import { createEventRecorder } from '../cluster/event-recorder.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
+import { livePods } from '../cluster/live-pods.ts'
 import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
 import type { Config } from '../config.ts'
@@ -21,14 +21,14 @@ import { createRetention } from '../controllers/retention.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../delivery/signing-keys.ts'
+import { loadSigningKeys } from '../delivery/signing-keys.ts'
 import type { AgentPod } from '../domain/agent-pod.ts'
 import { configMapName } from '../domain/names.ts'
 import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createRoomService } from '../livekit/room-service.ts'
 import { createOpsApp } from '../serving/ops-app.ts'
-import { pause } from '../timing/every.ts'
+import { pause } from '../timing/pause.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
@@ -37,10 +37,10 @@ import { connectStores } from './stores.ts'
 /** The manifests' Role allows this one Lease. */
 const leaseName = 'greenroom-controller'
 
-/** The pool controller: the only writer of pods. Every process of this role watches; the elected one acts. */
+/** The pool controller, the only writer of pods. Every process of this role watches; only the elected one acts. */
 export async function startController(config: Config<'controller'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics, instance } = context
-  const keys = await loadAssignKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
+  const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   const { ledger, wakes, index, notices } = stores
   const clients = createKubeClients({ access: await loadKubeAccess(config) })
@@ -56,7 +56,7 @@ export async function startController(config: Config<'controller'>, context: Rol
   })
   await lifecycle.start({ name: 'events', stop: () => events.stop() })
 
-  /** Makes an Event of a document that is refused. */
+  /** Makes an Event of a refused document. */
   const onRejected =
     (name: string) =>
     ({ problems }: { readonly problems: readonly string[] }) =>
@@ -65,11 +65,11 @@ export async function startController(config: Config<'controller'>, context: Rol
         type: 'Warning',
         reason: 'DocumentRejected',
         action: 'Accept',
-        note: `what was in force stays: ${problems.join('; ')}`,
+        note: `refused; the last accepted document stays in force: ${problems.join('; ')}`,
       })
-  const where = { transport, namespace, logger }
+  const where = { clients, namespace, logger }
   const pools = watchPools({ ...where, keeps: true, onRejected: onRejected(configMapName.pools) })
-  // The webhook keeps this one.
+  // The webhook keeps the accepted policy.
   const policy = watchPolicy({ ...where, keeps: false, onRejected: onRejected(configMapName.policy) })
   const assignKeys = watchAssignKeys(where)
   const pods = createPodInformer({ transport, namespace, logger })
@@ -88,7 +88,7 @@ export async function startController(config: Config<'controller'>, context: Rol
   const onEnding = announceEndings(wakes)
   const grace = createPendingGrace(monotonicMs)
   const podDeaths = createPodDeaths({ ledger, writer, grace, onEnding, logger })
-  // Followers note as well: what they saw go is no mere absence when they lead.
+  // Followers note deletions too. When they lead, these pods count as deleted and not as missing.
   pods.onChange((change) => podDeaths.note(change))
   const agentRemovals = createAgentRemovals({ ledger, rooms: roomServiceOf(config), logger, monotonicMs })
   const recentWrites = createRecentWrites(now)
@@ -174,7 +174,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     pods: () => livePods(transport, namespace),
     context: () => {
       const document = policy.current()
-      // Without the keys of now every pod would seem to have others.
+      // Without the current keys every pod would seem to have drifted.
       if (!document || !assignKeys.synced()) return undefined
       return { policy: document, assignKeys: assignKeysFrom(assignKeys.current() ?? '') }
     },
@@ -222,13 +222,13 @@ function roomServiceOf({
   return url && apiKey && apiSecret ? createRoomService({ url, apiKey, apiSecret }) : undefined
 }
 
-/** What the informer shows while it hears from the API server; an old view would accuse what has changed since. */
+/** The informer's pods while it hears from the API server. An old view would report invariants that are not broken. */
 function currentPods(pods: PodInformer): readonly AgentPod[] {
   if (pods.synced() && pods.staleSince() === undefined) return pods.all()
   throw new GreenroomError('GRN_KUBERNETES_UNAVAILABLE')
 }
 
-/** A leader that has not seen the pods yet would create them all again. */
+/** A leader must not act before it has seen the pods: it would create all of them again. */
 async function untilSynced(synced: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!synced() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (!synced() && !signal.aborted) await pause(20, signal)
 }

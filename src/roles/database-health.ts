@@ -3,16 +3,16 @@ import type { connectStores } from './stores.ts'
 type Stores = Pick<Awaited<ReturnType<typeof connectStores>>, 'liveness'>
 
 /**
- * Whether PostgreSQL takes this replica's sign of life. What cannot be noted cannot be renewed either: readiness and
- * leases share one fact.
+ * Whether PostgreSQL takes this replica's note of liveness. If it does not, it takes no renewal either, so readiness and
+ * leases follow one fact.
  */
 export function createDatabaseHealth({ liveness }: Stores, instance: string) {
   let there = true
   return {
     isThere: () => there,
-    /** Rejects as the store does, so that its loop counts and logs it. */
+    /** Rejects when the store does, so that the loop counts and logs the error. */
     async look(): Promise<void> {
-      // Only an answer changes what readiness shows: a look under way must not turn every replica unready.
+      // Only an answer changes what readiness shows: a slow look must not make every replica unready.
       there = await liveness.note(instance).then(
         () => true,
         (error: unknown) => {

@@ -4,8 +4,8 @@ import type { connectStores } from './stores.ts'
 type Stores = Pick<Awaited<ReturnType<typeof connectStores>>, 'index' | 'probeRedis'>
 
 /**
- * Whether Redis can be written and knows every pool. While it does not, claims go on from the informer: the replica is
- * degraded, never unready.
+ * Whether Redis can be written and has the index of every pool. Without it claims go on from the informer, so the replica
+ * is degraded and never unready.
  */
 export function createIndexHealth(
   { index, probeRedis }: Stores,

@@ -4,24 +4,27 @@ import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
 import { builtInPolicy, checkPolicy } from '../admission/rules/check-policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
-import { createKubeTransport, type KubeTransport } from '../cluster/kube-transport.ts'
-import { readConfigMapKey } from '../cluster/read-config-map.ts'
+import { orUnavailable, unlessMissing } from '../cluster/kube-api-error.ts'
+import { createKubeClients, type KubeClients } from '../cluster/kube-clients.ts'
 import type { Config } from '../config.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
 
 type ClusterConfig = Config<'explain'>
 
-export async function openCluster(config: ClusterConfig): Promise<KubeTransport> {
-  return createKubeTransport(await loadKubeAccess(config))
+export async function openCluster(config: ClusterConfig): Promise<KubeClients> {
+  return createKubeClients({ access: await loadKubeAccess(config) })
 }
 
-/** The policy and keys that the webhooks of the cluster judge by at present, found as they find them. */
+/** The policy and keys by which the webhooks of the cluster judge now, found as they find them. */
 export async function contextOfCluster(
-  transport: KubeTransport,
+  { core }: Pick<KubeClients, 'core'>,
   { GREENROOM_NAMESPACE: namespace }: ClusterConfig,
 ): Promise<PolicyInForce> {
-  const read = (name: string, key: string) => readConfigMapKey(transport, { namespace, name, key })
+  const read = async (name: string, key: string): Promise<string | undefined> => {
+    const answer = unlessMissing(core.readNamespacedConfigMap({ namespace, name }))
+    return (await orUnavailable(answer, `ConfigMap ${namespace}/${name} could not be read: `))?.data?.[key]
+  }
   const [written, accepted, keys] = await Promise.all([
     read(configMapName.policy, configMapKey.policy),
     read(configMapName.policyAccepted, configMapKey.policy),
@@ -30,7 +33,7 @@ export async function contextOfCluster(
   return { policy: inForce([written, accepted]), assignKeys: assignKeysFrom(keys ?? '') }
 }
 
-/** The first one that is valid; none: the built-in policy. */
+/** The first one that is valid, or else the built-in policy. */
 function inForce(texts: readonly (string | undefined)[]): PolicyDocument {
   for (const text of texts) {
     const checked = text === undefined ? undefined : checkPolicy(text)

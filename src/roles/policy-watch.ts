@@ -5,7 +5,7 @@ import { createDocumentWatch, type DocumentWatch } from '../cluster/document-wat
 import { configMapKey, configMapName } from '../domain/names.ts'
 import type { WatchOptions } from './pools-watch.ts'
 
-/** What a pod is shaped by: `agent-policy` and the public assign keys. The session API reads neither. */
+/** `agent-policy` and the public assign keys: what shapes a pod. The session API reads neither. */
 
 export function watchPolicy({ keeps, ...options }: WatchOptions): DocumentWatch<PolicyDocument> {
   return createDocumentWatch({

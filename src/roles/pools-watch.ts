@@ -7,7 +7,7 @@ import { configMapKey, configMapName } from '../domain/names.ts'
 import { checkPools, type PoolsDocument } from '../domain/pool.ts'
 
 export interface WatchOptions
-  extends Pick<DocumentWatchOptions<unknown>, 'transport' | 'namespace' | 'logger' | 'onRejected'> {
+  extends Pick<DocumentWatchOptions<unknown>, 'clients' | 'namespace' | 'logger' | 'onRejected'> {
   /** Whether this role keeps what was accepted; one role does, by the rights of the manifests (docs/adr/0015). */
   readonly keeps: boolean
 }

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Config } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
@@ -14,16 +13,17 @@ import { createRedisIndexReader } from '../stores/redis-index-reader.ts'
 import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
 import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
 import { createRedisWakeBus } from '../stores/redis-wake-bus.ts'
+import { pause } from '../timing/pause.ts'
 import type { RoleContext } from './role.ts'
 
 type StoreConfig = Pick<Config<'api'>, 'DATABASE_URL' | 'REDIS_URL'>
 
-/** Connections opened before the first request, so that none pays for them. */
+/** Connections opened before the first request, so that no request waits for one. */
 const warmConnections = 4
 
 /**
- * How long a start waits for a PostgreSQL that comes up, or that answers late because the whole node starts at once: a
- * process that ended instead would be started again later and later.
+ * How long a start waits for PostgreSQL, which may be starting too or answer late because the whole node starts at once.
+ * A process that ended instead would be restarted with longer and longer delays.
  */
 const databaseWaitMs = 30_000
 const databaseRetryMs = 500
@@ -64,7 +64,7 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
     redisIsReady: () => redis.status === 'ready',
-    /** Whether Redis takes a write: a primary that became a replica answers reads as if nothing had happened. */
+    /** Whether Redis takes a write: a primary that became a replica still answers reads. */
     probeRedis: (): Promise<boolean> => canWrite(redis),
     async ping(): Promise<void> {
       await postgres.durable.query('SELECT 1')
@@ -72,7 +72,7 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
   }
 }
 
-/** Throws GRN_SCHEMA_OUTDATED at once, GRN_DATABASE_UNAVAILABLE when the wait was in vain. */
+/** Throws GRN_SCHEMA_OUTDATED at once, and GRN_DATABASE_UNAVAILABLE when PostgreSQL did not come in time. */
 async function openDatabase({ durable, relaxed }: Postgres, logger: Logger): Promise<void> {
   const deadline = performance.now() + databaseWaitMs
   for (;;) {
@@ -86,7 +86,7 @@ async function openDatabase({ durable, relaxed }: Postgres, logger: Logger): Pro
       const isAway = error instanceof GreenroomError && error.code === 'GRN_DATABASE_UNAVAILABLE'
       if (!isAway || performance.now() > deadline) throw error
       logger.warn({ err: error }, 'waiting for postgresql')
-      await setTimeout(databaseRetryMs)
+      await pause(databaseRetryMs)
     }
   }
 }

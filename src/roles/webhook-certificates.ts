@@ -1,35 +1,29 @@
 import { certificateFiles, readConfigured } from '../certificates/certificate-files.ts'
+import { type CertificateMetrics, createCertificateMetrics } from '../certificates/certificate-metrics.ts'
 import { clockSkewMs } from '../certificates/certificate-plan.ts'
 import type { SecretStore } from '../certificates/certificate-stores.ts'
 import { makeCertificate } from '../certificates/make-certificate.ts'
-import { createCertificateKeeper } from '../certificates/rotation.ts'
+import { createRotation } from '../certificates/rotation.ts'
 import {
   createServingCertificate,
   type PairSource,
   type ServingCertificate,
 } from '../certificates/serving-certificate.ts'
-import { storedPair } from '../certificates/stored-pair.ts'
+import { storedPair } from '../certificates/stored-certificates.ts'
+import { apiPath } from '../cluster/api-path.ts'
 import { createCertificateSecret } from '../cluster/certificate-secret.ts'
-import type { KubeAccess } from '../cluster/kube-access.ts'
-import { createKubeTransport, type KubeTransport } from '../cluster/kube-transport.ts'
-import { createLeaseApi, leaseTimeoutMs } from '../cluster/lease-api.ts'
+import type { KubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
 import { createListWatch } from '../cluster/list-watch.ts'
-import {
-  configurationsPath,
-  createWebhookTrust,
-  type WebhookConfigurationName,
-} from '../cluster/webhook-trust.ts'
+import { createWebhookTrust, type WebhookConfigurationName } from '../cluster/webhook-trust.ts'
 import { type Config, certificateSource } from '../config.ts'
 import { webhookCertificatesName, webhookName } from '../domain/names.ts'
 import type { Part } from '../lifecycle.ts'
-import { type CertificateMetrics, createCertificateMetrics } from '../webhook/webhook-metrics.ts'
 import type { RoleContext } from './role.ts'
 
 interface CertificateDeps {
   readonly config: Config<'webhook'>
-  readonly access: KubeAccess
-  readonly transport: KubeTransport
+  readonly clients: KubeClients
   readonly context: RoleContext
 }
 
@@ -39,34 +33,34 @@ const configurations: readonly WebhookConfigurationName[] = [
   { kind: 'validating', name: webhookName },
 ]
 
-/** Ours in managedFields, of the Secret and of every caBundle. */
+/** The owner in managedFields of the Secret's data and of every caBundle. */
 const fieldManager = 'greenroom-webhook-certificates'
 
-/** The placeholder answers probes until there is a pair; nobody is to get used to it. */
+/** The placeholder answers probes until there is a pair, which takes seconds. A day is more than enough. */
 const placeholderLifeMs = 86_400_000
 
 /**
- * The serving certificate of this replica and, for built-in certificates, the part that stands for election to keep
- * them; it is to be started once the webhook listens.
+ * The serving certificate of this replica and, for built-in certificates, the part that takes part in the election and
+ * rotates them while it leads. The part must be started after the webhook listens.
  */
 export async function createWebhookCertificates(
   deps: CertificateDeps,
-): Promise<{ certificate: ServingCertificate; keeping: Part | undefined }> {
-  const { config, transport, context } = deps
+): Promise<{ certificate: ServingCertificate; rotation: Part | undefined }> {
+  const { config, clients, context } = deps
   const metrics = createCertificateMetrics(context.metrics.registry)
   if (certificateSource(config) === 'files') {
     const { GREENROOM_WEBHOOK_KEY_FILE: keyPath = '', GREENROOM_WEBHOOK_CERT_FILE: certPath = '' } = config
     const source = certificateFiles({ keyPath, certPath })
-    return { certificate: await serve(deps, metrics, source), keeping: undefined }
+    return { certificate: await serve(deps, metrics, source), rotation: undefined }
   }
   const secret = createCertificateSecret({
-    transport,
+    clients,
     namespace: config.GREENROOM_WEBHOOK_NAMESPACE,
     name: webhookCertificatesName,
     fieldManager,
   })
   const certificate = await serve(deps, metrics, storedPair(secret))
-  return { certificate, keeping: createKeeping({ ...deps, metrics, secret, certificate }) }
+  return { certificate, rotation: createRotationPart({ ...deps, metrics, secret, certificate }) }
 }
 
 function serve(
@@ -88,7 +82,7 @@ function serve(
   })
 }
 
-/** Self-signed, and trusted by nobody. */
+/** Self-signed: no client trusts it. */
 function makePlaceholder() {
   const nowMs = Date.now()
   return makeCertificate({
@@ -99,26 +93,26 @@ function makePlaceholder() {
   })
 }
 
-/** A renewed leaf must have reached everybody long before a third of a short life is over. */
+/** A renewed leaf must reach every replica well within the last third of its predecessor's life, however short. */
 function lookMsOf(config: Config<'webhook'>): number {
   const { GREENROOM_WEBHOOK_CERTIFICATE_POLL_MS: pollMs, GREENROOM_WEBHOOK_LEAF_SECONDS: leafSeconds } =
     config
   return Math.min(pollMs, (leafSeconds * 1_000) / 30)
 }
 
-interface KeepingDeps extends CertificateDeps {
+interface RotationDeps extends CertificateDeps {
   readonly metrics: CertificateMetrics
   readonly secret: SecretStore
   readonly certificate: ServingCertificate
 }
 
-function createKeeping(deps: KeepingDeps): Part {
-  const { config, access, transport, secret, certificate, metrics } = deps
+function createRotationPart(deps: RotationDeps): Part {
+  const { config, clients, secret, certificate, metrics } = deps
   const { logger, instance } = deps.context
   const namespace = config.GREENROOM_WEBHOOK_NAMESPACE
-  const keeper = createCertificateKeeper({
+  const rotation = createRotation({
     secret,
-    trust: createWebhookTrust({ transport, configurations, fieldManager }),
+    trust: createWebhookTrust({ clients, configurations, fieldManager }),
     make: makeCertificate,
     rules: {
       authorityLifeMs: config.GREENROOM_WEBHOOK_CA_SECONDS * 1_000,
@@ -131,39 +125,35 @@ function createKeeping(deps: KeepingDeps): Part {
     metrics,
     onStored: () => void certificate.look(),
   })
-  const leaseTransport = createKubeTransport(access, { timeoutMs: leaseTimeoutMs })
   const elector = createLeaseElector({
-    clients: { coordination: createLeaseApi(leaseTransport) },
+    clients,
     namespace,
     name: webhookName,
     identity: instance,
     logger,
     async onLeading(signal) {
-      // An emptied caBundle refuses every pod: it is seen at once, not at the next look.
-      const watches = configurations.map((of) => watchConfiguration(deps, of, () => keeper.wake()))
+      // While a caBundle is empty every pod is refused: the watch sees it at once, not at the next look.
+      const watches = configurations.map((of) => watchConfiguration(deps, of, () => rotation.wake()))
       for (const watch of watches) watch.start()
-      await keeper.run(signal)
+      await rotation.run(signal)
       await Promise.all(watches.map((watch) => watch.stop()))
     },
   })
   return {
     name: 'certificates',
     start: () => elector.start(),
-    async stop() {
-      await elector.stop()
-      leaseTransport.close()
-    },
+    stop: () => elector.stop(),
   }
 }
 
 function watchConfiguration(
-  { transport, context: { logger } }: CertificateDeps,
+  { clients: { transport }, context: { logger } }: CertificateDeps,
   { kind, name }: WebhookConfigurationName,
   onChange: () => void,
 ) {
   return createListWatch({
     transport,
-    path: configurationsPath(kind),
+    path: apiPath({ resource: `${kind}webhookconfigurations` }),
     fieldSelector: `metadata.name=${name}`,
     keep: ({ metadata }) => metadata?.resourceVersion,
     onChange,
@@ -171,7 +161,7 @@ function watchConfiguration(
   })
 }
 
-/** What the API server calls the Service, and whatever else the operator named. */
+/** The names by which the API server calls the Service, and those that the operator added. */
 function servedNames(config: Config<'webhook'>): string[] {
   const service = `${webhookName}.${config.GREENROOM_WEBHOOK_NAMESPACE}.svc`
   const more = config.GREENROOM_WEBHOOK_NAMES.split(',').filter((name) => name !== '')

@@ -1,9 +1,10 @@
 import { builtInPolicy } from '../admission/rules/check-policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
-import { createKubeTransport } from '../cluster/kube-transport.ts'
+import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
 import { configMapName } from '../domain/names.ts'
+import { pause } from '../timing/pause.ts'
 import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
@@ -11,25 +12,24 @@ import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { createWebhookCertificates } from './webhook-certificates.ts'
 
-/** For what is under way when the drain is over: longer than the API server waits for it. */
+/** For reviews that are under way when the drain is over: longer than the API server waits for them. */
 const closeWithinMs = 4_000
 
-/** The admission webhook. Needs neither Redis nor PostgreSQL nor the session API, and asks nobody while it judges. */
+/** The admission webhook. It needs no Redis, PostgreSQL or session API, and makes no call while it judges. */
 export async function startWebhook(config: Config<'webhook'>, context: RoleContext): Promise<void> {
   const { lifecycle, logger, metrics } = context
   const { registry } = metrics
-  const access = await loadKubeAccess(config)
-  const transport = createKubeTransport(access)
+  const clients = createKubeClients({ access: await loadKubeAccess(config) })
   const namespace = config.GREENROOM_NAMESPACE
-  const where = { transport, namespace, logger }
-  // Its own document: it is kept also where nothing of Greenroom but the webhook runs.
+  const where = { clients, namespace, logger }
+  // The webhook keeps this document: it may be the only part of Greenroom that runs in the cluster.
   const policy = watchPolicy({ ...where, keeps: true })
   const assignKeys = watchAssignKeys(where)
-  // Only for warnings to whoever edits a document: nothing waits for these two.
+  // These two serve only for warnings about edited documents: nothing waits for them.
   const pools = watchPools({ ...where, keeps: false })
-  const quotas = createQuotaWatch(where)
-  const { certificate, keeping } = await createWebhookCertificates({ config, access, transport, context })
-  await lifecycle.start({ name: 'api transport', stop: () => transport.close() })
+  const quotas = createQuotaWatch({ transport: clients.transport, namespace, logger })
+  const { certificate, rotation } = await createWebhookCertificates({ config, clients, context })
+  await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   for (const { name, watch } of [
     { name: configMapName.policy, watch: policy },
     { name: configMapName.assignKeys, watch: assignKeys },
@@ -58,14 +58,17 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
       ? config.GREENROOM_WEBHOOK_CLIENT_NAMES.split(',')
       : undefined,
     // A replica that never saw the policy would deny what the others admit.
-    ready: () => ({
-      ok: policy.synced() && assignKeys.synced() && certificate.ready() && !draining.signal.aborted,
-      details: {
-        draining: draining.signal.aborted,
-        policy: policy.status(),
-        assignKeys: assignKeys.status(),
-        certificate: certificate.ready() ? 'served' : 'not made yet',
-      },
+    checks: () => ({
+      draining: draining.signal.aborted ? 'failed' : 'ok',
+      policy: policy.synced() ? 'ok' : 'failed',
+      assignKeys: assignKeys.synced() ? 'ok' : 'failed',
+      certificate: certificate.ready() ? 'ok' : 'failed',
+    }),
+    details: () => ({
+      draining: draining.signal.aborted,
+      policy: policy.status(),
+      assignKeys: assignKeys.status(),
+      certificate: certificate.ready() ? 'served' : 'not made yet',
     }),
   })
   await lifecycle.start({
@@ -80,10 +83,10 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     async stop() {
       draining.abort()
       logger.info({ drainMs: config.GREENROOM_DRAIN_MS }, 'webhook is draining')
-      await new Promise((resolve) => setTimeout(resolve, config.GREENROOM_DRAIN_MS))
+      await pause(config.GREENROOM_DRAIN_MS)
       certificate.stop()
       await app.close()
     },
   })
-  if (keeping) await lifecycle.start(keeping)
+  if (rotation) await lifecycle.start(rotation)
 }

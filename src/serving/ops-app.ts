@@ -1,26 +1,13 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { type FastifyBaseLogger, fastify, LogController } from 'fastify'
-import type { Registry } from 'prom-client'
 import type { Logger } from '../logging.ts'
-import { installProblems, problemOptions } from './problem-replies.ts'
-import { addServiceRoutes, type ReadinessChecks } from './service-routes.ts'
-import type { TypedApp } from './typed-app.ts'
+import { createService, type Service } from './service.ts'
+import { addServiceRoutes, type ServiceRouteOptions } from './service-routes.ts'
 
-interface OpsAppDeps {
-  readonly logger: Logger
-  readonly registry: Registry
-  readonly checks: ReadinessChecks
-}
-
-/** Probes and metrics of a role that serves nothing else. */
-export async function createOpsApp({ logger, registry, checks }: OpsAppDeps): Promise<TypedApp> {
-  const app = fastify({
-    ...problemOptions,
-    loggerInstance: logger as FastifyBaseLogger,
-    logController: new LogController({ disableRequestLogging: true }),
-  }).withTypeProvider<TypeBoxTypeProvider>()
-  installProblems(app)
-  addServiceRoutes(app, registry, checks)
+/** The server of a process that answers probes and scrapes alone. */
+export async function createOpsApp(
+  options: ServiceRouteOptions & { readonly logger: Logger },
+): Promise<Service> {
+  const app = createService({ logger: options.logger })
+  addServiceRoutes(app, options)
   await app.ready()
   return app
 }

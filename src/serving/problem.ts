@@ -1,20 +1,21 @@
+import { type Static, Type } from 'typebox'
 import { type ErrorCode, errorCatalogue, type GreenroomError } from '../errors.ts'
 
 /** RFC 9457 problem+json, with our stable code and the id that finds the request in the log. */
-export interface Problem {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly instance: string
-  readonly code: ErrorCode
-  readonly requestId: string
-  readonly retryAfterMs?: number
-}
+export const Problem = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String(),
+  instance: Type.String(),
+  code: Type.Unsafe<ErrorCode>(Type.String({ description: 'GRN_*, stable.' })),
+  requestId: Type.String(),
+  retryAfterMs: Type.Optional(Type.Integer()),
+})
+export type Problem = Static<typeof Problem>
 
 export const problemMediaType = 'application/problem+json'
 
-/** `url` may have a query, which is left out: it may hold what a client should not have put there. */
 export function problemOf(error: GreenroomError, url: string, requestId: string): Problem {
   const { retryAfterMs, status, code } = error
   return {
@@ -22,9 +23,14 @@ export function problemOf(error: GreenroomError, url: string, requestId: string)
     title: errorCatalogue[code].title,
     status,
     detail: `${error.message.replace(/\.$/, '')}. ${error.remedy}`,
-    instance: url.split('?', 1)[0] ?? '',
+    instance: pathOf(url),
     code,
     requestId,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   }
+}
+
+/** The address without its query, which may hold what a client should not have put there. */
+export function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? ''
 }

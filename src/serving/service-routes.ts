@@ -1,26 +1,39 @@
 import type { Registry } from 'prom-client'
-import type { TypedApp } from './typed-app.ts'
+import type { Service } from './service.ts'
 
 /** `failed` makes the replica unready; `degraded` only says so. */
 export type CheckState = 'ok' | 'degraded' | 'failed'
 export type ReadinessChecks = () => Readonly<Record<string, CheckState>>
 
-/** Probes and metrics; without a key, as Kubernetes and Prometheus expect. Aliases are the seeds' names. */
-export function addServiceRoutes(app: TypedApp, registry: Registry, checks: ReadinessChecks): void {
+export interface ServiceRouteOptions {
+  readonly registry: Registry
+  readonly checks: ReadinessChecks
+  /** Facts behind the checks, shown with every answer to a readiness probe. */
+  readonly details?: () => unknown
+}
+
+/**
+ * Probes and metrics, the same for every process; without a key, as Kubernetes and Prometheus expect. `/health` and
+ * `/ready` are older names of `/livez` and `/readyz`.
+ */
+export function addServiceRoutes(app: Service, { registry, checks, details }: ServiceRouteOptions): void {
+  const schema = { hide: true }
   for (const path of ['/livez', '/health']) {
-    app.get(path, { schema: { hide: true } }, async () => ({ status: 'healthy' }))
+    app.get(path, { schema }, async () => ({ status: 'healthy' }))
   }
   for (const path of ['/readyz', '/ready']) {
-    app.get(path, { schema: { hide: true } }, async (request, reply) => {
+    app.get(path, { schema }, async (request, reply) => {
       const results = checks()
-      const failed = Object.values(results).includes('failed')
-      const degraded = Object.values(results).includes('degraded')
-      const status = failed ? 'not ready' : degraded ? 'degraded' : 'ready'
+      const states = Object.values(results)
+      const failed = states.includes('failed')
+      const status = failed ? 'not ready' : states.includes('degraded') ? 'degraded' : 'ready'
       const verbose = Object.hasOwn(request.query as object, 'verbose')
-      return reply.code(failed ? 503 : 200).send({ status, ...(verbose && { checks: results }) })
+      return reply
+        .code(failed ? 503 : 200)
+        .send({ status, ...(details && { details: details() }), ...(verbose && { checks: results }) })
     })
   }
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+  app.get('/metrics', { schema }, async (_request, reply) =>
     reply.header('content-type', registry.contentType).send(await registry.metrics()),
   )
 }

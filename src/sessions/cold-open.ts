@@ -4,12 +4,17 @@ import { endReason, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import type { AwaitSession } from './await-session.ts'
-import { coldRecordOf, type Prior } from './commit-slot.ts'
-import type { OpenAttempts } from './open-attempts.ts'
-import { deliveryFailed, newOpening, type Opening, openDeadlineMs, requestOf } from './opening.ts'
+import type { Prior } from './commit-slot.ts'
+import type { CompleteColdOpen } from './complete-cold-open.ts'
+import type { Attempted, OpenAttempts } from './open-attempts.ts'
+import { deliveryFailed } from './open-failure.ts'
+import { openDeadlineMs } from './open-progress.ts'
+import { coldRecordOf } from './open-record.ts'
+import { newOpening, type Opening, requestOf } from './opening.ts'
 
 interface ColdOpensDeps {
   readonly attempts: OpenAttempts
+  readonly completeColdOpen: CompleteColdOpen
   readonly awaitSession: AwaitSession
   readonly sessions: SessionStore
   readonly pools: DocumentView<PoolsDocument>
@@ -17,71 +22,52 @@ interface ColdOpensDeps {
   readonly wakes: WakeBus
   /** Name of this replica, as in ReplicaLiveness. */
   readonly replica: string
-  /** Aborted when this replica drains: what it sees to goes to the others. */
+  /** Aborted when this replica drains: other replicas go on with what it holds. */
   readonly draining: AbortSignal
   readonly logger: Logger
+  /** Monotonic milliseconds. */
   readonly now: () => number
 }
 
-/** Beyond any deadline of a cold start: the watch ends with the open. */
-const longestMs = 2 * 3_600_000
-
-/** Cold opens taken over at a look: the rest is for the other replicas, or the next look. */
+/** Cold opens taken over in one look. The rest is left to other replicas and to the next look. */
 const adoptedAtOnce = 20
 
-export type ColdStart =
-  | { readonly kind: 'written'; readonly session: Session }
-  | { readonly kind: 'exists'; readonly session: Session }
-
 /**
- * Opens on an empty pool that do not hold the caller up: a PENDING session without a pod, for which the pool makes one
- * more. The replica that wrote it waits for the pod in the common queue; when it dies, another one goes on.
+ * A cold open is a PENDING session without a pod; the pool makes one more pod for it. The replica that wrote the row
+ * holds the session and waits for the pod in the common queue. It does so in one of these modes:
+ *
+ * - answered: the caller had 202 at once, and the replica goes on behind the answer;
+ * - held: the request brought secrets, which no row keeps, so the request stays open until the session is ACTIVE;
+ * - adopted: the holder has been silent for too long, and another replica goes on (one without the secrets cannot, and
+ *   fails the session);
+ * - handed over: the holder drains, and releases the row for adoption at once.
  */
 export function createColdOpens(deps: ColdOpensDeps) {
-  const { attempts, sessions, pools, pods, wakes, replica, draining, logger, now } = deps
+  const { attempts, completeColdOpen, sessions, pools, pods, wakes, replica, draining, logger, now } = deps
+  /** What goes on here behind the answers. */
   const underWay = new Set<Promise<void>>()
 
-  /** Waits for a pod and delivers, whoever holds the request meanwhile. */
-  async function complete(opening: Opening, session: Session, prior: Prior): Promise<Session> {
-    opening.waitUntil = now() + opening.spec.coldStart.deadlineSeconds * 1_000
-    opening.deadline = opening.waitUntil + openDeadlineMs
-    const overtaken = new AbortController()
-    const signal = AbortSignal.any([opening.context.signal, overtaken.signal])
-    const run = attempts.run({ ...opening, onEmpty: 'wait', context: { ...opening.context, signal } }, prior)
-    const done = new AbortController()
-    const settled = watch(session, AbortSignal.any([opening.context.signal, done.signal]), overtaken)
-    try {
-      const attempted = await run
-      // A holder that was only slow has a pod for it already, and delivers.
-      const reached = attempted.kind === 'active' ? attempted.session : await settled
-      if (reached?.status !== 'ACTIVE') throw deliveryFailed()
-      wakes.publish({ kind: 'activated', sessionId: session.id })
-      return reached
-    } catch (error) {
-      const other = overtaken.signal.aborted ? await settled : undefined
-      if (other?.status === 'ACTIVE') return other
-      throw error
-    } finally {
-      done.abort()
+  /** Writes the session; throws GRN_POOL_EMPTY when as many as may wait do so already. */
+  async function write(opening: Opening, prior: Prior): Promise<Attempted> {
+    const { spec, request } = opening
+    const outcome = await sessions.openCold(
+      coldRecordOf(opening, {
+        epoch: (prior.session?.epoch ?? 0) + 1,
+        heldByReplica: replica,
+        pendingMs: spec.coldStart.deadlineSeconds * 1_000 + 2 * openDeadlineMs,
+      }),
+    )
+    if (outcome.kind === 'full' || outcome.kind === 'pod-taken') {
+      const message = `${spec.coldStart.max} sessions wait for a pod of ${request.agentType} already.`
+      throw new GreenroomError('GRN_POOL_EMPTY', message, { retryAfterMs: 5_000 })
     }
+    if (outcome.kind === 'session-exists') return { kind: 'exists', session: outcome.session }
+    // The controller counts the sessions that wait and makes a pod for each.
+    wakes.publish({ kind: 'claimed', agentType: request.agentType })
+    return { kind: 'claimed', session: outcome.session }
   }
 
-  /** It may be ended while it waits, or a holder that was only slow may have got it a pod: then nobody need wait. */
-  async function watch(
-    session: Session,
-    signal: AbortSignal,
-    overtaken: AbortController,
-  ): Promise<Session | undefined> {
-    const until = ({ status }: Session) => status !== 'PENDING'
-    const waitMs = longestMs
-    const settled = await deps.awaitSession(session.id, { until, waitMs, signal }).catch((error: unknown) => {
-      logger.debug({ err: error, sessionId: session.id }, 'cold open not watched; its own attempts decide')
-      return undefined
-    })
-    if (settled && until(settled)) overtaken.abort()
-    return settled
-  }
-
+  /** Nobody can hang up on a cold open behind its answer. Only the drain of this replica stops its waiting. */
   function behindTheAnswer(opening: Opening, session: Session, work: () => Promise<unknown>): void {
     const done = work()
       .then(() => undefined)
@@ -94,7 +80,6 @@ export function createColdOpens(deps: ColdOpensDeps) {
     void done.finally(() => underWay.delete(done))
   }
 
-  /** In the background nobody hangs up; only this replica's own end stops the waiting. */
   function inBackground(opening: Opening): Opening {
     return {
       ...opening,
@@ -104,13 +89,13 @@ export function createColdOpens(deps: ColdOpensDeps) {
 
   async function resume(session: Session): Promise<void> {
     const spec = pools.current()?.pools[session.agentType]
-    const context = { idempotencyKey: undefined, signal: draining, logger }
     const prior: Prior = { kind: 'undelivered', session, reason: 'its replica was lost' }
     if (!spec || !session.adoptable) {
       await sessions.failOpen(session, endReason.abandoned, { kind: 'retire', reason: prior.reason })
       return
     }
     const identity = { id: session.id, fingerprint: session.fingerprint }
+    const context = { idempotencyKey: undefined, signal: draining, logger }
     const opening = inBackground(
       newOpening({ request: requestOf(session), context, spec, identity, now: now() }),
     )
@@ -118,55 +103,50 @@ export function createColdOpens(deps: ColdOpensDeps) {
     behindTheAnswer(opening, session, async () => {
       const delivered = session.pod && (await attempts.redeliver(opening, session))
       if (delivered) wakes.publish({ kind: 'activated', sessionId: session.id })
-      else await complete(opening, session, prior)
+      else await completeColdOpen(opening, session, prior)
     })
   }
 
   return {
-    /** Writes the session; throws GRN_POOL_EMPTY when as many as may wait do so already. */
-    async write(opening: Opening, prior: Prior): Promise<ColdStart> {
-      const { spec, request } = opening
-      const pendingMs = spec.coldStart.deadlineSeconds * 1_000 + 2 * openDeadlineMs
-      const outcome = await sessions.openCold({
-        ...coldRecordOf(opening, (prior.session?.epoch ?? 0) + 1),
-        heldByReplica: replica,
-        adoptable: request.secrets === undefined,
-        pendingMs,
-        mostWaiting: spec.coldStart.max,
-      })
-      if (outcome.kind === 'full' || outcome.kind === 'pod-taken') {
-        const message = `${spec.coldStart.max} sessions wait for a pod of ${request.agentType} already.`
-        throw new GreenroomError('GRN_POOL_EMPTY', message, { retryAfterMs: 5_000 })
-      }
-      if (outcome.kind === 'session-exists') return { kind: 'exists', session: outcome.session }
-      // The controller counts those that wait and makes a pod for each.
-      wakes.publish({ kind: 'claimed', agentType: request.agentType })
-      return { kind: 'written', session: outcome.session }
-    },
-
-    /** For a request that is held open: resolves with the ACTIVE session. */
-    complete: (opening: Opening, session: Session): Promise<Session> =>
-      complete(opening, session, { kind: 'undelivered', session, reason: 'never delivered' }),
-
-    completeLater(opening: Opening, session: Session): void {
+    /** Resolves with the session: PENDING when the caller is answered at once, ACTIVE when its request was held. */
+    async begin(opening: Opening, prior: Prior): Promise<Attempted> {
+      const written = await write(opening, prior)
+      if (written.kind === 'exists') return written
+      const { session } = written
+      if (opening.request.secrets !== undefined)
+        return { kind: 'claimed', session: await completeColdOpen(opening, session, neverDelivered(session)) }
       const background = inBackground(opening)
-      const prior: Prior = { kind: 'undelivered', session, reason: 'never delivered' }
-      behindTheAnswer(background, session, () => complete(background, session, prior))
+      behindTheAnswer(background, session, () =>
+        completeColdOpen(background, session, neverDelivered(session)),
+      )
+      return written
     },
 
-    /** Whether this request may go on with a session whose replica was lost; it has the secrets that no row has. */
-    async takeOver(session: Session): Promise<Session | undefined> {
-      return (await sessions.adopt(replica, { limit: 1, id: session.id }))[0]
+    /**
+     * What a retry of a cold open is answered. Without secrets it is the PENDING session. With secrets the retry is held
+     * as its first request was; if the holder of that one was lost, the retry goes on with the session itself.
+     */
+    async follow(opening: Opening, session: Session): Promise<Session> {
+      if (opening.request.secrets === undefined) return session
+      const [orphan] = await sessions.adopt(replica, { limit: 1, id: session.id })
+      if (orphan) return completeColdOpen(opening, orphan, neverDelivered(orphan))
+      const settled = await deps.awaitSession(session.id, {
+        until: ({ status }) => status !== 'PENDING',
+        waitMs: opening.spec.coldStart.deadlineSeconds * 1_000,
+        signal: opening.context.signal,
+      })
+      if (settled?.status !== 'ACTIVE') throw deliveryFailed()
+      return settled
     },
 
-    /** Goes on with what replicas that died have left. */
+    /** Goes on with what lost replicas held. */
     async adoptOrphans(): Promise<void> {
-      // A replica that has just started would fail what others can serve: it knows no pool, and takes every pod for gone.
+      // A replica that has just started knows no pool and no pod: it would fail sessions that others can serve.
       if (draining.aborted || !pods.synced() || pools.current() === undefined) return
       for (const session of await sessions.adopt(replica, { limit: adoptedAtOnce })) await resume(session)
     },
 
-    /** When draining: waits until nothing runs here, then lets the others take over at once. */
+    /** When draining: waits until nothing runs here, then lets other replicas take over at once. */
     async handOver(): Promise<void> {
       await Promise.allSettled(underWay)
       await sessions.releaseHeld(replica)
@@ -175,3 +155,7 @@ export function createColdOpens(deps: ColdOpensDeps) {
 }
 
 export type ColdOpens = ReturnType<typeof createColdOpens>
+
+function neverDelivered(session: Session): Prior {
+  return { kind: 'undelivered', session, reason: 'never delivered' }
+}

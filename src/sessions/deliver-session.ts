@@ -9,13 +9,13 @@ interface DeliverSessionDeps {
   readonly apiUrl: string | undefined
 }
 
-/** What goes to the pod and stands in no row. */
+/** What goes to the pod and is in no row. */
 interface Enclosed {
   readonly secrets?: Record<string, string> | undefined
   readonly livekit: LiveKitAccess | undefined
 }
 
-/** Sends a PENDING session to its pod. The same session and epoch may be sent again: the agent says 200 twice. */
+/** Sends a PENDING session to its pod. The same session and epoch may be sent again: the agent answers 200 again. */
 export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: DeliverSessionDeps) {
   return async function deliver(
     session: Session,

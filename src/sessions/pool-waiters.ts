@@ -1,16 +1,17 @@
 import type { SlotIndex } from '../domain/ports.ts'
+import { startPause } from '../timing/pause.ts'
 
 /**
  * Opens that wait for a slot: first come, first served over all replicas, with Redis as the common queue and this as
  * the replica's own part of it. Without Redis the order holds within the replica.
  */
 
-/** The head of the queue looks by itself this often: a wake-up that got lost costs at most this. */
+/** The head of the queue looks by itself this often: a lost wake-up costs at most this. */
 const lookAgainMs = 100
-/** A quarter of the silence after which Redis takes a waiter for gone. */
+/** How often Redis is told who waits: a quarter of the silence after which it takes a waiter for gone. */
 const keepEveryMs = 500
 
-/** Where an open stands in the queue, kept while its attempts go on: a slot that proves unusable costs no place. */
+/** Where an open stands in the queue. It keeps its place through its attempts: an unusable slot costs no place. */
 export interface QueuePlace {
   place: number | undefined
 }
@@ -18,14 +19,14 @@ export interface QueuePlace {
 export interface WaitTicket {
   /** Only the head of this replica may try; Redis knows whether others are before it. */
   isHead(): boolean
-  /** Resolves when it is worth trying again: a wake-up, a new head, a while, or the signal. */
+  /** Resolves when it is worth trying again: on a wake-up, as the new head, after a while, or when the signal fires. */
   next(signal: AbortSignal, atMostMs: number): Promise<void>
   /** Takes its place again after a reservation that came to nothing. */
   resume(): Promise<void>
   leave(): void
 }
 
-export interface JoinRequest {
+interface JoinRequest {
   readonly agentType: string
   readonly sessionId: string
   /** See WaitingOpen. */
@@ -34,7 +35,8 @@ export interface JoinRequest {
 }
 
 interface Waiter extends JoinRequest {
-  resolve: () => void
+  /** Ends the pause that it is in. */
+  wake: () => void
   left: boolean
 }
 
@@ -63,7 +65,7 @@ export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
     if (!queue || position < 0) return
     queue.splice(position, 1)
     if (queue.length === 0) queues.delete(waiter.agentType)
-    else if (position === 0) queue[0]?.resolve()
+    else if (position === 0) queue[0]?.wake()
   }
 
   function placeOf({ queuePlace }: Waiter): number {
@@ -99,7 +101,7 @@ export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
 
     async join(request: JoinRequest): Promise<WaitTicket> {
       const { agentType, sessionId } = request
-      const waiter: Waiter = { ...request, resolve: () => {}, left: false }
+      const waiter: Waiter = { ...request, wake: () => {}, left: false }
       await tell(agentType, [waiter])
       insert(waiter)
       keepAlive()
@@ -111,7 +113,7 @@ export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
           if (waiter.left) return
           waiter.left = true
           remove(waiter)
-          // Also after it was served: the beat before may have told of it once more.
+          // Also after it was served: a beat meanwhile may have told Redis of it once more.
           void index.leaveWaiting(agentType, sessionId)
         },
       }
@@ -119,24 +121,16 @@ export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
 
     /** Slots became free: the head tries; when it has left, the next one is woken by its leaving. */
     wake(agentType: string): void {
-      queues.get(agentType)?.[0]?.resolve()
+      queues.get(agentType)?.[0]?.wake()
     },
   }
 }
 
 export type PoolWaiters = ReturnType<typeof createPoolWaiters>
 
-function nextTurn(waiter: Waiter, signal: AbortSignal, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      waiter.resolve = () => {}
-      resolve()
-    }
-    const timer = setTimeout(done, Math.max(0, ms))
-    signal.addEventListener('abort', done, { once: true })
-    waiter.resolve = done
-    if (signal.aborted) done()
-  })
+async function nextTurn(waiter: Waiter, signal: AbortSignal, ms: number): Promise<void> {
+  const { over, end } = startPause(ms, signal)
+  waiter.wake = end
+  await over
+  waiter.wake = () => {}
 }

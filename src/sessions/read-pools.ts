@@ -1,8 +1,8 @@
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { observePool } from '../domain/pool-observation.ts'
+import type { PoolReport } from '../domain/pool-report.ts'
 import type {
   ClaimLedger,
-  DocumentStatus,
   DocumentView,
   PodView,
   PoolNotices,
@@ -11,23 +11,6 @@ import type {
 } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { PoolWaiters } from './pool-waiters.ts'
-
-/** One pool as GET /v1/pools shows it. Counts are pods, except `waiting`: opens waiting in all replicas (without Redis, in this one). */
-export interface PoolReport {
-  readonly agentType: string
-  readonly desired: { readonly min: number; readonly max: number }
-  readonly ready: number
-  readonly warming: number
-  readonly claimed: number
-  readonly draining: number
-  readonly failed: number
-  readonly waiting: number
-  /** Share of the last 1,000 sessions that got their pod without waiting; undefined before the first. */
-  readonly hitRate: number | undefined
-  readonly boundBy: string | undefined
-  readonly message: string | undefined
-  readonly configuration: DocumentStatus
-}
 
 interface ReadPoolsDeps {
   readonly pools: DocumentView<PoolsDocument>
@@ -39,7 +22,7 @@ interface ReadPoolsDeps {
   readonly index: Pick<SlotIndex, 'waiting'>
 }
 
-/** The pools in force, and those that are not but still have pods. */
+/** The pools in force, and pools that were removed and still have pods. */
 export function createReadPools(deps: ReadPoolsDeps) {
   const { pools, pods, ledger, sessions, notices, waiters, index } = deps
 
@@ -76,7 +59,7 @@ export function createReadPools(deps: ReadPoolsDeps) {
   }
 
   return {
-    async all(): Promise<readonly PoolReport[]> {
+    async all(): Promise<PoolReport[]> {
       return Promise.all(
         [...known()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([type, spec]) => report(type, spec)),
       )

@@ -3,15 +3,15 @@ import { isServable } from './slot-candidates.ts'
 
 /** Long enough to see the refills of a quiet pool, short enough to notice that they stopped. */
 const windowMs = 60_000
-/** Of a pool that refills faster than this the rate is known well enough from the latest. */
+/** For a pool that refills faster, the latest of these tell the rate well enough. */
 const mostTimes = 256
 const leastRetryMs = 1_000
 /** Nobody should stay away longer: pools change. */
 const mostRetryMs = 30_000
-/** A pod of the fastest agents starts in about a second: what a pool that has shown nothing yet is taken to do. */
+/** Assumed of a pool that has not refilled yet: the fastest agents start in about a second. */
 const assumedPerSecond = 1
 
-/** How fast pods of each pool become Ready, as this replica sees it: what a refused caller is told to wait. */
+/** How fast pods of each pool become Ready, as this replica sees it. A refused caller is told to wait accordingly. */
 export function createRefillRate(pods: PodView, now: () => number) {
   const readyAt = new Map<string, number[]>()
   const seen = new Set<string>()
@@ -19,7 +19,7 @@ export function createRefillRate(pods: PodView, now: () => number) {
     if (gone) seen.delete(pod.uid)
     if (gone || seen.has(pod.uid) || !isServable(pod)) return
     seen.add(pod.uid)
-    // The first list shows all pods at once; that is no refill.
+    // The first list shows all pods at once, which is no refill.
     if (pods.synced()) note(pod.agentType)
   })
 

@@ -1,6 +1,7 @@
 import type { SlotIndex } from '../domain/ports.ts'
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
-/** Deliveries that fail say as much about the network as about the pods: only so many pods are given up for it. */
+/** A failed delivery says as much about the network as about the pod, so only so many pods are retired for it. */
 export const failureWindowMs = 10_000
 const leastRetirements = 2
 const shareOfPool = 0.05
@@ -11,7 +12,7 @@ interface RetirementCapDeps {
   readonly now: () => number
 }
 
-export interface FailedPod {
+interface FailedPod {
   readonly agentType: string
   readonly podUid: string
   readonly poolSize: () => number
@@ -23,7 +24,7 @@ export interface FailedPod {
  */
 export function createRetirementCap({ index, now }: RetirementCapDeps) {
   const retirements = new Map<string, number[]>()
-  const degradedUntil = new Map<string, number>()
+  const degraded = createExpiringMemory<string>({ keptMs: failureWindowMs, now })
 
   function recent(agentType: string): number[] {
     const kept = (retirements.get(agentType) ?? []).filter((at) => at > now() - failureWindowMs)
@@ -40,7 +41,7 @@ export function createRetirementCap({ index, now }: RetirementCapDeps) {
       const seen = (await index.noteFailure(agentType, podUid, failureWindowMs)) ?? 0
       const own = recent(agentType)
       if (Math.max(seen, own.length + 1) > mostOf(poolSize())) {
-        degradedUntil.set(agentType, now() + failureWindowMs)
+        degraded.set(agentType, true)
         return false
       }
       retirements.set(agentType, [...own, now()])
@@ -49,9 +50,9 @@ export function createRetirementCap({ index, now }: RetirementCapDeps) {
 
     /** Whether the pool is Degraded: no pod is tried. */
     reached(agentType: string, poolSize: () => number): boolean {
-      if (now() < (degradedUntil.get(agentType) ?? 0)) return true
+      if (degraded.has(agentType)) return true
       const count = recent(agentType).length
-      // Asked with every open, and nearly always about none: counting a pool of thousands for it would be waste.
+      // Every open asks, and there is nearly always no failure: only then is a pool of thousands counted.
       return count >= leastRetirements && count >= mostOf(poolSize())
     },
   }

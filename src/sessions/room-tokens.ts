@@ -5,39 +5,40 @@ import type { Session } from '../domain/session.ts'
 type Minted = Promise<LiveKitAccess | undefined>
 
 /**
- * LiveKit tokens of one open, begun while PostgreSQL or the pod is waited for. Each goes to another thread and back (Web
- * Crypto), which an open that has the machine to itself would otherwise wait for twice.
+ * LiveKit tokens that an open has begun to mint before it needs them. Minting goes to another thread and back (Web
+ * Crypto); begun while PostgreSQL or the pod is waited for, it adds nothing to the open.
  */
-export interface EarlyTokens {
+export interface BegunTokens {
   agent?: { readonly epoch: number; readonly minted: Minted }
   participant?: Minted
 }
 
-export function createTokenMint(roomAccess: RoomAccess | undefined) {
+/** Mints the tokens of an open: for the agent, one per attempt, and for the participant. */
+export function createRoomTokens(roomAccess: RoomAccess | undefined) {
   const begun = (minted: Minted): Minted => {
-    // Whoever needs it hears of a failure; an open that ends before must not end the process.
+    // A failure is thrown to the step that needs the token. An open that ends before it must not end the process.
     minted.catch(() => {})
     return minted
   }
   return {
-    beginAgent(tokens: EarlyTokens, room: string, sessionId: string, epoch: number): void {
+    beginAgent(tokens: BegunTokens, room: string, sessionId: string, epoch: number): void {
       if (roomAccess) tokens.agent = { epoch, minted: begun(roomAccess.forAgent(room, sessionId, epoch)) }
     },
-    beginParticipant(tokens: EarlyTokens, session: Session): void {
+    beginParticipant(tokens: BegunTokens, session: Session): void {
       if (roomAccess)
         tokens.participant ??= begun(roomAccess.forParticipant(session.room, participantOf(session)))
     },
-    /** For the attempt that the session is in; one begun for another attempt is of no use. */
-    async agent(tokens: EarlyTokens, { room, id, epoch }: Session): Minted {
+    /** For the attempt that the session is in. A token that was begun for another attempt is not used. */
+    async agent(tokens: BegunTokens, { room, id, epoch }: Session): Minted {
       return tokens.agent?.epoch === epoch ? tokens.agent.minted : roomAccess?.forAgent(room, id, epoch)
     },
-    async participant(tokens: EarlyTokens, session: Session): Minted {
+    async participant(tokens: BegunTokens, session: Session): Minted {
       return tokens.participant ?? roomAccess?.forParticipant(session.room, participantOf(session))
     },
   }
 }
 
-export type TokenMint = ReturnType<typeof createTokenMint>
+export type RoomTokens = ReturnType<typeof createRoomTokens>
 
 export function participantOf(session: Session): { identity: string; name?: string } {
   return session.participant ?? { identity: `participant-${session.id}` }

@@ -1,6 +1,7 @@
 import { createHmac, randomUUIDv7 } from 'node:crypto'
+import { canonicalJson } from '../domain/canonical-json.ts'
 
-/** What names a session: see DESIGN, Identity. */
+/** What names a session (DESIGN §3, Identity). */
 export interface SessionIdentity {
   readonly id: string
   /** Keyed hash of the request; undefined without an Idempotency-Key. */
@@ -9,8 +10,8 @@ export interface SessionIdentity {
 
 /**
  * With a key the id is a UUID (version 8: custom) derived from project and key, so that every replica that sees the
- * retry means the same session. The fingerprint is keyed as well: the body may hold secrets, and a plain hash of a
- * short secret is as good as the secret.
+ * retry means the same session. The fingerprint is keyed as well: the body may hold secrets, and a short secret can be
+ * guessed from its plain hash.
  */
 export function createSessionIdentity(hmacSecret: string) {
   const hmac = (purpose: string, text: string) =>
@@ -33,12 +34,4 @@ function uuidFrom(bytes: Buffer): string {
   uuid.writeUInt8(((uuid[6] ?? 0) & 0x0f) | 0x80, 6)
   uuid.writeUInt8(((uuid[8] ?? 0) & 0x3f) | 0x80, 8)
   return uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}
-
-/** The same text for the same value, whatever the order in which a client writes its keys. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, nested: unknown) => {
-    if (typeof nested !== 'object' || nested === null || Array.isArray(nested)) return nested
-    return Object.fromEntries(Object.entries(nested).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-  })
 }

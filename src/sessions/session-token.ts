@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { GreenroomError } from '../errors.ts'
 
-/** Half of SHA-256's output: below it the secret, not the hash, is what one would guess. */
+/** Half of SHA-256's output. A shorter secret would be easier to guess than the hash. */
 const minSecretBytes = 16
-/** Session ids hold no "_", epochs are at most nine digits, the code is 43 characters: one way to read a token. */
+/** Session ids hold no "_", epochs have at most nine digits and the code has 43 characters, so a token reads in one way. */
 const tokenPattern = /^grs_([A-Za-z0-9-]{1,64})_([1-9][0-9]{0,8})_([A-Za-z0-9_-]{43})$/
 
 export interface SessionRight {
@@ -11,7 +11,7 @@ export interface SessionRight {
   readonly epoch: number
 }
 
-/** Bearer of an agent for its own session in its own epoch: to renew it and to end it, nothing else. */
+/** An agent's bearer token: it may renew and end its own session in its own epoch, nothing else. */
 export interface SessionTokens {
   mint(sessionId: string, epoch: number): string
   /** undefined for a token that this secret did not make. */
@@ -30,7 +30,7 @@ export function createSessionTokens(secret: string): SessionTokens {
       `the session token secret is shorter than ${minSecretBytes} bytes`,
     )
   }
-  // The prefix keeps this use of the secret apart from any other.
+  // The prefix keeps this use of the secret apart from all others.
   const codeOf = (sessionId: string, epoch: number): string =>
     createHmac('sha256', secret).update(`greenroom session token\n${sessionId}\n${epoch}`).digest('base64url')
 
@@ -40,7 +40,7 @@ export function createSessionTokens(secret: string): SessionTokens {
       const [, sessionId = '', digits = '', code = ''] = tokenPattern.exec(token) ?? []
       if (code === '') return undefined
       const epoch = Number(digits)
-      // As text: base64url has several spellings of the same bytes, and only one of them is ours.
+      // Compared as text: base64url spells the same bytes in several ways, and only one of them is ours.
       const genuine = timingSafeEqual(Buffer.from(code), Buffer.from(codeOf(sessionId, epoch)))
       return genuine ? { sessionId, epoch } : undefined
     },

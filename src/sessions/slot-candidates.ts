@@ -3,12 +3,12 @@ import type { AgentPod } from '../domain/agent-pod.ts'
 import type { PodView } from '../domain/ports.ts'
 
 /**
- * Which pod to try when Redis says nothing: the ready pods of the informer, in rendezvous-hash order of this replica,
- * so that replicas without a common index rarely reach for the same pod; less those in flight here.
+ * Which pod to try when Redis says nothing: the informer's ready pods, without those in flight here, in this replica's
+ * rendezvous-hash order. So replicas without a common index rarely reach for the same pod.
  */
 export function createSlotCandidates(pods: PodView, replica: string) {
   const inFlight = new Set<string>()
-  /** Known to be claimed or retired: a UID is so once, ever. The informer's labels learn of it much later. */
+  /** Known to be claimed or retired, which is for ever. The informer's labels show it much later. */
   const spent = new Set<string>()
   pods.onChange(({ pod, gone }) => {
     if (gone) spent.delete(pod.uid)
@@ -31,7 +31,7 @@ export function createSlotCandidates(pods: PodView, replica: string) {
       if (best) inFlight.add(best.uid)
       return best
     },
-    /** `isSpent`: a session has it now, or it was taken already; it is no candidate again. */
+    /** `isSpent`: a session has the pod, or somebody took it before. It is never a candidate again. */
     release(podUid: string, isSpent: boolean): void {
       inFlight.delete(podUid)
       if (isSpent && pods.get(podUid)) spent.add(podUid)

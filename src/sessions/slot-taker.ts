@@ -1,6 +1,7 @@
 import type { AgentPod } from '../domain/agent-pod.ts'
 import type { PodView, SlotIndex } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
+import { pause } from '../timing/pause.ts'
 import type { PoolWaiters, QueuePlace, WaitTicket } from './pool-waiters.ts'
 import type { RefillRate } from './refill-rate.ts'
 import { isServable, type SlotCandidates } from './slot-candidates.ts'
@@ -8,7 +9,7 @@ import { isServable, type SlotCandidates } from './slot-candidates.ts'
 /** A freshly indexed pod may reach this replica's informer a moment later than the controller's. */
 const informerLagMs = 250
 const informerLookMs = 5
-/** Slots in a row that turn out to be unusable; a replica whose view is wrong must not empty the index for all. */
+/** Unusable slots in a row before a pause: a replica whose view is wrong must not empty the index for all. */
 const mostUnusableSlots = 8
 
 export interface SlotRequest {
@@ -20,7 +21,7 @@ export interface SlotRequest {
   readonly waitUntil: number
   readonly headStartMs: number
   readonly queuePlace: QueuePlace
-  /** Aborted when the caller has gone, or with a GreenroomError as its reason when it should be told so. */
+  /** Aborted when the caller has gone. A GreenroomError as its reason is thrown to the caller. */
   readonly signal: AbortSignal
 }
 
@@ -44,7 +45,7 @@ interface SlotTakerDeps {
 
 type Try = { readonly pod: AgentPod & { ip: string } } | 'empty' | 'again'
 
-/** Finds the next pod to try: from the index, without it from the informer, and in its turn while there is none. */
+/** Finds the next pod to try: from the index, or from the informer without it. While there is none, the open waits its turn. */
 export function createSlotTaker({ index, pods, candidates, waiters, refillRate, now }: SlotTakerDeps) {
   async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
     const { agentType, sessionId } = request
@@ -58,11 +59,11 @@ export function createSlotTaker({ index, pods, candidates, waiters, refillRate, 
     const pod = await whenSeen(answer.podUid)
     if (pod && !tried.has(pod.uid)) return { pod }
     if (!pod && !pods.synced()) {
-      // It is this replica that does not see.
+      // This replica does not see pods; the slot may be good for others.
       await index.giveBack(agentType, sessionId, answer.podUid)
       return 'empty'
     }
-    // Gone, dying or refused before: the controller puts it back should it be wrong about that.
+    // Gone, dying or refused before. If this replica is wrong, the controller puts the slot back.
     await index.drop(agentType, [answer.podUid])
     return 'again'
   }
@@ -72,16 +73,16 @@ export function createSlotTaker({ index, pods, candidates, waiters, refillRate, 
     for (;;) {
       const pod = pods.get(podUid)
       if (pod && isServable(pod)) return pod
-      // Not Ready yet is the informer's lag as well: the controller has indexed it because it saw it Ready.
+      // A pod that is not Ready here is lag as well: the controller indexed it because it saw it Ready.
       if (pod?.deletingSince !== undefined || pod?.deadReason !== undefined || now() >= until)
         return undefined
-      await new Promise((resolve) => setTimeout(resolve, informerLookMs))
+      await pause(informerLookMs)
     }
   }
 
   /**
    * Takes a slot for the first attempt after `lastAttempt`; `tried` holds pods that this open has used up.
-   * Throws GRN_POOL_EMPTY when there is none in time or the caller has gone, or the reason of the abort if it has one.
+   * Throws GRN_POOL_EMPTY when there is none in time or the caller has gone; throws the abort's reason if it is an error.
    */
   return async function takeSlot(
     request: SlotRequest,
@@ -109,7 +110,7 @@ export function createSlotTaker({ index, pods, candidates, waiters, refillRate, 
         const remaining = request.waitUntil - now()
         if (!request.wait || remaining <= 0 || request.signal.aborted) throw await refusal(request)
         const begun = now()
-        // Whoever has just joined looks once more: a slot may have come before it was in the queue.
+        // After joining it looks once more: a slot may have come before it was in the queue.
         if (ticket) await ticket.next(request.signal, remaining)
         else ticket = await waiters.join(request)
         waitedMs += now() - begun

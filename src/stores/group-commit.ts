@@ -1,25 +1,31 @@
 import { GreenroomError } from '../errors.ts'
 
 /**
- * One statement for many callers: what arrives while a statement is on its way goes with the next one. A lone caller
- * waits for nobody; under load the cost of a commit (an fsync, a round trip) is shared.
+ * One statement for many callers. Under load they share the cost of a commit (an fsync, a round trip). A group is in one
+ * of these modes:
+ *
+ * - at once: nothing is on its way, so a lone caller is sent in the same turn of the event loop;
+ * - gathering: a statement is on its way, and what arrives meanwhile goes with the next one;
+ * - side by side: a statement takes longer than `patienceMs`, or a whole group waits, so another is sent beside it;
+ * - one by one: a statement failed because of one input, so each input is tried alone, several at a time;
+ * - refused: what waited for `maxWaitMs` is never sent ({@link NotSentError}).
  */
 
 interface GroupCommitOptions<Input, Output> {
   /** One statement: an answer for each input, in order. */
   readonly run: (inputs: readonly Input[]) => Promise<readonly Output[]>
-  /** Whether an error means the same for each input; with any other one each is tried by itself. */
+  /** Whether an error means the same for all inputs. After any other error each input is tried alone. */
   readonly failsAll: (error: unknown) => boolean
   readonly maxSize: number
-  /** Statements at a time: more than one when a statement takes longer than `patienceMs`, or a group is full. */
+  /** Most statements at a time. */
   readonly maxInFlight: number
-  /** What arrives while a statement is on its way waits so long for its answer before it goes beside it. */
+  /** How long inputs wait for the statement on its way before another one is sent beside it. */
   readonly patienceMs: number
-  /** What has waited this long is refused, not run: the caller was promised an answer. */
+  /** An input that has waited this long is refused and not run: its caller was promised an answer. */
   readonly maxWaitMs: number
-  /** Waiting included; after it the caller hears that there is no answer, whatever becomes of the statement. */
+  /** After this time, waiting included, the caller is told that there is no answer, even if the statement still runs. */
   readonly answerWithinMs: number
-  /** The time that a statement may need: with less than that left for its caller, it is not sent. */
+  /** The time that a statement may need. With less than that left for its caller it is not sent. */
   readonly leastLeftMs: number
 }
 
@@ -30,7 +36,7 @@ interface Waiting<Input, Output> {
   readonly reject: (error: unknown) => void
 }
 
-/** Refusal of a caller whose statement was never sent: nothing has happened. */
+/** Refuses a caller whose statement was never sent: nothing has happened. */
 export class NotSentError extends GreenroomError {
   constructor() {
     super('GRN_DATABASE_UNAVAILABLE', 'PostgreSQL is too slow: the statement was not sent.', {
@@ -43,7 +49,7 @@ function noAnswerInTime(): GreenroomError {
   return new GreenroomError('GRN_DATABASE_UNAVAILABLE', undefined, { retryAfterMs: 1_000 })
 }
 
-/** Inputs tried by themselves at a time; the others keep a connection. */
+/** Inputs tried alone at a time; the pool's other connections stay free for others. */
 const lanes = 6
 
 export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Input, Output>) {
@@ -99,8 +105,8 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
   }
 
   /**
-   * For a group that failed because of one of its own: each by itself, so that none fails for its neighbour, and several
-   * at a time, so that none waits for it either. After `sendUntil` nothing more is sent: its caller would be gone.
+   * After a failure because of one input: each is tried alone, so that none fails for another, and several at a time, so
+   * that none waits for another. After `sendUntil` nothing more is sent, because the caller would be gone.
    */
   async function answerEachAlone(group: readonly Waiting<Input, Output>[], sendUntil: number): Promise<void> {
     const left = group.values()
@@ -113,7 +119,7 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
     await Promise.all(Array.from({ length: lanes }, lane))
   }
 
-  /** For what waits. The oldest is first: one timer of each kind is enough. */
+  /** Sets the timers of what waits. The oldest input is first, so one timer of each kind is enough. */
   function watch(): void {
     clearTimeout(impatience)
     clearTimeout(expiry)
@@ -134,7 +140,7 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
   return function submit(input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
       waiting.push({ input, since: performance.now(), resolve, reject })
-      // What this turn of the event loop brings goes together; a burst of arrivals needs no statement each.
+      // All inputs of one turn of the event loop go together.
       const isNews = waiting.length === 1 || waiting.length === maxSize
       if (isNews && maySend()) setImmediate(start)
       else if (isNews) watch()

@@ -14,8 +14,7 @@ interface ClaimRow {
   claimed_ms: number
 }
 
-// A session that has gone on to another pod (a reopened record) has ended as far as this pod is concerned, and so has
-// one whose record is not there.
+// For this pod a session has ended when its record was reopened on another pod, or is not there.
 const claimsSql = `
   SELECT c.pod_uid, c.purpose, c.session_id,
     CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status,
@@ -24,8 +23,8 @@ const claimsSql = `
   FROM pod_claims c LEFT JOIN sessions s ON s.id = c.session_id
   WHERE c.pod_uid = ANY ($1::text[])`
 
-// Sorted, so that two retirements of the same pods cannot wait for each other. The rows that are there stay unlocked: a
-// next attempt holds the pod it claims while it retires the one before, and would wait here in a circle.
+// Sorted, so that two retirements of the same pods cannot wait for each other. Rows that are there are not locked: a next
+// attempt holds the pod that it claims while it retires the one before, and the two would wait in a circle.
 const retireSql = `
   INSERT INTO pod_claims (pod_uid, purpose, reason)
   SELECT DISTINCT uid, 'retired', $2 FROM unnest($1::text[]) AS uid ORDER BY uid
@@ -37,8 +36,8 @@ const retiredSql = `SELECT pod_uid FROM pod_claims WHERE pod_uid = ANY ($1::text
 /** API replicas note themselves every second; two missed notes and a little are a gap. */
 export const renewalGapMs = 3_000
 
-// A lease says that nobody came to renew it. While renewals could not be taken it says nothing: ACTIVE sessions run to
-// the end of the gap and one full lease more. The longest duration of a session knows no such mercy.
+// A lapsed lease proves something only if renewals could be taken. After a gap in which they could not, ACTIVE sessions run
+// to the end of the gap plus one full lease. The longest duration of a session is not extended.
 const lapseSql = `
   WITH late AS (
     SELECT id FROM sessions, renewal_service
@@ -74,7 +73,7 @@ const finishSql = `
   UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id IN (
     SELECT id FROM sessions WHERE id = ANY ($1::uuid[]) AND status = 'ENDING' ORDER BY id FOR NO KEY UPDATE)`
 
-// NOT EXISTS, for it is hashed: `<> ALL` compared each of 20,000 claims with each of 20,000 pods and timed out.
+// NOT EXISTS is hashed; `<> ALL` compared each of 20,000 claims with each of 20,000 pods and timed out.
 const noteGoneSql = `
   UPDATE pod_claims SET gone_at = now() WHERE pod_uid IN (
     SELECT c.pod_uid FROM pod_claims c
@@ -87,10 +86,9 @@ const noteBackSql = `
     SELECT pod_uid FROM pod_claims WHERE pod_uid = ANY ($1::text[]) AND gone_at IS NOT NULL
     FOR NO KEY UPDATE SKIP LOCKED)`
 
-// A claim stays as long as a session that may still be looked at names its pod as a live one, and a session as long as
-// any claim names it: its key would start again at epoch 1, which an agent on a node that nobody hears of may still hold.
-// The pods it claimed stand in its events, so that the claims are found by their key, each session's by itself: joined,
-// both tables would be read.
+// A claim stays while a session that is not ENDED names its pod. A session stays while any claim names it: without its
+// record its key would start again at epoch 1, which an agent on an unreachable node may still hold. The session's events
+// name the pods that it claimed, so each claim is found by its key; a join would read both tables.
 const purgeSql = {
   claims: `
     DELETE FROM pod_claims WHERE pod_uid IN (
@@ -140,7 +138,7 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
       const uidsOf = async (sql: string, values: unknown[]) =>
         (await rows<{ pod_uid: string }>(sql, values)).map((row) => row.pod_uid)
       const retired = await uidsOf(retireSql, [podUids, reason])
-      // The others are held by a session, or retired by somebody else.
+      // The others are held by a session or were retired before.
       return retired.length === new Set(podUids).size ? retired : uidsOf(retiredSql, [podUids])
     },
     lapse: (limit) => sessions(lapseSql, [limit]),
@@ -171,7 +169,7 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
       await rows(noteBackSql, [presentUids])
     },
     async purge({ sessionsAfterMs, claimsAfterMs, limit }) {
-      // In this order, so that one look takes away all that belongs together.
+      // In this order one look removes everything that belongs together.
       return {
         claims: await changed(purgeSql.claims, [claimsAfterMs, limit]),
         sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),

@@ -5,33 +5,33 @@ import type { Logger } from '../logging.ts'
 /** Two seconds are the promise: an open that PostgreSQL does not answer is refused by then. */
 const connectTimeoutMs = 800
 const statementTimeoutMs = 900
-/** From the begin of a statement; what is left after a failure may be used to learn how it ended. */
+/** From the begin of a statement. The time that is left after a failure may be used to learn how it ended. */
 export const answerWithinMs = 1_700
-/** Of a group commit; what is left is for a last look at the row. */
+/** Of a group commit. The rest of {@link answerWithinMs} is for a last look at the row. */
 export const groupAnswerWithinMs = 1_600
 /**
- * A group commit sends its next statement when the last one is answered, or after this: a healthy statement takes 1 ms, and
- * one large group costs PostgreSQL and this process less than two small ones; one that waits for a row holds up nobody for
- * longer.
+ * A group commit sends its next statement when the last one is answered, or after this time. A healthy statement takes
+ * 1 ms, and one large group costs PostgreSQL and this process less than two small ones. A statement that waits for a row
+ * holds the others up for no longer than this.
  */
 export const groupPatienceMs = 2
-/** Longer than any healthy statement holds a row; well within statement_timeout, so that the others can still be run. */
+/** Longer than any healthy statement holds a row, and well below statement_timeout, so that others can still be run. */
 export const lockTimeoutMs = 400
 const retryAfterMs = 1_000
-/** Used after failures only; a server that comes back must not be met by a crowd. */
+/** Used after failures only: a server that comes back must not be met by a crowd of connections. */
 const mostFresh = 4
 
 /**
- * With arrays as parameters PostgreSQL finds a plan made for one element a little cheaper than the general one, and so
- * plans each statement anew: 0.8 ms of its processor time for an open at c=1, more than all the rest.
+ * With arrays as parameters PostgreSQL thinks a plan for one element a little cheaper than the general one, and plans
+ * each statement anew. That cost 0.8 ms of its processor time for an open at c=1, more than everything else.
  */
 const planOnce = '-c plan_cache_mode=force_generic_plan'
 
 /**
- * A plan is kept, and the first one is made when the tables are new: for an empty table a sequential scan is cheapest.
- * With 2,300 sessions that plan took 2.2 ms for one activation (0.2 ms by key), and more with each session, until the
- * first ANALYZE. Every statement here finds its rows by an index; where a table has one row and none, the price that this
- * puts on reading it must not make PostgreSQL compile the statement (100 ms).
+ * A plan is kept, and the first one is made while the tables are empty, when a sequential scan is cheapest. With 2,300
+ * sessions that plan took 2.2 ms for one activation (0.2 ms by key), and more with each session, until the first ANALYZE.
+ * So sequential scans are priced out: every statement here finds its rows by an index. One table has a single row and no
+ * index; the price of reading it must not make PostgreSQL compile the statement (100 ms), so jit is off too.
  */
 const byIndex = '-c enable_seqscan=off -c jit=off'
 
@@ -42,7 +42,7 @@ const byIndex = '-c enable_seqscan=off -c jit=off'
 export interface Postgres {
   readonly durable: Pool
   readonly relaxed: Pool
-  /** A connection of its own for each statement: what cut one connection has cut the idle ones as well. */
+  /** A new connection for each statement: a fault that cut one connection has cut the idle ones as well. */
   readonly fresh: Pool
   close(): Promise<void>
 }
@@ -56,7 +56,7 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
     statement_timeout: statementTimeoutMs,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs,
-    // The server cancels at statement_timeout; this one is for a server that does not answer at all.
+    // The server cancels at statement_timeout; this time-out is for a server that does not answer at all.
     query_timeout: statementTimeoutMs + 100,
     keepAlive: true,
     application_name: 'greenroom',
@@ -67,8 +67,8 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
   for (const pool of [durable, relaxed, fresh]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
     pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
-    // The pool listens no more to a connection that it is closing: told of a shutdown at that moment ("terminating
-    // connection due to administrator command"), it would end the whole process.
+    // The pool no longer listens to a connection that it is closing. An error at that moment ("terminating connection due
+    // to administrator command") would end the whole process.
     pool.on('connect', (client) => {
       client.on('error', (error) => logger.debug({ err: error }, 'postgresql connection ended'))
     })
@@ -95,24 +95,24 @@ export function violatedConstraint(error: unknown): string | undefined {
   return error.constraint ?? 'unknown'
 }
 
-/** Whether somebody holds a row that was needed for longer than {@link lockTimeoutMs}. */
-export function isLockTimeout(error: unknown): boolean {
+/** Whether a needed row was locked by others for longer than {@link lockTimeoutMs}. */
+function isLockTimeout(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '55P03'
 }
 
-/** Whether a failed group need not be tried one by one: PostgreSQL is not there, for any of them. */
+/** Whether a failed group need not be tried one by one, because PostgreSQL is not there for any of them. */
 export function failsAll(error: unknown): boolean {
   return isUnavailable(error) && !isLockTimeout(error)
 }
 
-/** Whether it says that PostgreSQL is not there or not well, rather than that a statement is wrong. */
-export function isUnavailable(error: unknown): boolean {
-  // By class, not by the look of the code: EPIPE has five capitals as well.
+/** Whether the error says that PostgreSQL is not there or not well, rather than that a statement is wrong. */
+function isUnavailable(error: unknown): boolean {
+  // By class, because the form of the code does not tell: EPIPE has five capitals too.
   if (error instanceof DatabaseError) return unavailableClasses.includes(error.code?.slice(0, 2) ?? '')
   return !(error instanceof TypeError)
 }
 
-/** Anything that is not our own mistake in SQL becomes GRN_DATABASE_UNAVAILABLE. */
+/** Every error becomes GRN_DATABASE_UNAVAILABLE, except a mistake in our own SQL. */
 export function databaseError(error: unknown): Error {
   if (error instanceof GreenroomError) return error
   if (!isUnavailable(error)) return error as Error
@@ -120,16 +120,15 @@ export function databaseError(error: unknown): Error {
 }
 
 /**
- * Runs one statement; rejects with what pg says. pg's own `pool.query` throws the connection away with every error, but
- * a violated constraint or a row held by others is an answer like any other: a storm of claims must not become a storm
- * of connections.
+ * Runs one statement; rejects with pg's own error. `pool.query` drops the connection after every error, but a violated
+ * constraint or a locked row is an answer like any other: a storm of claims must not become a storm of connections.
  */
 export async function runStatement<T extends QueryResultRow>(
   pool: Pool,
   statement: QueryConfig,
 ): Promise<T[]> {
   const client = await pool.connect()
-  // The statement rejects as well; without a listener the event would end the process.
+  // The statement rejects too; without a listener the event would end the process.
   const ignore = () => {}
   client.on('error', ignore)
   let reusable = true

@@ -31,12 +31,12 @@ interface ClaimFacts {
   claimed_ms: number
 }
 
-/** Nobody waits for this answer; an open that waits for a connection does, so it must not be held for long either. */
+/** Nobody waits for this answer, but an open may wait for the connection, so it is not held for long. */
 const statementTimeoutMs = 4_000
 
-/** Rows of one kind in one look, newest first: far beyond any pool, and a minute of text on no screen. */
+/** Rows of one kind in one look, newest first: more than any pool has. */
 const mostRows = { live: 50_000, ended: 5_000, presentClaims: 20_000 }
-/** A double claim shows while both sessions are remembered here, and for longer where the pod is still there. */
+/** A double claim shows while both sessions are remembered here, and for as long as its pod is there. */
 const endedWithin = '10 minutes'
 
 const sessionColumns = [
@@ -57,7 +57,7 @@ const sessionsSql = `
   (SELECT ${sessionColumns} FROM sessions WHERE status = 'ENDED' AND ended_at > now() - interval '${endedWithin}'
     ORDER BY ended_at DESC LIMIT ${mostRows.ended})`
 
-// Those of pods that are not known to be gone: a session's second claim is among them.
+// Claims of pods that are not known to be gone: a session's second claim is among them.
 const claimsSql = `
   SELECT ${claimColumns} FROM pod_claims WHERE pod_uid = ANY ($1::text[])
   UNION ALL
@@ -76,7 +76,7 @@ export function createPostgresInvariantReader({ durable }: Pick<Postgres, 'durab
         client.release()
         return ledger
       } catch (error) {
-        // Thrown away: the transaction may still be open on it.
+        // The connection is dropped: the transaction may still be open on it.
         client?.release(true)
         throw databaseError(error)
       }

@@ -11,7 +11,7 @@ const table = 'greenroom_migrations'
 /** Applies what is missing, forward only. Concurrent runs are safe: one applies, the others wait and find it done. */
 export async function migrate(databaseUrl: string, logger: Logger): Promise<readonly string[]> {
   const client = new Client({ connectionString: databaseUrl })
-  // A connection that is lost fails the query under way; nobody listening would end the process instead.
+  // A lost connection fails the query under way; without a listener the event would end the process.
   client.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
   await client.connect()
   try {

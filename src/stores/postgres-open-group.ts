@@ -11,15 +11,14 @@ import {
 } from './postgres-client.ts'
 
 /**
- * Opens that arrive together are one statement and one fsync. A pod or a session that is there already refuses its own
- * open only; whatever else goes wrong with a group is tried again one by one, so that no open fails for its neighbour:
- * two opens under one key at the same moment, a value that PostgreSQL refuses, a pod that somebody keeps locked.
+ * Opens that arrive together are one statement and one fsync. A pod or a session that is there already refuses only its
+ * own open. After any other failure the opens are tried one by one, so that none fails for another: two opens under one
+ * key at the same moment, a value that PostgreSQL refuses, a pod that is locked for long.
  *
- * Locks are taken in one order by every group, pods by UID and then sessions by id, so that two groups with colliding
- * candidates wait for each other but never in a circle: the sort under `s` has read all of `claim` before the first
- * session is written.
+ * Every group takes its locks in one order, pods by UID and then sessions by id, so that two groups with the same
+ * candidates never wait in a circle. The sort under `s` reads all of `claim` before the first session is written.
  *
- * A scalar subquery asks for each session by its key; NOT EXISTS became a join that read the whole table.
+ * A scalar subquery finds each session by its key; NOT EXISTS became a join that read the whole table.
  */
 const openSql = `
   WITH input AS (
@@ -51,7 +50,7 @@ const openSql = `
 /** Beyond this a statement grows faster than the fsync it saves; measured with `npm run bench -- claims`. */
 const mostOpens = 64
 const inFlight = 2
-/** Half of what an open may take: a statement sent then still has its own time-out. */
+/** Half of what an open may take, so that a statement sent then still has its own time-out. */
 const maxWaitMs = 900
 
 interface OpenedRow {
@@ -61,7 +60,7 @@ interface OpenedRow {
 }
 
 /** Resolves with the PENDING session, or undefined when the pod or the session is there already. */
-export type CommitOpenGroup = (record: OpenRecord) => Promise<Session | undefined>
+type CommitOpenGroup = (record: OpenRecord) => Promise<Session | undefined>
 
 export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitOpenGroup {
   async function run(records: readonly OpenRecord[]): Promise<readonly (Session | undefined)[]> {
@@ -90,7 +89,7 @@ function inputOf({ pod, ...record }: OpenRecord): object {
   return { ...record, podUid: pod.uid, podName: pod.name, podIp: pod.ip }
 }
 
-/** What a read of the row would give; most of an answer is what the caller sent. */
+/** What a read of the row would give. Most of it is what the caller sent, so it is not read back. */
 function pendingSession(
   { pod, warm: _warm, maxSessionMs: _max, ...record }: OpenRecord,
   row: OpenedRow,

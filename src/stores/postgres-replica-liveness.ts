@@ -3,7 +3,7 @@ import { renewalGapMs } from './postgres-claim-ledger.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
 import { heldMs } from './postgres-session-claims.ts'
 
-// The first note after a gap ends it. One row for all replicas: renewals can be taken while any of them is there.
+// The first note after a gap ends the gap. All replicas share one row: renewals can be taken while any of them is there.
 const aliveSql = `
   UPDATE renewal_service SET alive_at = now(),
     gap_ended_at = CASE WHEN alive_at < now() - ${renewalGapMs} * interval '1 ms' THEN now() ELSE gap_ended_at END`

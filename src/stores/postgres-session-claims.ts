@@ -1,14 +1,14 @@
-import { setTimeout } from 'node:timers/promises'
 import type { ColdRecord, CommitOutcome, OpenRecord, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
+import { pause } from '../timing/pause.ts'
 import { NotSentError } from './group-commit.ts'
 import { answerWithinMs, databaseError, type Postgres, violatedConstraint } from './postgres-client.ts'
 import { createOpenGroup } from './postgres-open-group.ts'
 import { manySessions, oneSession, readSession } from './session-query.ts'
 import { sessionColumns } from './session-row.ts'
 
-// As a group of opens does it: the pod's claim first, and only then the session that names the pod, for sessions_live_pod
-// is waited for like a lock. The row of the session itself is locked before, which no group ever waits for.
+// In the order of a group of opens: first the pod's claim, then the session that names the pod, because a second writer
+// waits for sessions_live_pod as for a lock. The session's own row is locked before both; no group ever waits for it.
 const reopenSql = `
   WITH ended AS (
     SELECT id FROM sessions
@@ -29,10 +29,10 @@ const reopenSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-/** How long a replica may be silent before another sees to its cold opens; it notes itself every second. */
+/** How long a replica may be silent before another takes over its cold opens; it notes itself every second. */
 export const heldMs = 5_000
 
-// The count is a bound for the pool's sake, not a promise: opens at the same moment may pass it together.
+// The count protects the pool and is not exact: opens at the same moment may pass it together.
 const openColdSql = `
   WITH s AS (
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, warm,
@@ -64,8 +64,8 @@ const adoptSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-// The new pod first, and the failed one last, when nothing is left to wait for: a group of opens may hold the new one
-// while it meets the failed one among its candidates. For the rest see reopenSql.
+// The new pod first and the failed one last, when nothing is left to wait for: a group of opens may hold the new one while
+// the failed one is among its candidates. For the rest see reopenSql.
 const commitNextAttemptSql = `
   WITH pending AS (
     SELECT id FROM sessions WHERE id = $1 AND status = 'PENDING' AND epoch = $2 FOR NO KEY UPDATE
@@ -93,8 +93,8 @@ const failOpenSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-// The one way back of a claim (ADR 0012): nothing of it was ever sent to the pod. The record names it no more, for
-// another session may.
+// The one way to undo a claim (ADR 0012): nothing of it was ever sent to the pod. The record no longer names the pod,
+// because another session may.
 const releaseOpenSql = `
   WITH s AS (
     UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now(), pod_uid = NULL,
@@ -107,12 +107,12 @@ const releaseOpenSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
-// In the order of ids, as every statement that changes several sessions.
+// In the order of ids, like every statement that changes several sessions.
 const releaseHeldSql = `
   UPDATE sessions SET held_until = now() WHERE id IN (
     SELECT id FROM sessions WHERE held_by = $1 AND status = 'PENDING' ORDER BY id FOR NO KEY UPDATE)`
 
-/** A look at one row by its primary key needs no more. */
+/** Enough to read one row by its primary key. */
 const leastLookMs = 100
 
 type SessionClaims = Pick<
@@ -120,14 +120,14 @@ type SessionClaims = Pick<
   'commitOpen' | 'reopen' | 'commitNextAttempt' | 'openCold' | 'adopt' | 'releaseHeld' | 'failOpen'
 >
 
-/** What claims a pod for a session, waits for one, or gives up: the statements that touch `pod_claims` and `sessions`. */
+/** The statements that claim a pod for a session, write one that waits for a pod, or give up. */
 export function createPostgresSessionClaims({
   durable,
   fresh,
 }: Pick<Postgres, 'durable' | 'fresh'>): SessionClaims {
   const openGroup = createOpenGroup({ durable })
 
-  /** Runs a statement that claims a pod; what stands in its way is read from the row that is there. */
+  /** Runs a statement that claims a pod. When it does not, the row that is there tells why. */
   async function claim(statement: ClaimStatement): Promise<CommitOutcome> {
     const begun = performance.now()
     let session: Session | undefined
@@ -143,19 +143,19 @@ export function createPostgresSessionClaims({
     return { kind: 'pod-taken' }
   }
 
-  /** The statement may have run although we never heard: whoever finds the row in time knows. */
+  /** The statement may have run although its answer was lost. If the row can be read in time, it tells. */
   async function afterUnknownOutcome(
     statement: ClaimStatement,
     error: unknown,
     begun: number,
   ): Promise<CommitOutcome> {
     const leftMs = Math.max(leastLookMs, begun + answerWithinMs - performance.now())
-    const late = new AbortController()
+    const answered = new AbortController()
     const session = await Promise.race([
       readSession(fresh, statement.id).catch(() => undefined),
-      setTimeout(leftMs, undefined, { signal: late.signal }),
+      pause(leftMs, answered.signal).then(() => undefined),
     ])
-    late.abort()
+    answered.abort()
     const ours = session?.status === 'PENDING' && session.pod?.uid === statement.podUid
     if (session && ours && session.epoch === statement.epoch) return { kind: 'committed', session }
     throw databaseError(error)
@@ -167,7 +167,7 @@ export function createPostgresSessionClaims({
     reopen: (ended, record) =>
       claim({
         ...claimOf(record),
-        // A record that was purged meanwhile leaves the key as free as one that never was.
+        // A record that was purged meanwhile leaves its key free: it is opened like a new one.
         run: async () =>
           (await oneSession({
             pool: durable,
@@ -231,9 +231,9 @@ interface ClaimStatement {
   readonly id: string
   readonly podUid: string | undefined
   readonly epoch: number
-  /** Resolves with undefined, or rejects with a violated constraint, when something stands in its way. */
+  /** Resolves with undefined, or rejects with a violated constraint, when a row prevents it. */
   readonly run: () => Promise<Session | undefined>
-  /** True when the row is where this very statement expects it, so that only the pod can have been in the way. */
+  /** True when the session's row is as this statement expects it, so that only the pod can have prevented it. */
   readonly isOurTurn: (session: Session) => boolean
 }
 
@@ -254,7 +254,7 @@ function openValues(record: OpenRecord): unknown[] {
   return [...commonValues(record), ...its]
 }
 
-/** $1 to $8 of both. */
+/** $1 to $8 of both statements. */
 function commonValues(record: Omit<OpenRecord, 'pod' | 'warm'>): unknown[] {
   return [
     record.id,

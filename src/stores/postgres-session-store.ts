@@ -27,7 +27,7 @@ const historySql = `
   SELECT count(*)::int AS opened, (count(*) FILTER (WHERE warm))::int AS warm
   FROM (SELECT warm FROM sessions WHERE agent_type = $1 ORDER BY created_at DESC, id DESC LIMIT 1000) newest`
 
-/** The last millisecond of a JavaScript Date, in the year 275760; PostgreSQL's calendar goes a little further. */
+/** The last millisecond of a JavaScript Date, in the year 275760. PostgreSQL's calendar goes a little further. */
 const latestTimeMs = 8.64e15
 
 interface History {
@@ -50,12 +50,12 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     const present = await readSession(durable, id)
     if (!present) return { kind: 'not-found' }
     if (epoch !== undefined && present.epoch !== epoch) return { kind: 'stale-epoch', session: present }
-    // It was over when it was to be changed, and has started again since.
+    // It was over when the change was tried, and has started again since.
     const again = present.status === 'PENDING' || present.status === 'ACTIVE' ? await change() : undefined
     return again ? { kind: 'done', session: again } : { kind: 'over', session: present }
   }
 
-  /** An answer of a group; what it throws is mapped here, for the open group's callers branch on it. */
+  /** The answer of a group. Its errors are mapped here and not in the group, because callers of opens branch on them. */
   async function grouped<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer

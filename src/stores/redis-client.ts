@@ -3,7 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from '../logging.ts'
 import { probeKey } from './redis-keys.ts'
 
-/** A script answers in well under 1 ms; at a quarter of a second Redis is as good as gone for an open of 5 s. */
+/** A script answers in well under 1 ms. After a quarter of a second Redis is of no use to an open of 5 s. */
 const commandTimeoutMs = 250
 
 function lua(name: string): string {
@@ -20,7 +20,7 @@ const scripts = {
   rebuildIndex: { lua: lua('rebuild-index'), numberOfKeys: 3 },
 } as const
 
-/** A list is flattened by ioredis; spread into a call, the slots of a large pool would be more arguments than a call may have. */
+/** ioredis flattens lists. Spread into a call, the slots of a large pool would be too many arguments. */
 type KeyOrArguments = string | number | (string | number)[]
 
 /** The scripts as ioredis offers them once declared: keys first, then arguments. */
@@ -37,15 +37,15 @@ export interface SlotRedis extends Redis {
 const options: RedisOptions = {
   scripts,
   commandTimeout: commandTimeoutMs,
-  // A request must not wait in a queue for a connection that may never come: it goes on without Redis.
+  // A request does not wait in a queue for a connection that may never come; it goes on without Redis.
   enableOfflineQueue: false,
   // ioredis resends what a cut connection left unanswered. The scripts are idempotent, and one resend is enough.
   maxRetriesPerRequest: 1,
   connectTimeout: 1_000,
-  // A half-open connection is replaced; TCP alone would wait a quarter of an hour for the pulled cable.
+  // A half-open connection is replaced. TCP alone would notice a pulled cable after a quarter of an hour.
   socketTimeout: 1_000,
   retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
-  // After a failover the old primary answers READONLY for ever: reconnect (1), but do not resend (2).
+  // After a failover the old primary always answers READONLY: reconnect (1), but do not resend (2).
   reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
 }
 
@@ -54,25 +54,25 @@ export function createRedis(url: string, logger: Logger): SlotRedis {
   return connect(url, logger, options)
 }
 
-/** A connection that only listens: it has no requests to fail, so it queues its one subscription. */
+/** A connection that only listens. It has no requests that could fail, so it queues its one subscription. */
 export function createSubscriber(url: string, logger: Logger): Redis {
   const { scripts: _scripts, commandTimeout: _timeout, ...rest } = options
   return connect(url, logger, { ...rest, enableOfflineQueue: true, maxRetriesPerRequest: null })
 }
 
-/** Whether Redis takes writes now; never throws. The key says nothing and goes by itself. */
+/** Whether Redis takes writes now; never throws. The key has no meaning and expires. */
 export async function canWrite(redis: Redis): Promise<boolean> {
   try {
     await redis.set(probeKey, '1', 'EX', 10)
     return true
   } catch {
-    // The answer to the question; what is wrong is logged where commands fail.
+    // The failure is the answer. Its cause is logged where commands fail.
     return false
   }
 }
 
-/** Any policy but `noeviction` may drop keys of the index when memory runs out: slots that nobody would be offered. */
-export async function warnOfEviction(redis: Redis, logger: Logger): Promise<void> {
+/** Any policy but `noeviction` may drop keys of the index when memory runs out; their slots would not be handed out. */
+async function warnOfEviction(redis: Redis, logger: Logger): Promise<void> {
   try {
     const [, limit] = (await redis.config('GET', 'maxmemory')) as string[]
     const [, policy] = (await redis.config('GET', 'maxmemory-policy')) as string[]
@@ -85,7 +85,7 @@ export async function warnOfEviction(redis: Redis, logger: Logger): Promise<void
 
 function connect(url: string, logger: Logger, redisOptions: RedisOptions): SlotRedis {
   const redis = new Redis(url, { ...redisOptions, replyMapping: 'legacy' }) as SlotRedis
-  // Without a listener ioredis prints each failed reconnect; one line a change of state is enough.
+  // Without a listener ioredis prints each failed reconnect; one line per change of state is enough.
   let down = false
   redis.on('error', (error: Error) => {
     if (!down) logger.warn({ err: error }, 'redis connection lost')

@@ -6,7 +6,7 @@ import { poolKeys } from './redis-keys.ts'
 /** Keys looked at in one step of a scan: some 1 ms of Redis' time. */
 const scanStep = 1_000
 
-/** Reads the index as it is, past every breaker and cache. Throws GRN_REDIS_UNAVAILABLE. */
+/** Reads the index as it is, without breaker and cache. Throws GRN_REDIS_UNAVAILABLE. */
 export function createRedisIndexReader(redis: SlotRedis): IndexReader {
   async function ask<T>(command: () => Promise<T>): Promise<T> {
     try {

@@ -3,10 +3,10 @@ import type { Logger } from '../logging.ts'
 import type { SlotRedis } from './redis-client.ts'
 import { poolKeys } from './redis-keys.ts'
 
-/** The controller posts with each reconcile and at least every few seconds; an older notice says nothing any more. */
+/** The controller posts with each reconcile and at least every few seconds; an older notice is out of date. */
 const noticeTtlSeconds = 30
 
-/** What the controller has to say about its pools, kept in Redis for the API replicas to show. */
+/** What keeps each pool from its goal: the controller writes it to Redis, and the API replicas show it. */
 export function createRedisPoolNotices(redis: SlotRedis, logger: Logger): PoolNotices {
   return {
     async post(agentType, notice) {

@@ -1,20 +1,22 @@
 import type { IndexedSlot, Reservation, SlotIndex } from '../domain/ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import { createExpiringMemory } from '../timing/expiring-memory.ts'
+import { pause } from '../timing/pause.ts'
 import type { SlotRedis } from './redis-client.ts'
 import { poolKeys } from './redis-keys.ts'
 
 /** As long as an open may take at most: a slot reserved by a dead replica is free again after it. */
 export const reservationMs = 5_000
 
-/** A replica says every half second who waits in it; after four times nothing it is taken for dead. */
+/** A replica tells Redis every half second who waits in it. One that missed four times is taken for dead. */
 const waiterSilenceMs = 2_000
-/** Ghosts of a pool that nobody asks for are forgotten after this; whoever waits is told of twice a second. */
+/** The queue of a pool that nobody tells of any more is forgotten after this; waiters are told of twice a second. */
 const queueKeptMs = 5 * waiterSilenceMs
 /** Slots in one call: 5,000 take some 10 ms, in which Redis serves nobody else. */
 const slotsPerCall = 5_000
 
-/** Settled together: at 1,000 opens a second it saves four of five commands, a tenth of Redis' share of an open. */
+/** Reservations are settled in groups: at 1,000 opens a second this saves four of five commands, a tenth of Redis' share of an open. */
 const settleEveryMs = 5
 
 interface Settling {
@@ -23,10 +25,10 @@ interface Settling {
   readonly done: Promise<void>
 }
 
-/** How long a pool counts as unknown after Redis last said so. */
+/** How long a pool counts as unknown after Redis last said that it has no index of it. */
 const unbuiltMs = 5_000
 
-/** After a failure Redis is left alone for this long: one time-out costs one request, not each of them. */
+/** After a failure Redis is left alone for this long, so that a time-out costs one request and not each of them. */
 const breakerMs = 1_000
 
 interface SlotIndexDeps {
@@ -36,24 +38,22 @@ interface SlotIndexDeps {
   readonly now: () => number
 }
 
-/** The index of ready slots in Redis. Reading trouble answers `unknown`; losing a write costs an attempt, no more. */
+/** The index of ready slots in Redis. A failed read answers `unknown`; a lost write costs one attempt at most. */
 export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexDeps): SlotIndex {
   let closedUntil = 0
   let isAway = false
-  /** Pools that Redis said it knows nothing of, and when. */
-  const unbuilt = new Map<string, number>()
+  /** Pools whose index Redis does not have. Pools in use are asked for each second; a removed one is forgotten. */
+  const unbuilt = createExpiringMemory<string>({ keptMs: unbuiltMs, now })
   const settling = new Map<string, Settling>()
 
   /** An answer about one pool says nothing of another whose index is missing. */
   function show(): void {
-    // Pools in use are asked for each second; one that was removed is asked for no more.
-    for (const [agentType, at] of unbuilt) if (now() - at > unbuiltMs) unbuilt.delete(agentType)
-    metrics.indexUnknown.set(isAway || unbuilt.size > 0 ? 1 : 0)
+    metrics.indexUnknown.set(isAway || unbuilt.size() > 0 ? 1 : 0)
   }
 
   function noteBuilt(agentType: string, isBuilt: boolean): void {
     if (isBuilt) unbuilt.delete(agentType)
-    else unbuilt.set(agentType, now())
+    else unbuilt.set(agentType, true)
     show()
   }
 
@@ -74,7 +74,7 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     }
   }
 
-  /** Those of the same few milliseconds go together: nobody waits for them, and a reservation lasts seconds. */
+  /** Settles of the same few milliseconds go together: nobody waits for them, and a reservation lasts seconds. */
   function settleSoon(agentType: string, sessionId: string, podUid: string): Promise<void> {
     const known = settling.get(agentType)
     if (known) {
@@ -82,7 +82,7 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
       return known.done
     }
     const pairs = [sessionId, podUid]
-    const done = new Promise((resolve) => setTimeout(resolve, settleEveryMs)).then(async () => {
+    const done = pause(settleEveryMs).then(async () => {
       settling.delete(agentType)
       const { reservations, expiries } = poolKeys(agentType)
       await ask('settle', () => redis.settleSlots(reservations, expiries, pairs))

@@ -9,7 +9,7 @@ interface WakeBusDeps {
   readonly logger: Logger
 }
 
-/** A pool's wake-ups of this time are one: every listener only learns that it should look. */
+/** Wake-ups of one pool within this time are sent as one: a listener only learns that it should look. */
 const joinedMs = 5
 
 const kinds: readonly string[] = [
@@ -20,7 +20,7 @@ const kinds: readonly string[] = [
   'activated',
 ] satisfies Wake['kind'][]
 
-/** Wake-ups over Redis pub/sub. They may be lost at any time; every listener also looks by itself (ADR 0005). */
+/** Wake-ups over Redis pub/sub. They may be lost at any time, so every listener also looks by itself (ADR 0005). */
 export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDeps) {
   const listeners = new Set<(wake: Wake) => void>()
 
@@ -34,7 +34,7 @@ export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDep
     }
   }
 
-  /** Pools told of within {@link joinedMs}; true when they are to be told of once more at its end. */
+  /** Pools with a wake-up within {@link joinedMs}; true when another one came, to be sent at its end. */
   const told = new Map<string, boolean>()
 
   function joined(wake: Wake & { agentType: string }): void {
@@ -54,7 +54,7 @@ export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDep
 
   function send(wake: Wake): void {
     publisher.publish(wakeChannel, JSON.stringify(wake)).catch(() => {
-      // Nobody can be woken while Redis is away, and the connection's own listener has said so: deliver here only.
+      // Without Redis only this process can be woken. The connection's own listener has logged that Redis is away.
       deliver(wake)
     })
   }
@@ -66,7 +66,7 @@ export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDep
 
   return {
     async start(): Promise<void> {
-      // Resolves once Redis is there; without it the bus is silent, which every listener must bear anyway.
+      // Not awaited: it resolves once Redis is there, and every listener works without the bus.
       subscriber.subscribe(wakeChannel).catch((error: unknown) => {
         logger.warn({ err: error }, 'could not subscribe to wake-ups; polling goes on')
       })
@@ -87,7 +87,7 @@ function parseWake(message: string): Wake | undefined {
     const wake = JSON.parse(message) as Wake
     return kinds.includes(wake.kind) ? wake : undefined
   } catch {
-    // Another program on the same Redis; not ours to judge.
+    // Another program on the same Redis sent it.
     return undefined
   }
 }

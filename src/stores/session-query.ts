@@ -4,14 +4,14 @@ import { databaseError, runStatement, violatedConstraint } from './postgres-clie
 import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
 
 /** A statement that answers with sessions, and the connections it runs on. */
-export interface SessionQueryText {
+interface SessionQueryText {
   readonly pool: Pool
   readonly name: string
   readonly text: string
   readonly values: readonly unknown[]
 }
 
-/** Rejects with a violated constraint as it is, for callers branch on it; everything else is mapped here. */
+/** Rejects with a violated constraint as it is, because callers branch on it; all other errors are mapped here. */
 export async function manySessions({ pool, name, text, values }: SessionQueryText): Promise<Session[]> {
   try {
     return (await runStatement<SessionRow>(pool, { name, text, values: [...values] })).map(sessionFrom)

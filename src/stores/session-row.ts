@@ -1,4 +1,6 @@
-import type { LeaseHolder, Participant, Session, SessionPod, SessionStatus } from '../domain/session.ts'
+import type { LeaseHolder } from '../domain/lease-holder.ts'
+import type { Session, SessionPod, SessionStatus } from '../domain/session.ts'
+import type { Participant } from '../domain/session-request.ts'
 
 /** A row of `sessions` as pg returns {@link sessionColumns}. Times are epoch ms as double precision. */
 export interface SessionRow {

@@ -1,5 +1,6 @@
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import { pause } from './pause.ts'
 
 interface LoopOptions {
   readonly name: string
@@ -10,8 +11,8 @@ interface LoopOptions {
 }
 
 /**
- * Runs `work` at once and then `everyMs` after it has ended, until the signal: never beside itself, and an error is
- * logged and counted, never thrown out of a timer. Resolves when the last run has ended.
+ * Runs `work` at once and then `everyMs` after each run has ended, until the signal fires. Runs never overlap. An error
+ * is logged and counted and never thrown out of a timer. Resolves when the last run has ended.
  */
 export async function every(options: LoopOptions, work: () => Promise<void>): Promise<void> {
   const { name, everyMs, signal, logger, metrics } = options
@@ -24,21 +25,4 @@ export async function every(options: LoopOptions, work: () => Promise<void>): Pr
     }
     await pause(everyMs, signal)
   }
-}
-
-/** Resolves after so many ms, or at once when the signal fires. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve()
-      return
-    }
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

@@ -1,27 +1,41 @@
-import type { Counter } from 'prom-client'
+import { Counter, type Registry } from 'prom-client'
 
-/**
- * Counts in plain numbers and hands them to the counter when somebody reads it: prom-client hashes labels with every
- * increment, which cost more than the rest of an answer.
- */
-export interface Tally<Names extends string> {
+interface CounterConfiguration<Names extends string> {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: readonly Names[]
+}
+
+interface BatchedCounter<Names extends string> {
   inc(labels: Readonly<Record<Names, string>>): void
 }
 
-export function createTally<const Names extends string>(names: readonly Names[]) {
+/**
+ * A counter that adds up increments in plain numbers and gives them to prom-client only when the registry is read.
+ * prom-client hashes the labels at every increment, which cost more than the rest of an answer.
+ */
+export function createBatchedCounter<const Names extends string>(
+  registry: Registry,
+  { name, help, labelNames }: CounterConfiguration<Names>,
+): BatchedCounter<Names> {
   const pending = new Map<string, { labels: Readonly<Record<Names, string>>; count: number }>()
+  new Counter({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect(this: Counter<Names>) {
+      for (const { labels, count } of pending.values()) this.inc(labels, count)
+      pending.clear()
+    },
+  })
   return {
-    inc(labels: Readonly<Record<Names, string>>): void {
+    inc(labels) {
       let key = ''
-      for (const name of names) key += `${labels[name]}\n`
+      for (const labelName of labelNames) key += `${labels[labelName]}\n`
       const known = pending.get(key)
       if (known) known.count += 1
       else pending.set(key, { labels, count: 1 })
-    },
-    /** For the counter's `collect`. */
-    flushInto(counter: Pick<Counter<Names>, 'inc'>): void {
-      for (const { labels, count } of pending.values()) counter.inc(labels, count)
-      pending.clear()
     },
   }
 }

@@ -2,16 +2,16 @@ import { explainPod } from '../admission/explain/explain-pod.ts'
 import { podsToExplain } from '../admission/explain/pods-in-document.ts'
 import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import { GreenroomError } from '../errors.ts'
-import type { WebhookServer } from './webhook-server.ts'
+import type { Service } from '../serving/service.ts'
 
-/** Where kubectl puts what names no namespace. */
+/** Where kubectl puts an object that names no namespace. */
 const defaultNamespace = 'default'
 
 /**
- * POST /explain with a Pod, an AdmissionReview or a workload as JSON: what the policy in force would make of its pod,
- * field by field. `?namespace=` for documents that name none. Of a List only the first pod is explained.
+ * POST /explain with a Pod, an AdmissionReview or a workload as JSON: says field by field what the policy in force would
+ * make of its pod. `?namespace=` is for documents that name none. Of a List only the first pod is explained.
  */
-export function addExplainRoute(app: WebhookServer, inForce: () => PolicyInForce): void {
+export function addExplainRoute(app: Service, inForce: () => PolicyInForce): void {
   app.post('/explain', async (request) => {
     const { namespace = defaultNamespace } = request.query as { readonly namespace?: string }
     const [found] = podsToExplain(request.body, String(namespace))

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { PolicyDocument } from '../admission/policy/policy-document.ts'
-import type { DocumentStatus } from '../domain/ports.ts'
+import type { DocumentStatus } from '../domain/document-status.ts'
 
 interface PolicyMetricsOptions {
   readonly registry: Registry
@@ -9,7 +9,7 @@ interface PolicyMetricsOptions {
   readonly status: () => DocumentStatus
 }
 
-/** What policy is in force and whether the newest one is: read when somebody asks, so it cannot lag behind. */
+/** Which policy is in force, and whether the newest one is. Read at each scrape, so it cannot lag behind. */
 export function registerPolicyMetrics({ registry, policy, status }: PolicyMetricsOptions): void {
   const registers = [registry]
   new Gauge({
@@ -36,7 +36,7 @@ export function registerPolicyMetrics({ registry, policy, status }: PolicyMetric
   })
   new Gauge({
     name: 'greenroom_admission_policy_refused',
-    help: '1 while what ConfigMap agent-policy says is not valid and something older is in force.',
+    help: '1 while ConfigMap agent-policy is not valid and something older is in force.',
     registers,
     collect() {
       this.set(status().problems ? 1 : 0)
@@ -47,14 +47,7 @@ export function registerPolicyMetrics({ registry, policy, status }: PolicyMetric
     help: 'Namespaces in which the policy is only tried out: nothing is changed or denied there.',
     registers,
     collect() {
-      this.set(notEnforced(policy()).length)
+      this.set(policy().rollout.audit.length)
     },
   })
-}
-
-/** A policy without the key has none. */
-function notEnforced(
-  policy: PolicyDocument & { rollout?: { audit?: readonly string[] } },
-): readonly string[] {
-  return policy.rollout?.audit ?? []
 }

@@ -1,43 +1,43 @@
 /**
- * How many go on together. More of them at once leave so much alive that the garbage collector takes it for lasting: with
+ * Most reviews of one batch. A larger batch keeps so much alive that the garbage collector takes it for lasting: with
  * 8 or more at once the process had 237 to 255 MB after 40,000 reviews, with 4 mostly 147, at the same rate.
  */
-const together = 4
+const mostTogether = 4
 
-interface Turn {
+interface Batch {
   readonly promise: Promise<void>
-  readonly end: () => void
-  asked: number
+  readonly go: () => void
+  size: number
 }
 
 /**
- * Resolves when what can be read in this turn of the event loop has been read, or when four wait; whoever asked meanwhile
- * goes on together.
+ * Lets reviews that arrive together be judged together. The function it returns resolves when everything that can be
+ * read in this turn of the event loop has been read, or when the batch is full.
  *
- * Reading (TLS, HTTP, JSON), judging and answering are each more code than fits the processor's nearest caches. One review
- * after the other, each throws the others' code out; step by step for several reviews it stays. At 32 reviews at once that
- * is 0.36 → 0.27 ms of processor time each (docs/performance.md); a review that comes alone waits for nothing.
+ * Reading (TLS, HTTP, JSON), judging and answering are each more code than fits the processor's nearest caches. Review
+ * by review, each step evicts the code of the others; step by step for several reviews, the code stays. At 32 reviews at
+ * once that is 0.36 → 0.27 ms of processor time each (docs/performance.md). A review that comes alone does not wait.
  */
-export function createLoopTurn(): () => Promise<void> {
-  let current: Turn | undefined
-  const begin = (): Turn => {
+export function createReviewBatch(): () => Promise<void> {
+  let current: Batch | undefined
+  const begin = (): Batch => {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const turn: Turn = {
+    const batch: Batch = {
       promise,
-      asked: 0,
-      end() {
-        if (current === turn) current = undefined
+      size: 0,
+      go() {
+        if (current === batch) current = undefined
         resolve()
       },
     }
-    // Runs once the poll phase, in which sockets are read, has nothing left; too late for a turn that was full is no harm.
-    setImmediate(turn.end)
-    return turn
+    // Runs after the poll phase, which reads all sockets that are ready. For a full batch it comes too late and does nothing.
+    setImmediate(batch.go)
+    return batch
   }
   return () => {
-    const turn = (current ??= begin())
-    turn.asked += 1
-    if (turn.asked === together) turn.end()
-    return turn.promise
+    const batch = (current ??= begin())
+    batch.size += 1
+    if (batch.size === mostTogether) batch.go()
+    return batch.promise
   }
 }

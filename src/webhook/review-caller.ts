@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import { GreenroomError } from '../errors.ts'
 
 /**
- * Lets a request through only if its connection showed a client certificate that the configured authority signed for
- * one of these names (common name or DNS name). The handshake itself lets everybody in: the kubelet's probes and
- * Prometheus come without one. Throws GRN_CALLER_UNKNOWN.
+ * Throws GRN_CALLER_UNKNOWN unless the connection showed a client certificate that the configured authority signed for
+ * one of these names (common name or DNS name). The handshake itself accepts a connection without a certificate, because
+ * the kubelet's probes and Prometheus have none.
  */
 export function checkReviewCaller(request: FastifyRequest, names: readonly string[]): void {
   const socket = request.raw.socket as TLSSocket

@@ -1,17 +1,17 @@
 /**
- * Bounds what lies in memory at once. Judging is synchronous, so more at once would be no faster; what piles up in a storm
- * is bodies: read, parsed and waiting for their turn. Who comes when it is full waits, first come, first served, with the
- * body still in the socket; a wait ends with the caller's own deadline. The API server fails a pod on any answer but a
- * decision, so to wait is better than to be refused; only a queue as long as no cluster makes it is refused.
+ * Bounds the bodies in memory. Judging is synchronous, so more reviews at once would be no faster; in a storm bodies pile
+ * up, read and parsed, until their turn comes. A review that finds the gate full waits, first come, first served, with its
+ * body still in the socket; the wait ends with the caller's deadline. The API server fails a pod on any answer but a
+ * decision, so waiting is better than a refusal. The gate refuses only when the queue is longer than a cluster makes it.
  */
 export interface GateLimits {
-  /** Of the bodies of all that are inside. One that is larger than this alone gets in when nobody else is. */
+  /** All bodies inside together. A body that is larger than this gets in alone. */
   readonly bytes: number
   readonly reviews: number
   readonly waiting: number
 }
 
-export const defaultGateLimits: GateLimits = {
+const defaultGateLimits: GateLimits = {
   // Parsed, an object takes about three times the room of its JSON; two bodies of 7 MiB fit beside many small ones.
   bytes: 16 * 1024 * 1024,
   reviews: 256,
@@ -28,7 +28,7 @@ export type Entry =
 
 export interface Ticket {
   readonly entry: Entry
-  /** Ends the stay, or the wait; once is enough, more does nothing. */
+  /** Ends the stay or the wait. A second call does nothing. */
   leave(): void
 }
 
@@ -68,7 +68,7 @@ export function createReviewGate(limits: GateLimits = defaultGateLimits): Review
     inside -= 1
     bytesInside -= waiter.bytes
     for (const next of queue) {
-      // The first one keeps its place: small ones that passed it would keep it waiting for ever.
+      // The first one keeps its place: if small ones passed it, it could wait for ever.
       if (!fits(next.bytes)) break
       queue.delete(next)
       admit(next)

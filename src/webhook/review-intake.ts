@@ -1,53 +1,48 @@
 import type { FastifyRequest } from 'fastify'
 import { GreenroomError } from '../errors.ts'
+import type { Service } from '../serving/service.ts'
 import type { ReviewGate } from './review-gate.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
-import type { WebhookServer } from './webhook-server.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Monotonic ms at which its head had come. */
+    /** When its head had arrived, monotonic ms. */
     arrivedMs: number
+    /** Ends its wait for the gate at the caller's deadline. */
     waitTimer: NodeJS.Timeout | undefined
   }
 }
 
-/** The longest that the API server ever waits for a webhook; after it a half-sent body is given up. */
+/** The API server never waits longer for a webhook; after this time a half-sent body is given up. */
 export const longestTimeoutMs = 30_000
 
 /**
- * When to ask again; whole seconds on the wire. The API server's client obeys it within its timeout of 2 s (seen with
- * kube-apiserver 1.36.3), so that one refusal fails no pod; a second one does.
+ * When to ask again; whole seconds on the wire. The API server's client asks again after this time if its timeout of 2 s
+ * allows (seen with kube-apiserver 1.36.3): one refusal fails no pod, a second one does.
  */
 const askAgainAfterMs = 1_000
 
 interface IntakeOptions {
   readonly gate: ReviewGate
   readonly metrics: WebhookMetrics
-  /** Largest body that is taken, for one whose length is not told. */
+  /** Largest body that is accepted; a body of unknown length counts as this large. */
   readonly bodyLimitBytes: number
-  /** Aborted when this replica is to get no more connections. */
-  readonly draining?: AbortSignal | undefined
 }
 
-/**
- * Lets a body be read only when there is room for it, and a caller who waited past its own deadline not at all. While
- * draining every answer asks the caller to close its connection: what it sends next goes to another replica.
- */
-export function installIntake(app: WebhookServer, options: IntakeOptions): void {
-  const { gate, metrics, bodyLimitBytes, draining } = options
+/** Lets a body be read only when the gate has room for it, and not at all after the caller's deadline. */
+export function installIntake(app: Service, options: IntakeOptions): void {
+  const { gate, metrics, bodyLimitBytes } = options
   app.decorateRequest('arrivedMs', 0)
   app.decorateRequest('waitTimer', undefined)
   app.addHook('onRequest', (request, reply, done) => {
     request.arrivedMs = performance.now()
-    if (draining?.aborted) void reply.header('connection', 'close')
     if (request.method !== 'POST') return done()
     const length = request.headers['content-length']
     const ticket = gate.enter(length === undefined ? bodyLimitBytes : Number(length), () => {
       clearTimeout(request.waitTimer)
       done()
     })
-    // Comes after an answer, and when the caller has gone away; fastify's onResponse knows only the answer.
+    // `close` comes after an answer and when the caller has gone away; fastify's onResponse comes only after an answer.
     reply.raw.once('close', () => {
       clearTimeout(request.waitTimer)
       ticket.leave()
@@ -66,12 +61,12 @@ function overloaded(message: string): GreenroomError {
   return new GreenroomError('GRN_OVERLOADED', message, { retryAfterMs: askAgainAfterMs })
 }
 
-/** True when the API server has given the review up: waiting and reading took longer than it allows. */
+/** True when the API server has given the review up because waiting and reading took longer than it allows. */
 export function isLate(request: Pick<FastifyRequest, 'arrivedMs' | 'url'>): boolean {
   return performance.now() - request.arrivedMs > deadlineMs(request.url)
 }
 
-/** `?timeout=2s`, whole seconds, as the API server gives it; without it its own maximum. */
+/** The API server says `?timeout=2s`, in whole seconds; without it, its own maximum holds. */
 function deadlineMs(url: string): number {
   const seconds = /[?&]timeout=(\d{1,2})s(?:&|$)/.exec(url)?.[1]
   return seconds === undefined ? longestTimeoutMs : Number(seconds) * 1000

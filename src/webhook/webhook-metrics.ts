@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { createTally, type Tally } from './batched-counter.ts'
+import { createBatchedCounter } from './batched-counter.ts'
 import type { ReviewGate } from './review-gate.ts'
 
 /** A review takes a fraction of a millisecond; the top is the API server's own limit of 30 s. */
@@ -7,7 +7,7 @@ const reviewSecondsBuckets = [
   0.0001, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30,
 ]
 
-/** Every metric of the webhook, in the registry that is passed in. No pod names, users or namespaces as labels. */
+/** The metrics of reviews. No pod names, users or namespaces as labels. */
 export function createWebhookMetrics(registry: Registry) {
   const registers = [registry]
   return {
@@ -18,24 +18,24 @@ export function createWebhookMetrics(registry: Registry) {
       buckets: reviewSecondsBuckets,
       registers,
     }),
-    reviews: tallied(registry, {
+    reviews: createBatchedCounter(registry, {
       name: 'greenroom_admission_reviews_total',
       help: 'AdmissionReviews answered, by endpoint, operation and decision (allowed, patched, denied, failed).',
       labelNames: ['endpoint', 'operation', 'decision'],
     }),
-    changes: tallied(registry, {
+    changes: createBatchedCounter(registry, {
       name: 'greenroom_admission_changes_total',
       help: 'Pods changed, by rule: a pod counts once for each rule that changed it.',
       labelNames: ['rule'],
     }),
-    violations: tallied(registry, {
+    violations: createBatchedCounter(registry, {
       name: 'greenroom_admission_violations_total',
       help: 'Violations found, by rule, code and mode (enforce: the request was denied; warn, audit: it was not).',
       labelNames: ['rule', 'code', 'mode'],
     }),
     refused: new Counter({
       name: 'greenroom_admission_refused_requests_total',
-      help: 'Requests that were no AdmissionReview, or came when too many waited, by code.',
+      help: 'Requests that were not an AdmissionReview, or that came while too many waited, by code.',
       labelNames: ['code'],
       registers,
     }),
@@ -53,24 +53,7 @@ export function createWebhookMetrics(registry: Registry) {
   }
 }
 
-/** A counter that is told of increments only when it is read. */
-function tallied<const Names extends string>(
-  registry: Registry,
-  configuration: { name: string; help: string; labelNames: readonly Names[] },
-): Tally<Names> {
-  const tally = createTally(configuration.labelNames)
-  new Counter({
-    ...configuration,
-    labelNames: [...configuration.labelNames],
-    registers: [registry],
-    collect(this: Counter<Names>) {
-      tally.flushInto(this)
-    },
-  })
-  return tally
-}
-
-/** How many reviews are inside and how many wait, read from the gate when somebody asks. */
+/** How many reviews are inside and how many wait, read from the gate at each scrape. */
 export function registerGateMetrics(registry: Registry, gate: ReviewGate): void {
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
@@ -86,42 +69,3 @@ export function registerGateMetrics(registry: Registry, gate: ReviewGate): void 
 }
 
 export type WebhookMetrics = ReturnType<typeof createWebhookMetrics>
-
-/** Of every replica but those that say "leader": these are known to the elected one alone. */
-export function createCertificateMetrics(registry: Registry) {
-  const registers = [registry]
-  return {
-    expiresAt: new Gauge({
-      name: 'greenroom_webhook_certificate_expiry_timestamp_seconds',
-      help: 'When a certificate in use expires, Unix time: serving, or the authority that signed it as far as known.',
-      labelNames: ['certificate'],
-      registers,
-    }),
-    reloads: new Counter({
-      name: 'greenroom_webhook_certificate_reloads_total',
-      help: 'Changes of what is to be served, by outcome (taken, refused).',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    rotations: new Counter({
-      name: 'greenroom_webhook_certificate_rotations_total',
-      help: 'Steps of making, trusting, renewing and forgetting certificates, by step and outcome; leader.',
-      labelNames: ['step', 'outcome'],
-      registers,
-    }),
-    errors: new Counter({
-      name: 'greenroom_webhook_certificate_errors_total',
-      help: 'What failed on the way to a certificate, by step: read-pair on every replica, the others on the leader.',
-      labelNames: ['step'],
-      registers,
-    }),
-    trustComplete: new Gauge({
-      name: 'greenroom_webhook_trust_complete',
-      help: '1 if every entry of the configuration, read back, trusts the authority in force; leader.',
-      labelNames: ['configuration'],
-      registers,
-    }),
-  }
-}
-
-export type CertificateMetrics = ReturnType<typeof createCertificateMetrics>

@@ -27,7 +27,8 @@ export function acceptedPolicy(text: string): PolicyDocument {
 export const policy = policyOf('base/agent-policy.yaml')
 /** One that uses every key. */
 export const fullPolicy = policyOf('examples/agent-policy.yaml')
-export const keySet = '{"keys":[{"kid":"k2","kty":"OKP","x":"AA"},{"kid":"k1","kty":"OKP","x":"BB"}]}'
+const publicKey = (kid: string) => ({ kid, kty: 'OKP', crv: 'Ed25519', x: kid.padEnd(43, 'A') })
+export const keySet = JSON.stringify({ keys: [publicKey('k2'), publicKey('k1')] })
 export const inForceOf = (document: PolicyDocument): PolicyInForce => ({
   policy: document,
   assignKeys: assignKeysFrom(keySet),

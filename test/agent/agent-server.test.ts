@@ -4,7 +4,7 @@ import type { AgentRoutes } from '../../src/agent/agent-http.ts'
 import { type AgentServerOptions, createAgentServer } from '../../src/agent/agent-server.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
 import { signDelivery } from '../../src/delivery/assign-token.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
 import {
   newAssignment,
@@ -17,7 +17,7 @@ import {
 } from './contract-fixture.ts'
 
 const pair = newKeyPair('k1')
-const keys = await loadAssignKeys(privateSet(pair))
+const keys = await loadSigningKeys(privateSet(pair))
 const assignment = newAssignment()
 const pod = newRecipient()
 const order: EndOrder = { sessionId: assignment.sessionId, epoch: 1, reason: 'ended:caller' }

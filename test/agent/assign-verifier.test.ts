@@ -3,7 +3,8 @@ import { importJWK, type JWK, SignJWT } from 'jose'
 import t from 'tap'
 import type { AgentError } from '../../src/agent/agent-error.ts'
 import { createAssignVerifier } from '../../src/agent/assign-verifier.ts'
-import { newKeyPair, podUid, privateSet, publicSet } from './contract-fixture.ts'
+import { publicSets, quotesPrivateKey } from '../domain/key-set-table.ts'
+import { newKeyPair, podUid, publicSet } from './contract-fixture.ts'
 
 const pair = newKeyPair('k1')
 const stranger = newKeyPair('k1')
@@ -67,19 +68,19 @@ void t.test('one changed byte of the body is another body', async (t) => {
   await t.rejects(verify(`Bearer ${await sign()}`, changed), { code: 'AGENT_UNAUTHENTICATED' })
 })
 
+void t.test('it verifies with every set that is in order', async (t) => {
+  for (const [name, text] of Object.entries(publicSets.good))
+    t.ok(await createAssignVerifier(text, podUid), name)
+  const dotted = newKeyPair('k.1')
+  const verifyDotted = await createAssignVerifier(publicSet(dotted), podUid)
+  const token = await sign({ kid: 'k.1' }, {}, dotted.privateJwk)
+  t.same(await verifyDotted(`Bearer ${token}`, body), goodClaims)
+})
+
 void t.test('an unusable key set stops the start without being quoted', async (t) => {
-  const privateText = privateSet(pair)
-  for (const text of [
-    '',
-    '{',
-    'null',
-    '{}',
-    '{"keys":[]}',
-    '{"keys":[{"kty":"RSA","kid":"a"}]}',
-    privateText,
-  ]) {
+  for (const [name, text] of Object.entries(publicSets.bad)) {
     const error = await createAssignVerifier(text, podUid).catch((error: unknown) => error as Error)
-    t.match((error as Error).message, /^assign keys: /)
-    t.notOk((error as Error).message.includes(String(pair.privateJwk.d).slice(0, 6)))
+    t.match((error as Error).message, /^assign keys: /, name)
+    t.notOk(quotesPrivateKey((error as Error).message), name)
   }
 })

@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import { newAssignment, newKeyPair, newRecipient, podUid, privateSet, publicSet } from './contract-fixture.ts'
 
 /** The real program, as a pod runs it: a process of its own, on port 8080 of an address of its own. */
 
 const pair = newKeyPair('k1')
-const delivery = createAgentDelivery({ keys: await loadAssignKeys(privateSet(pair)) })
+const delivery = createAgentDelivery({ keys: await loadSigningKeys(privateSet(pair)) })
 const program = new URL('../../src/agent/echo-agent.ts', import.meta.url).pathname
 const assignment = newAssignment({ metadata: { language: 'de' }, secrets: { TOOL_KEY: 'sk-jit-1' } })
 const order = { sessionId: assignment.sessionId, epoch: 1, reason: 'ended:caller' }

@@ -1,16 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
 import { createKubeApi, type KubeApi } from '../../bed/kubelet/kube-api.ts'
+import { type Program, startProgram, untilReady } from '../../bed/processes/start-program.ts'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { provideAssignKeys, webhookInstallation, webhookManifests } from '../../bed/replicas/installation.ts'
+import { isReady } from '../../bed/replicas/is-ready.ts'
+import { servingFiles } from '../../bed/replicas/webhook-process.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
-import { isReady } from '../../bed/servers/is-ready.ts'
-import { type Program, startProgram, untilReady } from '../../bed/servers/start-program.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { assignKeyManifests } from '../../src/cli/assign-key.ts'
 import { webhookUsername } from '../../src/domain/names.ts'
 import { runMain } from '../support/run-main.ts'
-import { webhookInstallation } from '../support/webhook-installation.ts'
 
 /** The webhook as a process with its production flags and the shipped policy, beside a real API server that calls it. */
 export interface AdmissionBed {
@@ -23,7 +22,6 @@ export interface AdmissionBed {
   stop(): Promise<void>
 }
 
-const namespace = 'ai-agents'
 /** As the image runs it in its container of 256 MiB, of which Node takes 281 MB for the limit of its heap. */
 const productionNodeArgs = ['--max-semi-space-size=4', '--max-old-space-size=256']
 
@@ -34,15 +32,12 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    const plane = await startControlPlane({
-      folder: temporary.path,
-      webhookManifests: [join(root, 'manifests/base/webhook')],
-    })
+    const plane = await startControlPlane({ folder: temporary.path, webhookManifests })
     undo.push(() => plane.stop())
     await plane.apply(webhookInstallation)
     const kube = await createKubeApi(await plane.kubeconfigFor('bench', ['system:masters']))
     undo.push(async () => kube.close())
-    await provideKeys(kube)
+    await provideAssignKeys(plane)
     const compileCache = await fillCompileCache(temporary.path)
     const logPath = join(temporary.path, 'webhook.log')
     const webhook = await startProgram({
@@ -58,8 +53,7 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
         GREENROOM_HOST: plane.webhook.host,
         KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
         GREENROOM_WEBHOOK_PORT: String(plane.webhook.port),
-        GREENROOM_WEBHOOK_CERT_FILE: plane.webhook.certPath,
-        GREENROOM_WEBHOOK_KEY_FILE: plane.webhook.keyPath,
+        ...servingFiles(plane),
         GREENROOM_DRAIN_MS: '0',
       },
       logPath,
@@ -82,14 +76,6 @@ async function fillCompileCache(folder: string): Promise<string> {
   const { code, stderr } = await runMain(['compile-cache'], { NODE_COMPILE_CACHE: cache })
   if (code !== 0) throw new Error(`the compile cache: ${stderr}`)
   return cache
-}
-
-async function provideKeys(kube: KubeApi): Promise<void> {
-  const documents = parseAllDocuments(await assignKeyManifests({ namespace }))
-  const body = documents.map((document) => document.toJS()).find(({ kind }) => kind === 'ConfigMap')
-  const path = `/api/v1/namespaces/${namespace}/configmaps`
-  const answer = await kube.send({ method: 'POST', path, body })
-  if (answer.status !== 201) throw new Error(`the assign keys: HTTP ${answer.status}`)
 }
 
 /** Resident memory of a process, MB; 0 where there is no /proc. */

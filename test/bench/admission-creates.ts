@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { until } from '../../bed/processes/until.ts'
 import type { AdmissionBed } from './admission-bed.ts'
 import { podToCreate } from './admission-reviews.ts'
 import { startBenchProcess } from './bench-process.ts'
@@ -104,10 +105,8 @@ async function installBareWebhook(bed: AdmissionBed): Promise<void> {
 /** The API server takes up to a second to see a new configuration. */
 async function untilCalled({ kube }: AdmissionBed): Promise<void> {
   const path = `/api/v1/namespaces/${bareNamespace}/pods?dryRun=All`
-  for (let attempts = 0; attempts < 200; attempts += 1) {
+  await until('the API server to call the bare webhook', async () => {
     const { status, body } = await kube.send({ method: 'POST', path, body: podToCreate })
-    if (status === 201 && isHardened(body)) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  throw new Error('the API server does not call the bare webhook')
+    return status === 201 && isHardened(body)
+  })
 }

@@ -13,7 +13,7 @@ export type AgentsCalls = {
   reset(_: undefined): void
   tally(_: undefined): ReturnType<Agents['tally']>
 }
-export type AgentsProcess = BenchProcess<AgentsCalls>
+type AgentsProcess = BenchProcess<AgentsCalls>
 
 /** The agents of a bench in a process of their own. */
 export function startAgentsProcess(logPath: string): AgentsProcess {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import { newAssignment, newKeyPair, privateSet, publicSet } from '../agent/contract-fixture.ts'
 import { startAgents } from './agents.ts'
 
@@ -14,7 +14,7 @@ void t.test('played agents keep the contract', async (t) => {
     { ip, uid: 'uid-1' },
     { ip: other, uid: 'uid-2' },
   ])
-  const delivery = createAgentDelivery({ keys: await loadAssignKeys(privateSet(pair)) })
+  const delivery = createAgentDelivery({ keys: await loadSigningKeys(privateSet(pair)) })
   const pod = { uid: 'uid-1', name: 'pod-1', ip, assignKeyIds: ['k1'] }
   const assignment = newAssignment({ podUid: 'uid-1', sessionId: 's-1', epoch: 1 })
   const assign = (to: typeof pod, what: typeof assignment) => delivery.assign(to, what, 5_000)
@@ -30,7 +30,7 @@ void t.test('played agents keep the contract', async (t) => {
     { reason: 'status 401 AGENT_UNAUTHENTICATED' },
     'meant for the pod at another address',
   )
-  const stranger = createAgentDelivery({ keys: await loadAssignKeys(privateSet(newKeyPair('k1'))) })
+  const stranger = createAgentDelivery({ keys: await loadSigningKeys(privateSet(newKeyPair('k1'))) })
   t.match(
     await stranger.assign({ ...pod, ip: other, uid: 'uid-2' }, { ...assignment, podUid: 'uid-2' }, 5_000),
     { reason: 'status 401 AGENT_UNAUTHENTICATED' },

@@ -11,7 +11,7 @@ import { patchReady, podsPath } from './bench-pods.ts'
  * says Ready a moment later, and confirms its deletion at once. The process kubelet starts real processes, and two cores
  * start about four of them a second; a cluster's own part of a refill is not what is measured here.
  */
-export interface BenchKubelet {
+interface BenchKubelet {
   stop(): Promise<void>
 }
 

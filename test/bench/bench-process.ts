@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { endedAlready, endWithMe } from '../../bed/servers/death-watch.ts'
-import { settledWithin } from '../../bed/servers/settled-within.ts'
+import { endedAlready, endWithMe } from '../../bed/processes/death-watch.ts'
+import { settledWithin } from '../../bed/processes/settled-within.ts'
 
 /** A part of a benchmark in a process of its own, which answers calls: its work is its own, not the bench's. */
 export interface BenchProcess<Calls extends CallTable> {
@@ -15,7 +15,7 @@ export interface BenchProcess<Calls extends CallTable> {
 }
 
 /** Names of calls and what they take and give, all of it plain data. */
-export type CallTable = Readonly<Record<string, (argument: never) => unknown>>
+type CallTable = Readonly<Record<string, (argument: never) => unknown>>
 
 interface Question {
   readonly id: number

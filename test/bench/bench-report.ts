@@ -8,7 +8,7 @@ export interface BenchResult {
 }
 
 /** What `--report FILE` writes. */
-export interface BenchReport extends BenchResult {
+interface BenchReport extends BenchResult {
   readonly bench: string
   /** RFC 3339 UTC. */
   readonly at: string

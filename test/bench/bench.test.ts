@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { ratiosOf } from './growth-bench.ts'
 
 const run = promisify(execFile)

@@ -11,7 +11,7 @@ export interface Bench {
   readonly options: Readonly<Record<string, BenchOption>>
   run(options: BenchOptions, say: (line: string) => void): Promise<BenchResult>
 }
-export type BenchOption =
+type BenchOption =
   | { readonly type: 'string'; readonly default: string }
   | { readonly type: 'boolean'; readonly default: boolean }
 export type BenchOptions = Readonly<Record<string, string | boolean>>

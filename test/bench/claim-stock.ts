@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'

@@ -44,7 +44,7 @@ export interface ClaimsSettings {
   readonly warmUp: number
 }
 
-export function settingsOf(options: BenchOptions): ClaimsSettings {
+function settingsOf(options: BenchOptions): ClaimsSettings {
   const pool = Number(options.pool)
   return {
     pool,

@@ -19,7 +19,7 @@ export interface BenchRow {
 const longestUs = 3_600_000_000
 const digits = 3
 
-export interface LatencyRecorder {
+interface LatencyRecorder {
   /** Several rounds add up. An answer that was not the one wanted is counted; its time is not in the percentiles. */
   take(measured: Measured): void
   row(name: string, concurrency: number): BenchRow

@@ -36,7 +36,7 @@ export interface LoadResult extends Measured {
   readonly locations: readonly string[]
 }
 
-export type LoadCalls = {
+type LoadCalls = {
   run(spec: LoadSpec): Promise<LoadResult>
   /** DELETEs each; resolves with the number of those that did not answer 2xx. */
   end(order: { readonly target: LoadTarget; readonly locations: readonly string[] }): Promise<number>
@@ -106,7 +106,7 @@ function authorizationOf({ headers }: LoadTarget): Record<string, string> {
 }
 
 /** The request as it goes over the wire. The body has one byte a character (ASCII). */
-export function requestText(
+function requestText(
   { host, port, method, path, headers, body = '' }: Omit<LoadTarget, 'wanted' | 'tls'>,
   idempotencyKey = '',
 ): string {

@@ -1,5 +1,5 @@
 /** Where the time of an open goes by the server's own clock: sums of `greenroom_open_stage_seconds`, stage by stage. */
-export type StageSums = ReadonlyMap<string, { readonly seconds: number; readonly count: number }>
+type StageSums = ReadonlyMap<string, { readonly seconds: number; readonly count: number }>
 
 const line = /^greenroom_open_stage_seconds_(sum|count)\{[^}]*stage="(\w+)"[^}]*\} (\S+)$/
 

@@ -18,7 +18,7 @@ const now = 1_800_000_000_000
 const names = ['agent-webhook.greenroom-system.svc']
 const rules: CertificateRules = { authorityLifeMs: 365 * day, leafLifeMs: 30 * day, settleMs: 30_000, names }
 
-/** Made at `madeMs`, as the keeper makes them. */
+/** Made at `madeMs`, as the rotation makes them. */
 function facts(name: string, madeMs: number, lifeMs: number): CertificateFacts {
   return {
     pem: `PEM ${name}`,

@@ -3,12 +3,12 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { authoritiesIn, checkPair, isSignedBy } from '../../src/certificates/certificate-facts.ts'
+import { createCertificateMetrics } from '../../src/certificates/certificate-metrics.ts'
 import type { CertificateRules } from '../../src/certificates/certificate-plan.ts'
 import type { SecretStore, TrustStore } from '../../src/certificates/certificate-stores.ts'
 import type { CertificateMaker } from '../../src/certificates/make-certificate.ts'
-import { createCertificateKeeper } from '../../src/certificates/rotation.ts'
+import { createRotation } from '../../src/certificates/rotation.ts'
 import { makeAuthority, makeLeaf } from '../../src/certificates/x509-signing.ts'
-import { createCertificateMetrics } from '../../src/webhook/webhook-metrics.ts'
 
 const day = 86_400_000
 const rules: CertificateRules = {
@@ -76,8 +76,8 @@ function bed() {
   const registry = new Registry()
   const metrics = createCertificateMetrics(registry)
   const clock = { nowMs: Date.UTC(2030, 0, 1), monotonicMs: 0 }
-  const create = (more: { make?: CertificateMaker; onStored?: () => void } = {}) =>
-    createCertificateKeeper({
+  const create = (more: { make?: CertificateMaker; onStored?: () => void; lookMs?: number } = {}) =>
+    createRotation({
       ...cluster,
       make,
       rules,
@@ -89,13 +89,13 @@ function bed() {
       ...more,
     })
   const signal = new AbortController().signal
-  const keeper = create()
+  const rotation = create()
   const later = (ms: number): void => {
     clock.nowMs += ms
     clock.monotonicMs += ms
   }
   /** Steps, time going on while it waits, until nothing is left; what was done. */
-  const settle = async (by = keeper): Promise<string[]> => {
+  const settle = async (by = rotation): Promise<string[]> => {
     const done: string[] = []
     for (let looks = 0; looks < 30; looks += 1) {
       const step = await by.look(signal).catch(() => ({ kind: 'failed' as const }))
@@ -118,7 +118,7 @@ function bed() {
     const { ca, leaf, bundles } = seen()
     return isSignedBy(leaf, ca) && bundles.every(([first]) => first?.fingerprint256 === ca.fingerprint256)
   }
-  return { ...cluster, registry, clock, create, keeper, signal, later, settle, seen, isWell }
+  return { ...cluster, registry, clock, create, rotation, signal, later, settle, seen, isWell }
 }
 
 void t.test('from nothing: authority, trust, leaf, in this order; then nothing', async (t) => {
@@ -159,16 +159,16 @@ void t.test(
   async (t) => {
     for (const fault of ['refused', 'reply-lost'] as const) {
       for (let at = 0; at < 6; at += 1) {
-        const { world, keeper, create, signal, settle, isWell, later, seen } = bed()
+        const { world, rotation, create, signal, settle, isWell, later, seen } = bed()
         await settle()
         const authorities = new Set([seen().ca.fingerprint256])
         later(61 * day)
         for (let looks = 0; looks < at; looks += 1) {
-          const step = await keeper.look(signal)
+          const step = await rotation.look(signal)
           if (step.kind === 'wait') later(step.ms)
         }
         world.fault = fault
-        await keeper.look(signal).catch(() => undefined)
+        await rotation.look(signal).catch(() => undefined)
         world.fault = 'none'
         await settle(create())
         t.ok(isWell(), `${fault} at step ${at}`)
@@ -182,7 +182,7 @@ void t.test(
 void t.test('of two who believe that they lead, one writes', async (t) => {
   const { create, signal, settle, isWell, registry } = bed()
   const both = [create(), create()]
-  const outcomes = await Promise.allSettled(both.map((keeper) => keeper.look(signal)))
+  const outcomes = await Promise.allSettled(both.map((rotation) => rotation.look(signal)))
   t.same(outcomes.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
   await settle()
   t.ok(isWell())
@@ -192,13 +192,13 @@ void t.test('of two who believe that they lead, one writes', async (t) => {
 void t.test('a leader that lost its lease while it made a certificate writes nothing', async (t) => {
   const { world, create } = bed()
   const term = new AbortController()
-  const keeper = create({
+  const rotation = create({
     make: async (order) => {
       term.abort()
       return make(order)
     },
   })
-  await keeper.look(term.signal)
+  await rotation.look(term.signal)
   t.same(world.data(), {})
 })
 
@@ -234,14 +234,33 @@ void t.test('it looks by itself and at once when woken, and ends with its signal
   const { world, create, isWell } = bed()
   const term = new AbortController()
   let stored = 0
-  const keeper = create({ onStored: () => (stored += 1) })
-  const running = keeper.run(term.signal)
+  const rotation = create({ onStored: () => (stored += 1) })
+  const running = rotation.run(term.signal)
   while (stored === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   t.ok(isWell())
   world.bundles.set('mutating/w', '')
-  keeper.wake()
+  rotation.wake()
   while (world.bundles.get('mutating/w') === '') await new Promise((resolve) => setTimeout(resolve, 5))
   term.abort()
   await running
   t.pass()
+})
+
+void t.test('between two looks that are an hour apart a wake-up counts, and so does the end', async (t) => {
+  const { world, create, settle, isWell } = bed()
+  await settle()
+  const term = new AbortController()
+  const rotation = create({ lookMs: 3_600_000 })
+  const running = rotation.run(term.signal)
+  const untilWell = async () => {
+    while (!isWell()) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  for (let time = 0; time < 3; time += 1) {
+    world.bundles.set('mutating/w', '')
+    rotation.wake()
+    await untilWell()
+  }
+  term.abort()
+  await running
+  t.ok(isWell())
 })

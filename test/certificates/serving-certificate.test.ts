@@ -6,8 +6,8 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { certificateFiles } from '../../src/certificates/certificate-files.ts'
+import { createCertificateMetrics } from '../../src/certificates/certificate-metrics.ts'
 import { createServingCertificate } from '../../src/certificates/serving-certificate.ts'
-import { createCertificateMetrics } from '../../src/webhook/webhook-metrics.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
 import { serveWith } from '../webhook/webhook-bed.ts'
 import { call } from '../webhook/webhook-client.ts'
@@ -59,6 +59,8 @@ void t.test('a whole new pair is served at once, connections and TLS 1.3 stay', 
   t.equal(await seenWith(second.caPath), await fingerprintOf(second.certPath))
   await t.rejects(seenWith(first.caPath))
   t.match(await reloads(), /outcome="taken"\} 1/)
+  await certificate.look()
+  t.match(await reloads(), /outcome="taken"\} 1/, 'an unchanged pair is not taken again')
   const answered = new Promise<string>((resolve) => open.once('data', (chunk) => resolve(String(chunk))))
   open.write('GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
   t.match(await answered, /^HTTP\/1\.1 200/, 'the connection from before still works')

@@ -2,9 +2,8 @@ import t from 'tap'
 import { checkPair, factsOf } from '../../src/certificates/certificate-facts.ts'
 import {
   authoritiesOf,
-  authorityPemOf,
   leafFactsOf,
-  leafPairOf,
+  storedPair,
   withAuthority,
   withLeaf,
   withSuperseded,
@@ -21,11 +20,16 @@ const facts = factsOf(checkPair(authority))
 const superseded = [{ ...factsOf(checkPair(other)), untilMs: nowMs + 5 }]
 const stored = withLeaf(withAuthority({ stranger: 'x' }, authority, superseded), leaf)
 
+/** What the replicas would serve from such a Secret. */
+const offered = (data: Readonly<Record<string, string>>) =>
+  storedPair({ read: async () => ({ version: '1', data }), write: async () => undefined }).read()
+
 void t.test('what was stored is read again, and nothing of others is carried on', async (t) => {
   t.same(Object.keys(stored).toSorted(), ['ca.crt', 'ca.key', 'superseded.json', 'tls.crt', 'tls.key'])
   t.same(authoritiesOf(stored), { authority: { pair: authority, facts }, superseded })
-  t.same(leafPairOf(stored), leaf)
-  t.equal(authorityPemOf(stored), authority.cert)
+  const pair = await offered(stored)
+  t.same({ key: pair?.key, cert: pair?.cert }, leaf)
+  t.equal(pair?.authority.trim(), authority.cert.trim())
   t.match(leafFactsOf(stored, [superseded[0] ?? facts, facts]), { issuer: facts.fingerprint, names })
   t.equal(leafFactsOf(stored, superseded)?.issuer, undefined, 'nobody known signed it')
   t.same(authoritiesOf(withSuperseded(stored, [])).superseded, [])
@@ -44,6 +48,7 @@ void t.test('rubbish and halves are as good as nothing', async (t) => {
     t.equal(authoritiesOf({ ...stored, [key]: value }).authority, undefined, `${key} ${value.slice(0, 12)}`)
   const notAnAuthority = { ...stored, 'ca.crt': leaf.cert, 'ca.key': leaf.key }
   t.equal(authoritiesOf(notAnAuthority).authority, undefined, 'a leaf signs nothing')
-  t.equal(leafPairOf({ 'tls.crt': leaf.cert }), undefined)
+  t.equal(await offered({ 'tls.crt': leaf.cert }), undefined)
+  t.equal((await offered({ ...stored, 'ca.crt': 'x' }))?.authority, '')
   t.equal(leafFactsOf({ ...stored, 'tls.key': other.key }, [facts]), undefined, 'halves of two pairs')
 })

@@ -2,10 +2,10 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Bed, startBed } from '../../bed/bed.ts'
-import { createBedClient } from '../../bed/bed-client.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/processes/until.ts'
 import { readFlags, wholeNumber } from '../../bed/programs/command-line.ts'
-import { until } from '../../bed/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { createHistory, type HistoryEntry } from '../support/history.ts'
 import { planFaults } from './fault-plan.ts'
 import { createFaults, type Faults } from './faults.ts'
@@ -142,7 +142,6 @@ const bed = await startBed({
   replicas: 3,
   balanced: true,
   proxied: true,
-  paced: false,
   pools: poolsDocument({ min: idlePods, max: 60, more }),
   say,
 })

@@ -3,7 +3,7 @@ import { createSeededRandom, type SeededRandom } from '../support/seeded-random.
 
 /** What is done to the bed, and when: all of it follows from the seed. */
 
-export type KillTarget = 'api' | 'agent' | 'controller' | 'webhook' | 'redis' | 'postgres' | 'kube-apiserver'
+type KillTarget = 'api' | 'agent' | 'controller' | 'webhook' | 'redis' | 'postgres' | 'kube-apiserver'
 
 export type Fault =
   /** SIGKILL; a server is started again at once, Redis empty. */

@@ -1,7 +1,7 @@
 import type { Bed } from '../../bed/bed.ts'
-import { createBedClient } from '../../bed/bed-client.ts'
-import { until } from '../../bed/until.ts'
-import { violationsNow } from '../support/invariants.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
+import { brokenInvariantsNow } from '../support/invariants.ts'
 
 /** After the storm: everything comes back by itself, and what is open is given back. */
 
@@ -75,7 +75,7 @@ export async function settle(
     await step(
       'every invariant holds',
       async () => {
-        violations = await violationsNow(bed)
+        violations = await brokenInvariantsNow(bed)
         return violations.length === 0
       },
       invariantsMs,

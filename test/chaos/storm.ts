@@ -8,7 +8,7 @@ import { createSeededRandom, type SeededRandom } from '../support/seeded-random.
  * some bring secrets.
  */
 
-export interface StormOptions {
+interface StormOptions {
   readonly url: string
   readonly apiKey: string
   readonly agentType: string
@@ -83,7 +83,7 @@ async function open(
   return persist(() => caller.open(key, body), signal)
 }
 
-/** A cold open was answered before it had a pod. Who loses patience gives it back. */
+/** A cold open is answered before it has a pod. A caller that loses patience ends the session. */
 async function untilActive(
   caller: RecordedCaller,
   opened: Answer,

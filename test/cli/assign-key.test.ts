@@ -7,7 +7,8 @@ import { parseAllDocuments } from 'yaml'
 import { createAssignVerifier } from '../../src/agent/assign-verifier.ts'
 import { assignKeyManifests, runAssignKey } from '../../src/cli/assign-key.ts'
 import { signDelivery } from '../../src/delivery/assign-token.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
+import { kidsOf, privateSets, publicSets } from '../domain/key-set-table.ts'
 
 function read(manifests: string) {
   const [secret, configMap, ...more] = parseAllDocuments(manifests).map((document) => document.toJS())
@@ -28,7 +29,7 @@ void t.test('a Secret with the private key and a ConfigMap with its public half'
   t.same(Object.keys(publicKey ?? {}).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x'], 'no private part')
   t.equal(publicKey?.kid, await calculateJwkThumbprint(publicKey as JWK))
   // The two halves belong together: what one signs, the other verifies.
-  const key = (await loadAssignKeys(privateText)).choose([publicKey?.kid ?? ''])
+  const key = (await loadSigningKeys(privateText)).choose([publicKey?.kid ?? ''])
   if (!key) throw new Error('the kids differ')
   const token = signDelivery(key, {
     podUid: 'p',
@@ -50,8 +51,31 @@ void t.test('a rotation puts the new key first and keeps the old ones', async (t
   t.notMatch(second.publicText, /"d"/)
 })
 
+void t.test(
+  'every previous set that is in order is kept whole, and the public one is its half',
+  async (t) => {
+    for (const [name, previous] of Object.entries(privateSets.good)) {
+      const { privateText, publicText, kids } = read(
+        await assignKeyManifests({ namespace: 'ns-1', previous }),
+      )
+      t.same(kids(privateText).slice(1), kidsOf(previous), name)
+      const [, ...kept] = (JSON.parse(publicText) as JSONWebKeySet).keys
+      const expected = (JSON.parse(publicSets.good[name] ?? '') as JSONWebKeySet).keys.map(({ kid, x }) => ({
+        kid,
+        x,
+      }))
+      t.same(
+        kept.map(({ kid, x }) => ({ kid, x })),
+        expected,
+        name,
+      )
+      t.ok(await createAssignVerifier(publicText, 'p'), name)
+    }
+  },
+)
+
 void t.test('a previous set that is none is refused', async (t) => {
-  for (const previous of ['', '{}', '{"keys":[{"kty":"RSA"}]}']) {
+  for (const previous of Object.values(privateSets.bad)) {
     await t.rejects(
       assignKeyManifests({ namespace: 'ns-1', previous }),
       { code: 'GRN_INVALID_CONFIG' },

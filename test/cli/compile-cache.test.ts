@@ -5,10 +5,10 @@ import t from 'tap'
 import { root } from '../../bed/repository.ts'
 import { runMain } from '../support/run-main.ts'
 
-/** Whether a process that loads this role has loaded the type stripper as well. */
-async function loadsStripper(role: string, env: Readonly<Record<string, string>>): Promise<string> {
+/** Whether a process that loads this program has loaded the type stripper as well. */
+async function loadsStripper(path: string, env: Readonly<Record<string, string>>): Promise<string> {
   const program = `
-    await import('./src/roles/${role}-role.ts')
+    await import('./src/${path}')
     console.log(process.moduleLoadList.some((name) => /amaro/.test(name)))`
   const args = ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program]
   return (await promisify(execFile)('/usr/bin/env', args, { cwd: root, env })).stdout.trim()
@@ -18,13 +18,16 @@ void t.test('a process that finds the filled cache never loads the type stripper
   const env = { NODE_COMPILE_CACHE: t.testdir() }
   t.match(await runMain(['compile-cache'], env), { code: 0, stderr: '' })
   t.not((await readdir(env.NODE_COMPILE_CACHE)).length, 0)
-  for (const role of ['api', 'controller', 'webhook', 'doctor'])
-    t.equal(await loadsStripper(role, env), 'false', role)
-  t.equal(await loadsStripper('webhook', {}), 'true', 'without the cache it is needed')
+  for (const path of [
+    ...['api', 'controller', 'webhook'].map((role) => `roles/${role}-role.ts`),
+    'cli/doctor.ts',
+  ])
+    t.equal(await loadsStripper(path, env), 'false', path)
+  t.equal(await loadsStripper('roles/webhook-role.ts', {}), 'true', 'without the cache it is needed')
 })
 
 void t.test('without a folder to fill it says so', async (t) => {
-  t.match(await runMain(['compile-cache']), {
+  t.match(await runMain(['compile-cache'], { NODE_COMPILE_CACHE: undefined }), {
     code: 1,
     stderr: /^GRN_INVALID_CONFIG: There is no compile cache to fill: set NODE_COMPILE_CACHE/,
   })

@@ -20,7 +20,7 @@ interface Manifest {
   readonly metadata: { readonly name: string }
 }
 
-export interface InstallOptions {
+interface InstallOptions {
   readonly cluster: Cluster
   readonly image: string
   readonly stores: RunStores

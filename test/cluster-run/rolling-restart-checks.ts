@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { createBedClient } from '../../bed/bed-client.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { root } from '../../bed/repository.ts'
 import type { History } from '../support/history.ts'
 import { violationsOf } from '../support/linearizability.ts'

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import { createBedClient } from '../../bed/bed-client.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { createHistory } from '../support/history.ts'
 import { type Cluster, connectCluster } from './cluster.ts'
 import { install, namespace, refuseToOverwrite, uninstall } from './installation.ts'
@@ -89,7 +89,7 @@ async function installAndRun({ options, cluster, stores }: Run): Promise<number>
 
 const shownPods = ['get', 'pods', '-n', namespace, '-L', 'agent-type,greenroom.dev/state,session']
 
-/** For whoever has to find out why it did not come up. */
+/** For finding out why it did not come up. */
 async function stateOf({ kubectl }: Cluster): Promise<string> {
   const asked = [
     shownPods,

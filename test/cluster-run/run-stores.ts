@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { startPostgres } from '../../bed/servers/postgres-server.ts'
 import { startRedis } from '../../bed/servers/redis-server.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import type { StoreOptions } from './run-options.ts'
 
 export interface RunStores {

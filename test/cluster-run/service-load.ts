@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type BedAnswer, type BedCall, createBedClient } from '../../bed/bed-client.ts'
+import { type BedAnswer, type BedCall, createBedClient } from '../../bed/replicas/bed-client.ts'
 import type { Answer, History } from '../support/history.ts'
 import { createRecordedCaller, type Heard, type RecordedCaller } from '../support/recorded-caller.ts'
 

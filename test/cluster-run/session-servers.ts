@@ -1,10 +1,12 @@
-import { setTimeout } from 'node:timers/promises'
+import { until } from '../../bed/processes/until.ts'
 import type { Cluster } from './cluster.ts'
 import { namespace } from './installation.ts'
 
 /** The replicas behind the Service: which there are, and their replacement by `kubectl rollout restart`. */
 
 const deployment = 'deployment/session-management-server'
+/** The grace period of a pod is 30 s; a rollout of three lets one go at a time. */
+const goneWithinMs = 240_000
 
 interface PodList {
   readonly items: readonly {
@@ -21,7 +23,7 @@ export interface Replica {
   readonly restarts: number
 }
 
-/** Those that are not told to go. */
+/** The pods that are not being deleted. */
 export async function replicas({ read }: Cluster): Promise<readonly Replica[]> {
   const list = await read<PodList>(['get', 'pods', '-n', namespace, '-l', 'app=session-management-server'])
   return list.items
@@ -42,11 +44,11 @@ export async function rollOut({ run }: Cluster): Promise<void> {
 /** Resolves when no pod of an older version is left: until then some may still be answering. */
 export async function untilOldOnesAreGone({ read }: Cluster, old: readonly Replica[]): Promise<void> {
   const uids = new Set(old.map(({ uid }) => uid))
-  for (;;) {
+  const areGone = async () => {
     const list = await read<PodList>(['get', 'pods', '-n', namespace, '-l', 'app=session-management-server'])
-    if (!list.items.some(({ metadata }) => uids.has(metadata.uid))) return
-    await setTimeout(500)
+    return !list.items.some(({ metadata }) => uids.has(metadata.uid))
   }
+  await until('the end of the older pods', areGone, goneWithinMs)
 }
 
 /** What migrates, judges and serves is there and ready. */

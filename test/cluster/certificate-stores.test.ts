@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { V1MicroTime } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { createCertificateSecret } from '../../src/cluster/certificate-secret.ts'
-import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
-import { createLeaseApi, microTime } from '../../src/cluster/lease-api.ts'
+import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createWebhookTrust } from '../../src/cluster/webhook-trust.ts'
 import { accessTo, statusBody } from './fake-api-server.ts'
 
@@ -33,23 +33,24 @@ async function server(t: Test, answer: (sent: Sent) => { status?: number; body: 
     })
   })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
-  const transport = createKubeTransport(accessTo(`http://127.0.0.1:${(http.address() as AddressInfo).port}`))
+  const access = accessTo(`http://127.0.0.1:${(http.address() as AddressInfo).port}`)
+  const clients = createKubeClients({ access })
   t.teardown(async () => {
-    transport.close()
+    clients.close()
     http.closeAllConnections()
     await new Promise((resolve) => http.close(resolve))
   })
-  return { transport, sent }
+  return { clients, sent }
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 const missing = { status: 404, body: statusBody(404, 'NotFound', 'not found') }
 
 void t.test('a Secret is read in the clear and written by a named, versioned apply', async (t) => {
-  const { transport, sent } = await server(t, () => ({
+  const { clients, sent } = await server(t, () => ({
     body: { metadata: { resourceVersion: '7' }, data: { 'tls.crt': base64('PEM') } },
   }))
-  const secret = createCertificateSecret({ transport, namespace: 'n', name: 's', fieldManager: 'us' })
+  const secret = createCertificateSecret({ clients, namespace: 'n', name: 's', fieldManager: 'us' })
   t.same(await secret.read(), { version: '7', data: { 'tls.crt': 'PEM' } })
   await secret.write({ a: 'x' }, '7')
   t.match(sent[1], {
@@ -64,10 +65,10 @@ void t.test(
   'a Secret that is missing is created empty first, and is not taken from who was faster',
   async (t) => {
     let found: object = {}
-    const { transport, sent } = await server(t, ({ method }) =>
+    const { clients, sent } = await server(t, ({ method }) =>
       method === 'GET' ? missing : { body: { metadata: { resourceVersion: '3' }, ...found } },
     )
-    const secret = createCertificateSecret({ transport, namespace: 'n', name: 's', fieldManager: 'us' })
+    const secret = createCertificateSecret({ clients, namespace: 'n', name: 's', fieldManager: 'us' })
     t.same(await secret.read(), { version: undefined, data: {} })
     await secret.write({ a: 'x' }, undefined)
     t.match(sent[1]?.path, /fieldManager=us-creation/)
@@ -80,7 +81,7 @@ void t.test(
 )
 
 void t.test('every entry of every configuration; one that is not there has none', async (t) => {
-  const { transport, sent } = await server(t, ({ path }) =>
+  const { clients, sent } = await server(t, ({ path }) =>
     path.includes('validating')
       ? missing
       : {
@@ -91,7 +92,7 @@ void t.test('every entry of every configuration; one that is not there has none'
         },
   )
   const trust = createWebhookTrust({
-    transport,
+    clients,
     configurations: [
       { kind: 'mutating', name: 'w' },
       { kind: 'validating', name: 'w' },
@@ -114,20 +115,21 @@ void t.test('every entry of every configuration; one that is not there has none'
 })
 
 void t.test('a Lease is read, created and replaced; a MicroTime has six digits', async (t) => {
-  t.equal(microTime(new Date(0)), '1970-01-01T00:00:00.000000Z')
-  const { transport, sent } = await server(t, ({ method, body }) =>
+  const { clients, sent } = await server(t, ({ method, body }) =>
     method === 'GET' ? missing : { body: { ...body, metadata: { resourceVersion: '2' } } },
   )
-  const leases = createLeaseApi(transport)
+  const leases = clients.coordination
   await t.rejects(leases.readNamespacedLease({ namespace: 'n', name: 'l' }), /not found/)
-  const body = { metadata: { name: 'l' }, spec: { holderIdentity: 'a' } }
+  const renewTime = '1970-01-01T00:00:00.000000Z'
+  const body = { metadata: { name: 'l' }, spec: { holderIdentity: 'a', renewTime: new V1MicroTime(0) } }
   t.match(await leases.createNamespacedLease({ namespace: 'n', body }), {
     metadata: { resourceVersion: '2' },
   })
   await leases.replaceNamespacedLease({ namespace: 'n', name: 'l', body })
   const collection = '/apis/coordination.k8s.io/v1/namespaces/n/leases'
+  const written = { metadata: { name: 'l' }, spec: { holderIdentity: 'a', renewTime } }
   t.match(sent.slice(1), [
-    { method: 'POST', path: collection, body: { kind: 'Lease', ...body } },
-    { method: 'PUT', path: `${collection}/l`, body: { kind: 'Lease', ...body } },
+    { method: 'POST', path: collection, body: written },
+    { method: 'PUT', path: `${collection}/l`, body: written },
   ])
 })

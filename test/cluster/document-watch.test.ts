@@ -1,13 +1,14 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
+import type { AcceptedDocumentClients } from '../../src/cluster/accepted-document.ts'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
-import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
+import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
 import { type FakeApiServer, gone, startFakeApiServer, statusBody } from './fake-api-server.ts'
 import { createLogLines } from './log-lines.ts'
-import { waitUntil } from './wait-until.ts'
 
 const source = 'greenroom.dev/source-resource-version'
-const collection = '/api/v1/namespaces/n/configmaps'
+const where = { namespace: 'n', name: 'accepted' }
 
 interface KeptObject {
   readonly metadata: { readonly resourceVersion?: string; readonly annotations?: Record<string, string> }
@@ -23,43 +24,42 @@ function createKept(fake: FakeApiServer) {
     object = fake.put('accepted', { ...next }) as KeptObject
     return object
   }
-  const call = <T>(effect: () => T): T => {
+  const call = async <T>(effect: () => T): Promise<T> => {
+    await Promise.resolve()
     if (kept.failures > 0) {
       kept.failures -= 1
       throw new KubeApiError('the API server cannot be reached')
     }
     return effect()
   }
-  const over = (transport: KubeTransport): KubeTransport => ({
-    ...transport,
-    getJson: async <T>(path: string, signal?: AbortSignal) =>
-      path !== `${collection}/accepted`
-        ? transport.getJson<T>(path, signal)
-        : call(() => {
-            kept.reads += 1
-            if (!object) throw new KubeApiError('not found', { status: 404 })
-            return object as T
-          }),
-    applyJson: async <T>(path: string) =>
+  const core: AcceptedDocumentClients['core'] = {
+    readNamespacedConfigMap: (of) =>
       call(() => {
-        t.equal(path, `${collection}/accepted`)
-        kept.makes += 1
-        return (object ?? put({ metadata: {} })) as T
+        t.match(of, where)
+        kept.reads += 1
+        if (!object) throw new KubeApiError('not found', { status: 404 })
+        return object
       }),
-    writeJson: async <T>(method: 'POST' | 'PUT', path: string, next: unknown) =>
+    patchNamespacedConfigMap: (of) =>
       call(() => {
-        t.equal(`${method} ${path}`, `PUT ${collection}/accepted`)
-        const { metadata } = next as KeptObject
-        if (metadata.resourceVersion !== object?.metadata.resourceVersion) {
+        t.match(of, { ...where, force: true, fieldManager: 'greenroom-make' })
+        kept.makes += 1
+        return object ?? put({ metadata: {} })
+      }),
+    replaceNamespacedConfigMap: (of) =>
+      call(() => {
+        t.match(of, where)
+        const { metadata } = of.body
+        if (metadata?.resourceVersion !== object?.metadata.resourceVersion) {
           throw new KubeApiError('conflict', { status: 409 })
         }
         kept.writes += 1
-        return put(next as KeptObject) as T
+        return put(of.body as KeptObject)
       }),
-  })
+  }
   return {
     kept,
-    over,
+    core,
     text: () => object?.data?.key,
     version: () => object?.metadata.annotations?.[source],
     put: (text: string, version: string) =>
@@ -87,7 +87,7 @@ async function bed(test: Test, options: BedOptions = {}) {
   const changes: string[] = []
   const rejected: string[] = []
   const watch = createDocumentWatch<string>({
-    transport: accepted.over(transport),
+    clients: { transport, core: accepted.core },
     namespace: 'n',
     name: 'document',
     key: 'key',
@@ -133,15 +133,15 @@ void t.test(
     const release = holdKept(fake)
     const bad = put('bad')
     watch.start()
-    await waitUntil('refused', () => watch.status().problems !== undefined)
+    await until('refused', () => watch.status().problems !== undefined)
     t.equal(watch.synced(), false, 'what is in force is not known yet')
     release()
-    await waitUntil('restored', () => watch.current() === 'good old')
+    await until('restored', () => watch.current() === 'good old')
     t.equal(watch.synced(), true)
     t.same(watch.status(), { seen: bad, applied: '42', problems: ['not good: bad'] })
     t.same(rejected, ['not good: bad'])
     put('good new')
-    await waitUntil('in force', () => watch.current() === 'good new')
+    await until('in force', () => watch.current() === 'good new')
     t.same(changes, ['good old', 'good new'])
   },
 )
@@ -149,8 +149,8 @@ void t.test(
 void t.test('an accepted document that is not valid any more is not taken', async (t) => {
   const { watch, lines } = await bed(t, { keptText: 'bad old' })
   watch.start()
-  await waitUntil('said', () => lines.some((line) => line.level === 50))
-  await waitUntil('synced', () => watch.synced())
+  await until('said', () => lines.some((line) => line.level === 50))
+  await until('synced', () => watch.synced())
   t.equal(watch.current(), undefined)
   t.match(watch.status().problems, [/does not exist/])
 })
@@ -161,9 +161,9 @@ void t.test('what is written wins over what is kept, whichever is seen first', a
     const release = keptFirst ? () => undefined : holdKept(fake)
     put('good new')
     watch.start()
-    await waitUntil('in force', () => watch.current() === 'good new')
+    await until('in force', () => watch.current() === 'good new')
     release()
-    await waitUntil('watched', () => fake.openWatches().length === 2)
+    await until('watched', () => fake.openWatches().length === 2)
     t.same(changes, ['good new'])
   }
 })
@@ -172,9 +172,9 @@ void t.test('a check that throws is a problem, not a crash', async (t) => {
   const { watch, put } = await bed(t)
   watch.start()
   put('good')
-  await waitUntil('in force', () => watch.current() === 'good')
+  await until('in force', () => watch.current() === 'good')
   put('throw')
-  await waitUntil('refused', () => watch.status().problems !== undefined)
+  await until('refused', () => watch.status().problems !== undefined)
   t.match(watch.status().problems, ['cannot be checked: Error: check broke'])
   t.equal(watch.current(), 'good')
 })
@@ -183,9 +183,9 @@ void t.test('the same text in a new version is no change', async (t) => {
   const { watch, put, changes } = await bed(t)
   watch.start()
   put('good')
-  await waitUntil('in force', () => watch.current() === 'good')
+  await until('in force', () => watch.current() === 'good')
   const again = put('good')
-  await waitUntil('seen', () => watch.status().applied === again)
+  await until('seen', () => watch.status().applied === again)
   t.same(changes, ['good'])
 })
 
@@ -193,12 +193,12 @@ void t.test('a refusal is told once, whatever the watch goes through', async (t)
   const { fake, watch, put, rejected, lines } = await bed(t)
   watch.start()
   const bad = put('bad')
-  await waitUntil('refused', () => rejected.length === 1)
+  await until('refused', () => rejected.length === 1)
   for (let round = 1; round <= 3; round += 1) {
-    await waitUntil('watches', () => fake.openWatches().length === 2)
+    await until('watches', () => fake.openWatches().length === 2)
     const lists = fake.lists.length
     for (const open of fake.openWatches()) open.event('ERROR', JSON.parse(gone.body))
-    await waitUntil('other lists', () => fake.lists.length >= lists + 2)
+    await until('other lists', () => fake.lists.length >= lists + 2)
   }
   t.equal(rejected.length, 1)
   t.equal(lines.filter((line) => line.resourceVersion === bad).length, 1)
@@ -211,15 +211,15 @@ void t.test(
     kept.failures = 1
     watch.start()
     put('good 1')
-    await waitUntil('in force', () => watch.current() === 'good 1')
+    await until('in force', () => watch.current() === 'good 1')
     const second = put('good 2')
-    await waitUntil('in force', () => watch.current() === 'good 2')
-    await waitUntil('written', () => accepted.text() === 'good 2')
+    await until('in force', () => watch.current() === 'good 2')
+    await until('written', () => accepted.text() === 'good 2')
     t.equal(accepted.version(), second)
     t.equal(kept.writes, 1)
     t.equal(kept.makes, 1)
     const third = put('good 2')
-    await waitUntil('of the version that is there', () => accepted.version() === third)
+    await until('of the version that is there', () => accepted.version() === third)
     t.equal(kept.writes, 2)
   },
 )
@@ -230,15 +230,15 @@ void t.test(
     const { watch, put, accepted } = await bed(t, { write: true })
     watch.start()
     const first = put('good 1')
-    await waitUntil('kept', () => accepted.text() === 'good 1')
+    await until('kept', () => accepted.text() === 'good 1')
     accepted.remove()
-    await waitUntil('kept again', () => accepted.text() === 'good 1')
+    await until('kept again', () => accepted.text() === 'good 1')
     accepted.put('good forged', first)
-    await waitUntil('written over', () => accepted.text() === 'good 1')
+    await until('written over', () => accepted.text() === 'good 1')
     put('bad')
-    await waitUntil('refused', () => watch.status().problems !== undefined)
+    await until('refused', () => watch.status().problems !== undefined)
     accepted.remove()
-    await waitUntil('kept though the present one is bad', () => accepted.text() === 'good 1')
+    await until('kept though the present one is bad', () => accepted.text() === 'good 1')
     t.equal(accepted.version(), first)
     t.equal(watch.current(), 'good 1')
   },
@@ -252,21 +252,21 @@ void t.test('a writer that lags behind takes nothing back', async (t) => {
   const slow = await bed(t, { write: true, fake, kept })
   put('good 1')
   slow.watch.start()
-  await waitUntil('both watches', () => fake.openWatches().length === 2)
+  await until('both watches', () => fake.openWatches().length === 2)
   for (const open of fake.openWatches()) {
     if (open.query.get('fieldSelector') === 'metadata.name=document') open.mute = true
   }
   const fast = await bed(t, { write: true, fake, kept })
   const second = put('good 2')
   fast.watch.start()
-  await waitUntil('kept', () => kept.version() === second)
+  await until('kept', () => kept.version() === second)
   // The slow one sees at the latest now that what is kept is not what it holds.
   const { writes } = kept.kept
   fake.put('accepted', {
     metadata: { annotations: { [source]: second, team: 'a' } },
     data: { key: 'good 2' },
   })
-  await waitUntil('seen', () => fake.openWatches().length >= 4)
+  await until('seen', () => fake.openWatches().length >= 4)
   t.equal(slow.watch.current(), 'good 1', 'what it sees is valid')
   t.equal(kept.text(), 'good 2')
   t.equal(kept.kept.writes, writes)
@@ -281,25 +281,25 @@ void t.test('replicas that missed different versions agree while the present one
   kept.put('good 1', put('good 1'))
   reader.watch.start()
   put('good 2')
-  await waitUntil('in force', () => reader.watch.current() === 'good 2')
+  await until('in force', () => reader.watch.current() === 'good 2')
   put('bad')
   // Nobody kept the second; the reader goes back to what every replica that starts now takes.
-  await waitUntil('back', () => reader.watch.current() === 'good 1')
+  await until('back', () => reader.watch.current() === 'good 1')
   t.same(reader.changes, ['good 2', 'good 1'])
   // A writer that did see it keeps it, and all go on together.
   kept.put('good 2', String(Number(fake.version()) - 1))
-  await waitUntil('together', () => reader.watch.current() === 'good 2')
+  await until('together', () => reader.watch.current() === 'good 2')
 })
 
 void t.test('a writer takes what another writer accepted later', async (t) => {
   const { fake, watch, put, accepted } = await bed(t, { write: true })
   watch.start()
   put('good 1')
-  await waitUntil('kept', () => accepted.text() === 'good 1')
+  await until('kept', () => accepted.text() === 'good 1')
   put('bad')
-  await waitUntil('refused', () => watch.status().problems !== undefined)
+  await until('refused', () => watch.status().problems !== undefined)
   accepted.put('good 2', fake.version())
-  await waitUntil('taken', () => watch.current() === 'good 2')
+  await until('taken', () => watch.current() === 'good 2')
 })
 
 void t.test('a version from another cluster counts as none', async (t) => {
@@ -307,7 +307,7 @@ void t.test('a version from another cluster counts as none', async (t) => {
   accepted.put('good of a backup', '999999')
   watch.start()
   put('good 1')
-  await waitUntil('kept', () => accepted.text() === 'good 1')
+  await until('kept', () => accepted.text() === 'good 1')
 })
 
 void t.test('stop does not wait for a write that cannot be made', async (t) => {
@@ -315,7 +315,7 @@ void t.test('stop does not wait for a write that cannot be made', async (t) => {
   kept.failures = Number.POSITIVE_INFINITY
   watch.start()
   put('good')
-  await waitUntil('in force', () => watch.current() === 'good')
+  await until('in force', () => watch.current() === 'good')
   const startedAt = performance.now()
   await watch.stop()
   t.ok(performance.now() - startedAt < 1_000)

@@ -206,5 +206,5 @@ function answer(response: ServerResponse, { status, body }: FakeFault): void {
 }
 
 export function accessTo(server: string): KubeAccess {
-  return { server, requestOptions: () => Promise.resolve({}) }
+  return { server, credentials: () => Promise.resolve({ headers: {}, tls: {} }) }
 }

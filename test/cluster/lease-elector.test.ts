@@ -1,15 +1,22 @@
+import { type V1Lease, V1MicroTime } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
-import { type LeaseApi, microTime, type RawLease } from '../../src/cluster/lease-api.ts'
 import { createLeaseElector, type LeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createLogLines } from './log-lines.ts'
-import { waitUntil } from './wait-until.ts'
+
+type LeaseClient = Parameters<typeof createLeaseElector>[0]['clients']['coordination']
+
+/** Of one client. */
+interface Cable {
+  fault: 'none' | 'hang' | 'fail' | 'hang-replies'
+}
 
 /** One Lease with compare-and-set, as the API server keeps it; each client's cable can be pulled. */
 function createLeaseStore() {
   let version = 0
-  let lease: RawLease | undefined
-  const write = (body: RawLease): RawLease => {
+  let lease: V1Lease | undefined
+  const write = (body: V1Lease): V1Lease => {
     version += 1
     lease = structuredClone(body)
     lease.metadata = Object.assign({}, lease.metadata, { resourceVersion: String(version) })
@@ -17,8 +24,8 @@ function createLeaseStore() {
   }
   const missing = () => new KubeApiError('not found', { status: 404 })
   const conflict = () => new KubeApiError('conflict', { status: 409 })
-  const client = (cable: { fault: 'none' | 'hang' | 'fail' | 'hang-replies' }) => {
-    const call = async (effect: () => RawLease): Promise<RawLease> => {
+  const client = (cable: Cable): LeaseClient => {
+    const call = async (effect: () => V1Lease): Promise<V1Lease> => {
       await new Promise((resolve) => setImmediate(resolve))
       if (cable.fault === 'fail') throw new KubeApiError('the API server cannot be reached')
       if (cable.fault === 'hang') return await new Promise<never>(() => undefined)
@@ -32,25 +39,23 @@ function createLeaseStore() {
           if (!lease) throw missing()
           return structuredClone(lease)
         }),
-      createNamespacedLease: ({ body }: { body: RawLease }) =>
+      createNamespacedLease: ({ body }: { body: V1Lease }) =>
         call(() => {
           if (lease) throw conflict()
           return write(body)
         }),
-      replaceNamespacedLease: ({ body }: { body: RawLease }) =>
+      replaceNamespacedLease: ({ body }: { body: V1Lease }) =>
         call(() => {
           if (body.metadata?.resourceVersion !== lease?.metadata?.resourceVersion) throw conflict()
           return write(body)
         }),
-    } satisfies LeaseApi
+    }
   }
   return { client, lease: () => lease, write }
 }
 
 /** The wire knows whole seconds, so one second is the shortest lease. */
 const timing = { leaseMs: 1_000, renewDeadlineMs: 500, retryMs: 40 }
-
-type Cable = Parameters<ReturnType<typeof createLeaseStore>['client']>[0]
 
 interface Contender {
   readonly elector: LeaseElector
@@ -89,11 +94,11 @@ function contend(
 void t.test('one leads, the others know it; the record is what kubectl shows', async (t) => {
   const store = createLeaseStore()
   const a = contend(t, store, 'a')
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   const b = contend(t, store, 'b')
-  await waitUntil('b knows', () => b.elector.holder() === 'a')
+  await until('b knows', () => b.elector.holder() === 'a')
   const renewed = store.lease()?.metadata?.resourceVersion
-  await waitUntil('renewals', () => Number(store.lease()?.metadata?.resourceVersion) > Number(renewed) + 2)
+  await until('renewals', () => Number(store.lease()?.metadata?.resourceVersion) > Number(renewed) + 2)
   t.equal(b.terms.length, 0)
   t.match(store.lease()?.spec, { holderIdentity: 'a', leaseDurationSeconds: 1, leaseTransitions: 0 })
   t.notSame(store.lease()?.spec?.renewTime, store.lease()?.spec?.acquireTime)
@@ -105,18 +110,18 @@ for (const fault of ['hang', 'fail', 'hang-replies'] as const) {
     async (t) => {
       const store = createLeaseStore()
       const a = contend(t, store, 'a')
-      await waitUntil('a leads', () => a.elector.leading())
+      await until('a leads', () => a.elector.leading())
       const b = contend(t, store, 'b', () => {
         t.equal(a.elector.leading(), false)
         t.equal(a.terms[0]?.aborted, true)
       })
       const startedAt = performance.now()
       a.cable.fault = fault
-      await waitUntil('a gave up', () => a.terms[0]?.aborted === true)
+      await until('a gave up', () => a.terms[0]?.aborted === true)
       t.ok(performance.now() - startedAt <= timing.renewDeadlineMs + 60)
-      await waitUntil('b leads', () => b.elector.leading())
+      await until('b leads', () => b.elector.leading())
       a.cable.fault = 'none'
-      await waitUntil('a follows', () => a.elector.holder() === 'b')
+      await until('a follows', () => a.elector.holder() === 'b')
       t.equal(a.terms.length, 1)
     },
   )
@@ -125,23 +130,23 @@ for (const fault of ['hang', 'fail', 'hang-replies'] as const) {
 void t.test('a leader whose record was taken steps down at its next renewal', async (t) => {
   const store = createLeaseStore()
   const a = contend(t, store, 'a')
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   store.write({ spec: { holderIdentity: 'thief', leaseDurationSeconds: 1 } })
   const startedAt = performance.now()
-  await waitUntil('a stepped down', () => a.terms[0]?.aborted === true)
+  await until('a stepped down', () => a.terms[0]?.aborted === true)
   t.ok(performance.now() - startedAt < timing.renewDeadlineMs)
   t.equal(a.elector.holder(), 'thief')
 })
 
 void t.test('the clock of another machine decides nothing', async (t) => {
   const store = createLeaseStore()
-  const longAgo = microTime(new Date(0))
+  const longAgo = new V1MicroTime(0)
   store.write({
     spec: { holderIdentity: 'other', leaseDurationSeconds: 1, renewTime: longAgo, acquireTime: longAgo },
   })
   const startedAt = performance.now()
   const a = contend(t, store, 'a')
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   t.ok(performance.now() - startedAt >= 1_000, 'it waited a whole lease of its own clock')
 })
 
@@ -149,17 +154,17 @@ void t.test('it does not lead again before its work has settled', async (t) => {
   const store = createLeaseStore()
   const work = Promise.withResolvers<void>()
   const a = contend(t, store, 'a', () => work.promise)
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   a.cable.fault = 'fail'
-  await waitUntil('a gave up', () => a.terms[0]?.aborted === true)
+  await until('a gave up', () => a.terms[0]?.aborted === true)
   a.cable.fault = 'none'
   const b = contend(t, store, 'b')
-  await waitUntil('b leads', () => b.elector.leading())
+  await until('b leads', () => b.elector.leading())
   await b.elector.stop()
   t.equal(store.lease()?.spec?.holderIdentity, '')
   t.equal(a.terms.length, 1)
   work.resolve()
-  await waitUntil('a leads again', () => a.terms.length === 2)
+  await until('a leads again', () => a.terms.length === 2)
   t.pass('after its work settled')
 })
 
@@ -169,10 +174,10 @@ void t.test('a leader whose work fails frees the lease', async (t) => {
   const a = contend(t, store, 'a', () => {
     if (broken) throw new Error('work broke')
   })
-  await waitUntil('released', () => store.lease()?.spec?.holderIdentity === '')
+  await until('released', () => store.lease()?.spec?.holderIdentity === '')
   t.equal(a.terms[0]?.aborted, true)
   broken = false
-  await waitUntil('it may lead again', () => a.elector.leading() && a.terms.at(-1)?.aborted === false)
+  await until('it may lead again', () => a.elector.leading() && a.terms.at(-1)?.aborted === false)
   t.ok(a.terms.length >= 2)
 })
 
@@ -189,7 +194,7 @@ void t.test('stop waits for the work, then frees the lease', async (t) => {
     )
     return promise
   })
-  await waitUntil('a leads', () => a.elector.leading())
+  await until('a leads', () => a.elector.leading())
   await a.elector.stop()
   t.same(order, ["settled while the lease is a's"])
   t.equal(store.lease()?.spec?.holderIdentity, '')
@@ -219,5 +224,5 @@ void t.test('faults at random: never two leaders', async (t) => {
     cable.fault = faults[Math.floor(Math.random() * faults.length)] ?? 'none'
   }, 150)
   t.teardown(() => clearInterval(chaos))
-  await waitUntil('leaders changed five times', () => changes >= 5, 60_000)
+  await until('leaders changed five times', () => changes >= 5, 60_000)
 })

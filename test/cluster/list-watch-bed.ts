@@ -1,10 +1,10 @@
 import type { Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
 import { createListWatch, type ListWatchOptions } from '../../src/cluster/list-watch.ts'
 import type { KubeObject } from '../../src/cluster/watch-stream.ts'
 import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts'
 import { createLogLines } from './log-lines.ts'
-import { waitUntil } from './wait-until.ts'
 
 /** A list and its watch against an API server that misbehaves as told. */
 
@@ -71,10 +71,9 @@ export async function listWatchBed(
     staleReasons,
     logLines: lines,
     names: () => [...kept.values()].sort(),
-    watching: (count = 1) =>
-      waitUntil(
-        `watch ${count} is open`,
-        () => fake.watches.length >= count && fake.openWatches().length === 1,
-      ),
+    async watching(count = 1): Promise<void> {
+      const isOpen = () => fake.watches.length >= count && fake.openWatches().length === 1
+      await until(`watch ${count} is open`, isOpen)
+    },
   }
 }

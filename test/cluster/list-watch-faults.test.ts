@@ -1,7 +1,7 @@
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { gone, statusBody } from './fake-api-server.ts'
 import { listWatchBed } from './list-watch-bed.ts'
-import { waitUntil } from './wait-until.ts'
 
 /** Whatever becomes of the connection, of an answer or of a listener: nothing known is lost, and nothing is missed. */
 
@@ -76,9 +76,9 @@ void t.test('an event cut in half is not lost', async (t) => {
   // In the middle of the two bytes of the letter; once the first event is there, so is the half behind it.
   const middle = cut.lastIndexOf(0xc3) + 1
   fake.watches[0]?.raw(Buffer.concat([whole, cut.subarray(0, middle)]))
-  await waitUntil('the first event', () => names().includes('whole'))
+  await until('the first event', () => names().includes('whole'))
   fake.watches[0]?.raw(cut.subarray(middle))
-  await waitUntil('the event', () => names().length === 2)
+  await until('the event', () => names().length === 2)
   t.same(names(), ['whole', 'ä'])
   t.equal(fake.lists.length, 1)
 })
@@ -94,10 +94,10 @@ void t.test('a half-open connection is noticed by its silence', async (t) => {
   if (watch) watch.mute = true
   fake.put('b')
   const startedAt = performance.now()
-  await waitUntil('a second watch', () => fake.watches.length >= 2)
+  await until('a second watch', () => fake.watches.length >= 2)
   t.ok(performance.now() - startedAt < 1_000)
   fake.put('c')
-  await waitUntil('events on the second watch', () => names().includes('c'))
+  await until('events on the second watch', () => names().includes('c'))
   t.match(staleReasons[0], /silent for 150 ms/)
 })
 
@@ -107,14 +107,14 @@ void t.test('an API server that does not even answer', async (t) => {
   const before = Date.now()
   fake.watchFault = fake.listFault = () => ({ status: 503, body: 'upstream is down' })
   fake.watches[0]?.cut()
-  await waitUntil('several tries', () => listWatch.counters().failures > 5)
+  await until('several tries', () => listWatch.counters().failures > 5)
   t.same(names(), ['a'], 'what is known stays')
   t.equal(listWatch.synced(), true)
   t.equal(staleReasons.length, 1, 'said once')
   t.ok((listWatch.staleSince() ?? 0) >= before - 1_000)
   fake.watchFault = fake.listFault = undefined
   fake.put('b', {}, true)
-  await waitUntil('recovery', () => names().includes('b'))
+  await until('recovery', () => names().includes('b'))
   await watching(2)
   t.equal(listWatch.staleSince(), undefined)
 })
@@ -123,7 +123,7 @@ void t.test('watches that end at once back off', async (t) => {
   const { fake, listWatch } = await listWatchBed(t, { timing: { backoffMinMs: 50, backoffMaxMs: 400 } })
   const ender = setInterval(() => fake.openWatches()[0]?.end(), 1)
   t.teardown(() => clearInterval(ender))
-  await waitUntil('three failures', () => listWatch.counters().failures >= 3)
+  await until('three failures', () => listWatch.counters().failures >= 3)
   t.ok(fake.watches.length <= 5, `${fake.watches.length} watches`)
 })
 
@@ -141,7 +141,7 @@ void t.test('a handler that throws is logged and counted, and costs no event', a
   await watching()
   fake.put('bad')
   fake.put('good')
-  await waitUntil('both', () => seen.length === 2)
+  await until('both', () => seen.length === 2)
   t.same(seen, ['bad', 'good'])
   t.equal(listWatch.counters().handlerErrors, 2)
   t.equal(logLines.filter((line) => line.level === 50).length, 2)
@@ -156,7 +156,7 @@ void t.test('stop during the pause after a failure', async (t) => {
       f.listFault = () => ({ status: 500, body: '' })
     },
   )
-  await waitUntil('a failure', () => listWatch.counters().failures === 1)
+  await until('a failure', () => listWatch.counters().failures === 1)
   const startedAt = performance.now()
   await listWatch.stop()
   t.ok(performance.now() - startedAt < 1_000)

@@ -1,7 +1,7 @@
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { gone } from './fake-api-server.ts'
 import { listWatchBed } from './list-watch-bed.ts'
-import { waitUntil } from './wait-until.ts'
 
 /** What a list and its watch make known, and what they believe; their faults are in list-watch-faults.test.ts. */
 
@@ -25,7 +25,7 @@ void t.test('lists, then follows events; asks for bookmarks and an end', async (
   const b = fake.put('b')
   fake.put('a')
   fake.remove('a')
-  await waitUntil('all events', () => changes.length === 4)
+  await until('all events', () => changes.length === 4)
   t.same(changes, ['+a', '+b', '+a', '-a'])
   t.equal(listWatch.get(b.metadata.uid)?.name, 'b')
   t.equal(listWatch.staleSince(), undefined)
@@ -68,7 +68,7 @@ void t.test('duplicate and late events change nothing', async (t) => {
   watch?.event('ADDED', first)
   watch?.event('DELETED', second)
   fake.put('end')
-  await waitUntil('the last event', () => changes.includes('+end'))
+  await until('the last event', () => changes.includes('+end'))
   t.same(changes, ['+a', '+a', '-a', '+end'])
 })
 
@@ -80,7 +80,7 @@ void t.test('versions are compared as numbers', async (t) => {
   })
   fake.watches[0]?.event('ADDED', object('999'))
   fake.watches[0]?.event('MODIFIED', object('1000'))
-  await waitUntil('both', () => changes.length === 2)
+  await until('both', () => changes.length === 2)
   t.same(changes, ['+999', '+1000'])
 })
 
@@ -93,7 +93,7 @@ void t.test('a missed event is reconciled by the periodic list', async (t) => {
       f.put('b')
     },
   )
-  await waitUntil('first list', () => names().length === 2)
+  await until('first list', () => names().length === 2)
   fake.remove('a', true)
   const ender = setInterval(
     () => fake.openWatches()[0]?.event('BOOKMARK', { metadata: { resourceVersion: '150' } }),
@@ -102,7 +102,7 @@ void t.test('a missed event is reconciled by the periodic list', async (t) => {
   t.teardown(() => clearInterval(ender))
   const closer = setInterval(() => fake.openWatches()[0]?.end(), 20)
   t.teardown(() => clearInterval(closer))
-  await waitUntil('a is gone', () => !names().includes('a'))
+  await until('a is gone', () => !names().includes('a'))
   t.same(changes, ['+a', '+b', '-a'])
 })
 
@@ -121,7 +121,7 @@ void t.test('stop ends every socket and timer, whatever is under way', async (t)
   const { fake, listWatch, watching } = await listWatchBed(t)
   await watching()
   await listWatch.stop()
-  await waitUntil('the watch is closed', () => fake.openWatches().length === 0)
+  await until('the watch is closed', () => fake.openWatches().length === 0)
   fake.put('later')
   const lists = fake.lists.length
   listWatch.start()
@@ -145,10 +145,10 @@ void t.test('an end that an event told of is told from one that a list only lack
   )
   await watching()
   fake.remove('a')
-  await waitUntil('the event', () => ends.length === 1)
+  await until('the event', () => ends.length === 1)
   fake.remove('b', true)
   fake.openWatches()[0]?.event('ERROR', { code: 410, message: 'too old' })
-  await waitUntil('the list', () => ends.length === 2)
+  await until('the list', () => ends.length === 2)
   t.same(ends, ['a deleted at 103', 'b absent at 102'], 'with the last state that is known')
 })
 

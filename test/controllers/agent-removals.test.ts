@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createAgentRemovals } from '../../src/controllers/agent-removals.ts'
-import { indexOn, redisFor, silent, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
 
 const database = await startDatabase(t)

@@ -13,7 +13,9 @@ import type { ClaimLedger, DocumentView, PoolNotice, SlotIndex, Wake } from '../
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { type Database, keptLog, newId, newRecord, postgresFor } from '../stores/store-servers.ts'
+import { newId, newRecord } from '../stores/open-records.ts'
+import { type Database, postgresFor } from '../stores/store-servers.ts'
+import { keptLog } from '../support/kept-log.ts'
 import { createFakePods } from './fake-pods.ts'
 
 /** Reconcilers over a real database and index, with pods in memory and a clock that the test moves. */

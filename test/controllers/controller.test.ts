@@ -1,10 +1,10 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { announceEndings, createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { newPod } from '../support/fake-pod-view.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
-import { newPod } from './fake-pods.ts'
 
 const database = await startDatabase(t)
 const redis = await redisFor(t, (await startIndexServer(t)).url)

@@ -1,7 +1,8 @@
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { PodWriteError } from '../../src/domain/pod-write-error.ts'
-import type { PodView, PodWriter } from '../../src/domain/ports.ts'
+import type { PodWriter } from '../../src/domain/ports.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
+import { createFakePodView, newPod } from '../support/fake-pod-view.ts'
 
 /**
  * Pods in memory, with faults that a real API server does not produce on demand: a view that lags behind what is
@@ -13,8 +14,6 @@ export type Write =
   | { readonly kind: 'label'; readonly uid: string; readonly sessionId: string }
   | { readonly kind: 'delete'; readonly uid: string }
 
-type Listener = Parameters<PodView['onChange']>[0]
-
 /** `after` tells whether a write is done although it fails: an answer that was lost. */
 export interface Refusal {
   readonly error: Error
@@ -24,8 +23,7 @@ export interface Refusal {
 export function createFakePods(now: () => number) {
   /** What the API server has, and what the informer shows of it. */
   const real = new Map<string, AgentPod>()
-  const shown = new Map<string, AgentPod>()
-  const listeners = new Set<Listener>()
+  const shown = createFakePodView()
   const writes: Write[] = []
   const refusals: Partial<Record<Write['kind'] | 'exists', Refusal>> = {}
   let lagging = false
@@ -34,12 +32,10 @@ export function createFakePods(now: () => number) {
 
   function show(uid: string, { events = true, absent = false } = {}): void {
     const pod = real.get(uid)
-    const before = shown.get(uid)
-    if (pod) shown.set(uid, pod)
-    else shown.delete(uid)
-    const change = pod ?? before
-    if (!change || !events) return
-    for (const listener of listeners) listener({ pod: change, gone: !pod, absent: !pod && absent })
+    if (pod && events) shown.change(pod)
+    else if (pod) shown.set(pod)
+    else if (events) shown.remove(uid, { absent })
+    else shown.drop(uid)
   }
 
   function put(pod: AgentPod): void {
@@ -52,17 +48,6 @@ export function createFakePods(now: () => number) {
     const refusal = refusals[kind]
     if (!refusal || refusal.after) done()
     if (refusal) throw refusal.error
-  }
-
-  const view: PodView = {
-    get: (uid) => shown.get(uid),
-    byPool: (agentType) => [...shown.values()].filter((pod) => pod.agentType === agentType),
-    all: () => [...shown.values()],
-    synced: () => true,
-    onChange(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
   }
 
   const writer: PodWriter = {
@@ -98,7 +83,7 @@ export function createFakePods(now: () => number) {
   }
 
   return {
-    view,
+    view: shown.view,
     writer,
     writes,
     real,
@@ -113,7 +98,8 @@ export function createFakePods(now: () => number) {
     /** `events: false`: the state arrives without its events, as after a re-list that missed them. */
     catchUp({ events = true } = {}): void {
       lagging = false
-      for (const uid of new Set([...real.keys(), ...shown.keys()])) show(uid, { events })
+      for (const uid of new Set([...real.keys(), ...shown.view.all().map((pod) => pod.uid)]))
+        show(uid, { events })
     },
     put,
     /** Every pod that is not on its way out becomes Ready. */
@@ -134,39 +120,16 @@ export function createFakePods(now: () => number) {
     },
     /** The informer's list lacks every pod, although all are there. */
     listNothing(): void {
-      for (const [uid, pod] of shown) {
-        shown.delete(uid)
-        for (const listener of listeners) listener({ pod, gone: true, absent: true })
-      }
+      for (const { uid } of shown.view.all()) shown.remove(uid, { absent: true })
     },
     /** Pods that are being deleted are gone. */
     reap(): void {
       for (const pod of real.values()) if (pod.deletingSince !== undefined) this.vanish(pod.uid)
     },
-    listeners: () => listeners.size,
+    listeners: shown.listeners,
     reads: () => reads,
     of: (kind: Write['kind']) => writes.filter((write) => write.kind === kind).map((write) => write.uid),
   }
 }
 
 export type FakePods = ReturnType<typeof createFakePods>
-
-export function newPod(overrides: Partial<AgentPod> & { uid: string }): AgentPod {
-  return {
-    name: `name-${overrides.uid}`,
-    agentType: 'echo-agent',
-    ip: undefined,
-    nodeName: 'local',
-    createdAt: 0,
-    deletingSince: undefined,
-    readySince: undefined,
-    deadReason: undefined,
-    waitingReason: undefined,
-    containerId: 'c1',
-    templateHash: undefined,
-    assignKeyIds: ['k1'],
-    stateLabel: 'idle',
-    sessionLabel: undefined,
-    ...overrides,
-  }
-}

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import type { SlotView } from '../../src/domain/pool-observation.ts'
 import type { Wake } from '../../src/domain/ports.ts'

@@ -1,13 +1,13 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
-import type { InvariantSources } from '../../src/controllers/invariant-look.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createInvariantWatch } from '../../src/controllers/invariant-watch.ts'
-import { violationKinds } from '../../src/domain/invariants/breach.ts'
+import { invariantKinds } from '../../src/domain/invariants/broken-invariant.ts'
+import type { InvariantSources } from '../../src/domain/invariants/read-invariant-snapshot.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { corruptions } from '../domain/invariants/invariant-corruptions.ts'
 import { addSession, emptyWorld, snapshotOf, type World } from '../domain/invariants/invariant-world.ts'
-import { keptLog } from '../stores/store-servers.ts'
+import { keptLog } from '../support/kept-log.ts'
 
 function bed() {
   let world: World = emptyWorld()
@@ -59,7 +59,7 @@ function bed() {
       const { values } = await metrics.invariantViolations.get()
       return Object.fromEntries(values.map(({ labels, value }) => [labels.kind, value]))
     },
-    violated: () => lines.filter((line) => line.includes('"invariant violated"')),
+    violated: () => lines.filter((line) => line.includes('"invariant is broken"')),
     lines,
   }
 }
@@ -70,13 +70,13 @@ function planted(name: string): World {
   return world
 }
 
-void t.test('no violation: every kind is there, with 0', async (t) => {
+void t.test('nothing is broken: every kind is there, with 0', async (t) => {
   const { watch, gauge, readPods, askedFor, setWorld } = bed()
   const world = emptyWorld()
   addSession(world, 'x')
   setWorld(world)
   await watch.look()
-  t.same(await gauge(), Object.fromEntries(violationKinds.map((kind) => [kind, 0])))
+  t.same(await gauge(), Object.fromEntries(invariantKinds.map((kind) => [kind, 0])))
   t.same(readPods, [['pod-of-x']])
   t.same(askedFor, [['from-the-document', 'echo-agent']])
 })
@@ -146,7 +146,7 @@ void t.test('it looks while leading, and a follower says nothing', async (t) => 
   const leading = new AbortController()
   const run = watch.run(leading.signal)
   await until('a look', () => readPods.length > 0)
-  await until('the gauge', async () => Object.keys(await gauge()).length === violationKinds.length)
+  await until('the gauge', async () => Object.keys(await gauge()).length === invariantKinds.length)
   leading.abort()
   await run
   t.same(await gauge(), {})

@@ -18,6 +18,12 @@ async function bedOf(t: Parameters<typeof controllerBed>[0], min = 1): Promise<C
   return bed
 }
 
+function podOf(bed: ControllerBed, uid: string): AgentPod {
+  const pod = bed.pods.real.get(uid)
+  if (!pod) throw new Error(`no pod ${uid}`)
+  return pod
+}
+
 interface Death {
   readonly what: string
   readonly change: (bed: ControllerBed) => Partial<AgentPod>
@@ -121,19 +127,19 @@ void t.test('PENDING: the replica that delivers has its time, then the open has 
   t.match(await bed.session(id), { status: 'ENDING', endReason: 'failed:delivery' })
 })
 
-void t.test('events: a death is queued once, its key holds all there is to know', async (t) => {
+void t.test('events: a death is queued once, by the name of its pod', async (t) => {
   const bed = await bedOf(t)
   const id = await bed.claim('uid-1')
   const keys: string[] = []
   bed.pods.view.onChange((change) => {
-    const key = bed.podDeaths.keyOf(change)
-    if (key) keys.push(key)
+    const uid = bed.podDeaths.deathIn(change)
+    if (uid) keys.push(uid)
   })
   bed.pods.change('uid-1', { readySince: undefined })
   t.strictSame(keys, [])
   bed.pods.change('uid-1', { deadReason: 'agent container ended' })
   bed.pods.change('uid-1', { deadReason: 'agent container ended', waitingReason: 'x' })
-  t.strictSame(keys, ['there/pod:died/name-uid-1/uid-1'])
+  t.strictSame(keys, ['uid-1'])
   t.equal(await bed.podDeaths.reconcile(keys[0] ?? ''), undefined)
   t.match(await bed.session(id), { status: 'ENDING', endReason: 'pod:died' })
   t.strictSame(bed.ended, [id])
@@ -146,11 +152,13 @@ void t.test(
   async (t) => {
     const bed = await bedOf(t, 2)
     const [forced, relabelled] = [await bed.claim('uid-1'), await bed.claim('uid-2')]
-    await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-2/uid-2')
+    bed.podDeaths.deathIn({ pod: podOf(bed, 'uid-2'), gone: true })
+    await bed.podDeaths.reconcile('uid-2')
     t.equal((await bed.session(relabelled)).status, 'ACTIVE', 'the pool’s label was taken off it')
+    bed.pods.view.onChange((change) => void bed.podDeaths.deathIn(change))
     bed.pods.vanish('uid-1')
     t.equal(bed.podDeaths.evidenceOf('uid-1'), 'pod:deleted')
-    await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-1/uid-1')
+    await bed.podDeaths.reconcile('uid-1')
     t.match(await bed.session(forced), { status: 'ENDING', endReason: 'pod:deleted' })
   },
 )
@@ -158,25 +166,46 @@ void t.test(
 void t.test('events: PENDING waits in the queue; a pod without a session costs no write', async (t) => {
   const bed = await bedOf(t, 2)
   const id = await bed.claim('uid-1', 'PENDING')
+  bed.pods.view.onChange((change) => void bed.podDeaths.deathIn(change))
   bed.pods.vanish('uid-1')
-  t.equal(await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-1/uid-1'), pendingGraceMs)
+  t.equal(await bed.podDeaths.reconcile('uid-1'), pendingGraceMs)
   bed.advance(pendingGraceMs)
-  t.equal(await bed.podDeaths.reconcile('gone/pod:deleted/name-uid-1/uid-1'), undefined)
+  t.equal(await bed.podDeaths.reconcile('uid-1'), undefined)
   t.equal((await bed.session(id)).endReason, 'failed:delivery')
   const reads = bed.pods.reads()
   bed.ledger.endOnPods = () => Promise.reject(new Error('not for an idle pod'))
-  t.equal(await bed.podDeaths.reconcile('there/pod:died/name-uid-2/uid-2'), undefined)
+  bed.pods.change('uid-2', { deadReason: 'agent container ended' })
+  t.equal(await bed.podDeaths.reconcile('uid-2'), undefined)
   t.equal(bed.pods.reads(), reads)
+})
+
+void t.test('events: what comes while a death is dealt with is dealt with next', async (t) => {
+  const bed = await bedOf(t)
+  const id = await bed.claim('uid-1')
+  const pod = podOf(bed, 'uid-1')
+  const endOnPods = bed.ledger.endOnPods.bind(bed.ledger)
+  const reasons: string[] = []
+  bed.ledger.endOnPods = async (deaths) => {
+    reasons.push(...deaths.map(({ reason }) => reason))
+    if (reasons.length > 1) return endOnPods(deaths)
+    bed.podDeaths.deathIn({ pod: { ...pod, nodeLost: true }, gone: true })
+    throw new Error('the first answer was lost')
+  }
+  bed.podDeaths.deathIn({ pod: { ...pod, deadReason: 'agent container ended' }, gone: false })
+  await t.rejects(bed.podDeaths.reconcile('uid-1'))
+  bed.pods.vanish('uid-1')
+  await bed.podDeaths.reconcile('uid-1')
+  t.strictSame(reasons, ['pod:died', 'pod:node-lost'])
+  t.match(await bed.session(id), { status: 'ENDING', endReason: 'pod:node-lost' })
 })
 
 void t.test('absences are no evidence; the record of deletions is bounded', async (t) => {
   const bed = await bedOf(t)
-  const pod = bed.pods.real.get('uid-1')
-  if (!pod) throw new Error('no pod')
+  const pod = podOf(bed, 'uid-1')
   const change = { pod, gone: true, absent: true }
   bed.podDeaths.note(change)
   t.equal(bed.podDeaths.evidenceOf('uid-1'), undefined)
-  t.equal(bed.podDeaths.keyOf(change), undefined)
+  t.equal(bed.podDeaths.deathIn(change), undefined)
   for (let n = 0; n <= 10_000; n += 1) bed.podDeaths.note({ pod: { ...pod, uid: `old-${n}` }, gone: true })
   t.equal(bed.podDeaths.evidenceOf('old-0'), undefined)
   t.equal(bed.podDeaths.evidenceOf('old-1'), 'pod:deleted')

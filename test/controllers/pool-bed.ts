@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { PodWriteError, type PodWriteFailure } from '../../src/domain/pod-write-error.ts'
+import { PodWriteError, type PodWriteReason } from '../../src/domain/pod-write-error.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from './controller-bed.ts'
@@ -21,6 +21,6 @@ export async function startPoolServers(t: Test) {
   }
 }
 
-export function refusal(reason: PodWriteFailure, message: string, answered = true): PodWriteError {
+export function refusal(reason: PodWriteReason, message: string, answered = true): PodWriteError {
   return new PodWriteError(reason, message, { answered })
 }

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { templateHash } from '../../src/domain/slot-pod.ts'
 import { indexOn, startDatabase } from '../stores/store-servers.ts'
+import { newPod } from '../support/fake-pod-view.ts'
 import { agentType, controllerBed, poolsOf } from './controller-bed.ts'
-import { newPod } from './fake-pods.ts'
 import { type PoolBed, refusal, startPoolServers } from './pool-bed.ts'
 
 /** What a pool is made into, look by look; the writes that fail are in pool-writes-fail.test.ts. */

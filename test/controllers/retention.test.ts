@@ -3,8 +3,10 @@ import { createRetention } from '../../src/controllers/retention.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { newPod } from '../sessions/open-bed.ts'
-import { newRecord, podNamed, postgresFor, silent, startDatabase } from '../stores/store-servers.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
+import { postgresFor, startDatabase } from '../stores/store-servers.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
+import { silent } from '../support/kept-log.ts'
 
 const database = await startDatabase(t)
 const hourMs = 3_600_000
@@ -16,7 +18,7 @@ async function startRetention(t: Test) {
   let synced = true
   const look = createRetention({
     ledger: createPostgresClaimLedger(postgres),
-    pods: { all: () => [...present].map((uid) => newPod({ uid })), synced: () => synced },
+    pods: { all: () => [...present].map((uid) => readyPod({ uid })), synced: () => synced },
     sessionsAfterMs: 48 * hourMs,
     metrics: createMetrics(),
     logger: silent,

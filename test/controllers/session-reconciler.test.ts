@@ -75,7 +75,7 @@ void t.test('at the deadline it is ENDED, whatever remains', async (t) => {
   bed.advance(1)
   t.equal(await bed.look(), undefined)
   t.equal((await bed.session(bed.id)).status, 'ENDED')
-  t.match(bed.lines.join(''), /session ended although its pod remains/)
+  t.match(bed.lines.join(''), /session ended, but its pod remains/)
   t.match(await bed.metrics.registry.metrics(), /greenroom_sessions_ended_total\{reason="lapsed:lease"\} 1/)
 })
 

@@ -3,8 +3,8 @@ import { pendingGraceMs } from '../../src/controllers/pending-grace.ts'
 import { lookAgainMs, overruleMs, windowMs } from '../../src/domain/absence-guard.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { newPod } from '../support/fake-pod-view.ts'
 import { controllerBed } from './controller-bed.ts'
-import { newPod } from './fake-pods.ts'
 
 const database = await startDatabase(t)
 const redis = await redisFor(t, (await startIndexServer(t)).url)

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { AssignmentEcho } from '../../src/domain/assignment.ts'
 import {
   newAssignment,
@@ -15,7 +15,7 @@ import {
 } from '../agent/contract-fixture.ts'
 
 const pair = newKeyPair('k1')
-const keys = await loadAssignKeys(privateSet(pair))
+const keys = await loadSigningKeys(privateSet(pair))
 const assignment = newAssignment({ secrets: { API_KEY: 'sk-very-secret' } })
 const echo: AssignmentEcho = { podUid, sessionId: assignment.sessionId, epoch: assignment.epoch }
 

@@ -2,7 +2,7 @@ import { createHash, createPublicKey } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import t from 'tap'
 import { signDelivery } from '../../src/delivery/assign-token.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import { newKeyPair, podUid, privateSet } from '../agent/contract-fixture.ts'
 
 const pair = newKeyPair('k1')
@@ -10,7 +10,7 @@ const now = Date.now()
 const body = '{"sessionId":"s-1","epoch":3,"text":"ü"}'
 
 void t.test('the token binds pod, session, epoch and body for five minutes', async (t) => {
-  const key = (await loadAssignKeys(privateSet(pair))).choose(['k1'])
+  const key = (await loadSigningKeys(privateSet(pair))).choose(['k1'])
   if (!key) throw new Error('no key')
   const token = signDelivery(key, { podUid, sessionId: 's-1', epoch: 3, body, now })
   t.same(decodeProtectedHeader(token), { alg: 'EdDSA', kid: 'k1', typ: 'JWT' })

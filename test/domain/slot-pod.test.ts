@@ -73,6 +73,18 @@ void t.test('the informer reads back what was written', async (t) => {
 void t.test('the hash is the same everywhere, today and tomorrow', async (t) => {
   // A change here replaces every idle pod of every installation at the next upgrade: do it knowingly.
   t.equal(templateHash('echo-agent', poolSpec({ image: 'greenroom:0.1.0' })), '650b88b2f76491f5')
+  const full = poolSpec({
+    imagePullPolicy: 'Always',
+    image: 'registry.example/echo@sha256:abc',
+    env: [
+      { value: '1', name: 'B' },
+      { name: 'A', value: 'ü"\n' },
+    ],
+    command: ['node', 'a.ts'],
+    args: ['--x', ''],
+  })
+  t.equal(templateHash('echo-agent', full), '3b73f93e54b57545')
+  t.equal(templateHash('stella-light', full), '7d2ca288a70cd548')
 })
 
 void t.test('sizes do not enter the hash; type and every part of the template do', async (t) => {

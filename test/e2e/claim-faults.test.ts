@@ -1,11 +1,12 @@
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { type AnswerBody, type BedAnswer, createBedClient } from '../../bed/bed-client.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
+import { until } from '../../bed/processes/until.ts'
+import { type AnswerBody, type BedAnswer, createBedClient } from '../../bed/replicas/bed-client.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { pidOfPod } from '../support/pod-process.ts'
+import { agentType, createSessionCaller } from './session-caller.ts'
 
 /** Faults around real processes: the answer of the API is lost, and PostgreSQL is away (docs/claims.md). */
 
@@ -23,9 +24,8 @@ const bed = await startBed({
     LIVEKIT_API_SECRET: 'a-secret-of-at-least-32-characters!',
   },
 })
-const agentType = 'echo-agent'
 const [firstUrl = '', secondUrl = ''] = bed.apiUrls
-const client = createBedClient({ url: firstUrl, apiKey: bed.apiKey })
+const { client, open: opened, untilIdle } = createSessionCaller(bed)
 const other = createBedClient({ url: secondUrl, apiKey: bed.apiKey })
 t.teardown(async () => {
   client.close()
@@ -33,22 +33,7 @@ t.teardown(async () => {
   await bed.stop()
 })
 
-const untilIdle = () =>
-  until(
-    `${min} idle pods`,
-    async () => {
-      const { body } = await client.pool(agentType)
-      return body.ready === min && body.warming === 0 && body.draining === 0
-    },
-    60_000,
-  )
-await untilIdle()
-
-async function opened(body: object = {}): Promise<AnswerBody> {
-  const answer = await client.open({ agentType, ...body })
-  if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
-  return answer.body
-}
+await untilIdle(min)
 
 const end = (sessions: readonly { readonly id: string }[]): Promise<BedAnswer[]> =>
   Promise.all(sessions.map(({ id }) => client.end(id, '?wait=true')))
@@ -80,7 +65,7 @@ void t.test(
 )
 
 void t.test('10 s without PostgreSQL end not one session, however short its lease', async (t) => {
-  await untilIdle()
+  await untilIdle(min)
   const outageMs = 10_000
   const brief: AnswerBody[] = []
   for (const leaseSeconds of [1, 2, 3]) brief.push(await opened({ leaseSeconds }))
@@ -113,7 +98,7 @@ void t.test('10 s without PostgreSQL end not one session, however short its leas
   for (const status of await statuses())
     t.strictSame(status, ['ACTIVE', undefined], 'its agent has renewed since')
   await end(sessions)
-  await untilIdle()
+  await untilIdle(min)
 })
 
 void t.test('the invariants hold', async (t) => {

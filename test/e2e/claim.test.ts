@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { AdmissionregistrationV1Api } from '@kubernetes/client-node'
 import { TokenVerifier } from 'livekit-server-sdk'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { type AnswerBody, createBedClient } from '../../bed/bed-client.ts'
-import { echoTo } from '../../bed/echo-conversation.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
+import { echoTo } from '../../bed/replicas/echo-conversation.ts'
+import { pidOfPod } from '../support/pod-process.ts'
+import { agentType, createSessionCaller } from './session-caller.ts'
 
-/** The whole way of one claim, as a frontend, a security engineer and ops see it: every part is real. */
+/** A claim from end to end, as a frontend, a security engineer and ops see it. Every part is real. */
 
 const liveKit = {
   url: 'ws://livekit.example:7880',
@@ -19,7 +20,7 @@ const liveKit = {
 }
 const min = 4
 const bed = await startBed({
-  // A lease short enough to lapse while a test watches.
+  // Leases may be short enough to lapse during a test.
   pools: poolsDocument({
     min,
     max: 20,
@@ -32,54 +33,12 @@ const bed = await startBed({
     LIVEKIT_API_SECRET: liveKit.apiSecret,
   },
 })
-const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
+const { client, kubectl, open, setPools, untilEnded, untilIdle } = createSessionCaller(bed)
 t.teardown(async () => {
   client.close()
   await bed.stop()
 })
-const agentType = 'echo-agent'
 await untilIdle(min)
-
-async function untilIdle(count: number): Promise<void> {
-  await until(
-    `${count} idle pods`,
-    async () => {
-      const { body } = await client.pool(agentType)
-      return body.ready === count && body.warming === 0 && body.draining === 0
-    },
-    60_000,
-  )
-}
-
-async function open(body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> {
-  const answer = await client.open({ agentType, ...body }, headers)
-  if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
-  return answer.body
-}
-
-async function untilEnded(id: string): Promise<AnswerBody> {
-  return until('the end', async () => {
-    const { body } = await client.read(id)
-    return body.status === ('ENDED' as never) && body
-  })
-}
-
-async function kubectl(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await bed.plane.kubectl([...args, '-n', bed.namespace])
-  if (code !== 0) throw new Error(stderr)
-  return stdout
-}
-
-async function setPools(text: string): Promise<void> {
-  await kubectl(
-    'patch',
-    'configmap',
-    'agent-pools',
-    '--type=merge',
-    '-p',
-    JSON.stringify({ data: { 'pools.yaml': text } }),
-  )
-}
 
 void t.test(
   'a session is served by the very pod it names, with its metadata, its secrets and its room',
@@ -210,16 +169,16 @@ void t.test('a lease is kept by renewing and lapses without', async (t) => {
     status: 409,
     body: { code: 'GRN_STALE_EPOCH' },
   })
-  // The agent renews too: only one that is stuck lets its lease lapse.
+  // The agent renews too, so the lease lapses only if the agent is stuck.
   const lapsing = await open({ leaseSeconds: 1 })
-  const pid = await pidOf(lapsing)
+  const pid = await pidOfPod(lapsing.pod.uid)
   process.kill(pid, 'SIGSTOP')
   const lapsed = await until('the lapse', async () => {
     const { body } = await client.read(lapsing.id)
     return body.endReason !== undefined && body
   })
   t.match(lapsed, { status: 'ENDING', endReason: 'lapsed:lease' })
-  // Stuck as it is, it would use up its whole grace period.
+  // A stopped agent would use its whole grace period.
   process.kill(pid, 'SIGCONT')
   await untilEnded(lapsing.id)
   t.match(await client.renew(lapsing.id, lapsing.epoch), { status: 409, body: { code: 'GRN_SESSION_OVER' } })
@@ -227,18 +186,9 @@ void t.test('a lease is kept by renewing and lapses without', async (t) => {
   await client.end(session.id, '?wait=true')
 })
 
-/** The agent's process, found by the pod UID in its environment. */
-async function pidOf({ pod }: AnswerBody): Promise<number> {
-  for (const entry of await readdir('/proc')) {
-    const environment = await readFile(join('/proc', entry, 'environ'), 'utf8').catch(() => '')
-    if (environment.split('\0').includes(`GREENROOM_POD_UID=${pod.uid}`)) return Number(entry)
-  }
-  throw new Error(`no process of ${pod.name}`)
-}
-
 void t.test('a session ends with its pod: killed, deleted by hand, or finished', async (t) => {
   const killed = await open()
-  process.kill(await pidOf(killed), 'SIGKILL')
+  process.kill(await pidOfPod(killed.pod.uid), 'SIGKILL')
   t.match(await untilEnded(killed.id), { endReason: 'pod:died' })
   const deleted = await open()
   await kubectl('delete', 'pod', deleted.pod.name, '--wait=false')
@@ -268,7 +218,7 @@ void t.test('an empty pool answers as the request asks: fail at once, or wait fo
   await untilIdle(min)
 })
 
-/** By another road: as after the break of docs/break-glass.md. Resolves when `write` has got through. */
+/** Does `write` while the webhook that guards documents is removed, as in docs/break-glass.md. Resolves when it has got through. */
 async function withoutGuard(write: () => Promise<void>): Promise<void> {
   const registration = bed.plane.admin().makeApiClient(AdmissionregistrationV1Api)
   const name = 'agent-webhook'
@@ -278,7 +228,7 @@ async function withoutGuard(write: () => Promise<void>): Promise<void> {
     kubectl('patch', 'validatingwebhookconfiguration', name, '--type=json', '-p', JSON.stringify([operation]))
   await patch({ op: 'remove', path: `/webhooks/${entry}` })
   try {
-    // The API server hears of it a moment later.
+    // The API server notices the removal a moment later.
     await until('the write', () =>
       write().then(
         () => true,

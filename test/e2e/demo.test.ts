@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import type { DemoReport } from '../../bed/programs/demo-run.ts'
 import { root } from '../../bed/repository.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 
 /** The README's first command, as a newcomer runs it, with fewer sessions. */
 

@@ -4,11 +4,11 @@ import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { createBedClient } from '../../bed/bed-client.ts'
+import { isAlive } from '../../bed/processes/is-alive.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { root } from '../../bed/repository.ts'
-import { isAlive } from '../../bed/servers/processes.ts'
 import { findControlPlane } from '../../bed/set-up/binaries.ts'
-import { until } from '../../bed/until.ts'
 
 /** npm run dev as in the README: facts in .greenroom/dev.json, a role that dies comes back, Ctrl-C leaves nothing. */
 

@@ -1,11 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Client } from 'pg'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { type AnswerBody, createBedClient } from '../../bed/bed-client.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import type { AnswerBody } from '../../bed/replicas/bed-client.ts'
+import { pidOfPod } from '../support/pod-process.ts'
+import { agentType, createSessionCaller } from './session-caller.ts'
 
 /** Pods die under a real API server in every way that this bed can bring about; the bounds are those of docs/claims.md. */
 
@@ -17,12 +17,12 @@ const bed = await startBed({
   pools: poolsDocument({ min, max: 20 }),
   controllerEnv: { GREENROOM_NODE_LOST_SECONDS: String(nodeLostSeconds) },
 })
-const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
+const caller = createSessionCaller(bed)
+const { client, kubectl } = caller
 t.teardown(async () => {
   client.close()
   await bed.stop()
 })
-const agentType = 'echo-agent'
 /** From the API server's knowledge of a death to the end of the session. */
 const endBoundMs = 10_000
 /** One kubelet of this machine's many processes is slower than that to report. */
@@ -39,17 +39,9 @@ const untilIdle = () =>
   )
 await untilIdle()
 
-async function kubectl(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await bed.plane.kubectl([...args, '-n', bed.namespace])
-  if (code !== 0) throw new Error(stderr)
-  return stdout
-}
-
 async function open(): Promise<AnswerBody> {
   await untilIdle()
-  const answer = await client.open({ agentType })
-  if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
-  return answer.body
+  return caller.open()
 }
 
 interface PodJson {
@@ -86,15 +78,6 @@ async function idlePod(): Promise<PodJson> {
   return pod
 }
 
-/** The agent's process, found by the pod UID in its environment. */
-async function pidOf(podUid: string): Promise<number> {
-  for (const entry of await readdir('/proc')) {
-    const environment = await readFile(join('/proc', entry, 'environ'), 'utf8').catch(() => '')
-    if (environment.split('\0').includes(`GREENROOM_POD_UID=${podUid}`)) return Number(entry)
-  }
-  throw new Error(`no process of pod ${podUid}`)
-}
-
 async function untilReason(id: string, boundMs: number): Promise<string> {
   return until(
     `the end of ${id}`,
@@ -127,7 +110,7 @@ const deaths: readonly Death[] = [
     what: 'kill -9 of the agent',
     reason: 'pod:died',
     boundMs: endBoundMs + reportMs,
-    kill: async ({ uid }) => process.kill(await pidOf(uid), 'SIGKILL'),
+    kill: async ({ uid }) => process.kill(await pidOfPod(uid), 'SIGKILL'),
   },
   {
     what: 'kubectl delete',
@@ -199,7 +182,7 @@ for (const { what, reason, boundMs = endBoundMs, kill } of deaths) {
     const begun = performance.now()
     t.equal(await untilReason(id, boundMs), reason)
     t.comment(`${what}: known as over after ${Math.round(performance.now() - begun)} ms`)
-    await until('ENDED', async () => (await client.read(id)).body.status === ('ENDED' as never), 60_000)
+    await until('ENDED', async () => (await client.read(id)).body.status === 'ENDED', 60_000)
     await until(
       'no pod',
       async () => !(await kubectl('get', 'pods', '-o', 'name')).includes(pod.name),
@@ -248,14 +231,14 @@ void t.test('one failed probe ends nothing', async (t) => {
     () => Date.now() - before > (nodeLostSeconds + 3) * 1_000,
     20_000,
   )
-  t.equal((await client.read(id)).body.status, 'ACTIVE' as never)
+  t.equal((await client.read(id)).body.status, 'ACTIVE')
   await patchStatus(pod.name, {
     conditions: [
       { type: 'Ready', status: 'True', lastTransitionTime: new Date().toISOString() },
       { type: 'ContainersReady', status: 'True' },
     ],
   })
-  t.equal((await client.read(id)).body.status, 'ACTIVE' as never)
+  t.equal((await client.read(id)).body.status, 'ACTIVE')
   t.match(await client.end(id, '?wait=true'), { status: 200, body: { endReason: 'ended:caller' } })
 })
 

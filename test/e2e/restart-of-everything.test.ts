@@ -1,9 +1,9 @@
 import { CoreV1Api } from '@kubernetes/client-node'
 import t from 'tap'
-import { namespace, startBed } from '../../bed/bed.ts'
-import { createBedClient } from '../../bed/bed-client.ts'
+import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 
 /** All replicas of everything die at once, with bad documents in the cluster: it all comes back as it was. */
 
@@ -11,12 +11,13 @@ import { until } from '../../bed/until.ts'
 t.setTimeout(240_000)
 const agentType = 'echo-agent'
 const pools = poolsDocument({ min: 2, max: 6 })
-const bed = await startBed({ replicas: 1, webhooks: 3, paced: false, pools })
+const bed = await startBed({ replicas: 1, webhooks: 3, pools })
 const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey, keepAlive: false })
 t.teardown(async () => {
   client.close()
   await bed.stop()
 })
+const { namespace } = bed
 const core = bed.plane.admin().makeApiClient(CoreV1Api)
 const documents = {
   'agent-pools': { key: 'pools.yaml', bad: 'pools: { echo-agent: 1 }' },
@@ -76,7 +77,7 @@ void t.test(
     t.equal(await openAndEnd(), 201)
 
     const dead = await killAll()
-    // Nobody listens: the bad documents get in by the open door of Ignore.
+    // While no webhook runs, `failurePolicy: Ignore` lets the bad documents in.
     for (const name of ['agent-pools', 'agent-policy'] as const)
       t.equal(await write(name, documents[name].bad), '')
     await untilAllRunAgain(dead)

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
-import { createBedClient } from '../../bed/bed-client.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { pidOfPod } from '../support/pod-process.ts'
 import { everyKey, everyObject, everyTable, filesWith } from '../support/secret-search.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { sendHalf } from '../support/half-sent-request.ts'
 import {

@@ -1,16 +1,17 @@
 import type { Test } from 'tap'
 import type { LiveKitAccess } from '../../src/domain/assignment.ts'
+import type { PoolReport } from '../../src/domain/pool-report.ts'
 import type { SessionQuery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
+import type { OpenRequest } from '../../src/domain/session-request.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { type ApiAppDeps, createApiApp } from '../../src/http/api-app.ts'
 import { createApiKeys } from '../../src/http/api-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
-import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
-import type { PoolReport } from '../../src/sessions/read-pools.ts'
+import type { OpenContext } from '../../src/sessions/opening.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
-import { silent } from '../stores/store-servers.ts'
+import { silent } from '../support/kept-log.ts'
 
 /** The session API over use cases that remember sessions in memory; HTTP itself is what is tested. */
 
@@ -141,7 +142,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       all: async () => [pool],
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
-    readinessChecks: () => checks,
+    checks: () => checks,
     registry: metrics.registry,
     logger: silent,
     ...overrides,

@@ -4,9 +4,9 @@ import { RbacAuthorizationV1Api, type V1PolicyRule } from '@kubernetes/client-no
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
 import type { GateLimits } from '../../src/webhook/review-gate.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
@@ -58,7 +58,7 @@ async function startWebhook(
     logger: pino({ level: 'silent' }),
     registry,
     tls: { key, cert },
-    ready: () => ({ ok: true, details: {} }),
+    checks: () => ({}),
     ...(gateLimits && { gateLimits }),
   })
   stranger?.addRoute(server)

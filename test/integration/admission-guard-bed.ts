@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { CoreV1Api } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
-import { type RoleProcess, startRole } from '../../bed/replicas/role-process.ts'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { until } from '../../bed/processes/until.ts'
+import type { RoleProcess } from '../../bed/replicas/role-process.ts'
+import { servingFiles, startWebhookProcess } from '../../bed/replicas/webhook-process.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
 import type { KubectlOutcome } from '../../bed/servers/kubectl.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
-import { webhookUsername } from '../../src/domain/names.ts'
 import { policyTextOf } from '../admission/pod-samples.ts'
 import { call } from '../webhook/webhook-client.ts'
 
@@ -44,19 +44,13 @@ export async function startGuardBed(t: Test) {
     plane,
     core,
     startWebhook: async (): Promise<void> => {
-      const { host, port, certPath, keyPath } = plane.webhook
-      webhook = await startRole({
+      const { port } = plane.webhook
+      webhook = await startWebhookProcess({
+        plane,
         name: 'webhook',
-        role: 'webhook',
-        root,
-        logPath: join(folder.path, 'webhook.log'),
-        env: {
-          KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
-          GREENROOM_HOST: host,
-          GREENROOM_WEBHOOK_PORT: String(port),
-          GREENROOM_WEBHOOK_CERT_FILE: certPath,
-          GREENROOM_WEBHOOK_KEY_FILE: keyPath,
-        },
+        folder: folder.path,
+        port,
+        env: servingFiles(plane),
       })
       await until(
         'a ready webhook',

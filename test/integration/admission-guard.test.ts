@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
 import { grant } from './admission-bed.ts'
 import {
@@ -135,7 +135,7 @@ void t.test(
     passes(t, await policy(versioned('5')))
     await untilKept('5')
     await until('in force', async () => (await versionInForce()) === '5')
-    // And what is kept goes while nobody looks.
+    // The kept copy disappears while no webhook runs.
     await stopWebhook()
     await core.deleteNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })
     await startWebhook()

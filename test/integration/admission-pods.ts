@@ -2,12 +2,12 @@ import type { V1Pod } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 
-/** Pods as those who may make them make them, and what admission has to make of them. */
+/** Pods as Greenroom and others create them, and what admission must make of them. */
 
 export const keySet = JSON.stringify({
   keys: [
-    { kty: 'OKP', crv: 'Ed25519', kid: 'newest', x: 'AAAA' },
-    { kty: 'OKP', crv: 'Ed25519', kid: 'older', x: 'BBBB' },
+    { kty: 'OKP', crv: 'Ed25519', kid: 'newest', x: 'A'.repeat(43) },
+    { kty: 'OKP', crv: 'Ed25519', kid: 'older', x: 'B'.repeat(43) },
   ],
 })
 

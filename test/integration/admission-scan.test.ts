@@ -1,26 +1,22 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { until } from '../../bed/processes/until.ts'
+import { startWebhookService } from '../../bed/replicas/webhook-service.ts'
 import { root } from '../../bed/repository.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
 import type { ScanReport } from '../../src/cli/scan.ts'
 import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
 import { runMain } from '../support/run-main.ts'
-import { startWebhookService } from '../support/webhook-service.ts'
 
 /** `greenroom scan` and `greenroom explain` against the real API server, which fills in what it always fills in. */
 
 t.setTimeout(240_000)
 const namespace = 'ai-agents'
 const folder = await temporaryFolder('scan')
-const bed = await startWebhookService({
-  folder: folder.path,
-  replicas: 1,
-  env: { GREENROOM_DRAIN_MS: '0' },
-})
+const bed = await startWebhookService({ folder: folder.path, replicas: 1 })
 const { plane } = bed
 t.teardown(async () => {
   await bed.stop()
@@ -100,7 +96,7 @@ void t.test('after a change of the policy they show, and what they would become'
   }
   const table = await command(['scan'])
   t.match(table.stdout, /^ai-agents +bare +default +change +user-ids$/m)
-  t.match(table.stdout, /^3 of 3 pods in ai-agents are not as policy 2 would have them$/m)
+  t.match(table.stdout, /^3 of 3 pods in ai-agents differ from policy 2$/m)
   const one = await command(['explain', `${namespace}/bare`])
   t.equal(one.code, 0, one.stderr)
   t.match(one.stdout, /^Pod\/bare in ai-agents: changed \(agent type default, policy 2\)$/m)

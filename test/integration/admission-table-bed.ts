@@ -58,7 +58,9 @@ export async function startTableBed(t: Test) {
   const bed = await startAdmissionBed(t, {
     name: 'admission-table',
     policy: tablePolicy(),
-    assignKeys: '{"keys":[{"kid":"k1","kty":"OKP","crv":"Ed25519","x":"AA"}]}',
+    assignKeys: JSON.stringify({
+      keys: [{ kid: 'k1', kty: 'OKP', crv: 'Ed25519', x: 'A'.repeat(43) }],
+    }),
     stranger: {
       configuration: injector,
       addRoute: (server) => {

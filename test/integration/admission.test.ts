@@ -1,7 +1,7 @@
 import { AppsV1Api, CoreV1Api, KubeConfig, type V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startControllerManager, withoutControllerManager } from '../../bed/servers/controller-manager.ts'
-import { until } from '../../bed/until.ts'
 import { greenroomUser, policy } from '../admission/pod-samples.ts'
 import { grant, refusal, startAdmissionBed } from './admission-bed.ts'
 import { assertHardened, deploymentPod, keySet, poolPod } from './admission-pods.ts'

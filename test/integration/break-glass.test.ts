@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AdmissionregistrationV1Api, CoreV1Api } from '@kubernetes/client-node'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { refusal } from './admission-bed.ts'
 import { restrictedPod } from './admission-pods.ts'
 
@@ -52,7 +52,7 @@ async function run(script: string): Promise<{ code: number | null; output: strin
   return { code: await promise, output }
 }
 
-/** What becomes of a pod: 'created', or the message of who refused it. */
+/** What becomes of a pod: 'created', or the message of the refusal. */
 const createPod = async (): Promise<string> =>
   (await refusal(core.createNamespacedPod({ namespace, body: restrictedPod('x-') }))) || 'created'
 

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
@@ -10,7 +10,7 @@ import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 const servers = { database: await startDatabase(t), redisServer: await startIndexServer(t) }
 const key = 'k'
 
-/** A row that nobody goes on with, as its time comes. */
+/** The row of a session that no replica goes on with, when its lease has lapsed. */
 async function lapsed(bed: ClaimBed, id: string): Promise<Session | undefined> {
   await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms' WHERE id = $1`, [id])
   return (await bed.ledger.lapse(10))[0]
@@ -116,7 +116,7 @@ void t.test('killed while its cold open is between commit and delivery: another 
   await until(
     'another took it over and delivered',
     async () => {
-      await other.coldOpens.adoptOrphans()
+      await other.adoptOrphans()
       return (await bed.sessions.get(cold.session.id))?.status === 'ACTIVE'
     },
     15_000,
@@ -141,7 +141,7 @@ void t.test('an event loop that stalls for 2 s during deliveries retires nothing
     const answers = await Promise.all(opens)
     // Everything may have been answered by then: that is the last of the moments.
     await until(`a stall ${afterMs} ms after a delivery`, () => replica.stalls() === 1)
-    // Whoever had a statement under way may hear that PostgreSQL did not answer; its key finds what became of it.
+    // An open with a statement under way may be told that PostgreSQL did not answer; its key finds what became of it.
     for (const answer of answers)
       if (answer.kind === 'refused') t.match(answer.code, /^GRN_(DATABASE_UNAVAILABLE|DELIVERY_FAILED)$/)
     for (const name of keys)

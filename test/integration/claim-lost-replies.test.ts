@@ -1,12 +1,14 @@
 import { Client } from 'pg'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
-import { createCloseSession, createRenewSession } from '../../src/sessions/keep-session.ts'
-import type { OpenAnswer } from '../../src/sessions/open-request.ts'
-import { agentType, newPod, poolsOf } from '../sessions/open-bed.ts'
+import { createCloseSession } from '../../src/sessions/close-session.ts'
+import type { OpenAnswer } from '../../src/sessions/open-session.ts'
+import { createRenewSession } from '../../src/sessions/renew-session.ts'
+import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** What was done and not heard of: replies of Redis, PostgreSQL and agents that get lost (docs/claims.md). */
@@ -44,7 +46,7 @@ void t.test(
     })
     t.match(await bed.claims(), [{ pod_uid: session.pod?.uid, purpose: 'session' }])
     t.equal(bed.serving().length, 1)
-    // What was reserved in vain lapses, like every reservation.
+    // An unused reservation lapses like every other.
     const [reserved] = await bed.redis.hvals(`greenroom:{${agentType}}:reservations`)
     await bed.redis.zadd(`greenroom:{${agentType}}:expiries`, 0, session.id)
     const pods = new Set<string | undefined>()
@@ -187,7 +189,7 @@ void t.test(
     const renew = createRenewSession({ sessions: bed.sessions })
     const close = createCloseSession({
       sessions: bed.sessions,
-      wakes: { publish: () => undefined, subscribe: () => () => undefined },
+      wakes: { publish: () => undefined },
     })
     const stale = { code: 'GRN_STALE_EPOCH', status: 409 }
     await t.rejects(renew(session.id, 1, 'agent'), stale)
@@ -228,8 +230,8 @@ void t.test(
     const poolSize = 60
     const cap = Math.max(2, Math.floor(poolSize * 0.05))
     const bed = await startClaimBed(t, servers, poolSize)
-    // Addresses where nobody listens.
-    for (const { uid } of bed.agents.all()) bed.agents.pods.set(newPod({ uid, ip: '127.78.1.1' }))
+    // Addresses without a listener.
+    for (const { uid } of bed.agents.all()) bed.agents.pods.set(readyPod({ uid, ip: '127.78.1.1' }))
     const replicas = await Promise.all(['api-1', 'api-2'].map((name) => bed.replica({ name, poolSize })))
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, () => replicas.map((api) => outcomeOf(api.open()))).flat(),

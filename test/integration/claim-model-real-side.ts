@@ -5,8 +5,9 @@ import { type SlotState, slotStateOf } from '../../src/domain/slot.ts'
 import type { Postgres } from '../../src/stores/postgres-client.ts'
 import type { SlotRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { agentType, newPod } from '../sessions/open-bed.ts'
-import { newRecord, podNamed } from '../stores/store-servers.ts'
+import { agentType } from '../sessions/open-bed.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
 import type { ModelState, PodFacts } from './claim-model.ts'
 import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {
@@ -63,7 +64,7 @@ function known(s: string, epoch: number, pod: string | undefined): Session {
   }
 }
 
-export interface RealParts {
+interface RealParts {
   readonly postgres: Postgres
   readonly redis: SlotRedis
   readonly index: SlotIndex
@@ -88,7 +89,7 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
     places.clear()
     pods.clear()
     for (const [uid, { isReady }] of given)
-      pods.set(uid, newPod({ uid, readySince: isReady ? 1 : undefined }))
+      pods.set(uid, readyPod({ uid, readySince: isReady ? 1 : undefined }))
   }
 
   async function askStore(op: StoreOp, replica = 0): Promise<Answer> {

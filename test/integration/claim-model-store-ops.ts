@@ -1,4 +1,5 @@
-import type { LeaseHolder, SessionStatus } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
+import type { SessionStatus } from '../../src/domain/session.ts'
 import type { ModelSession } from './claim-model.ts'
 
 /** What PostgreSQL is asked, and what it answers. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { LeaseHolder } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
 import type { ModelState } from './claim-model.ts'
 import type { IndexOp, PodOp } from './claim-model-index.ts'
 import { podNames, sessionNames, type TimeOp } from './claim-model-real-side.ts'
@@ -10,7 +10,7 @@ import type { StoreOp } from './claim-model-store-ops.ts'
 /** Which epoch a caller names: the row's own, an older one, or one that is not there yet. */
 type Known = 'current' | 'older' | 'newer'
 
-export interface Wish {
+interface Wish {
   readonly s: string
   readonly pod: string
   readonly pods: readonly string[]
@@ -39,7 +39,7 @@ function weighted<Name>(names: readonly (readonly [weight: number, name: Name])[
   return fc.oneof(...names.map(([weight, name]) => ({ weight, arbitrary: fc.constant(name) })))
 }
 
-export type StoreName = StoreOp['op']
+type StoreName = StoreOp['op']
 const storeNames: readonly (readonly [weight: number, name: StoreName])[] = [
   [5, 'open'],
   [3, 'next'],
@@ -162,7 +162,7 @@ export const timeOp: fc.Arbitrary<TimeOp> = fc.oneof(
 /** `adopt` and `reap` pass over rows that are being changed, and `purge` over more than one at a time. */
 export const notAtOnce: readonly StoreName[] = ['adopt', 'release', 'reap', 'purge']
 
-/** Nobody goes on from an attempt that is not there yet: it is told that a pod was taken once another has made it. */
+/** An open goes on only from an attempt that exists: it is told that its pod was taken after another has taken it. */
 const namesItsAttempt: readonly StoreName[] = ['next', 'reopen']
 
 /**

@@ -1,4 +1,5 @@
-import { canSessionMove, type LeaseHolder, type SessionStatus } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
+import { canSessionMove, type SessionStatus } from '../../src/domain/session.ts'
 import { type ClaimPurpose, canSlotMove, type SlotState } from '../../src/domain/slot.ts'
 
 /**
@@ -28,7 +29,7 @@ export interface ModelClaim {
   readonly reason: string | undefined
 }
 
-export interface HeldSlot {
+interface HeldSlot {
   readonly attempt: number
   readonly pod: string
   lapsed: boolean
@@ -51,7 +52,7 @@ export interface ModelState {
   /** What Redis offers; it may be stale, and says nothing about a slot's state. */
   readonly index: Set<string>
   isBuilt: boolean
-  /** Those who wait, and whether their replica is still heard of. */
+  /** The waiters, and whether their replica still sends heartbeats. */
   readonly queue: Map<string, { place: number; isSilent: boolean }>
   /** Places that opens remember while their attempts go on. */
   readonly places: Map<string, number>

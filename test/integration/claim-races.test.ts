@@ -1,12 +1,13 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
-import { createRenewSession } from '../../src/sessions/keep-session.ts'
+import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { controllerBed, poolsOf } from '../controllers/controller-bed.ts'
-import { agentType, newPod } from '../sessions/open-bed.ts'
+import { agentType } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate, heldStore } from '../support/claim-steps.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
 import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 
 /** Two that want the same pod, or the same session, at the same moment (docs/claims.md). */
@@ -85,7 +86,7 @@ void t.test(
     t.match(session, { pod: { uid: 'pod-0' } }, 'the reservation of the one that is stopped has lapsed')
     await bed.sessions.beginEnding(session.id, endReason.caller)
     await bed.ledger.finishEnding([session.id])
-    bed.agents.pods.set(newPod({ uid: 'pod-0', deletingSince: 1 }))
+    bed.agents.pods.set(readyPod({ uid: 'pod-0', deletingSince: 1 }))
     await bed.index.add(agentType, [{ podUid: 'pod-1', rank: 1 }])
     stopped.signal('SIGCONT')
     t.match(await opening, { kind: 'refused', code: 'GRN_POOL_EMPTY' }, 'its time is over as well')

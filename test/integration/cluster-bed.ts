@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
 import { createKubeClients, type KubeClients } from '../../src/cluster/kube-clients.ts'
 

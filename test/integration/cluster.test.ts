@@ -1,7 +1,8 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
-import { createEventRecorder } from '../../src/cluster/events.ts'
+import { createEventRecorder } from '../../src/cluster/event-recorder.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
 import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createPodInformer } from '../../src/cluster/pod-informer.ts'
@@ -10,7 +11,6 @@ import { label } from '../../src/domain/names.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { checkPools, type PoolSpec, type PoolsDocument } from '../../src/domain/pool.ts'
 import { createLogLines } from '../cluster/log-lines.ts'
-import { waitUntil } from '../cluster/wait-until.ts'
 import { startClusterBed } from './cluster-bed.ts'
 
 /** What the cluster adapter says to the real API server, and what it hears of it. */
@@ -71,11 +71,11 @@ void t.test('informer and writer: the life of a slot', async (t) => {
   informer.start()
   t.teardown(() => informer.stop())
   t.equal(informer.synced(), false)
-  await waitUntil('synced', () => informer.synced())
+  await until('synced', () => informer.synced())
   t.match(informer.get(early.uid), { name: early.name, agentType: 'echo-agent', stateLabel: 'idle' })
 
   const later = await writer.create('echo-agent', spec)
-  await waitUntil('the second pod', () => informer.byPool('echo-agent').length === 2)
+  await until('the second pod', () => informer.byPool('echo-agent').length === 2)
   t.match(later.name, /^echo-agent-.{5}$/)
   await core.createNamespacedPod({
     namespace,
@@ -86,7 +86,7 @@ void t.test('informer and writer: the life of a slot', async (t) => {
     podIP: '127.9.9.9',
     conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: new Date(1_700_000_000_000) }],
   })
-  await waitUntil('ready', () => informer.get(later.uid)?.readySince !== undefined)
+  await until('ready', () => informer.get(later.uid)?.readySince !== undefined)
   t.match(informer.get(later.uid), { ip: '127.9.9.9', readySince: 1_700_000_000_000 })
   t.same(
     informer
@@ -100,19 +100,19 @@ void t.test('informer and writer: the life of a slot', async (t) => {
 
   t.equal(await writer.labelClaimed(later, 'session-1'), true)
   t.equal(await writer.labelClaimed(later, 'session-1'), true, 'may be repeated')
-  await waitUntil('labelled', () => informer.get(later.uid)?.sessionLabel === 'session-1')
+  await until('labelled', () => informer.get(later.uid)?.sessionLabel === 'session-1')
   t.equal(informer.get(later.uid)?.stateLabel, 'claimed')
 
   t.equal(await writer.exists(later), true)
   t.equal(await writer.delete(later, 0), true)
-  await waitUntil('gone', () => informer.get(later.uid) === undefined)
+  await until('gone', () => informer.get(later.uid) === undefined)
   t.equal(informer.byPool('echo-agent').length, 1)
   t.equal(changes.filter((change) => change === `gone ${later.uid}`).length, 1)
   t.equal(await writer.exists(later), false)
   t.equal(await writer.labelClaimed(later, 'session-1'), false)
   t.equal(await writer.delete(later), false)
   unsubscribe()
-  await waitUntil('the server ended two watches', () => informer.counters().watches >= 3)
+  await until('the server ended two watches', () => informer.counters().watches >= 3)
   t.match(informer.counters(), { lists: 1, failures: 0 }, 'each went on from the last version')
   t.ok(lines.some((line) => line.msg === 'a listener of the pod informer failed'))
 })
@@ -202,7 +202,7 @@ void t.test('a document: accepted, refused, restored', async (t) => {
   const rejected: { resourceVersion: string; problems: readonly string[] }[] = []
   const open = (write: boolean) =>
     createDocumentWatch<PoolsDocument>({
-      transport,
+      clients,
       namespace: at,
       name: 'agent-pools',
       key: 'pools.yaml',
@@ -221,23 +221,20 @@ void t.test('a document: accepted, refused, restored', async (t) => {
   })
   watch.onChange((document) => applied.push(min(document)))
   watch.start()
-  await waitUntil('synced', () => watch.synced() && watch.status().problems !== undefined)
+  await until('synced', () => watch.synced() && watch.status().problems !== undefined)
   t.match(watch.status(), { seen: undefined, applied: undefined, problems: [/does not exist/] })
   t.equal(watch.current(), undefined)
 
   const first = await writeConfigMap(at, 'agent-pools', { 'pools.yaml': text(1) })
   let startedAt = performance.now()
-  await waitUntil('in force', () => min(watch.current()) === 1)
+  await until('in force', () => min(watch.current()) === 1)
   t.ok(performance.now() - startedAt < 2_000, `in force after ${performance.now() - startedAt} ms`)
   t.same(watch.status(), { seen: first, applied: first, problems: undefined })
-  await waitUntil(
-    'kept',
-    async () => (await configMapText(at, 'agent-pools-accepted', 'pools.yaml')) === text(1),
-  )
+  await until('kept', async () => (await configMapText(at, 'agent-pools-accepted', 'pools.yaml')) === text(1))
 
   const second = await writeConfigMap(at, 'agent-pools', { 'pools.yaml': text(9) })
   startedAt = performance.now()
-  await waitUntil('refused', () => watch.status().seen === second)
+  await until('refused', () => watch.status().seen === second)
   t.ok(performance.now() - startedAt < 2_000)
   t.equal(min(watch.current()), 1)
   t.same(watch.status().applied, first)
@@ -248,28 +245,25 @@ void t.test('a document: accepted, refused, restored', async (t) => {
 
   const reader = open(false)
   reader.start()
-  await waitUntil('restored', () => min(reader.current()) === 1)
+  await until('restored', () => min(reader.current()) === 1)
   t.same(reader.status(), { seen: second, applied: first, problems: rejected[0]?.problems })
   t.equal(reader.synced(), true)
 
   await core.deleteNamespacedConfigMap({ name: 'agent-pools', namespace: at })
-  await waitUntil('deleted', () => reader.status().problems?.[0]?.includes('was deleted') ?? false)
+  await until('deleted', () => reader.status().problems?.[0]?.includes('was deleted') ?? false)
   t.equal(min(reader.current()), 1)
 
   await writeConfigMap(at, 'agent-pools', { 'other.yaml': '' })
-  await waitUntil('no key', () => reader.status().problems?.[0]?.includes('no key') ?? false)
+  await until('no key', () => reader.status().problems?.[0]?.includes('no key') ?? false)
   const third = await writeConfigMap(at, 'agent-pools', { 'pools.yaml': text(3) })
-  await waitUntil('in force again', () => min(reader.current()) === 3)
+  await until('in force again', () => min(reader.current()) === 3)
   t.same(reader.status(), { seen: third, applied: third, problems: undefined })
   await reader.stop()
   t.equal(await configMapText(at, 'agent-pools-accepted', 'pools.yaml'), text(1), 'a reader writes nothing')
 
   const again = open(true)
   again.start()
-  await waitUntil(
-    'kept',
-    async () => (await configMapText(at, 'agent-pools-accepted', 'pools.yaml')) === text(3),
-  )
+  await until('kept', async () => (await configMapText(at, 'agent-pools-accepted', 'pools.yaml')) === text(3))
   await again.stop()
   t.same(applied, [1])
 })
@@ -294,13 +288,13 @@ void t.test('events are written, and counted once a minute', async (t) => {
   const written = async () => (await clients.events.listNamespacedEvent({ namespace })).items
   for (let round = 0; round < 5; round += 1) recorder.record(event)
   recorder.record({ ...event, note: 'another' })
-  await waitUntil('both are there', async () => (await written()).length === 2)
+  await until('both are there', async () => (await written()).length === 2)
   t.same(
     (await written()).map(({ series }) => series?.count),
     [undefined, undefined],
     'not counted yet',
   )
-  await waitUntil('the series', async () => (await written()).some(({ series }) => series?.count === 5))
+  await until('the series', async () => (await written()).some(({ series }) => series?.count === 5))
   await recorder.stop()
   t.same(lines, [])
   t.match(

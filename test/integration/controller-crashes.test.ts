@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { createController } from '../../src/controllers/controller.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { agentType, type ControllerBed, controllerBed, poolsOf } from '../controllers/controller-bed.ts'
-import { newPod } from '../controllers/fake-pods.ts'
 import { indexOn, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { newPod } from '../support/fake-pod-view.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** A controller that dies between two of its steps, or whose writes come to nothing: the next one goes on. */
@@ -163,7 +163,7 @@ void t.test(
       stop.abort()
       await led
     })
-    // Replicas without an index see the pods by their labels alone: those that say idle and are not.
+    // Replicas without an index see only the labels of pods, and some labels wrongly say idle.
     const away = await redisFor(t, servers.redisServer.url)
     away.disconnect()
     const replicas = await Promise.all(

@@ -4,17 +4,18 @@ import { CoreV1Api } from '@kubernetes/client-node'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import type { DoctorReport } from '../../src/cli/doctor.ts'
-import { type ViolationKind, violationKinds } from '../../src/domain/invariants/breach.ts'
+import { type InvariantKind, invariantKinds } from '../../src/domain/invariants/broken-invariant.ts'
 import { label } from '../../src/domain/names.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
-import { newId, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { assertInvariants, violationsNow } from '../support/invariants.ts'
+import { newId } from '../stores/open-records.ts'
+import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { assertInvariants, brokenInvariantsNow } from '../support/invariants.ts'
 
-/** `greenroom doctor` on real stores: each corruption is planted with the tools of whoever would cause it. */
+/** `greenroom doctor` on real stores: each corruption is planted with the tools that would cause it. */
 
 const namespace = 'ai-agents'
 const agentType = 'echo-agent'
@@ -52,9 +53,9 @@ async function setStatus(name: string, status: Record<string, unknown>): Promise
 const [idle, claimed] = await Promise.all([createPod('idle'), createPod('claimed')])
 /** A pod for each kind to go wrong with; where its plant does nothing with it, it is an idle one. */
 const podOf = Object.fromEntries(
-  await Promise.all(violationKinds.map(async (kind) => [kind, await createPod(kind)] as const)),
-) as Record<ViolationKind, string>
-const podCount = violationKinds.length + 2
+  await Promise.all(invariantKinds.map(async (kind) => [kind, await createPod(kind)] as const)),
+) as Record<InvariantKind, string>
+const podCount = invariantKinds.length + 2
 const { ready, reservations, expiries, built } = poolKeys(agentType)
 
 /** A database and an index in which everything is as it should be: one session, one idle pod, some history. */
@@ -114,7 +115,7 @@ function targetOf({ url }: { readonly url: string }) {
 type Stores = Awaited<ReturnType<typeof soundStores>>
 
 /** Each has a pod of its own and resolves with the subject that the doctor must name: they may be planted together. */
-const plants: Record<ViolationKind, (stores: Stores, podUid: string) => Promise<string>> = {
+const plants: Record<InvariantKind, (stores: Stores, podUid: string) => Promise<string>> = {
   'pod-claimed-twice': async ({ run, served, addSession }, podUid) => {
     await served(podUid)
     await run('DROP INDEX sessions_live_pod')
@@ -192,7 +193,7 @@ const jsonReport = (stdout: string) => JSON.parse(stdout) as DoctorReport
 void t.test('all is well: one line and 0, without waiting for anything', async (t) => {
   const stores = await soundStores()
   const { code, stdout, stderr } = await doctor(stores)
-  t.equal(stdout, `no violations in ${podCount} pods, 3 sessions, 1 pools\n`)
+  t.equal(stdout, `no broken invariants in ${podCount} pods, 3 sessions, 1 pools\n`)
   t.equal(stderr, '')
   t.equal(code, 0)
   const json = await doctor({ ...stores, args: ['--json'] })
@@ -207,10 +208,10 @@ void t.test('all is well: one line and 0, without waiting for anything', async (
 })
 
 void t.test('each corruption alone is found by its own name, and by no other', async (t) => {
-  for (const kind of violationKinds) {
+  for (const kind of invariantKinds) {
     const stores = await soundStores()
     const subject = await plants[kind](stores, podOf[kind])
-    const found = await violationsNow(targetOf(stores))
+    const found = await brokenInvariantsNow(targetOf(stores))
     t.match(found, [{ kind, subject, detail: /\.$/ }], kind)
     t.equal(found.length, 1, kind)
     await stores.close()
@@ -220,23 +221,23 @@ void t.test('each corruption alone is found by its own name, and by no other', a
 void t.test('the program finds all of them at once: a line for each, the numbers, and 1', async (t) => {
   const stores = await soundStores()
   const planted: string[] = []
-  for (const kind of violationKinds) planted.push(`${kind} ${await plants[kind](stores, podOf[kind])}`)
+  for (const kind of invariantKinds) planted.push(`${kind} ${await plants[kind](stores, podOf[kind])}`)
   const inWords = await doctor({ ...stores, args: ['--settle-ms', '0'] })
   const lines = inWords.stdout.trimEnd().split('\n')
-  const counts = violationKinds.map((kind) => `${kind} 1`).join(', ')
-  t.equal(lines.pop(), `13 violations (${counts}) in ${podCount} pods, 13 sessions, 1 pools`)
+  const counts = invariantKinds.map((kind) => `${kind} 1`).join(', ')
+  t.equal(lines.pop(), `13 broken invariants (${counts}) in ${podCount} pods, 13 sessions, 1 pools`)
   const named = lines.map((line) => line.slice(0, line.indexOf(': ')))
   t.same(named.sort(), planted.sort())
   t.equal(inWords.code, 1)
   const json = await doctor({ ...stores, args: ['--json', '--settle-ms', '50'] })
   const report = jsonReport(json.stdout)
   t.same(report.violations.map(({ kind, subject }) => `${kind} ${subject}`).sort(), planted)
-  t.same(report.counts, Object.fromEntries(violationKinds.map((kind) => [kind, 1])))
+  t.same(report.counts, Object.fromEntries(invariantKinds.map((kind) => [kind, 1])))
   t.equal(json.code, 1)
   await stores.close()
 })
 
-void t.test('what heals while the doctor looks is no violation', async (t) => {
+void t.test('what heals while the doctor looks is not broken', async (t) => {
   const stores = await soundStores()
   await redis.zadd(ready, 1, 'ghost')
   const monitor = await redis.monitor()
@@ -248,7 +249,7 @@ void t.test('what heals while the doctor looks is no violation', async (t) => {
   await looked
   await redis.zrem(ready, 'ghost')
   const { code, stdout } = await running
-  t.match(stdout, /^no violations/)
+  t.match(stdout, /^no broken invariants/)
   t.equal(code, 0)
   await stores.close()
 })
@@ -322,7 +323,7 @@ void t.test('assertInvariants: passes at once, waits for what heals, tells what 
 
   // Just retired and under way: settled means that it is gone.
   await stores.addClaim(dead, null, { age: '0 seconds' })
-  t.match(await violationsNow(target), [{ kind: 'retired-pod-remains', subject: dead }])
+  t.match(await brokenInvariantsNow(target), [{ kind: 'retired-pod-remains', subject: dead }])
   const stuck = fake()
   await assertInvariants(stuck.test, target, { withinMs: 0 })
   t.match(stuck.calls, { passed: 0, failed: [{ left: [new RegExp(`^retired-pod-remains ${dead}: `)] }] })

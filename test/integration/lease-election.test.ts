@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
 import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createLeaseElector } from '../../src/cluster/lease-elector.ts'
 import { createLogLines } from '../cluster/log-lines.ts'
-import { waitUntil } from '../cluster/wait-until.ts'
 import { startClusterBed } from './cluster-bed.ts'
 
 /** Electors on a Lease of the real API server: one that loses its connection, and one whose process is stopped. */
@@ -48,9 +48,9 @@ void t.test('election: release hands over at once, a crash after the lease', asy
   })
 
   a.start()
-  await waitUntil('a leads', () => a.leading())
+  await until('a leads', () => a.leading())
   b.start()
-  await waitUntil('b knows', () => b.holder() === 'a')
+  await until('b knows', () => b.holder() === 'a')
   t.same([...leaders], ['a'])
 
   proxy.set('half-open')
@@ -64,24 +64,24 @@ void t.test('election: release hands over at once, a crash after the lease', asy
   ends.set('a', () => {
     gaveUpInTime = !isOverdue
   })
-  await waitUntil('a gave up', () => !leaders.has('a'))
+  await until('a gave up', () => !leaders.has('a'))
   clearTimeout(overdue)
   t.ok(gaveUpInTime, 'although its renewal hangs')
   t.equal(a.leading(), false)
   t.equal(b.leading(), false, 'and before another one may lead')
-  await waitUntil('b leads', () => b.leading())
+  await until('b leads', () => b.leading())
   const takenOverAfter = performance.now() - pulledAt
   t.ok(takenOverAfter > timing.leaseMs - timing.retryMs - 50, `b waited for the lease: ${takenOverAfter} ms`)
   t.ok(takenOverAfter < timing.leaseMs + 1_500)
 
   proxy.set('pass')
   proxy.cut()
-  await waitUntil('a is back and follows', () => a.holder() === 'b')
+  await until('a is back and follows', () => a.holder() === 'b')
   t.equal(a.leading(), false)
   const releasedAt = performance.now()
   await b.stop()
   t.equal(b.leading(), false)
-  await waitUntil('a leads again', () => a.leading())
+  await until('a leads again', () => a.leading())
   const handedOverAfter = performance.now() - releasedAt
   t.ok(handedOverAfter < timing.retryMs * 2.2 + 300, `handed over after ${handedOverAfter} ms`)
   t.equal(both, false, 'never two leaders')
@@ -102,7 +102,7 @@ void t.test('election: a leader that was stopped does not believe in itself when
   t.teardown(() => paused.kill('SIGKILL'))
   const reports: { at: number; leading: boolean }[] = []
   createInterface(paused.stdout).on('line', (line) => reports.push(JSON.parse(line)))
-  await waitUntil('it leads', () => reports.at(-1)?.leading === true)
+  await until('it leads', () => reports.at(-1)?.leading === true)
   const { logger } = createLogLines()
   let leadingSince = Number.POSITIVE_INFINITY
   const other = createLeaseElector({
@@ -118,12 +118,12 @@ void t.test('election: a leader that was stopped does not believe in itself when
   })
   other.start()
   t.teardown(() => other.stop())
-  await waitUntil('the other knows', () => other.holder() === 'paused')
+  await until('the other knows', () => other.holder() === 'paused')
   paused.kill('SIGSTOP')
-  await waitUntil('the other leads', () => other.leading())
+  await until('the other leads', () => other.leading())
   const before = reports.length
   paused.kill('SIGCONT')
-  await waitUntil('it reports again', () => reports.length > before + 20)
+  await until('it reports again', () => reports.length > before + 20)
   t.same(
     reports.filter(({ at, leading }) => leading && at > leadingSince),
     [],

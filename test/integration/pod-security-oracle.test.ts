@@ -1,8 +1,8 @@
 import { ApiException, CoreV1Api, type V1Pod } from '@kubernetes/client-node'
 import fc from 'fast-check'
 import t from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
 import { containersOf, type Pod } from '../../src/admission/pod/pod.ts'
 import {
   podSecurityChecks,
@@ -50,7 +50,7 @@ await plane.createNamespace(namespace, {
 })
 const core = plane.admin().makeApiClient(CoreV1Api)
 
-/** Files of the checks that refuse it, none if it is allowed; undefined if it is no valid pod, so nobody judged it. */
+/** Files of the checks that refuse the pod, none if it is allowed; undefined if the pod is invalid and was not judged. */
 async function theirVerdict(pod: V1Pod): Promise<string[] | undefined> {
   try {
     await core.createNamespacedPod({ namespace, body: pod, dryRun: 'All' })

@@ -1,23 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy, type TcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import type { OpenRecord } from '../../src/domain/ports.ts'
 import { endReason, type Session } from '../../src/domain/session.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
-import {
-  indexOn,
-  newRecord,
-  podNamed,
-  postgresFor,
-  redisFor,
-  startDatabase,
-  startIndexServer,
-} from '../stores/store-servers.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
+import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
 
 /** PostgreSQL is the arbiter: without its answer nothing is promised, and everybody hears so in under two seconds. */
@@ -228,7 +221,7 @@ void t.test('a storm over three replicas while PostgreSQL is cut, slow and stopp
   for (const { id } of told)
     if (!rows.some((row) => row.id === id && row.status === 'ACTIVE')) t.fail(`${id} is lost`)
 
-  // What nobody was told of: PENDING until its lease is over, whether renewals could be taken or not.
+  // A session whose open was never answered stays PENDING until its lease is over, whether renewals were possible or not.
   const ledger = createPostgresClaimLedger(bed.here)
   await bed.here.durable.query(
     `UPDATE sessions SET lease_expires_at = now() - interval '1 ms' WHERE status = 'PENDING'`,

@@ -6,7 +6,8 @@ import { endReason, type Session } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { newRecord, podNamed, postgresFor, startDatabase } from '../stores/store-servers.ts'
+import { newRecord, podNamed } from '../stores/open-records.ts'
+import { postgresFor, startDatabase } from '../stores/store-servers.ts'
 
 /**
  * Every statement that changes sessions or claims at once, from several pools, on the same few rows: none waits for

@@ -1,29 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { observePool } from '../../src/domain/pool-observation.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createIndexHealth } from '../../src/roles/index-health.ts'
-import type { OpenAnswer } from '../../src/sessions/open-request.ts'
+import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { canWrite, createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
 import { type Agents, agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
-import {
-  indexOn,
-  keptLog,
-  postgresFor,
-  redisFor,
-  silent,
-  startDatabase,
-  startIndexServer,
-} from '../stores/store-servers.ts'
+import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
+import { keptLog, silent } from '../support/kept-log.ts'
 
 /**
  * Redis is only an index: whatever becomes of it in the middle of a storm over three replicas, every open gets a pod of
@@ -224,8 +217,8 @@ for (const fault of faults) {
 }
 
 /**
- * What is offered is free, and what is free is offered, or in somebody's hand: a Redis that was stopped still executes
- * the reservations of those who have long gone on without it. They lapse like any other.
+ * Every pod on offer is free, and every free pod is on offer or reserved. A Redis that was stopped still executes the
+ * reservations of opens that have long gone on without it; they lapse like any other.
  */
 async function isTrue({ redis, controller }: Awaited<ReturnType<typeof startStorm>>): Promise<boolean> {
   const { ready, reservations } = poolKeys(agentType)

@@ -3,19 +3,19 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { parse, stringify } from 'yaml'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { until } from '../../bed/processes/until.ts'
+import { webhookInstallation } from '../../bed/replicas/installation.ts'
+import { startWebhookReplicas, type WebhookReplicas } from '../../bed/replicas/webhook-replicas.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
 import { authoritiesIn, isSignedBy } from '../../src/certificates/certificate-facts.ts'
 import { makeCertificate } from '../../src/certificates/make-certificate.ts'
 import { createCertificateSecret } from '../../src/cluster/certificate-secret.ts'
 import { loadKubeAccess } from '../../src/cluster/kube-access.ts'
-import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
+import { createKubeClients } from '../../src/cluster/kube-clients.ts'
 import { createWebhookTrust } from '../../src/cluster/webhook-trust.ts'
 import { createPodDryRun } from '../support/pod-storm.ts'
-import { webhookInstallation } from '../support/webhook-installation.ts'
-import { startWebhookReplicas, type WebhookReplicas } from '../support/webhook-replicas.ts'
 
 /** The API server, replicas of the webhook that keep their own certificates, and a look at what they have written. */
 
@@ -32,21 +32,21 @@ export const longLives = {
 export async function startCertificatesBed(t: Test) {
   const folder = await temporaryFolder('webhook-certs')
   const plane = await startControlPlane({ folder: folder.path })
-  const transport = createKubeTransport(await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath }))
+  const clients = createKubeClients({ access: await loadKubeAccess({ KUBECONFIG: plane.kubeconfigPath }) })
   t.teardown(async () => {
-    transport.close()
+    clients.close()
     await plane.stop()
     await folder.remove()
   })
   await plane.apply(webhookInstallation)
   const secret = createCertificateSecret({
-    transport,
+    clients,
     namespace: 'greenroom-system',
     name: 'agent-webhook-certificates',
     fieldManager: 'somebody-else',
   })
   const trust = createWebhookTrust({
-    transport,
+    clients,
     configurations: kinds.map((kind) => ({ kind, name: 'agent-webhook' })),
     fieldManager: 'somebody-else',
   })
@@ -65,7 +65,8 @@ export async function startCertificatesBed(t: Test) {
 
   return {
     plane,
-    transport,
+    clients,
+    transport: clients.transport,
     secret,
     deleteSecret,
     look,
@@ -92,7 +93,7 @@ export async function startCertificatesBed(t: Test) {
       if (code !== 0) throw new Error(stderr)
     },
     untilAdmitted: () =>
-      until('a pod to be admitted', async () => (await createPodDryRun(transport)) === '', 40_000),
+      until('a pod to be admitted', async () => (await createPodDryRun(clients)) === '', 40_000),
     untilComplete: (authorities: number, timeoutMs = 30_000) =>
       until(
         `a leaf that every entry trusts, of ${authorities} authorities`,

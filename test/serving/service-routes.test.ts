@@ -1,8 +1,9 @@
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
 import t from 'tap'
-import { createMetrics } from '../../src/metrics.ts'
-import { createOpsApp } from '../../src/serving/ops-app.ts'
-import { isProblem, startApi } from '../http/api-bed.ts'
-import { silent } from '../stores/store-servers.ts'
+import { createService } from '../../src/serving/service.ts'
+import { addServiceRoutes } from '../../src/serving/service-routes.ts'
+import { startApi } from '../http/api-bed.ts'
 
 void t.test('probes need no key and say what they wait for', async (t) => {
   const api = await startApi(t)
@@ -39,60 +40,13 @@ void t.test('metrics are text that a scraper can read', async (t) => {
   t.match(answer.body, /greenroom_open_seconds_count\{agent_type="echo-agent",outcome="ok"\} 1/)
 })
 
-void t.test('pools', async (t) => {
-  const api = await startApi(t)
-  const one = {
-    agentType: 'echo-agent',
-    desired: { min: 2, max: 9 },
-    ready: 2,
-    configuration: { applied: '1' },
-  }
-  t.match((await api.call('GET', '/v1/pools')).json(), { pools: [one] })
-  t.match((await api.call('GET', '/v1/pools/echo-agent')).json(), one)
-  isProblem(t, await api.call('GET', '/v1/pools/nothing'), 'GRN_UNKNOWN_AGENT_TYPE', 404, /"nothing"/)
-})
-
-void t.test('the page for people, and the document: every route of /v1, each once', async (t) => {
-  const api = await startApi(t)
-  t.equal((await api.app.inject({ url: '/docs' })).statusCode, 200)
-  const answer = await api.app.inject({ url: '/openapi.json' })
-  t.equal(answer.statusCode, 200)
-  const document = answer.json() as { openapi: string; paths: Record<string, Record<string, Operation>> }
-  t.match(document.openapi, /^3\.1/)
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      at: `${method.toUpperCase()} ${path}`,
-      ...operation,
-    })),
-  )
-  t.same(operations.map(({ at }) => at).sort(), [
-    'DELETE /v1/sessions/{id}',
-    'GET /v1/pools',
-    'GET /v1/pools/{agentType}',
-    'GET /v1/sessions',
-    'GET /v1/sessions/{id}',
-    'POST /v1/sessions',
-    'POST /v1/sessions/{id}/renew',
-    'POST /v1/sessions/{id}/token',
-  ])
-  t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
-  for (const { at, summary, responses } of operations) {
-    t.ok(summary, at)
-    t.ok(responses['4XX'] ?? responses['4xx'], `${at} says what a refusal looks like`)
-  }
-})
-interface Operation {
-  readonly operationId: string
-  readonly summary: string
-  readonly responses: Record<string, unknown>
-}
-
-void t.test('a role without an API has the same probes and refusals', async (t) => {
-  const checks = () => ({ kubernetes: 'ok' as const })
-  const app = await createOpsApp({ logger: silent, registry: createMetrics().registry, checks })
+void t.test('details are shown with every answer of readiness, checks on request', async (t) => {
+  const app = createService({ logger: pino({ level: 'silent' }) })
   t.teardown(() => app.close())
-  t.equal((await app.inject({ url: '/readyz' })).statusCode, 200)
-  t.equal((await app.inject({ url: '/metrics' })).statusCode, 200)
-  isProblem(t, await app.inject({ url: '/v1/sessions' }), 'GRN_NOT_FOUND', 404)
-  isProblem(t, await app.inject({ url: '/%ff' }), 'GRN_INVALID_REQUEST', 400)
+  const checks = { policy: 'failed', certificate: 'ok' } as const
+  const details = { policy: { seen: '7' } }
+  addServiceRoutes(app, { registry: new Registry(), checks: () => checks, details: () => details })
+  const get = async (url: string) => (await app.inject({ url })).json()
+  t.strictSame(await get('/readyz'), { status: 'not ready', details })
+  t.strictSame(await get('/readyz?verbose'), { status: 'not ready', details, checks })
 })

@@ -1,10 +1,11 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { checkPools } from '../../src/domain/pool.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { agentType, newPod, startAgents, startReplica } from './open-bed.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
+import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** `onEmpty: cold` on real Redis and PostgreSQL; the pod that the controller would make is put there by the test. */
 
@@ -70,7 +71,7 @@ void t.test('its lease is held as its pool said, also when another replica goes 
   dead.draining.abort()
   await silence()
   const other = await replica('api-2', { heldBy: 'caller' })
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.match(await sessions.get(session.id), { leaseHeldBy: 'agent' })
@@ -123,9 +124,9 @@ void t.test('a replica that dies is replaced by another; it gets the session no 
   const { api, replica, makeReady, status, silence, agents } = await startBed(t)
   const { session } = await api.open({ onEmpty: 'cold' })
   const other = await replica('api-2')
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await silence()
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.equal(agents.all().filter(({ serving }) => serving).length, 1, 'the first replica was not dead after all')
@@ -135,17 +136,17 @@ void t.test('a replica that has just started adopts nothing before it knows pool
   const { api, replica, agents, makeReady, silence, status, sessions } = await startBed(t)
   const { session } = await api.open({ onEmpty: 'cold' })
   api.draining.abort()
-  await api.coldOpens.handOver()
+  await api.handOver()
   let knowsPools = false
   const fresh = await replica('api-2', {}, () => knowsPools)
-  await fresh.coldOpens.adoptOrphans()
+  await fresh.adoptOrphans()
   knowsPools = true
   agents.pods.setSynced(false)
-  await fresh.coldOpens.adoptOrphans()
+  await fresh.adoptOrphans()
   t.match(await sessions.get(session.id), { status: 'PENDING', heldByReplica: 'api-1' })
   agents.pods.setSynced(true)
   await silence()
-  await fresh.coldOpens.adoptOrphans()
+  await fresh.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
 })
@@ -159,7 +160,7 @@ void t.test('one with secrets cannot be adopted: it fails, and its key is free',
   await until('the row', async () => (await postgres.durable.query('SELECT FROM sessions')).rowCount === 1)
   await silence()
   const other = await replica('api-2')
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   const [row] = await sessions.list({ limit: 1 })
   t.match(row, { status: 'ENDED', endReason: 'failed:abandoned' })
   gone.abort()
@@ -189,10 +190,10 @@ void t.test('draining hands it over instead of failing it', async (t) => {
   const { api, replica, status, sessions, makeReady } = await startBed(t)
   const { session } = await api.open({ onEmpty: 'cold' })
   api.draining.abort()
-  await api.coldOpens.handOver()
+  await api.handOver()
   t.match(await sessions.get(session.id), { status: 'PENDING' })
   const other = await replica('api-2')
-  await other.coldOpens.adoptOrphans()
+  await other.adoptOrphans()
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
 })
@@ -224,5 +225,5 @@ void t.test('a pod that does not take it costs the next attempt, as ever', async
   await makeReady(1)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')
   t.match(await sessions.get(session.id), { pod: { uid: 'pod-1' } })
-  agents.pods.set(newPod({ uid: 'pod-0' }))
+  agents.pods.set(readyPod({ uid: 'pod-0' }))
 })

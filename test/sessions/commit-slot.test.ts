@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { agentType } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'

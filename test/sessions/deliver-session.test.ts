@@ -3,7 +3,7 @@ import type { Assignment } from '../../src/domain/assignment.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
-import { createPodMap, newPod } from './open-bed.ts'
+import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
 
 const session: Session = {
   ...newSession(),
@@ -47,7 +47,7 @@ function newSession(): Session {
 const livekit = { url: 'wss://h', room: 'echo-agent-s1', token: 't', expiresAt: 'e' }
 
 function start(options: { apiUrl?: string } = {}) {
-  const pods = createPodMap()
+  const pods = createFakePodView()
   const sent: { pod: unknown; assignment: Assignment; deadlineMs: number }[] = []
   const delivery: AgentDelivery = {
     async assign(pod, assignment, deadlineMs) {
@@ -70,7 +70,7 @@ function start(options: { apiUrl?: string } = {}) {
 
 void t.test('the pod of the row gets the session with everything it needs', async (t) => {
   const { pods, sent, deliver } = start({ apiUrl: 'http://api' })
-  pods.set(newPod({ uid: 'a', assignKeyIds: ['k2', 'k1'] }))
+  pods.set(readyPod({ uid: 'a', assignKeyIds: ['k2', 'k1'] }))
   t.match(await deliver(session, { secrets: { KEY: 's' }, livekit }, 700), { kind: 'accepted' })
   t.same(sent, [
     {
@@ -95,7 +95,7 @@ void t.test('the pod of the row gets the session with everything it needs', asyn
 
 void t.test('what there is none of is left out', async (t) => {
   const { pods, sent, deliver } = start()
-  pods.set(newPod({ uid: 'a' }))
+  pods.set(readyPod({ uid: 'a' }))
   await deliver({ ...session, metadata: undefined }, { livekit: undefined }, 700)
   for (const absent of ['livekit', 'metadata', 'secrets', 'apiUrl'])
     t.notOk(absent in (sent[0]?.assignment ?? {}), absent)

@@ -3,8 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { Test } from 'tap'
 import { freePort } from '../../bed/servers/free-port.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
-import type { AgentPod } from '../../src/domain/agent-pod.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type {
@@ -15,81 +14,19 @@ import type {
   SlotIndex,
   Wake,
 } from '../../src/domain/ports.ts'
+import type { OpenRequest } from '../../src/domain/session-request.ts'
 import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { createAwaitSession } from '../../src/sessions/await-session.ts'
-import { createColdOpens } from '../../src/sessions/cold-open.ts'
-import { createCommitSlot } from '../../src/sessions/commit-slot.ts'
-import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
-import { createOpenAttempts } from '../../src/sessions/open-attempts.ts'
-import type { OpenContext, OpenRequest } from '../../src/sessions/open-request.ts'
-import { createOpenSession } from '../../src/sessions/open-session.ts'
-import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
-import { createRetirementCap } from '../../src/sessions/retirement-cap.ts'
-import { createTokenMint } from '../../src/sessions/room-tokens.ts'
-import { createSessionIdentity } from '../../src/sessions/session-identity.ts'
-import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
-import { createSlotTaker } from '../../src/sessions/slot-taker.ts'
+import type { OpenContext } from '../../src/sessions/opening.ts'
+import { createSessionApi } from '../../src/sessions/session-api.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
-import { silent } from '../stores/store-servers.ts'
+import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
+import { silent } from '../support/kept-log.ts'
 
 /** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
 
 export const agentType = 'echo-agent'
 const keyPair = newKeyPair('k1')
-
-export function newPod(overrides: Partial<AgentPod> & { uid: string }): AgentPod {
-  return {
-    name: `name-${overrides.uid}`,
-    agentType,
-    ip: '127.0.0.1',
-    nodeName: 'local',
-    createdAt: 0,
-    deletingSince: undefined,
-    readySince: 1,
-    deadReason: undefined,
-    waitingReason: undefined,
-    containerId: 'c1',
-    templateHash: 'h1',
-    assignKeyIds: ['k1'],
-    stateLabel: 'idle',
-    sessionLabel: undefined,
-    ...overrides,
-  }
-}
-
-export function createPodMap() {
-  const pods = new Map<string, AgentPod>()
-  const listeners = new Set<(change: { pod: AgentPod; gone: boolean }) => void>()
-  let synced = true
-  const view: PodView = {
-    get: (uid) => pods.get(uid),
-    byPool: (type) => [...pods.values()].filter((pod) => pod.agentType === type),
-    all: () => [...pods.values()],
-    synced: () => synced,
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-  }
-  return {
-    view,
-    set: (pod: AgentPod) => void pods.set(pod.uid, pod),
-    /** As the informer tells of it. */
-    change(pod: AgentPod) {
-      pods.set(pod.uid, pod)
-      for (const listener of listeners) listener({ pod, gone: false })
-    },
-    setSynced: (value: boolean) => {
-      synced = value
-    },
-    remove(uid: string) {
-      const pod = pods.get(uid)
-      pods.delete(uid)
-      if (pod) for (const listener of listeners) listener({ pod, gone: true })
-    },
-  }
-}
 
 /** `refuse-first`: refuses once and accepts then, as after a network fault. `mute`: accepts, and its answer is lost. */
 export type AgentMood = 'accept' | 'refuse' | 'refuse-first' | 'mute'
@@ -107,7 +44,7 @@ export interface FakeAgent {
 export async function startAgents(t: Test, count: number, prefix = 'pod') {
   const ports = await freePort()
   const agents = new Map<string, FakeAgent>()
-  const pods = createPodMap()
+  const pods = createFakePodView()
   const servers: Server[] = []
   for (let n = 0; n < count; n += 1) {
     const ip = `127.77.${1 + Math.floor(n / 250)}.${1 + (n % 250)}`
@@ -119,7 +56,7 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
       serving: undefined,
     }
     agents.set(agent.uid, agent)
-    pods.set(newPod({ uid: agent.uid, ip }))
+    pods.set(readyPod({ uid: agent.uid, ip }))
     servers.push(serve(agent).listen(ports, ip))
   }
   await Promise.all(servers.map((server) => once(server, 'listening')))
@@ -180,96 +117,95 @@ const defaultPools = poolsOf(
 
 interface ReplicaOptions {
   readonly name?: string
-  readonly agents: Pick<Agents, 'pods' | 'port'> & { all(): readonly unknown[] }
+  readonly agents: Pick<Agents, 'pods' | 'port'>
   readonly sessions: SessionStore
   readonly index: SlotIndex
   readonly pools?: PoolsDocument
   /** Whether the pools were read already; yes unless given. */
   readonly knowsPools?: () => boolean
   readonly delivery?: AgentDelivery
+  /** As if the pool had so many pods: those that the test did not start are warming. */
   readonly poolSize?: number
   readonly roomAccess?: RoomAccess
   readonly logger?: Logger
-  /** Of the retirement cap alone. */
-  readonly capNow?: () => number
+  /** Monotonic ms. */
+  readonly now?: () => number
 }
 
-/** One API replica's way to open sessions. */
+/** The secret of all replicas; makes session ids of keys, and session tokens. */
+export const hmacSecret = 'a secret of at least thirty-two bytes'
+
+/** One API replica's way to open sessions, as the role composes it. */
 export async function startReplica(options: ReplicaOptions) {
-  const { agents, sessions, index, pools = defaultPools, logger = silent } = options
-  const now = () => performance.now()
-  const keys = await loadAssignKeys(privateSet(keyPair))
-  const delivery = options.delivery ?? createAgentDelivery({ keys, port: agents.port })
-  const candidates = createSlotCandidates(agents.pods.view, options.name ?? 'api-1')
-  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
+  const { agents, sessions, index, pools = defaultPools, logger = silent, name = 'api-1' } = options
+  const keys = await loadSigningKeys(privateSet(keyPair))
   const draining = new AbortController()
-  const published: Wake[] = []
-  const wakes = { publish: (wake: Wake) => void published.push(wake), subscribe: () => () => {} }
+  const wakes = createWakes()
   const metrics = createMetrics()
-  const document = {
-    current: () => (options.knowsPools?.() === false ? undefined : pools),
-    status: () => ({ seen: '1', applied: '1', problems: undefined }),
-    onChange: () => () => {},
-  }
-  const tokens = createTokenMint(options.roomAccess)
-  const attempts = createOpenAttempts({
-    tokens,
+  const { openSession, adoptOrphans, handOver } = createSessionApi({
     sessions,
-    takeSlot: createSlotTaker({
-      index,
-      pods: agents.pods.view,
-      candidates,
-      waiters,
-      refillRate: { retryAfterMs: () => 1_000 },
-      now,
-    }),
-    commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
-    deliver: createDeliverSession({
-      delivery,
-      pods: agents.pods.view,
-      sessionToken: (id, epoch) => `grs_${id}_${epoch}`,
-      apiUrl: undefined,
-    }),
-    retirementCap: createRetirementCap({ index, now: options.capNow ?? now }),
-    poolSize: () => options.poolSize ?? agents.all().length,
+    ledger: { claimsOf: async () => new Map() },
+    index,
+    notices: { post: async () => {}, read: async () => undefined },
     wakes,
-    metrics,
-    now,
-  })
-  const awaitSession = createAwaitSession({ sessions, wakes, now })
-  const coldOpens = createColdOpens({
-    attempts,
-    awaitSession,
-    sessions,
-    pools: document,
-    pods: agents.pods.view,
-    wakes,
-    replica: options.name ?? 'api-1',
+    pods: options.poolSize === undefined ? agents.pods.view : viewOfSize(agents.pods.view, options.poolSize),
+    pools: {
+      current: () => (options.knowsPools?.() === false ? undefined : pools),
+      status: () => ({ seen: '1', applied: '1', problems: undefined }),
+      onChange: () => () => {},
+    },
+    delivery: options.delivery ?? createAgentDelivery({ keys, port: agents.port }),
+    roomAccess: options.roomAccess,
+    hmacSecret,
+    apiUrl: undefined,
+    replica: name,
     draining: draining.signal,
-    logger,
-    now,
-  })
-  const openSession = createOpenSession({
-    pools: document,
-    sessions,
-    attempts,
-    coldOpens,
-    awaitSession,
-    identify: createSessionIdentity('a secret of at least thirty-two bytes'),
-    tokens,
     metrics,
-    now,
+    logger,
+    now: options.now ?? (() => performance.now()),
   })
   return {
-    waiters,
-    coldOpens,
+    adoptOrphans,
+    handOver,
     draining,
-    published,
+    published: wakes.published,
     metrics,
+    /** As when another process has put slots into the index. */
+    tellIndexed: () => wakes.deliver({ kind: 'indexed', agentType }),
     open: (request: Partial<OpenRequest> = {}, context: Partial<OpenContext> = {}) =>
       openSession(
         { agentType, onEmpty: 'fail', ...request },
         { idempotencyKey: undefined, signal: new AbortController().signal, logger, ...context },
       ),
+  }
+}
+
+/** Keeps what this replica publishes, and delivers what other processes would. */
+function createWakes() {
+  const published: Wake[] = []
+  const listeners = new Set<(wake: Wake) => void>()
+  return {
+    published,
+    publish: (wake: Wake) => void published.push(wake),
+    subscribe(listener: (wake: Wake) => void) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    deliver(wake: Wake) {
+      for (const listener of listeners) listener(wake)
+    },
+  }
+}
+
+function viewOfSize(view: PodView, size: number): PodView {
+  const warming = Array.from({ length: size }, (_, n) =>
+    readyPod({ uid: `warming-${n}`, readySince: undefined }),
+  )
+  return {
+    ...view,
+    byPool: (type) => {
+      const pods = view.byPool(type)
+      return type === agentType ? [...pods, ...warming.slice(pods.length)] : pods
+    },
   }
 }

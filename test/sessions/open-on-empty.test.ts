@@ -1,5 +1,5 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { agentType } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 
@@ -24,10 +24,10 @@ void t.test('waiters are served first come, first served, when slots appear', as
     order.push(name)
     return answer
   })
-  await until('all wait', () => api.waiters.waiting(agentType) === 3)
+  await until('all wait', async () => (await index.waiting(agentType)) === 3)
   await t.rejects(api.open(), { code: 'GRN_POOL_EMPTY' }, 'a newcomer does not pass them')
   await index.add(agentType, agents.slots())
-  api.waiters.wake(agentType)
+  api.tellIndexed()
   const answers = await Promise.all(opens)
   t.same(
     answers.map((answer) => answer.session.pod?.uid),
@@ -35,7 +35,8 @@ void t.test('waiters are served first come, first served, when slots appear', as
   )
   t.equal(order.length, 3)
   t.ok((answers[0]?.stagesMs.wait ?? 0) > 0, 'waiting is a stage of its own')
-  t.equal(api.waiters.waiting(agentType), 0)
+  await until('the queue is empty', async () => (await index.waiting(agentType)) === 0)
+  t.equal(await index.size(agentType), 0, 'each got one slot')
 })
 
 void t.test('waiting ends at its deadline', async (t) => {
@@ -51,13 +52,14 @@ void t.test('who goes away stops waiting and takes nothing', async (t) => {
   await index.rebuild(agentType, [])
   const gone = new AbortController()
   const open = api.open({ onEmpty: 'wait', waitMs: 60_000 }, { signal: gone.signal })
-  await until('waits', () => api.waiters.waiting(agentType) === 1)
+  await until('waits', async () => (await index.waiting(agentType)) === 1)
   // In this order: what woke it must not make it take the slot.
   await index.add(agentType, agents.slots())
   gone.abort()
   await t.rejects(open, { code: 'GRN_POOL_EMPTY' })
   t.same(await claims(), [])
-  t.equal(api.waiters.waiting(agentType), 0)
+  await until('the queue is empty', async () => (await index.waiting(agentType)) === 0)
+  t.equal(await index.size(agentType), 1, 'the slot is still there')
 })
 
 void t.test('a client that hangs up and asks again with its key is not told that it hung up', async (t) => {
@@ -66,7 +68,7 @@ void t.test('a client that hangs up and asks again with its key is not told that
   const gone = new AbortController()
   const request = { onEmpty: 'wait', waitMs: 60_000 } as const
   const first = api.open(request, { idempotencyKey: 'k', signal: gone.signal })
-  await until('waits', () => api.waiters.waiting(agentType) === 1)
+  await until('waits', async () => (await index.waiting(agentType)) === 1)
   const second = api.open(request, { idempotencyKey: 'k' })
   gone.abort()
   await t.rejects(first, { code: 'GRN_POOL_EMPTY' })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { GreenroomError } from '../../src/errors.ts'
-import type { OpenAnswer } from '../../src/sessions/open-request.ts'
+import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { type Agents, agentType, startAgents, startReplica } from './open-bed.ts'

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
 import { endReason } from '../../src/domain/session.ts'
-import { keptLog, newRecord } from '../stores/store-servers.ts'
-import { agentType, newPod, poolsOf } from './open-bed.ts'
+import { createSessionTokens } from '../../src/sessions/session-token.ts'
+import { newRecord } from '../stores/open-records.ts'
+import { readyPod } from '../support/fake-pod-view.ts'
+import { keptLog } from '../support/kept-log.ts'
+import { agentType, hmacSecret, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 
 /** An open on a pool with slots: what becomes of it in its pod, its row and its answer, and who else may get them. */
@@ -79,7 +82,7 @@ void t.test('a pod that refuses is retired; the next attempt has the next epoch'
     { pod_uid: 'pod-0', purpose: 'retired', reason: 'refused: status 409 AGENT_BUSY' },
     { pod_uid: 'pod-1', purpose: 'session' },
   ])
-  t.equal(agents.agent('pod-1').serving?.sessionToken, `grs_${session.id}_2`)
+  t.equal(agents.agent('pod-1').serving?.sessionToken, createSessionTokens(hmacSecret).mint(session.id, 2))
 })
 
 void t.test('each attempt gives its pod a LiveKit token of its own', async (t) => {
@@ -136,7 +139,7 @@ void t.test('the pool runs out while pods refuse: the session ends as such', asy
 
 void t.test('failed deliveries degrade the pool for ten seconds instead of eating it', async (t) => {
   let time = 0
-  const { api, moods, agents, claims } = await startBed(t, 30, { capNow: () => time })
+  const { api, moods, agents, claims } = await startBed(t, 30, { now: () => performance.now() + time })
   moods(...agents.all().map(() => 'refuse' as const))
   const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => api.open()))
   const codes = outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
@@ -305,9 +308,9 @@ void t.test('a row that a lost reply left is followed, not doubled', async (t) =
 
 void t.test('a pod whose Ready has not reached this replica yet is waited for, not thrown out', async (t) => {
   const { api, agents, index } = await startBed(t, 1)
-  agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1', readySince: undefined }))
+  agents.pods.set(readyPod({ uid: 'pod-0', ip: '127.77.1.1', readySince: undefined }))
   const open = api.open()
   await until('reserved', async () => (await index.size(agentType)) === 0)
-  agents.pods.set(newPod({ uid: 'pod-0', ip: '127.77.1.1' }))
+  agents.pods.set(readyPod({ uid: 'pod-0', ip: '127.77.1.1' }))
   t.match((await open).session, { pod: { uid: 'pod-0' }, epoch: 1 })
 })

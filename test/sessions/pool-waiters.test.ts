@@ -1,6 +1,6 @@
 import t from 'tap'
-import { settledWithin } from '../../bed/servers/settled-within.ts'
-import { until } from '../../bed/until.ts'
+import { settledWithin } from '../../bed/processes/settled-within.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { WaitingOpen } from '../../src/domain/ports.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 

@@ -1,15 +1,15 @@
 import t from 'tap'
 import { createRefillRate } from '../../src/sessions/refill-rate.ts'
-import { createPodMap, newPod } from './open-bed.ts'
+import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
 
 function start() {
   let time = 0
-  const pods = createPodMap()
+  const pods = createFakePodView()
   const rate = createRefillRate(pods.view, () => time)
   return {
     retry: (waiting: number) => rate.retryAfterMs('echo-agent', waiting),
-    ready: (uid: string) => pods.change(newPod({ uid })),
-    warming: (uid: string) => pods.change(newPod({ uid, readySince: undefined })),
+    ready: (uid: string) => pods.change(readyPod({ uid })),
+    warming: (uid: string) => pods.change(readyPod({ uid, readySince: undefined })),
     setSynced: pods.setSynced,
     at: (ms: number) => {
       time = ms

@@ -3,11 +3,12 @@ import type { Reservation, SlotIndex } from '../../src/domain/ports.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
 import { createSlotTaker, type SlotRequest } from '../../src/sessions/slot-taker.ts'
-import { agentType, createPodMap, newPod } from './open-bed.ts'
+import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
+import { agentType } from './open-bed.ts'
 
 /** The index is played here, so that it can be wrong; with the real one it is in open-session.test.ts. */
 function startTaker(answers: Reservation[] | ((attempt: number) => Reservation)) {
-  const pods = createPodMap()
+  const pods = createFakePodView()
   const calls: string[] = []
   const index: SlotIndex = {
     reserve: async ({ attempt }) => {
@@ -53,7 +54,7 @@ const reserved = (podUid: string): Reservation => ({ kind: 'reserved', podUid })
 
 void t.test('the reserved pod is taken with the number of its attempt', async (t) => {
   const { pods, take } = startTaker([reserved('a')])
-  pods.set(newPod({ uid: 'a' }))
+  pods.set(readyPod({ uid: 'a' }))
   t.match(await take([], 4), { pod: { uid: 'a' }, attempt: 5, waited: false, waitedMs: 0 })
 })
 
@@ -64,9 +65,9 @@ void t.test('pods that are dying, dead, or used up by this open are dropped from
     reserved('used'),
     reserved('ok'),
   ])
-  pods.set(newPod({ uid: 'dying', deletingSince: 1 }))
-  pods.set(newPod({ uid: 'dead', deadReason: 'exit code 1' }))
-  for (const uid of ['used', 'ok']) pods.set(newPod({ uid }))
+  pods.set(readyPod({ uid: 'dying', deletingSince: 1 }))
+  pods.set(readyPod({ uid: 'dead', deadReason: 'exit code 1' }))
+  for (const uid of ['used', 'ok']) pods.set(readyPod({ uid }))
   t.match(await take(['used']), { pod: { uid: 'ok' }, attempt: 4 })
   t.same(
     calls.filter((call) => call.startsWith('drop')),
@@ -83,14 +84,14 @@ void t.test('a replica that does not see gives slots back instead of emptying th
 
 void t.test('eight unusable slots in a row are enough', async (t) => {
   const { pods, take, calls } = startTaker((attempt) => reserved(`dying-${attempt}`))
-  for (let n = 1; n < 20; n += 1) pods.set(newPod({ uid: `dying-${n}`, deletingSince: 1 }))
+  for (let n = 1; n < 20; n += 1) pods.set(readyPod({ uid: `dying-${n}`, deletingSince: 1 }))
   await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
   t.equal(calls.filter((call) => call.startsWith('drop')).length, 8)
 })
 
 void t.test('a later attempt elsewhere makes this one go on from there', async (t) => {
   const { pods, take } = startTaker((attempt) => (attempt < 3 ? { kind: 'stale' } : reserved('a')))
-  pods.set(newPod({ uid: 'a' }))
+  pods.set(readyPod({ uid: 'a' }))
   t.match(await take(), { attempt: 3 })
 })
 
@@ -98,9 +99,9 @@ void t.test(
   'without an index the informer gives candidates, none twice while in flight or spent',
   async (t) => {
     const { pods, take, candidates } = startTaker(() => ({ kind: 'unknown' }))
-    for (const uid of ['a', 'b', 'c']) pods.set(newPod({ uid }))
-    pods.set(newPod({ uid: 'claimed', stateLabel: 'claimed' }))
-    pods.set(newPod({ uid: 'warming', readySince: undefined }))
+    for (const uid of ['a', 'b', 'c']) pods.set(readyPod({ uid }))
+    pods.set(readyPod({ uid: 'claimed', stateLabel: 'claimed' }))
+    pods.set(readyPod({ uid: 'warming', readySince: undefined }))
     const uids = [(await take()).pod.uid, (await take()).pod.uid, (await take()).pod.uid]
     t.same([...uids].sort(), ['a', 'b', 'c'])
     await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
@@ -113,8 +114,8 @@ void t.test(
 )
 
 void t.test('replicas prefer different candidates', async (t) => {
-  const pods = createPodMap()
-  for (let n = 0; n < 200; n += 1) pods.set(newPod({ uid: `pod-${n}` }))
+  const pods = createFakePodView()
+  for (let n = 0; n < 200; n += 1) pods.set(readyPod({ uid: `pod-${n}` }))
   const firsts = ['api-1', 'api-2', 'api-3'].map((name) => {
     const candidates = createSlotCandidates(pods.view, name)
     return Array.from({ length: 10 }, () => candidates.take(agentType, new Set())?.uid)

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { SlotIndex } from '../../src/domain/ports.ts'
 import { GreenroomError } from '../../src/errors.ts'
-import type { OpenAnswer } from '../../src/sessions/open-request.ts'
+import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { agentType, startAgents, startReplica } from './open-bed.ts'
@@ -33,7 +33,7 @@ async function startReplicas(t: Test, pods: number) {
     free: async (from: number, count: number): Promise<void> => {
       const slots = Array.from({ length: count }, (_, n) => ({ podUid: `pod-${from + n}`, rank: from + n }))
       await index.add(agentType, slots)
-      for (const { waiters } of replicas) waiters.wake(agentType)
+      for (const { tellIndexed } of replicas) tellIndexed()
     },
   }
 }

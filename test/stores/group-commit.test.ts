@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createGroupCommit, NotSentError } from '../../src/stores/group-commit.ts'
 
 /** Nothing is refused, and no time runs out, but where a test says so. */

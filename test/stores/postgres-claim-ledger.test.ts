@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
-import { defaultLimits } from '../../src/domain/invariants/breach.ts'
+import { defaultLimits } from '../../src/domain/invariants/invariant-limits.ts'
 import { judgeLedger } from '../../src/domain/invariants/ledger-invariants.ts'
 import { endReason, type Session } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresInvariantReader } from '../../src/stores/postgres-invariant-reader.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
+import { newId, newRecord, podNamed } from './open-records.ts'
+import { postgresFor, startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 
@@ -209,11 +210,11 @@ void t.test('a key is not started again at epoch 1 while a claim of its old reco
     kind: 'session-exists',
     session: { status: 'ENDED', endReason: 'ended:caller', epoch: 2 },
   })
-  t.same(judgeLedger(await reader.read(['hangs']), defaultLimits).violations, [])
+  t.same(judgeLedger(await reader.read(['hangs']), defaultLimits).broken, [])
 
   t.same(await days([]), { claims: 1, sessions: 1, events: 5 }, 'all of it goes at once')
   t.match(await open('new'), { kind: 'committed', session: { epoch: 1 } })
-  t.same(judgeLedger(await reader.read([]), defaultLimits).violations, [])
+  t.same(judgeLedger(await reader.read([]), defaultLimits).broken, [])
 })
 
 void t.test('a record that claimed no pod, or gave it back, waits for nothing', async (t) => {

@@ -1,11 +1,12 @@
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { newId, newRecord, podNamed, postgresFor, startDatabase } from './store-servers.ts'
+import { newId, newRecord, podNamed } from './open-records.ts'
+import { postgresFor, startDatabase } from './store-servers.ts'
 
 /** PostgreSQL that is cut off, hangs or is gone: what a caller hears, how soon, and what is true afterwards. */
 

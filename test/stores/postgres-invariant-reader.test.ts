@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createPostgresInvariantReader } from '../../src/stores/postgres-invariant-reader.ts'
-import { newId, postgresFor, startDatabase } from './store-servers.ts'
+import { newId } from './open-records.ts'
+import { postgresFor, startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 

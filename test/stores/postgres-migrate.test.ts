@@ -1,7 +1,8 @@
 import t from 'tap'
 import { createPostgres } from '../../src/stores/postgres-client.ts'
 import { assertMigrated, migrate } from '../../src/stores/postgres-migrate.ts'
-import { silent, startDatabase } from './store-servers.ts'
+import { silent } from '../support/kept-log.ts'
+import { startDatabase } from './store-servers.ts'
 
 const { server } = await startDatabase(t)
 

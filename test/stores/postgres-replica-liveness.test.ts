@@ -4,7 +4,8 @@ import type { Session } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { newRecord, postgresFor, startDatabase } from './store-servers.ts'
+import { newRecord } from './open-records.ts'
+import { postgresFor, startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 

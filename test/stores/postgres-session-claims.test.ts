@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
 import { endReason } from '../../src/domain/session.ts'
+import { newId, newRecord, podNamed } from './open-records.ts'
 import { freshStoreOn, opened } from './session-store-bed.ts'
-import { newId, newRecord, podNamed, startDatabase } from './store-servers.ts'
+import { startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 const freshStore = (t: Test, options?: { max?: number }) => freshStoreOn(database, t, options)

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
-import { endReason, type LeaseHolder, type Session } from '../../src/domain/session.ts'
+import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
+import { endReason, type Session } from '../../src/domain/session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { newId, newRecord, podNamed } from './open-records.ts'
 import { freshStoreOn, opened } from './session-store-bed.ts'
-import { newId, newRecord, podNamed, startDatabase } from './store-servers.ts'
+import { startDatabase } from './store-servers.ts'
 
 const database = await startDatabase(t)
 const freshStore = (t: Test, options?: { max?: number }) => freshStoreOn(database, t, options)

@@ -1,11 +1,12 @@
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { startTcpProxy } from '../../bed/servers/tcp-proxy.ts'
-import { until } from '../../bed/until.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { createRedisSlotIndex, reservationMs } from '../../src/stores/redis-slot-index.ts'
-import { indexOn, redisFor, silent, startIndexServer } from './store-servers.ts'
+import { silent } from '../support/kept-log.ts'
+import { indexOn, redisFor, startIndexServer } from './store-servers.ts'
 
 const server = await startIndexServer(t)
 const redis = await redisFor(t, server.url)

@@ -1,10 +1,11 @@
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { Wake } from '../../src/domain/ports.ts'
 import { createSubscriber } from '../../src/stores/redis-client.ts'
 import { wakeChannel } from '../../src/stores/redis-keys.ts'
 import { createRedisWakeBus } from '../../src/stores/redis-wake-bus.ts'
-import { keptLog, redisFor, silent, startIndexServer } from './store-servers.ts'
+import { keptLog, silent } from '../support/kept-log.ts'
+import { redisFor, startIndexServer } from './store-servers.ts'
 
 const server = await startIndexServer(t)
 

@@ -3,7 +3,8 @@ import type { Test } from 'tap'
 import type { Session } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { type Database, newRecord, postgresFor } from './store-servers.ts'
+import { newRecord } from './open-records.ts'
+import { type Database, postgresFor } from './store-servers.ts'
 
 /** A session store on a database of its own. */
 export async function freshStoreOn(database: Database, t: Test, options: { max?: number } = {}) {

@@ -1,26 +1,16 @@
-import { pino } from 'pino'
 import type { Test } from 'tap'
+import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
+import { until } from '../../bed/processes/until.ts'
 import { startPostgres } from '../../bed/servers/postgres-server.ts'
 import { startRedis } from '../../bed/servers/redis-server.ts'
-import { temporaryFolder } from '../../bed/servers/temporary-folder.ts'
-import { until } from '../../bed/until.ts'
-import type { OpenRecord } from '../../src/domain/ports.ts'
-import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgres } from '../../src/stores/postgres-client.ts'
 import { migrate } from '../../src/stores/postgres-migrate.ts'
 import { createRedis, type SlotRedis } from '../../src/stores/redis-client.ts'
 import { createRedisSlotIndex } from '../../src/stores/redis-slot-index.ts'
+import { silent } from '../support/kept-log.ts'
 
 /** Real servers for the tests of stores and use cases; everything ends with the test file. */
-
-export const silent: Logger = pino({ level: 'silent' })
-
-/** A logger that keeps its lines. */
-export function keptLog(level = 'debug'): { logger: Logger; lines: string[] } {
-  const lines: string[] = []
-  return { logger: pino({ level }, { write: (line) => lines.push(line) }), lines }
-}
 
 export async function startDatabase(t: Test) {
   const folder = await temporaryFolder('pg')
@@ -69,37 +59,4 @@ export async function redisFor(t: Test, url: string): Promise<SlotRedis> {
 
 export function indexOn(redis: SlotRedis, now: () => number = () => performance.now()) {
   return createRedisSlotIndex({ redis, logger: silent, metrics: createMetrics(), now })
-}
-
-let serial = 0
-
-export function newId(): string {
-  serial += 1
-  return `0198c0de-0000-7000-8000-${serial.toString(16).padStart(12, '0')}`
-}
-
-export function newRecord(overrides: Partial<OpenRecord> = {}): OpenRecord {
-  const id = overrides.id ?? newId()
-  const uid = `pod-of-${id}`
-  return {
-    id,
-    agentType: 'echo-agent',
-    projectId: 'project-1',
-    roomName: 'lobby',
-    room: `echo-agent-${id}`,
-    participant: { identity: 'ann' },
-    metadata: { topic: 'tea' },
-    fingerprint: undefined,
-    leaseMs: 60_000,
-    leaseHeldBy: 'both',
-    maxSessionMs: 3_600_000,
-    warm: true,
-    epoch: 1,
-    pod: { uid, name: `name-${uid}`, ip: '127.1.2.3' },
-    ...overrides,
-  }
-}
-
-export function podNamed(uid: string) {
-  return { uid, name: `name-${uid}`, ip: '127.1.2.3' }
 }

@@ -1,7 +1,7 @@
 import type { KubeTransport } from '../../src/cluster/kube-transport.ts'
 
 /** What the API server itself counted of its calls to webhooks. */
-export interface AdmissionCounts {
+interface AdmissionCounts {
   /** Calls that were answered with 200 and not refused. */
   readonly admitted: number
   /** Every other call, by its labels: refused, failed, timed out. */

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 
 interface HalfSent {
   readonly path: string
   readonly body: string
-  /** Lines of the head, besides those that every POST of JSON has. */
+  /** More lines of the head than every POST of JSON has. */
   readonly headers?: readonly string[]
 }
 

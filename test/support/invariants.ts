@@ -1,20 +1,21 @@
 import { setTimeout } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { Test } from 'tap'
+import type { BrokenInvariant } from '../../src/domain/invariants/broken-invariant.ts'
+import { findBrokenInvariants } from '../../src/domain/invariants/find-broken-invariants.ts'
 import {
   type InvariantLook,
   type InvariantSources,
-  lookAtInvariants,
-} from '../../src/controllers/invariant-look.ts'
-import { settledLimits, type Violation } from '../../src/domain/invariants/breach.ts'
-import { findViolations } from '../../src/domain/invariants/invariants.ts'
+  readInvariantSnapshot,
+} from '../../src/domain/invariants/read-invariant-snapshot.ts'
 import type { PodView } from '../../src/domain/ports.ts'
-import { openInvariantSources } from '../../src/roles/doctor-role.ts'
+import { openInvariantSources } from '../../src/roles/invariant-sources.ts'
+import { settledLimits } from './settled-limits.ts'
 
 /** What every fault test asserts last: after healing, Kubernetes, PostgreSQL and Redis agree (issue 4, item 10). */
 
 /** A bed (`startBed`) fits as it is. Pods come from the API server, or from `pods` where there is none. */
-export type InvariantTarget = {
+type InvariantTarget = {
   readonly databaseUrl: string
   readonly namespace?: string
 } & ({ readonly redisUrl: string } | { readonly redis: { readonly url: string } }) &
@@ -37,7 +38,7 @@ interface AssertOptions {
 const lookEveryMs = 200
 
 /**
- * Looks until nothing is wrong or under way: no violation, no ENDING session, no retired or claimed pod left over.
+ * Looks until nothing is wrong or under way: no broken invariant, no ENDING session, no retired or claimed pod left over.
  * Sessions that are ACTIVE or PENDING within their lease may stay. Fails `t` with what is left when time is up.
  */
 export async function assertInvariants(
@@ -49,8 +50,8 @@ export async function assertInvariants(
   try {
     const deadline = performance.now() + withinMs
     for (;;) {
-      const look = await lookAtInvariants(sources, Date.now())
-      const left = findViolations(look.snapshot, { ...settledLimits, leaseGraceMs })
+      const look = await readInvariantSnapshot(sources, Date.now())
+      const left = findBrokenInvariants(look.snapshot, { ...settledLimits, leaseGraceMs })
       if (left.length === 0 && look.unread.length === 0) {
         t.pass('the invariants hold')
         return
@@ -66,13 +67,13 @@ export async function assertInvariants(
   }
 }
 
-/** The violations at this moment, however young; for tests that plant one or count them in the middle of a storm. */
-export async function violationsNow(target: InvariantTarget): Promise<readonly Violation[]> {
+/** The broken invariants at this moment, however young; for tests that plant one or count them in the middle of a storm. */
+export async function brokenInvariantsNow(target: InvariantTarget): Promise<readonly BrokenInvariant[]> {
   const { sources, close } = await sourcesOf(target)
   try {
-    const look = await lookAtInvariants(sources, Date.now())
+    const look = await readInvariantSnapshot(sources, Date.now())
     if (look.unread[0]) throw look.unread[0].error
-    return findViolations(look.snapshot, settledLimits)
+    return findBrokenInvariants(look.snapshot, settledLimits)
   } finally {
     await close()
   }
@@ -94,7 +95,7 @@ async function sourcesOf(
   return { sources: { ...sources, pods: async () => target.pods.all() }, close }
 }
 
-function inWords({ unread }: InvariantLook, left: readonly Violation[]): readonly string[] {
+function inWords({ unread }: InvariantLook, left: readonly BrokenInvariant[]): readonly string[] {
   return [
     ...left.map(({ kind, subject, detail }) => `${kind} ${subject}: ${detail}`),
     ...unread.map(({ store, error }) => `${store} was not read: ${String(error)}`),

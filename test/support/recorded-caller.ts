@@ -1,4 +1,4 @@
-import { type BedAnswer, createBedClient } from '../../bed/bed-client.ts'
+import { type BedAnswer, createBedClient } from '../../bed/replicas/bed-client.ts'
 import type { Answer, History, Operation, Outcome } from './history.ts'
 
 /** A caller of the session API whose every request and answer is in the history. */
@@ -11,7 +11,7 @@ export interface RecordedCaller {
   close(): void
 }
 
-export interface CallOptions {
+interface CallOptions {
   /** Hangs up. */
   readonly signal?: AbortSignal
 }
@@ -24,7 +24,7 @@ export interface Heard {
   readonly ms: number
 }
 
-export interface CallerOptions {
+interface CallerOptions {
   readonly url: string
   readonly apiKey: string
   readonly history: History
@@ -84,8 +84,7 @@ function heardFrom({ status, headers, body, ms }: BedAnswer): Heard {
 
 function outcomeOf(status: number, body: BedAnswer['body']): Outcome {
   if (status >= 200 && status < 300) {
-    const state: string = body.status
-    const live = state === 'PENDING' || state === 'ACTIVE'
+    const live = body.status === 'PENDING' || body.status === 'ACTIVE'
     return {
       type: 'ok',
       answer: {

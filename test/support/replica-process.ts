@@ -2,17 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { endedAlready, endWithMe } from '../../bed/servers/death-watch.ts'
-import { until } from '../../bed/until.ts'
+import { endedAlready, endWithMe } from '../../bed/processes/death-watch.ts'
+import { until } from '../../bed/processes/until.ts'
 import type { Session } from '../../src/domain/session.ts'
-import type { OpenRequest } from '../../src/sessions/open-request.ts'
+import type { OpenRequest } from '../../src/domain/session-request.ts'
 import type { ClaimStep } from './claim-steps.ts'
 import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-program.ts'
 
 /** An API replica's use cases in a process of its own, over the same Redis, PostgreSQL and agents. */
-export interface ReplicaProcess {
+interface ReplicaProcess {
   open(request?: Partial<OpenRequest>, key?: string): Promise<ReplicaAnswer>
-  /** Nobody gets past this step from now on. */
+  /** From now on every open stops at this step. */
   hold(step: ClaimStep): void
   release(step: ClaimStep): void
   /** Resolves when as many opens are held at the step. */
@@ -25,7 +25,7 @@ export interface ReplicaProcess {
   kill(): Promise<void>
 }
 
-export type ReplicaAnswer =
+type ReplicaAnswer =
   | { readonly kind: 'opened'; readonly session: Session; readonly replayed: boolean }
   | { readonly kind: 'refused'; readonly code: string }
 

@@ -1,21 +1,23 @@
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadAssignKeys } from '../../src/delivery/signing-keys.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { AgentDelivery } from '../../src/domain/ports.ts'
 import type { Session } from '../../src/domain/session.ts'
+import type { OpenRequest } from '../../src/domain/session-request.ts'
 import { GreenroomError } from '../../src/errors.ts'
-import type { OpenRequest } from '../../src/sessions/open-request.ts'
 import { createPostgres } from '../../src/stores/postgres-client.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
-import { createPodMap, startReplica } from '../sessions/open-bed.ts'
-import { indexOn, silent } from '../stores/store-servers.ts'
+import { startReplica } from '../sessions/open-bed.ts'
+import { indexOn } from '../stores/store-servers.ts'
 import { type ClaimStep, createStepGate, heldDelivery, heldStore } from './claim-steps.ts'
+import { createFakePodView } from './fake-pod-view.ts'
+import { silent } from './kept-log.ts'
 
-/** The use cases of one API replica as a process of its own, to be stopped, stalled and killed; see replica-process.ts. */
+/** The program of `replica-process.ts`: the use cases of one API replica in a process that can be stopped, stalled and killed. */
 
 export interface ReplicaSettings {
   readonly name: string
@@ -33,7 +35,7 @@ export type ReplicaOrder =
       readonly key?: string
     }
   | { readonly kind: 'hold' | 'release'; readonly step: ClaimStep }
-  /** The next delivery is followed by a busy event loop, `afterMs` after it was sent. */
+  /** Keeps the event loop busy, beginning `afterMs` after the next delivery was sent. */
   | { readonly kind: 'stall'; readonly afterMs: number; readonly ms: number }
 
 export type ReplicaReport =
@@ -54,7 +56,7 @@ const settings = JSON.parse(process.argv[2] ?? '') as ReplicaSettings
 const postgres = createPostgres(settings.databaseUrl, silent, 10)
 const redis = createRedis(settings.redisUrl, silent)
 await until('redis connection', () => redis.status === 'ready')
-const pods = createPodMap()
+const pods = createFakePodView()
 for (const pod of settings.pods) pods.set(pod)
 const gate = createStepGate((step) => report({ kind: 'held', step }))
 let stall: Extract<ReplicaOrder, { kind: 'stall' }> | undefined
@@ -73,7 +75,7 @@ function stallable(delivery: AgentDelivery): AgentDelivery {
       const outcome = delivery.assign(pod, assignment, deadlineMs)
       if (stall) {
         const { afterMs, ms } = stall
-        // Not in a timer itself: after one Node polls before it looks at the others.
+        // Not in the timer itself: after a timer Node polls before it runs the next timers.
         if (afterMs === 0) setImmediate(busy, ms)
         else setTimeout(() => setImmediate(busy, ms), afterMs)
       }
@@ -84,12 +86,12 @@ function stallable(delivery: AgentDelivery): AgentDelivery {
 }
 
 const delivery = createAgentDelivery({
-  keys: await loadAssignKeys(privateSet(newKeyPair('k1'))),
+  keys: await loadSigningKeys(privateSet(newKeyPair('k1'))),
   port: settings.agentPort,
 })
 const replica = await startReplica({
   name: settings.name,
-  agents: { pods, port: settings.agentPort, all: () => settings.pods },
+  agents: { pods, port: settings.agentPort },
   sessions: heldStore(createPostgresSessionStore(postgres), gate),
   index: indexOn(redis),
   delivery: heldDelivery(stallable(delivery), gate),
@@ -112,6 +114,6 @@ process.on('message', (order: ReplicaOrder) => {
   else if (order.kind === 'stall') stall = order
   else gate[order.kind](order.step)
 })
-// As a replica does: it holds its cold opens by it.
+// As a replica does; its cold opens stay its own as long as it does.
 setInterval(() => void liveness.note(settings.name).catch(() => undefined), 1_000)
 report({ kind: 'ready' })

@@ -8,7 +8,10 @@ export interface MainOutcome {
   readonly stderr: string
 }
 
-/** Runs `src/main.ts` with this environment and input alone: neither the machine's nor what the test runner puts into NODE_OPTIONS. */
+/**
+ * Runs `src/main.ts` with this environment and input: neither the machine's nor what the test runner puts into
+ * NODE_OPTIONS, but with the compile cache of the run.
+ */
 export async function runMain(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
@@ -17,7 +20,7 @@ export async function runMain(
   const child = spawn(
     '/usr/bin/env',
     ['-u', 'NODE_OPTIONS', process.execPath, join(root, 'src/main.ts'), ...args],
-    { env },
+    { env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env } },
   )
   let stdout = ''
   let stderr = ''

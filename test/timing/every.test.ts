@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { every } from '../../src/timing/every.ts'
-import { keptLog } from '../stores/store-servers.ts'
+import { keptLog } from '../support/kept-log.ts'
 
 function bed(everyMs: number) {
   const { logger, lines } = keptLog()

@@ -25,7 +25,7 @@ const app = createWebhookApp({
   logger: pino({ level: 'error' }, { write: (line: string) => void errors.push(line) }),
   registry: new Registry(),
   tls: { key: await readFile(made.keyPath, 'utf8'), cert: await readFile(made.certPath, 'utf8') },
-  ready: () => ({ ok: true, details: {} }),
+  checks: () => ({}),
 })
 await app.ready()
 t.teardown(() => app.close())

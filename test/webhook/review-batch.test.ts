@@ -1,28 +1,28 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { createLoopTurn } from '../../src/webhook/review-batch.ts'
+import { createReviewBatch } from '../../src/webhook/review-batch.ts'
 
-void t.test('who asks in the same turn goes on together, who asks later in the next', async (t) => {
-  const turn = createLoopTurn()
-  const first = turn()
+void t.test('reviews of one turn go on together, later ones in the next', async (t) => {
+  const batch = createReviewBatch()
+  const first = batch()
   await Promise.resolve()
-  t.equal(turn(), first)
+  t.equal(batch(), first)
   await first
-  const second = turn()
+  const second = batch()
   t.not(second, first)
   await second
 })
 
-void t.test('everything that has come is read before anything goes on', async (t) => {
-  const turn = createLoopTurn()
+void t.test('everything that has arrived is read before anything goes on', async (t) => {
+  const batch = createReviewBatch()
   const events: string[] = []
   const taken: Socket[] = []
   const server = createServer((socket) => {
     taken.push(socket)
     socket.setEncoding('latin1').on('data', (name: string) => {
       events.push(`read ${name}`)
-      void turn().then(() => events.push(`judged ${name}`))
+      void batch().then(() => events.push(`judged ${name}`))
     })
   })
   server.listen(0, '127.0.0.1')
@@ -45,14 +45,14 @@ void t.test('everything that has come is read before anything goes on', async (t
   server.close()
 })
 
-void t.test('a full turn waits for nobody', async (t) => {
-  const turn = createLoopTurn()
+void t.test('a full batch does not wait', async (t) => {
+  const batch = createReviewBatch()
   let immediates = 0
   setImmediate(() => {
     immediates += 1
   })
-  const four = [turn(), turn(), turn(), turn()]
-  const fifth = turn()
+  const four = [batch(), batch(), batch(), batch()]
+  const fifth = batch()
   t.equal(new Set(four).size, 1)
   t.not(fifth, four[0])
   await Promise.all(four)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
-import { until } from '../../bed/until.ts'
+import { until } from '../../bed/processes/until.ts'
 import { sendHalf } from '../support/half-sent-request.ts'
 import { reviewBody, startWebhookBed } from './webhook-bed.ts'
 import type { Reply } from './webhook-client.ts'

@@ -25,7 +25,8 @@ const app = createWebhookApp({
   logger,
   registry,
   tls,
-  ready: () => ({ ok: isReady, details: { policy: 'seen' } }),
+  checks: () => ({ policy: isReady ? 'ok' : 'failed' }),
+  details: () => ({ policy: 'seen' }),
 })
 await app.listen({ host: '127.0.0.1', port: 0 })
 t.teardown(() => app.close())
@@ -120,7 +121,12 @@ void t.test('health, readiness and metrics', async (t) => {
   t.equal((await get('/livez')).status, 200)
   t.match(await get('/readyz'), { status: 200, json: { status: 'ready', details: { policy: 'seen' } } })
   isReady = false
-  t.match(await get('/readyz?verbose'), { status: 503, json: { status: 'not ready' } })
+  t.match(await get('/readyz?verbose'), {
+    status: 503,
+    json: { status: 'not ready', details: { policy: 'seen' }, checks: { policy: 'failed' } },
+  })
+  t.equal((await get('/ready')).status, 503)
+  t.equal((await get('/health')).status, 200)
   const { text } = await get('/metrics')
   t.match(text, /greenroom_admission_review_seconds_bucket\{le="0\.0001",endpoint="mutate"\}/)
   t.match(

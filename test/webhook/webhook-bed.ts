@@ -21,7 +21,7 @@ export async function startWebhookBed(t: Test, overrides: Partial<WebhookAppOpti
     logger: pino({ level: 'silent' }),
     registry,
     tls: { key: await readFile(made.keyPath, 'utf8'), cert: await readFile(made.certPath, 'utf8') },
-    ready: () => ({ ok: true, details: {} }),
+    checks: () => ({}),
     ...overrides,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
@@ -60,7 +60,7 @@ export async function serveWith(
     assignKeys: () => keySet,
     logger: pino({ level: 'silent' }),
     tls: certificate.tls(),
-    ready: () => ({ ok: true, details: {} }),
+    checks: () => ({}),
     ...options,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })

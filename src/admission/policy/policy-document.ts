@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { agentTypePattern } from '../../domain/agent-type-name.ts'
 import { modes } from '../pod/violation.ts'
 import { Component } from './policy-component.ts'
 import { Defaults, Row } from './policy-row.ts'
@@ -28,10 +29,10 @@ export const PolicyDocument = Type.Object(
   {
     version: Type.String({ minLength: 1, maxLength: 63, description: 'Noted on every pod that it shaped.' }),
     defaults: Defaults,
-    agentTypes: Type.Record(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' }), Row, {
+    agentTypes: Type.Record(Type.String({ pattern: agentTypePattern }), Row, {
       description: 'A row for each agent type. Row "default" is for pods without the label agent-type.',
       // The pattern alone lets keys of another form through unchecked, and typebox's Default throws on a closed one.
-      propertyNames: { pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
+      propertyNames: { pattern: agentTypePattern },
     }),
     components: Type.Array(Component, {
       default: [],

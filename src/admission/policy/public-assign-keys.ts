@@ -1,5 +1,4 @@
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { readPublicKeySet } from '../../domain/assign-key-set.ts'
 import type { Checked } from '../../domain/checked-document.ts'
 import { configMapKey } from '../../domain/names.ts'
 
@@ -12,34 +11,19 @@ export interface AssignKeys {
 
 export const noAssignKeys: AssignKeys = { text: '{"keys":[]}', keyIds: [] }
 
-/** `d` is the private part of an Ed25519 key: a set that holds one must never get into a pod. */
-const PublicKey = Type.Object({
-  kid: Type.String({ pattern: '^[A-Za-z0-9._-]+$' }),
-  d: Type.Optional(Type.Never()),
-})
-const KeySet = Type.Object({ keys: Type.Array(PublicKey) })
-type KeySet = Static<typeof KeySet>
-const keySetValidator = Compile(KeySet)
-
-/** Reads the JWK Set; anything else counts as no keys (`noAssignKeys`), for pods must still be admitted. */
+/** Reads the JWK Set. A set that no agent could use counts as no keys, because pods must still be admitted. */
 export function assignKeysFrom(text: string): AssignKeys {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return noAssignKeys
-  }
-  if (!keySetValidator.Check(value)) return noAssignKeys
-  const { keys } = value as KeySet
-  return { text, keyIds: keys.map((key) => key.kid) }
+  const reading = readPublicKeySet(text)
+  return reading.ok ? { text, keyIds: reading.keys.map((key) => key.kid) } : noAssignKeys
 }
 
-/** For a watch that only passes the set on; whether it holds usable keys is judged where they are used. */
+/** For a watch that only passes the set on. Whether it holds usable keys is judged where they are used. */
 export function checkAssignKeys(text: string): Checked<string> {
   try {
     JSON.parse(text)
     return { ok: true, value: text }
-  } catch (error) {
-    return { ok: false, problems: [`${configMapKey.assignKeys}: ${(error as Error).message}`] }
+  } catch {
+    // The parser's message quotes the text, and somebody may have put a private key there.
+    return { ok: false, problems: [`${configMapKey.assignKeys}: not valid JSON`] }
   }
 }

@@ -1,11 +1,12 @@
 import { type PodClaim, slotStateOf } from '../slot.ts'
-import type { InvariantLimits, Violation } from './breach.ts'
+import type { BrokenInvariant } from './broken-invariant.ts'
+import type { InvariantLimits } from './invariant-limits.ts'
 import type { SeenClaim, SeenPods, SeenPoolIndex, SeenReservation } from './invariant-snapshot.ts'
 import { type LedgerFacts, seconds } from './ledger-invariants.ts'
 
-/** What Redis proves alone, and together with the others. It only proposes: each of these costs attempts, no more. */
+/** What Redis proves alone, and together with the other stores. It only proposes: each finding here costs attempts, no more. */
 
-export function judgeIndex(pool: SeenPoolIndex, limits: InvariantLimits): readonly Violation[] {
+export function judgeIndex(pool: SeenPoolIndex, limits: InvariantLimits): readonly BrokenInvariant[] {
   const boundMs = limits.boundMs['reservation-past-bound']
   return [
     ...offeredTwice(pool),
@@ -13,7 +14,7 @@ export function judgeIndex(pool: SeenPoolIndex, limits: InvariantLimits): readon
   ]
 }
 
-function offeredTwice({ ready, reservations }: SeenPoolIndex): Violation[] {
+function offeredTwice({ ready, reservations }: SeenPoolIndex): BrokenInvariant[] {
   const places = Map.groupBy(
     [
       ...ready.map((podUid) => ({ podUid, where: 'ready' })),
@@ -21,7 +22,7 @@ function offeredTwice({ ready, reservations }: SeenPoolIndex): Violation[] {
     ],
     ({ podUid }) => podUid,
   )
-  return [...places].flatMap(([subject, found]): Violation[] => {
+  return [...places].flatMap(([subject, found]): BrokenInvariant[] => {
     if (found.length < 2) return []
     const detail = `${found.map(({ where }) => where).join(' and ')}; expected in one place.`
     return [{ kind: 'slot-offered-twice', subject, detail }]
@@ -29,10 +30,10 @@ function offeredTwice({ ready, reservations }: SeenPoolIndex): Violation[] {
 }
 
 /**
- * One that has lapsed is none: whoever reserves next in the pool frees it first, and until then nobody misses it. One
- * that never will takes its slot away for good.
+ * A lapsed reservation is no finding: the next reservation in the pool frees it first. A reservation that never lapses
+ * takes its slot away for good.
  */
-function pastBound(reservation: SeenReservation, nowMs: number, boundMs: number): Violation[] {
+function pastBound(reservation: SeenReservation, nowMs: number, boundMs: number): BrokenInvariant[] {
   const { podUid, sessionId, expiresAt } = reservation
   if (expiresAt !== undefined && expiresAt - nowMs <= boundMs) return []
   const found = expiresAt === undefined ? 'without an end' : `for ${seconds(expiresAt - nowMs)} more`
@@ -44,10 +45,10 @@ export function judgeIndexedPods(
   index: readonly SeenPoolIndex[],
   { pods }: SeenPods,
   facts: LedgerFacts,
-): readonly Violation[] {
+): readonly BrokenInvariant[] {
   const byUid = new Map(pods.map((pod) => [pod.uid, pod]))
   return index.flatMap(({ agentType, ready }) =>
-    ready.flatMap((podUid): Violation[] => {
+    ready.flatMap((podUid): BrokenInvariant[] => {
       const pod = byUid.get(podUid)
       const claim = facts.claimsByPod.get(podUid)?.[0]
       let found: string | undefined

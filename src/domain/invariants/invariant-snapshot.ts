@@ -2,7 +2,7 @@ import type { AgentPod } from '../agent-pod.ts'
 import type { SessionStatus } from '../session.ts'
 import type { ClaimPurpose } from '../slot.ts'
 
-/** What was read of one moment; a store that could not be read is undefined, and nothing is concluded from that. */
+/** What was read at one moment. A store that could not be read is undefined; nothing is concluded from its absence. */
 export interface InvariantSnapshot {
   readonly pods: SeenPods | undefined
   readonly ledger: SeenLedger | undefined
@@ -17,15 +17,15 @@ export interface SeenPods {
 }
 
 /**
- * PostgreSQL, one snapshot. Complete in this sense: whatever was left out for its number, the claims of all listed
- * sessions' pods and the sessions of all listed claims are here.
+ * PostgreSQL, one snapshot. Rows may be left out where there are too many, but never half of a pair: the claims of all
+ * listed sessions' pods and the sessions of all listed claims are here.
  */
 export interface SeenLedger {
   /** Epoch ms of PostgreSQL's clock, as all its times. */
   readonly nowMs: number
   /** Of all pods that exist, and of the sessions listed. */
   readonly claims: readonly SeenClaim[]
-  /** All that are not ENDED, those that ended lately, and those that the claims name. */
+  /** Sessions that are not ENDED, that ended lately, or that the claims name. */
   readonly sessions: readonly SeenSession[]
 }
 
@@ -68,13 +68,13 @@ export interface SeenReservation {
   readonly expiresAt: number | undefined
 }
 
-/** The two stores' sides; each reads one moment and throws GreenroomError when its store does not answer in time. */
+/** Ports of the two stores. Each reads one moment, and throws GreenroomError when its store does not answer in time. */
 export interface LedgerReader {
   /** `podUids`: the pods that exist. */
   read(podUids: readonly string[]): Promise<SeenLedger>
 }
 export interface IndexReader {
-  /** Every pool that Redis has something of. */
+  /** Every pool that Redis has keys of. */
   pools(): Promise<readonly string[]>
   read(agentTypes: readonly string[]): Promise<readonly SeenPoolIndex[]>
 }

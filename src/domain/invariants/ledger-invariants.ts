@@ -1,22 +1,23 @@
-import type { InvariantLimits, Violation } from './breach.ts'
+import type { BrokenInvariant } from './broken-invariant.ts'
+import type { InvariantLimits } from './invariant-limits.ts'
 import type { SeenClaim, SeenLedger, SeenSession } from './invariant-snapshot.ts'
 
 /** What PostgreSQL alone proves. */
 
-/** Claims and sessions by what they are looked for. */
+/** Claims and sessions, by the keys that the judges look them up with. */
 export interface LedgerFacts {
   readonly nowMs: number
   readonly sessions: ReadonlyMap<string, SeenSession>
-  /** A pod UID has one row, ever; if it has two, that is a violation. */
+  /** A pod UID has one row, ever; two rows are a finding. */
   readonly claimsByPod: ReadonlyMap<string, readonly SeenClaim[]>
   readonly claimsBySession: ReadonlyMap<string, readonly SeenClaim[]>
-  /** Pods that `pod-claimed-twice` names: nothing else is concluded from their rows. */
+  /** Pods that `pod-claimed-twice` names; no other judge concludes anything from their rows. */
   readonly doubled: ReadonlySet<string>
 }
 
-export interface JudgedLedger {
+interface JudgedLedger {
   readonly facts: LedgerFacts
-  readonly violations: readonly Violation[]
+  readonly broken: readonly BrokenInvariant[]
 }
 
 export function judgeLedger(ledger: SeenLedger, limits: InvariantLimits): JudgedLedger {
@@ -30,7 +31,7 @@ export function judgeLedger(ledger: SeenLedger, limits: InvariantLimits): Judged
       ledger.claims.filter((claim) => claim.purpose === 'session' && claim.sessionId !== undefined),
       (claim) => claim.sessionId ?? '',
     ),
-    doubled: new Set(claimedTwice.map((violation) => violation.subject)),
+    doubled: new Set(claimedTwice.map(({ subject }) => subject)),
   }
   const perSession = ledger.sessions.flatMap((session) => [
     ...onTwoPods(session, facts),
@@ -38,23 +39,23 @@ export function judgeLedger(ledger: SeenLedger, limits: InvariantLimits): Judged
     ...pastBound(session, facts.nowMs, limits),
     ...neverAcknowledged(session),
   ])
-  return { facts, violations: [...claimedTwice, ...perSession] }
+  return { facts, broken: [...claimedTwice, ...perSession] }
 }
 
-export function isLive({ status }: SeenSession): boolean {
+function isLive({ status }: SeenSession): boolean {
   return status !== 'ENDED'
 }
 
-/** A pod serves at most one session, ever: an ended one counts as well. */
+/** A pod serves at most one session, ever, so ended sessions count as well. */
 function doubleClaims(
   claimsByPod: ReadonlyMap<string, readonly SeenClaim[]>,
   sessions: readonly SeenSession[],
-): Violation[] {
+): BrokenInvariant[] {
   const onPod = Map.groupBy(
     sessions.filter((session) => session.podUid !== undefined),
     (session) => session.podUid ?? '',
   )
-  const violations: Violation[] = []
+  const broken: BrokenInvariant[] = []
   for (const podUid of new Set([...claimsByPod.keys(), ...onPod.keys()])) {
     const claims = claimsByPod.get(podUid) ?? []
     const served = onPod.get(podUid) ?? []
@@ -63,17 +64,17 @@ function doubleClaims(
       served.length > 1
         ? `sessions ${served.map(({ id, status }) => `${id} (${status})`).join(' and ')} are on it`
         : `${claims.length} claims name it`
-    violations.push({
+    broken.push({
       kind: 'pod-claimed-twice',
       subject: podUid,
       detail: `${found}; a pod has one claim and one session, ever.`,
     })
   }
-  return violations
+  return broken
 }
 
-/** Claims of earlier attempts stay as history; those of the current one may be one at most. */
-function onTwoPods(session: SeenSession, { claimsBySession }: LedgerFacts): Violation[] {
+/** Claims of earlier attempts stay as history. The current attempt has one claim at most. */
+function onTwoPods(session: SeenSession, { claimsBySession }: LedgerFacts): BrokenInvariant[] {
   if (!isLive(session)) return []
   const current = (claimsBySession.get(session.id) ?? []).filter(
     (claim) => (claim.epoch ?? 0) >= session.epoch,
@@ -89,7 +90,7 @@ function onTwoPods(session: SeenSession, { claimsBySession }: LedgerFacts): Viol
   ]
 }
 
-function withoutClaim(session: SeenSession, { claimsByPod, doubled }: LedgerFacts): Violation[] {
+function withoutClaim(session: SeenSession, { claimsByPod, doubled }: LedgerFacts): BrokenInvariant[] {
   const { podUid } = session
   if (!isLive(session) || podUid === undefined || doubled.has(podUid)) return []
   const claim = claimsByPod.get(podUid)?.[0]
@@ -108,12 +109,12 @@ export function claimInWords({ purpose, sessionId, epoch }: SeenClaim): string {
   return purpose === 'retired' ? 'retired' : `claimed by session ${sessionId} with epoch ${epoch}`
 }
 
-function pastBound(session: SeenSession, nowMs: number, limits: InvariantLimits): Violation[] {
+function pastBound(session: SeenSession, nowMs: number, limits: InvariantLimits): BrokenInvariant[] {
   const { id: subject, status, leaseExpiresAt, endingAt } = session
   const { boundMs, leaseGraceMs } = limits
   const lapsedForMs = nowMs - leaseExpiresAt
   const lapsed = { subject, sinceMs: leaseExpiresAt }
-  // What waits for a pod is owed no renewals: an outage of them extends nothing.
+  // A session that waits for a pod has no renewals, so an outage of renewals extends nothing.
   if (status === 'PENDING' && lapsedForMs > boundMs['pending-past-lease']) {
     const detail = `PENDING ${seconds(lapsedForMs)} after its lease; expected ENDING within ${seconds(boundMs['pending-past-lease'])}.`
     return [{ kind: 'pending-past-lease', ...lapsed, detail }]
@@ -133,9 +134,10 @@ function pastBound(session: SeenSession, nowMs: number, limits: InvariantLimits)
   return []
 }
 
-function neverAcknowledged({ id, status, activeAt }: SeenSession): Violation[] {
+function neverAcknowledged({ id, status, activeAt }: SeenSession): BrokenInvariant[] {
   if (status !== 'ACTIVE' || activeAt !== undefined) return []
-  const detail = 'ACTIVE without a time of activation; only the acknowledgement of its pod makes it so.'
+  const detail =
+    'ACTIVE without a time of activation; only the acknowledgement of its pod makes a session ACTIVE.'
   return [{ kind: 'active-never-acknowledged', subject: id, detail }]
 }
 

@@ -1,5 +1,6 @@
 import type { AgentPod } from '../agent-pod.ts'
-import type { InvariantLimits, Violation, ViolationKind } from './breach.ts'
+import type { BrokenInvariant, InvariantKind } from './broken-invariant.ts'
+import type { InvariantLimits } from './invariant-limits.ts'
 import type { SeenClaim, SeenPods, SeenSession } from './invariant-snapshot.ts'
 import { claimInWords, type LedgerFacts, seconds } from './ledger-invariants.ts'
 
@@ -12,7 +13,7 @@ export function judgePods(
   { pods, nowMs }: SeenPods,
   facts: LedgerFacts,
   limits: InvariantLimits,
-): readonly Violation[] {
+): readonly BrokenInvariant[] {
   const byUid = new Map(pods.map((pod) => [pod.uid, pod]))
   return [
     ...[...facts.sessions.values()].flatMap((session) => withoutPod(session, byUid)),
@@ -20,9 +21,9 @@ export function judgePods(
   ]
 }
 
-function withoutPod(session: SeenSession, pods: ReadonlyMap<string, AgentPod>): Violation[] {
+function withoutPod(session: SeenSession, pods: ReadonlyMap<string, AgentPod>): BrokenInvariant[] {
   const { id, status, podUid } = session
-  // A cold open has no pod yet; what is ENDING waits for its pod to go.
+  // A cold open has no pod yet, and an ENDING session waits for its pod to go.
   if (status !== 'ACTIVE' && (status !== 'PENDING' || podUid === undefined)) return []
   const pod = podUid === undefined ? undefined : pods.get(podUid)
   const trouble = podUid === undefined ? 'no pod' : podTrouble(podUid, pod)
@@ -42,8 +43,8 @@ interface Clocks {
   readonly podsNowMs: number
 }
 
-/** Pods that nobody will use again and that are still there. */
-function leftOver(pod: AgentPod, facts: LedgerFacts, { limits, podsNowMs }: Clocks): Violation[] {
+/** Pods that no session will use again and that still exist. */
+function leftOver(pod: AgentPod, facts: LedgerFacts, { limits, podsNowMs }: Clocks): BrokenInvariant[] {
   if (facts.doubled.has(pod.uid) || isBeyondReach(pod)) return []
   const claim = facts.claimsByPod.get(pod.uid)?.[0]
   const label = wrongLabel(pod, claim)
@@ -51,7 +52,7 @@ function leftOver(pod: AgentPod, facts: LedgerFacts, { limits, podsNowMs }: Cloc
   const end = claim && endOfUse(claim, facts)
   if (!end) return []
   const boundMs = limits.boundMs[end.kind]
-  // Whoever settles waits for the end of what is Terminating too; in production it has its grace period.
+  // In production a Terminating pod has its grace period. With a bound of 0 (settled limits) it counts at once.
   const onItsWay =
     boundMs > 0 && pod.deletingSince !== undefined && podsNowMs <= pod.deletingSince + slowKubeletMs
   const forMs = facts.nowMs - end.sinceMs
@@ -61,12 +62,12 @@ function leftOver(pod: AgentPod, facts: LedgerFacts, { limits, podsNowMs }: Cloc
   return [{ kind: end.kind, subject: pod.uid, detail, sinceMs: end.sinceMs }]
 }
 
-/** On a node that nobody hears of: Kubernetes itself removes it later, and nobody can sooner. */
+/** A pod on a lost node: only Kubernetes can remove it, when it gives up the node. */
 function isBeyondReach(pod: AgentPod): boolean {
   return pod.nodeLost === true || pod.unreachableSince !== undefined
 }
 
-/** Labels decide nothing, but they follow the claim: one that says something else was not written by Greenroom. */
+/** Labels decide nothing, but they follow the claim: Greenroom wrote no label that contradicts it. */
 function wrongLabel(pod: AgentPod, claim: SeenClaim | undefined): string | undefined {
   const { sessionLabel, stateLabel } = pod
   if (sessionLabel === undefined && stateLabel !== 'claimed') return undefined
@@ -76,7 +77,7 @@ function wrongLabel(pod: AgentPod, claim: SeenClaim | undefined): string | undef
 }
 
 interface EndOfUse {
-  readonly kind: ViolationKind
+  readonly kind: InvariantKind
   readonly why: string
   readonly sinceMs: number
 }
@@ -91,14 +92,14 @@ function endOfUse(claim: SeenClaim, facts: LedgerFacts): EndOfUse | undefined {
   const epoch = claim.epoch ?? 0
   if (session.status === 'ENDED' && epoch >= session.epoch)
     return { kind, why: `${named} is ENDED`, sinceMs: session.endedAt ?? session.createdAt }
-  // The same record was opened again, on another pod. Two claims of one epoch are another violation.
+  // The same record was opened again, on another pod. Two claims of one epoch are a finding of their own.
   if (epoch >= session.epoch) return strandedClaim(claim, session, facts)
   const later = (facts.claimsBySession.get(session.id) ?? []).find((other) => (other.epoch ?? 0) > epoch)
   const sinceMs = later?.claimedAt ?? claim.claimedAt
   return { kind, why: `${named} went on to epoch ${session.epoch}`, sinceMs }
 }
 
-/** A claim of the current epoch although the session has no pod at all. */
+/** A claim of the current epoch, although the session is on no pod or on another one. */
 function strandedClaim(claim: SeenClaim, session: SeenSession, facts: LedgerFacts): EndOfUse | undefined {
   const others = facts.claimsBySession.get(session.id) ?? []
   if (session.podUid === claim.podUid || others.some((other) => other.podUid !== claim.podUid))

@@ -1,6 +1,6 @@
 -- A replica says which opens wait in it: puts newcomers into the queue of the pool and keeps the others alive in it.
 -- KEYS  1 waiters zset   2 seen zset
--- ARGV  1 how long a queue that nobody tells of any more is kept, ms
+-- ARGV  1 how long a queue is kept after the last call for it, ms
 --       then session id, place (empty for a newcomer), head start in ms, ...
 -- Returns the places they have, in the order of the sessions
 -- States: none

@@ -7,7 +7,7 @@
 --       5 waiters       zset  session id -> place in the queue (lower is served first)
 --       6 seen          zset  session id -> when its replica last said that it waits, ms of Redis' clock
 -- ARGV  1 session id   2 attempt (integer)   3 reservation, ms   4 silence after which a waiter is gone, ms
--- Returns {1, uid} reserved | {0} empty, or what is there is for those who wait before this session
+-- Returns {1, uid} reserved | {0} none: the pool is empty, or its slots belong to those who wait before this session
 --         | {-1} index unknown | {-2} a later attempt has reserved already
 -- States: ready -> reserved; reserved -> ready for reservations that lapsed
 local time = redis.call('TIME')
@@ -39,7 +39,7 @@ if own then
     redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
     return {1, uid}
   end
-  -- The older attempt's slot failed: it does not come back by this road.
+  -- The older attempt's slot failed: it is not given back.
   redis.call('HDEL', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
 end
@@ -49,13 +49,13 @@ local free = redis.call('ZCARD', KEYS[1])
 
 local waiting = redis.call('ZCARD', KEYS[5])
 if waiting > 0 then
-  -- Waiters of a replica that died hold nobody up, and are not counted as waiting.
+  -- Waiters of a replica that died leave the queue and are not counted.
   local silent = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now - ARGV[4], 'LIMIT', 0, 500)
   if #silent > 0 then
     redis.call('ZREM', KEYS[5], unpack(silent))
     redis.call('ZREM', KEYS[6], unpack(silent))
   end
-  -- `seen` was evicted: nobody is silent before it is heard of again, or for as long as a waiter may be.
+  -- `seen` was evicted: every waiter counts as heard of now, and is silent only after the usual time.
   if waiting > #silent + redis.call('ZCARD', KEYS[6]) then
     for _, session in ipairs(redis.call('ZRANGE', KEYS[5], 0, 499)) do
       redis.call('ZADD', KEYS[6], 'NX', now, session)

@@ -1,4 +1,4 @@
-import type { ViolationKind } from '../../../src/domain/invariants/breach.ts'
+import type { InvariantKind } from '../../../src/domain/invariants/broken-invariant.ts'
 import {
   addSession,
   ended,
@@ -13,10 +13,10 @@ import {
   type World,
 } from './invariant-world.ts'
 
-/** What must not be in a world: a corruption, or several, for every kind of violation. */
+/** What must not be in a world: a corruption, or several, for every kind. */
 
 interface Corruption {
-  readonly kind: ViolationKind
+  readonly kind: InvariantKind
   /** Returns the subject that must be named. */
   readonly plant: (world: World) => string
 }

@@ -1,0 +1,155 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { until } from '../processes/until.ts'
+import type { ControlPlane } from '../servers/control-plane.ts'
+import { freePort } from '../servers/free-port.ts'
+import { type Balancer, startBalancer } from './balancer.ts'
+import { createBedClient } from './bed-client.ts'
+import type { ServerSecrets } from './installation.ts'
+import { isReady } from './is-ready.ts'
+import { type RoleProcess, startRole } from './role-process.ts'
+import { servingFiles, startWebhookProcess } from './webhook-process.ts'
+
+/** The session server's identity, as the manifests bind it. */
+export const serverUsername = 'system:serviceaccount:ai-agents:session-management-sa'
+
+/** Greenroom's own processes, ready and with the rights of the manifests. */
+export interface GreenroomProcesses {
+  /** `api-1`, `api-2`, …, `controller`, `webhook`; with several webhooks, `webhook-1`, `webhook-2`, … */
+  readonly roles: ReadonlyMap<string, RoleProcess>
+  readonly apiUrls: readonly string[]
+  readonly webhookUrl: string
+  /** In front of the API replicas, if `balanced`. */
+  readonly balancer: Balancer | undefined
+}
+
+/** How many of each, and what more they are told. */
+export interface GreenroomShape {
+  /** Of the API; 1 unless given. */
+  readonly replicas?: number
+  /** Replicas of the webhook, behind what a Service does; 1 unless given. */
+  readonly webhooks?: number
+  /** More environment for the API processes, such as LIVEKIT_*. */
+  readonly apiEnv?: Readonly<Record<string, string>>
+  /** More environment for the controller, such as GREENROOM_NODE_LOST_SECONDS. */
+  readonly controllerEnv?: Readonly<Record<string, string>>
+  readonly logLevel?: string
+  /** A balancer in front of the API replicas; it is also the address that agents are told. */
+  readonly balanced?: boolean
+  /** A role was started (again). */
+  readonly onRole?: (name: string, pid: number) => void
+}
+
+interface GreenroomSetting {
+  readonly shape: GreenroomShape
+  readonly plane: ControlPlane
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  /** The bed's; logs go to `logs`. */
+  readonly folder: string
+  readonly secrets: ServerSecrets
+  /** Takes what must be stopped again, in the order of the starts; also when a later start fails. */
+  readonly onStop: (undo: () => Promise<void>) => void
+}
+
+const readyTimeoutMs = 20_000
+
+/** Starts the webhook, the controller and the API replicas, and waits until each is ready. */
+export async function startGreenroom(setting: GreenroomSetting): Promise<GreenroomProcesses> {
+  const { shape, plane, folder, secrets, onStop } = setting
+  const logs = join(folder, 'logs')
+  await mkdir(logs)
+  const roles = new Map<string, RoleProcess>()
+  const add = (role: RoleProcess) => {
+    roles.set(role.name, role)
+    onStop(() => role.stop())
+  }
+  // A controller that finds no webhook backs off for a second, and everything after it would wait for that.
+  await startWebhooks(setting, logs, add)
+  const server = {
+    GREENROOM_HOST: '127.0.0.1',
+    GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info',
+    KUBECONFIG: await plane.kubeconfigFor(serverUsername),
+    DATABASE_URL: setting.databaseUrl,
+    REDIS_URL: setting.redisUrl,
+    GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
+    GREENROOM_HMAC_SECRET: secrets.hmacSecret,
+  }
+  const start = async (name: string, role: string, env: Readonly<Record<string, string>>) => {
+    const onStart = (pid: number) => shape.onRole?.(name, pid)
+    add(
+      await startRole({
+        name,
+        role,
+        logPath: join(logs, `${name}.log`),
+        env: { ...server, ...env },
+        onStart,
+      }),
+    )
+  }
+  const controllerPort = await freePort()
+  await start('controller', 'controller', {
+    GREENROOM_CONTROLLER_PORT: String(controllerPort),
+    ...shape.controllerEnv,
+  })
+  const apiUrls: string[] = []
+  for (let n = 1; n <= (shape.replicas ?? 1); n += 1) apiUrls.push(`http://127.0.0.1:${await freePort()}`)
+  const balancer = shape.balanced ? await startBalancer({ backends: apiUrls }) : undefined
+  if (balancer) onStop(() => balancer.stop())
+  for (const [n, url] of apiUrls.entries()) {
+    await start(`api-${n + 1}`, 'api', {
+      GREENROOM_PORT: new URL(url).port,
+      GREENROOM_API_KEYS: secrets.apiKey,
+      GREENROOM_API_URL: balancer?.url ?? url,
+      GREENROOM_DRAIN_MS: '0',
+      ...shape.apiEnv,
+    })
+  }
+  await untilReady([...apiUrls, `http://127.0.0.1:${controllerPort}`], secrets.apiKey, roles)
+  return { roles, apiUrls, webhookUrl: `https://${plane.webhook.host}:${plane.webhook.port}`, balancer }
+}
+
+/** One webhook listens where the API server calls; several stand behind a balancer that does. */
+async function startWebhooks(
+  { shape, plane, onStop }: GreenroomSetting,
+  logs: string,
+  add: (role: RoleProcess) => void,
+): Promise<void> {
+  const { host, port } = plane.webhook
+  const count = shape.webhooks ?? 1
+  const urls: string[] = []
+  for (let n = 1; n <= count; n += 1) {
+    const name = count > 1 ? `webhook-${n}` : 'webhook'
+    const itsPort = count > 1 ? await freePort(host) : port
+    urls.push(`https://${host}:${itsPort}`)
+    const env = { ...servingFiles(plane), GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info' }
+    const onStart = (pid: number) => shape.onRole?.(name, pid)
+    add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, env, onStart }))
+  }
+  // A webhook that has not read the policy yet refuses the types of its rows.
+  await Promise.all(urls.map((url) => until(`${url} to be ready`, () => isReady(url), readyTimeoutMs)))
+  if (count === 1) return
+  const service = await startBalancer({ backends: urls, port })
+  onStop(() => service.stop())
+}
+
+async function untilReady(
+  urls: readonly string[],
+  apiKey: string,
+  roles: ReadonlyMap<string, RoleProcess>,
+): Promise<void> {
+  const asked = urls.map((url) => {
+    const client = createBedClient({ url, apiKey })
+    return until(`${url}/readyz`, () => client.isReady(), readyTimeoutMs).finally(() => client.close())
+  })
+  await Promise.all(asked).catch(async (error: unknown) => {
+    const logs = await Promise.all(
+      [...roles.values()].map(async ({ name, logPath }) => `${name}: ${await tail(logPath)}`),
+    )
+    throw new Error(`Greenroom did not get ready:\n${logs.join('\n')}`, { cause: error })
+  })
+}
+
+async function tail(path: string): Promise<string> {
+  return (await readFile(path, 'utf8')).slice(-1_500)
+}

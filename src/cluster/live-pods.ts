@@ -1,0 +1,46 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import { type AgentPod, agentPodFrom } from '../domain/agent-pod.ts'
+import { agentsNamespaceLabel, label } from '../domain/names.ts'
+import { apiPath } from './api-path.ts'
+import { orUnavailable } from './kube-api-error.ts'
+import type { KubeClients } from './kube-clients.ts'
+import type { KubeTransport } from './kube-transport.ts'
+import { listPages } from './list-pages.ts'
+
+/** Pods as the API server has them now; no cache answers. Every function throws GRN_KUBERNETES_UNAVAILABLE. */
+
+/** Namespaces in which pods are judged. */
+export async function judgedNamespaces({ core }: Pick<KubeClients, 'core'>): Promise<readonly string[]> {
+  const { items } = await orUnavailable(
+    core.listNamespace({ labelSelector: `${agentsNamespaceLabel}=enabled` }),
+  )
+  return items.flatMap(({ metadata }) => metadata?.name ?? [])
+}
+
+/** Every pod of the namespace that has not ended, page by page, as raw JSON: these are judged again. */
+export async function* livePods(
+  transport: KubeTransport,
+  namespace: string,
+): AsyncGenerator<readonly unknown[]> {
+  const path = apiPath({ resource: 'pods', namespace })
+  const fieldSelector = 'status.phase!=Succeeded,status.phase!=Failed'
+  const pages = listPages({ transport, path, fieldSelector })
+  for (;;) {
+    const page = await orUnavailable(pages.next())
+    if (page.done) return
+    yield page.value.items
+  }
+}
+
+/** One pod as raw JSON, to be judged. */
+export function readPod(transport: KubeTransport, namespace: string, name: string): Promise<unknown> {
+  return orUnavailable(transport.getJson(apiPath({ resource: 'pods', namespace, name })))
+}
+
+/** The pods of all pools, seen as the informer sees them. */
+export async function pooledPods(transport: KubeTransport, namespace: string): Promise<readonly AgentPod[]> {
+  const path = apiPath({ resource: 'pods', namespace })
+  const pages = listPages<V1Pod>({ transport, path, labelSelector: `${label.managed}=true` })
+  const found = await orUnavailable(Array.fromAsync(pages))
+  return found.flatMap(({ items }) => items.flatMap((pod) => agentPodFrom(pod) ?? []))
+}

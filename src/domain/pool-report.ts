@@ -1,0 +1,24 @@
+import { type Static, Type } from 'typebox'
+import { DocumentStatus } from './document-status.ts'
+import { orUndefined } from './or-undefined.ts'
+
+const Count = Type.Integer({ minimum: 0 })
+
+/** One pool as `GET /v1/pools` shows it. Counts are pods, except `waiting`. */
+export const PoolReport = Type.Object({
+  agentType: Type.String(),
+  desired: Type.Object({ min: Count, max: Count }),
+  ready: Count,
+  warming: Count,
+  claimed: Count,
+  draining: Count,
+  failed: Count,
+  /** Opens that wait in all replicas; without Redis, in this one. */
+  waiting: Count,
+  /** Share of the last 1,000 sessions that got their pod without waiting; undefined before the first. */
+  hitRate: orUndefined(Type.Number()),
+  boundBy: orUndefined(Type.String()),
+  message: orUndefined(Type.String()),
+  configuration: DocumentStatus,
+})
+export type PoolReport = Static<typeof PoolReport>

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { GreenroomError } from '../errors.ts'
+import { problemMediaType, problemOf } from './problem.ts'
+
+export function sendProblem(
+  request: Pick<FastifyRequest, 'url' | 'id'>,
+  reply: FastifyReply,
+  error: GreenroomError,
+): FastifyReply {
+  const { retryAfterMs, status, code } = error
+  // Clients repeat the request by themselves when an answer names a time; the API server's does so too.
+  if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000))
+  if (code === 'GRN_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="greenroom"')
+  const problem = problemOf(error, request.url, request.id)
+  return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem))
+}
+
+const sentenceOfParser: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: 'The address and the headers together are longer than 16 KiB',
+  ERR_HTTP_REQUEST_TIMEOUT: 'The request did not arrive in time',
+}
+
+/** Answers what Node's HTTP parser refused: there is no request yet, only a socket. */
+export function sendProblemOfParser(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const detail = sentenceOfParser[error.code ?? ''] ?? 'This is not an HTTP request'
+  const refusal = new GreenroomError('GRN_INVALID_REQUEST', detail, { cause: error })
+  const body = JSON.stringify(problemOf(refusal, '', randomUUID()))
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 400 ${STATUS_CODES[400]}\r\nConnection: close\r\nContent-Type: ${problemMediaType}\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    )
+  }
+  socket.destroy(error)
+}

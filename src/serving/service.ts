@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
+import type { ServerOptions as HttpsOptions, Server as HttpsServer } from 'node:https'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import {
+  type FastifyInstance,
+  type FastifyServerOptions,
+  fastify,
+  LogController,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+} from 'fastify'
+import { type ErrorCode, GreenroomError } from '../errors.ts'
+import type { Logger } from '../logging.ts'
+import { greenroomErrorOf } from './greenroom-error-of.ts'
+import { pathOf } from './problem.ts'
+import { sendProblem, sendProblemOfParser } from './send-problem.ts'
+
+/** The fastify of every server of Greenroom; routes take their types from their TypeBox schemas. */
+export type Service<Server extends HttpServer | HttpsServer = HttpServer> = FastifyInstance<
+  Server,
+  RawRequestDefaultExpression<Server>,
+  RawReplyDefaultExpression<Server>,
+  Logger,
+  TypeBoxTypeProvider
+>
+
+export interface ServiceOptions {
+  readonly logger: Logger
+  /** Each number with its reason where it is chosen; without one, fastify's own. */
+  readonly limits?: Pick<FastifyServerOptions, 'bodyLimit' | 'keepAliveTimeout' | 'requestTimeout'>
+  /** Aborted when this replica drains: every answer then asks its caller to close the connection. */
+  readonly draining?: AbortSignal | undefined
+  /** Answered for an address that cannot be decoded. */
+  readonly badAddress?: ErrorCode
+  /** Told of every error that a route or the reading of its body ended with, as it is answered. */
+  readonly onRefused?: (error: GreenroomError) => void
+}
+
+/**
+ * The base of the session API, the admission webhook and the controller's probes: request ids, the logger, and
+ * problem+json for whatever is refused, also before there is a route. It has no routes and listens to nothing yet.
+ */
+export function createService(
+  options: ServiceOptions & { readonly https: HttpsOptions },
+): Service<HttpsServer>
+export function createService(options: ServiceOptions): Service
+export function createService(options: ServiceOptions & { readonly https?: HttpsOptions }): Service {
+  const { logger, limits, https, badAddress } = options
+  const app = fastify({
+    ...limits,
+    ...(https && { https }),
+    loggerInstance: logger,
+    // One line for each of thousands of requests a second says less than the metrics do.
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    // While the server closes, requests on kept connections are served: fastify's own 503 would fail opens and pods.
+    return503OnClosing: false,
+    frameworkErrors(error, request, reply) {
+      void sendProblem(request, reply, badAddress ? new GreenroomError(badAddress) : greenroomErrorOf(error))
+    },
+    clientErrorHandler: sendProblemOfParser,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  answerErrors(app, options)
+  endConnectionsWhileDraining(app, options.draining)
+  return app
+}
+
+function answerErrors(app: Service, { onRefused }: ServiceOptions): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = greenroomErrorOf(thrown)
+    const isServerError = error.status >= 500
+    onRefused?.(error)
+    const details = {
+      code: error.code,
+      path: pathOf(request.url),
+      detail: error.message,
+      err: isServerError ? thrown : undefined,
+    }
+    // A 5xx that says when to come back (an empty pool, a drain) is expected.
+    if (isServerError && error.retryAfterMs === undefined) request.log.error(details, 'request failed')
+    else request.log.info(details, 'request refused')
+    return sendProblem(request, reply, error)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const detail = `${request.method} ${pathOf(request.url)} does not exist.`
+    return sendProblem(request, reply, new GreenroomError('GRN_NOT_FOUND', detail))
+  })
+}
+
+/** The caller's next request then comes over a new connection, which another replica takes. */
+function endConnectionsWhileDraining(app: Service, draining: AbortSignal | undefined): void {
+  if (draining === undefined) return
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (draining.aborted) void reply.header('connection', 'close')
+    done()
+  })
+}

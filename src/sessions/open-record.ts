@@ -1,0 +1,46 @@
+import type { ColdRecord, OpenRecord } from '../domain/ports.ts'
+import type { Opening } from './opening.ts'
+import type { TakenSlot } from './slot-taker.ts'
+
+type RecordSource = Pick<Opening, 'request' | 'spec' | 'identity'>
+
+/** The session that is written when a slot is claimed for it. */
+export function openRecordOf(source: RecordSource, slot: TakenSlot): OpenRecord {
+  return { ...commonRecord(source), warm: !slot.waited, epoch: slot.attempt, pod: slot.pod }
+}
+
+type ColdFacts = Pick<ColdRecord, 'epoch' | 'heldByReplica' | 'pendingMs'>
+
+/** The session that is written before it has a pod. */
+export function coldRecordOf(source: RecordSource, facts: ColdFacts): ColdRecord {
+  return {
+    ...commonRecord(source),
+    ...facts,
+    adoptable: source.request.secrets === undefined,
+    mostWaiting: source.spec.coldStart.max,
+  }
+}
+
+/** The LiveKit room of a session. It holds the session id, because LiveKit has one namespace of rooms for everybody. */
+export function roomOf({ request, identity }: Pick<RecordSource, 'request' | 'identity'>): string {
+  return `${request.agentType}-${identity.id}`
+}
+
+function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
+  const room = roomOf({ request, identity })
+  const { minSeconds, maxSeconds, defaultSeconds, heldBy } = spec.lease
+  const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))
+  return {
+    id: identity.id,
+    fingerprint: identity.fingerprint,
+    agentType: request.agentType,
+    projectId: request.projectId,
+    roomName: request.roomName ?? room,
+    room,
+    participant: request.participant,
+    metadata: request.metadata,
+    leaseMs: leaseSeconds * 1_000,
+    leaseHeldBy: heldBy,
+    maxSessionMs: spec.maxSessionSeconds * 1_000,
+  }
+}

@@ -1,0 +1,14 @@
+import type { SessionStore } from '../domain/ports.ts'
+import type { LeaseParty, Session } from '../domain/session.ts'
+import { changedSession } from './changed-session.ts'
+
+interface RenewSessionDeps {
+  readonly sessions: Pick<SessionStore, 'renew'>
+}
+
+/** POST /v1/sessions/:id/renew: extends the lease by its whole length, if this party holds it. */
+export function createRenewSession({ sessions }: RenewSessionDeps) {
+  return async function renewSession(id: string, epoch: number, by: LeaseParty = 'caller'): Promise<Session> {
+    return changedSession(await sessions.renew(id, epoch, by === 'agent'), id, epoch)
+  }
+}

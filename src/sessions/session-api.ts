@@ -1,0 +1,130 @@
+import type { PoolsDocument } from '../domain/pool.ts'
+import type {
+  AgentDelivery,
+  ClaimLedger,
+  DocumentView,
+  PodView,
+  PoolNotices,
+  RoomAccess,
+  SessionStore,
+  SlotIndex,
+  WakeBus,
+} from '../domain/ports.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+import { createAwaitSession } from './await-session.ts'
+import { createCloseSession } from './close-session.ts'
+import { createColdOpens } from './cold-open.ts'
+import { createCommitSlot } from './commit-slot.ts'
+import { createCompleteColdOpen } from './complete-cold-open.ts'
+import { createDeliverSession } from './deliver-session.ts'
+import { createOpenAttempts } from './open-attempts.ts'
+import { createOpenSession } from './open-session.ts'
+import { createPoolWaiters } from './pool-waiters.ts'
+import { createReadPools } from './read-pools.ts'
+import { createRefillRate } from './refill-rate.ts'
+import { createRenewSession } from './renew-session.ts'
+import { createRetirementCap } from './retirement-cap.ts'
+import { createRoomTokens } from './room-tokens.ts'
+import { createSessionIdentity } from './session-identity.ts'
+import { createSessionTokens } from './session-token.ts'
+import { createSlotCandidates, isServable } from './slot-candidates.ts'
+import { createSlotTaker } from './slot-taker.ts'
+
+/** What one API replica needs of the world; see `domain/ports.ts`. */
+interface SessionApiDeps {
+  readonly sessions: SessionStore
+  readonly ledger: Pick<ClaimLedger, 'claimsOf'>
+  readonly index: SlotIndex
+  readonly notices: PoolNotices
+  readonly wakes: WakeBus
+  readonly pods: PodView
+  readonly pools: DocumentView<PoolsDocument>
+  readonly delivery: AgentDelivery
+  /** undefined without LiveKit. */
+  readonly roomAccess: RoomAccess | undefined
+  /** Makes session ids of Idempotency-Keys, fingerprints and session tokens: the same in all replicas. */
+  readonly hmacSecret: string
+  /** Where agents renew and finish; undefined when they have no way to the session API. */
+  readonly apiUrl: string | undefined
+  /** Name of this replica, as in ReplicaLiveness. */
+  readonly replica: string
+  /** Aborted when this replica drains. */
+  readonly draining: AbortSignal
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+}
+
+/** Everything that can be asked of sessions and pools in one API replica. */
+export function createSessionApi(deps: SessionApiDeps) {
+  const { sessions, ledger, index, notices, wakes, pods, pools, roomAccess, metrics, now } = deps
+  const sessionTokens = createSessionTokens(deps.hmacSecret)
+  const awaitSession = createAwaitSession({ sessions, wakes, now })
+  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
+  wakeWaiters()
+
+  const candidates = createSlotCandidates(pods, deps.replica)
+  const tokens = createRoomTokens(roomAccess)
+  const refillRate = createRefillRate(pods, now)
+  const attempts = createOpenAttempts({
+    sessions,
+    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, now }),
+    commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
+    deliver: createDeliverSession({
+      delivery: deps.delivery,
+      pods,
+      sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
+      apiUrl: deps.apiUrl,
+    }),
+    tokens,
+    retirementCap: createRetirementCap({ index, now }),
+    poolSize: (agentType) => pods.byPool(agentType).length,
+    wakes,
+    metrics,
+    now,
+  })
+  const coldOpens = createColdOpens({
+    ...deps,
+    attempts,
+    completeColdOpen: createCompleteColdOpen({ ...deps, attempts, awaitSession }),
+    awaitSession,
+  })
+
+  /** Slots became free: those that another process indexed, and pods that became Ready while Redis is away. */
+  function wakeWaiters(): void {
+    wakes.subscribe((wake) => {
+      if (wake.kind === 'indexed') waiters.wake(wake.agentType)
+    })
+    pods.onChange(({ pod, gone }) => {
+      if (!gone && isServable(pod)) waiters.wake(pod.agentType)
+    })
+  }
+
+  return {
+    openSession: createOpenSession({
+      pools,
+      sessions,
+      attempts,
+      coldOpens,
+      identify: createSessionIdentity(deps.hmacSecret),
+      tokens,
+      metrics,
+      now,
+    }),
+    renewSession: createRenewSession({ sessions }),
+    closeSession: createCloseSession({ sessions, wakes }),
+    awaitSession,
+    readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
+    sessions,
+    roomAccess,
+    sessionTokens,
+    /** To be called every second: goes on with cold opens whose replica was lost. */
+    adoptOrphans: () => coldOpens.adoptOrphans(),
+    /** When draining: waits until nothing runs behind an answer here, and releases what this replica holds. */
+    handOver: () => coldOpens.handOver(),
+  }
+}
+
+export type SessionApi = ReturnType<typeof createSessionApi>

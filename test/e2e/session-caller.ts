@@ -1,0 +1,44 @@
+import type { Bed } from '../../bed/bed.ts'
+import { until } from '../../bed/processes/until.ts'
+import { type AnswerBody, createBedClient } from '../../bed/replicas/bed-client.ts'
+
+export const agentType = 'echo-agent'
+/** The agents of a pool start one after the other on a small machine. */
+const fillTimeoutMs = 60_000
+
+/** A caller of the session API of a bed, who also looks at the cluster as its administrator. */
+export function createSessionCaller(bed: Bed) {
+  const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
+
+  async function kubectl(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await bed.plane.kubectl([...args, '-n', bed.namespace])
+    if (code !== 0) throw new Error(stderr)
+    return stdout
+  }
+
+  return {
+    client,
+    kubectl,
+    open: async (body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> => {
+      const answer = await client.open({ agentType, ...body }, headers)
+      if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
+      return answer.body
+    },
+    untilEnded: (id: string): Promise<AnswerBody> =>
+      until('the end', async () => {
+        const { body } = await client.read(id)
+        return body.status === 'ENDED' && body
+      }),
+    untilIdle: async (count: number): Promise<void> => {
+      const isIdle = async () => {
+        const { body } = await client.pool(agentType)
+        return body.ready === count && body.warming === 0 && body.draining === 0
+      }
+      await until(`${count} idle pods`, isIdle, fillTimeoutMs)
+    },
+    setPools: async (text: string): Promise<void> => {
+      const patch = JSON.stringify({ data: { 'pools.yaml': text } })
+      await kubectl('patch', 'configmap', 'agent-pools', '--type=merge', '-p', patch)
+    },
+  }
+}

@@ -1,0 +1,38 @@
+import t from 'tap'
+import { startApi } from './api-bed.ts'
+
+void t.test('the page for people, and the document: every route of /v1, each once', async (t) => {
+  const api = await startApi(t)
+  t.equal((await api.app.inject({ url: '/docs' })).statusCode, 200)
+  const answer = await api.app.inject({ url: '/openapi.json' })
+  t.equal(answer.statusCode, 200)
+  const document = answer.json() as { openapi: string; paths: Record<string, Record<string, Operation>> }
+  t.match(document.openapi, /^3\.1/)
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      at: `${method.toUpperCase()} ${path}`,
+      ...operation,
+    })),
+  )
+  t.same(operations.map(({ at }) => at).sort(), [
+    'DELETE /v1/sessions/{id}',
+    'GET /v1/pools',
+    'GET /v1/pools/{agentType}',
+    'GET /v1/sessions',
+    'GET /v1/sessions/{id}',
+    'POST /v1/sessions',
+    'POST /v1/sessions/{id}/renew',
+    'POST /v1/sessions/{id}/token',
+  ])
+  t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
+  for (const { at, summary, responses } of operations) {
+    t.ok(summary, at)
+    t.ok(responses['4XX'] ?? responses['4xx'], `${at} says what a refusal looks like`)
+  }
+})
+
+interface Operation {
+  readonly operationId: string
+  readonly summary: string
+  readonly responses: Record<string, unknown>
+}

@@ -1,0 +1,68 @@
+import t from 'tap'
+import type { TransitionOutcome, Wake } from '../../src/domain/ports.ts'
+import { endReason } from '../../src/domain/session.ts'
+import { createCloseSession } from '../../src/sessions/close-session.ts'
+import { createRenewSession } from '../../src/sessions/renew-session.ts'
+import { newSession } from '../http/api-bed.ts'
+
+/** Renewing and closing on a store that is played here; the real one is in test/stores and in the claim tests. */
+function start(outcome: TransitionOutcome) {
+  const asked: unknown[][] = []
+  const published: Wake[] = []
+  const sessions = {
+    async renew(...given: unknown[]) {
+      asked.push(given)
+      return outcome
+    },
+    async beginEnding(...given: unknown[]) {
+      asked.push(given)
+      return outcome
+    },
+  }
+  return {
+    asked,
+    published,
+    renew: createRenewSession({ sessions }),
+    close: createCloseSession({ sessions, wakes: { publish: (wake) => void published.push(wake) } }),
+  }
+}
+
+const active = newSession()
+const ending = newSession({ status: 'ENDING', endReason: endReason.caller })
+
+void t.test('a transition that was made gives the session', async (t) => {
+  const { renew, close, asked, published } = start({ kind: 'done', session: active })
+  t.equal(await renew(active.id, 3), active)
+  t.equal(await renew(active.id, 3, 'agent'), active)
+  t.equal(await close(active.id, 'agent', 3), active)
+  t.same(asked, [
+    [active.id, 3, false],
+    [active.id, 3, true],
+    [active.id, endReason.agent, 3],
+  ])
+  t.same(published, [], 'nothing is ending')
+})
+
+void t.test(
+  'the controller is woken for a session that is ending, and who ended it is its reason',
+  async (t) => {
+    const { close, asked, published } = start({ kind: 'done', session: ending })
+    t.equal(await close(ending.id, 'caller'), ending)
+    t.same(asked, [[ending.id, endReason.caller, undefined]])
+    t.same(published, [{ kind: 'ending', sessionId: ending.id }])
+  },
+)
+
+void t.test('one that was not made says why', async (t) => {
+  const why: [TransitionOutcome, string, RegExp][] = [
+    [{ kind: 'not-found' }, 'GRN_SESSION_NOT_FOUND', new RegExp(active.id)],
+    [{ kind: 'stale-epoch', session: active }, 'GRN_STALE_EPOCH', /Epoch 2 .*\(3\)/],
+    [{ kind: 'over', session: ending }, 'GRN_SESSION_OVER', /is ENDING/],
+  ]
+  for (const [outcome, code, message] of why) {
+    const { renew, close, published } = start(outcome)
+    await t.rejects(renew(active.id, 2), { code, message })
+    await t.rejects(close(active.id, 'caller', 2), { code, message })
+    t.same(published, [])
+  }
+})
