@@ -1,8 +1,10 @@
+import type { V1Pod } from '@kubernetes/client-node'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import type { PodWriter } from '../../src/domain/ports.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
 import { createFakePodView, newPod } from '../support/fake-pod-view.ts'
+import { madeDigest } from '../support/noted-pods.ts'
 
 /**
  * Pods in memory, with faults that a real API server does not produce on demand: a view that lags behind what is
@@ -57,7 +59,7 @@ export function createFakePods(now: () => number) {
         writes.push({ kind: 'create', uid })
         put(newPod({ uid, agentType, createdAt: now(), templateHash: templateHash(agentType, spec) }))
       })
-      return { uid, name: `name-${uid}` }
+      return { uid, name: `name-${uid}`, specDigest: madeDigest }
     },
     async labelClaimed({ uid }, sessionId) {
       const pod = real.get(uid)
@@ -126,6 +128,8 @@ export function createFakePods(now: () => number) {
     reap(): void {
       for (const pod of real.values()) if (pod.deletingSince !== undefined) this.vanish(pod.uid)
     },
+    /** What a list of the API server would give; a test that needs whole pods puts them here. */
+    objects: [] as V1Pod[],
     listeners: shown.listeners,
     reads: () => reads,
     of: (kind: Write['kind']) => writes.filter((write) => write.kind === kind).map((write) => write.uid),

@@ -7,6 +7,7 @@ import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createHistory, type Outcome } from '../support/history.ts'
 import { violationsOf } from '../support/linearizability.ts'
+import { notePods } from '../support/noted-pods.ts'
 
 /**
  * Is the judge of the fault tests worth anything? The same storm twice, while the index is wiped and built again from a
@@ -62,6 +63,7 @@ async function storm(t: Test, plant: (sessions: SessionStore, postgres: Postgres
   const index = indexOn(own)
   await index.rebuild(agentType, agents.slots())
   const arbiter = await postgresFor(t, database, { url })
+  await notePods(arbiter, [...agents.agents.keys()])
   // Said twice in the schema; the bug has to get past both.
   if (plant !== asIs) await arbiter.durable.query('DROP INDEX sessions_live_pod')
   const replicas = await Promise.all(
