@@ -119,7 +119,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     ledger,
     pools,
     pods: pods.view,
-    listPods: async () => pods.objects,
+    listPods: () => pods.list(),
     report,
     metrics,
     logger,
@@ -201,9 +201,19 @@ export async function controllerBed(t: Test, options: BedOptions) {
     },
     listeners: () => pods.listeners() + wakeListeners.size + documentListeners.size,
     reconcile: (type = agentType) => poolReconciler.reconcile(type),
+    /** Another process that leads now: it finds the pods and the rows, and remembers nothing. */
+    async successor() {
+      const next = await controllerBed(t, { ...options, url: postgres.url })
+      for (const pod of pods.real.values()) next.pods.put(pod)
+      next.pods.continueFrom(pods)
+      return next
+    },
     async claim(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
-      const id = newId()
       await notePods(postgres, [uid])
+      return this.claimUnnoted(uid, status)
+    },
+    async claimUnnoted(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
+      const id = newId()
       const pod = {
         uid,
         name: `name-${uid}`,

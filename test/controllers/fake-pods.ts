@@ -28,6 +28,8 @@ export function createFakePods(now: () => number) {
   const shown = createFakePodView()
   const writes: Write[] = []
   const refusals: Partial<Record<Write['kind'] | 'exists', Refusal>> = {}
+  const objects: V1Pod[] = []
+  let listFault: Error | undefined
   let lagging = false
   let serial = 0
   let reads = 0
@@ -104,6 +106,11 @@ export function createFakePods(now: () => number) {
         show(uid, { events })
     },
     put,
+    /** New pods get other UIDs than those of an earlier process. */
+    continueFrom(before: { readonly serial: () => number }): void {
+      serial = before.serial()
+    },
+    serial: () => serial,
     /** Every pod that is not on its way out becomes Ready. */
     ready(readySince = now()): void {
       for (const pod of real.values())
@@ -129,7 +136,14 @@ export function createFakePods(now: () => number) {
       for (const pod of real.values()) if (pod.deletingSince !== undefined) this.vanish(pod.uid)
     },
     /** What a list of the API server would give; a test that needs whole pods puts them here. */
-    objects: [] as V1Pod[],
+    objects,
+    async list(): Promise<readonly V1Pod[]> {
+      if (listFault) throw listFault
+      return objects
+    },
+    failLists(fault: Error | undefined): void {
+      listFault = fault
+    },
     listeners: shown.listeners,
     reads: () => reads,
     of: (kind: Write['kind']) => writes.filter((write) => write.kind === kind).map((write) => write.uid),

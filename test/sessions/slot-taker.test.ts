@@ -79,6 +79,24 @@ void t.test('pods that are dying, dead, or used up by this open are dropped from
   )
 })
 
+void t.test('a pod of another type is never tried, whatever Redis proposes', async (t) => {
+  const { pods, take, calls, refused } = startTaker([reserved('light'), reserved('gone'), reserved('ok')])
+  pods.set(readyPod({ uid: 'light', agentType: 'stella-light' }))
+  pods.set(readyPod({ uid: 'ok' }))
+  const begun = performance.now()
+  t.match(await take(), { pod: { uid: 'ok' }, attempt: 3 })
+  t.same(
+    calls,
+    ['reserve 1', 'settle', 'drop light', 'reserve 2', 'settle', 'drop gone', 'reserve 3'],
+    'its reservation goes too, so that its lapse brings nothing back',
+  )
+  t.same(await refused(), [
+    ['other-type', 1],
+    ['not-seen', 1],
+  ])
+  t.ok(performance.now() - begun >= 240, 'one that is not seen may be late')
+})
+
 void t.test('a replica that does not see gives slots back instead of emptying the index', async (t) => {
   const { pods, take, calls } = startTaker((attempt) => reserved(`unseen-${attempt}`))
   pods.setSynced(false)
