@@ -3,7 +3,7 @@ import type { AgentPod } from '../domain/agent-pod.ts'
 import { isShapedBy } from '../domain/pod-shape.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { SlotView } from '../domain/pool-observation.ts'
-import { type PodOrigin, type PoolPod, podOrigin, unnotedGraceMs } from '../domain/pool-pod.ts'
+import { type PoolPod, podOrigin, type SeenOrigin, unnotedGraceMs } from '../domain/pool-pod.ts'
 import type { ClaimLedger, DocumentView, PodView, PoolPodLedger } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -36,7 +36,7 @@ interface PoolMemory {
 }
 
 export interface PodOrigins {
-  readonly byUid: ReadonlyMap<string, PodOrigin>
+  readonly byUid: ReadonlyMap<string, SeenOrigin>
   /** When an unconfirmed pod becomes foreign, although nothing changes; undefined without such a pod. */
   readonly againMs: number | undefined
 }
@@ -100,7 +100,13 @@ export function createPoolPods(deps: PoolPodsDeps) {
     }
     const ours = seen.filter(isOurs)
     await poolPods.adopt(
-      ours.map(({ uid, agentType, specDigest = '' }) => ({ podUid: uid, agentType, specDigest })),
+      // Only a pod whose template is in force comes this far without a session.
+      ours.map(({ uid, agentType, templateHash: hash = '', specDigest = '' }) => ({
+        podUid: uid,
+        agentType,
+        templateHash: hash,
+        specDigest,
+      })),
     )
     logger.info({ adopted: ours.length, of: seen.length }, 'pods of an older version are noted as pool pods')
   }
@@ -110,16 +116,17 @@ export function createPoolPods(deps: PoolPodsDeps) {
       for (const podUid of kept.keys()) if (!present.has(podUid)) kept.delete(podUid)
   }
 
-  function judge(pod: AgentPod, memory: PoolMemory): PodOrigin {
+  function judge(pod: AgentPod, memory: PoolMemory): SeenOrigin {
     const noted = memory.noted.get(pod.uid)
     if (noted) memory.unnotedSince.delete(pod.uid)
     const since = memory.unnotedSince.get(pod.uid) ?? now()
     if (!noted) memory.unnotedSince.set(pod.uid, since)
-    return podOrigin(pod, {
+    const origin = podOrigin(pod, {
       noted,
       createdHere: unwritten.has(pod.uid),
       unnotedForMs: now() - since,
     })
+    return { origin, templateHash: noted?.templateHash }
   }
 
   return {

@@ -212,7 +212,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const ticket = memory.expectations.createSent(now())
     try {
       const { uid, specDigest } = await writer.create(agentType, spec)
-      poolPods.created({ podUid: uid, agentType, specDigest })
+      poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
       memory.expectations.createAnswered(ticket, uid, now())
       metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
       return undefined

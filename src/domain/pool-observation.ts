@@ -1,5 +1,5 @@
 import type { AgentPod } from './agent-pod.ts'
-import { originFault, type PodOrigin } from './pool-pod.ts'
+import { originFault, type PodOrigin, type SeenOrigin } from './pool-pod.ts'
 import { type PodClaim, slotStateOf } from './slot.ts'
 
 /** A pool as it is seen: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
@@ -40,7 +40,7 @@ interface ObservePoolInput {
   /** Hash of the template in force. undefined when the type was removed; then no slot counts as drifted. */
   readonly templateHash: string | undefined
   /** By UID; every pod counts as ours where the origins are not known. */
-  readonly origins?: ReadonlyMap<string, PodOrigin>
+  readonly origins?: ReadonlyMap<string, SeenOrigin>
 }
 
 /** Joins pods and claims of one pool. Pure; the order of `pods` does not matter. */
@@ -48,9 +48,11 @@ export function observePool(input: ObservePoolInput): ObservedPool {
   const { agentType, pods, claims, templateHash, origins } = input
   const slots = pods
     .filter((pod) => pod.agentType === agentType)
-    .map((pod) =>
-      slotView(pod, { claim: claims.get(pod.uid), origin: origins?.get(pod.uid) ?? 'ours', templateHash }),
-    )
+    .map((pod) => {
+      const { origin = 'ours', templateHash: madeFrom = pod.templateHash } = origins?.get(pod.uid) ?? {}
+      const drifted = templateHash !== undefined && madeFrom !== templateHash
+      return slotView(pod, { claim: claims.get(pod.uid), origin, drifted })
+    })
     .sort(oldestFirst)
   const counts = { warming: 0, ready: 0, claimed: 0, draining: 0, failed: 0 }
   for (const slot of slots) counts[slot.state] += 1
@@ -65,7 +67,7 @@ export function oldestFirst(a: SlotView, b: SlotView): number {
 interface SlotFacts {
   readonly claim: PodClaim | undefined
   readonly origin: PodOrigin
-  readonly templateHash: string | undefined
+  readonly drifted: boolean
 }
 
 /** A claimed slot goes its way whatever its origin; any other one is offered only if it is ours and as we made it. */
@@ -77,7 +79,7 @@ function stateOf(pod: AgentPod, { claim, origin }: SlotFacts): ObservedState {
 }
 
 function slotView(pod: AgentPod, facts: SlotFacts): SlotView {
-  const { claim, origin, templateHash } = facts
+  const { claim, origin, drifted } = facts
   return {
     podUid: pod.uid,
     name: pod.name,
@@ -85,7 +87,7 @@ function slotView(pod: AgentPod, facts: SlotFacts): SlotView {
     createdAt: pod.createdAt,
     readySince: pod.readySince,
     deletingSince: pod.deletingSince,
-    drifted: templateHash !== undefined && pod.templateHash !== templateHash,
+    drifted,
     deadReason: pod.deadReason ?? originFault(origin),
     waitingReason: pod.waitingReason,
     claim,

@@ -4,6 +4,8 @@ import type { AgentPod } from './agent-pod.ts'
 export interface PoolPod {
   readonly podUid: string
   readonly agentType: string
+  /** Of the template that it was made from. The pod's annotation says the same, and others might change that. */
+  readonly templateHash: string
   /** Digest of the pod's shape as the create was answered. */
   readonly specDigest: string
 }
@@ -17,6 +19,12 @@ export interface PoolPod {
  * - `foreign`: not noted in time, or noted for another pool.
  */
 export type PodOrigin = 'ours' | 'unconfirmed' | 'changed' | 'foreign'
+
+/** An origin, and the template that a noted pod was made from. */
+export interface SeenOrigin {
+  readonly origin: PodOrigin
+  readonly templateHash: string | undefined
+}
 
 /**
  * How long a pod may be seen without its note. The note follows the create's answer within milliseconds; the rest is for

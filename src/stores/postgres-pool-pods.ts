@@ -15,12 +15,14 @@ export function isPoolPod(podUid: string, agentType: string): string {
 interface PoolPodRow {
   pod_uid: string
   agent_type: string
+  template_hash: string
   spec_digest: string
 }
 
 const insertSql = `
-  INSERT INTO pool_pods (pod_uid, agent_type, spec_digest)
-  SELECT DISTINCT ON (uid) uid, type, digest FROM unnest($1::text[], $2::text[], $3::text[]) AS pod (uid, type, digest)
+  INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest)
+  SELECT DISTINCT ON (uid) uid, type, template, digest
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS pod (uid, type, template, digest)
   ORDER BY uid
   ON CONFLICT (pod_uid) DO NOTHING`
 
@@ -28,6 +30,9 @@ const insertSql = `
 const adoptSql = `
   WITH noted AS (${insertSql})
   UPDATE pool_pod_notes SET complete_since = now() WHERE singleton AND complete_since IS NULL`
+
+const notedSql = `
+  SELECT pod_uid, agent_type, template_hash, spec_digest FROM pool_pods WHERE pod_uid = ANY ($1::text[])`
 
 /** Which pods the controller made: `pool_pods`. */
 export function createPostgresPoolPods({ durable }: Pick<Postgres, 'durable'>): PoolPodLedger {
@@ -45,11 +50,11 @@ export function createPostgresPoolPods({ durable }: Pick<Postgres, 'durable'>): 
     },
     async noted(podUids) {
       if (podUids.length === 0) return []
-      const text = 'SELECT pod_uid, agent_type, spec_digest FROM pool_pods WHERE pod_uid = ANY ($1::text[])'
-      const found = await rows<PoolPodRow>(text, [podUids])
+      const found = await rows<PoolPodRow>(notedSql, [podUids])
       return found.map((row) => ({
         podUid: row.pod_uid,
         agentType: row.agent_type,
+        templateHash: row.template_hash,
         specDigest: row.spec_digest,
       }))
     },
@@ -65,5 +70,10 @@ export function createPostgresPoolPods({ durable }: Pick<Postgres, 'durable'>): 
 }
 
 function columnsOf(pods: readonly PoolPod[]): unknown[] {
-  return [pods.map((pod) => pod.podUid), pods.map((pod) => pod.agentType), pods.map((pod) => pod.specDigest)]
+  return [
+    pods.map((pod) => pod.podUid),
+    pods.map((pod) => pod.agentType),
+    pods.map((pod) => pod.templateHash),
+    pods.map((pod) => pod.specDigest),
+  ]
 }

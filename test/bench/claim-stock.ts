@@ -32,7 +32,7 @@ export async function createClaimStock({ redis: server, databaseUrl }: BenchBed)
     now: () => performance.now(),
   })
   async function note(agentType: string, podUids: readonly string[]): Promise<void> {
-    await poolPods.note(podUids.map((podUid) => ({ podUid, agentType, specDigest: '' })))
+    await poolPods.note(podUids.map((podUid) => ({ podUid, agentType, templateHash: '', specDigest: '' })))
   }
 
   return {

@@ -171,7 +171,8 @@ export async function controllerBed(t: Test, options: BedOptions) {
     /** Pods that this controller, or an earlier one, made and noted. */
     async putMade(...made: AgentPod[]): Promise<void> {
       for (const pod of made) pods.put(pod)
-      for (const pod of made) await notePods(postgres, [pod.uid], pod.agentType)
+      for (const { uid, agentType: type, templateHash: madeFrom = 'of no template' } of made)
+        await notePods(postgres, [uid], { agentType: type, madeFrom })
     },
     metrics,
     pools,

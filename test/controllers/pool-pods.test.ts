@@ -119,7 +119,7 @@ void t.test(
   'PostgreSQL is away between create and note: not offered, not lost, noted at the next look',
   async (t) => {
     const bed = await bedFor(t, { min: 2, max: 10 })
-    const note = bed.poolPodLedger.note
+    const note = bed.poolPodLedger.note.bind(bed.poolPodLedger)
     bed.poolPodLedger.note = () => Promise.reject(new GreenroomError('GRN_DATABASE_UNAVAILABLE'))
     await t.rejects(bed.reconcile(), { code: 'GRN_DATABASE_UNAVAILABLE' })
     t.equal(bed.pods.of('create').length, 2)

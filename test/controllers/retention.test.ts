@@ -76,10 +76,10 @@ void t.test(
 void t.test('a note goes a day after its pod, and with its claim', async (t) => {
   const bed = await startRetention(t)
   await bed.query(`
-    INSERT INTO pool_pods (pod_uid, agent_type, spec_digest, noted_at)
-    SELECT uid, 'echo-agent', 'd', now() - interval '9 days' FROM unnest('{present,gone,claimed}'::text[]) AS uid`)
+    INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest, noted_at)
+    SELECT uid, 'echo-agent', 'h', 'd', now() - interval '9 days' FROM unnest('{present,gone,claimed}'::text[]) AS uid`)
   await bed.query(
-    `INSERT INTO pool_pods (pod_uid, agent_type, spec_digest) VALUES ('fresh', 'echo-agent', 'd')`,
+    `INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest) VALUES ('fresh', 'echo-agent', 'h', 'd')`,
   )
   await bed.ended('claimed', 99)
   await bed.query(`UPDATE pod_claims SET at = now()`)

@@ -15,7 +15,10 @@ void t.test('a pod is offered only if it is ours; what is claimed goes its way',
     claims: new Map(origins.map((origin) => [`${origin}-claimed`, podClaim(`${origin}-claimed`)])),
     templateHash: 'current',
     origins: new Map(
-      pods.map(({ uid }) => [uid, origins.find((origin) => uid.startsWith(origin)) ?? 'ours']),
+      pods.map(({ uid }) => [
+        uid,
+        { origin: origins.find((origin) => uid.startsWith(origin)) ?? 'ours', templateHash: undefined },
+      ]),
     ),
   })
   const stateOf = (podUid: string) => slots.find((slot) => slot.podUid === podUid)
@@ -28,6 +31,31 @@ void t.test('a pod is offered only if it is ours; what is claimed goes its way',
     t.equal(stateOf(`${origin}-terminating`)?.state, 'draining')
   }
 })
+
+void t.test(
+  'which template a pod was made from is what was noted, whatever its annotation says',
+  async (t) => {
+    const pods = ['current', 'older'].map((uid) => agentPod(uid, { templateHash: 'current' }))
+    const origins = new Map(
+      pods.map(({ uid }) => [uid, { origin: 'ours' as const, templateHash: uid }] as const),
+    )
+    const none = new Map()
+    const { slots } = observePool({
+      agentType: 'echo-agent',
+      pods,
+      claims: none,
+      templateHash: 'current',
+      origins,
+    })
+    t.same(
+      slots.map(({ podUid, drifted }) => [podUid, drifted]),
+      [
+        ['current', false],
+        ['older', true],
+      ],
+    )
+  },
+)
 
 void t.test('each slot has the state that pod and claim say, and is counted once', async (t) => {
   const pods = [

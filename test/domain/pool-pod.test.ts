@@ -3,7 +3,7 @@ import { originFault, podOrigin, unnotedGraceMs } from '../../src/domain/pool-po
 import { readyPod } from '../support/fake-pod-view.ts'
 
 const pod = readyPod({ uid: 'a', specDigest: 'd1' })
-const noted = { podUid: 'a', agentType: pod.agentType, specDigest: 'd1' }
+const noted = { podUid: 'a', agentType: pod.agentType, templateHash: 'h1', specDigest: 'd1' }
 const nothing = { noted: undefined, createdHere: false, unnotedForMs: 0 }
 
 void t.test('a pod is ours when it is noted for its pool and is as it was made', async (t) => {

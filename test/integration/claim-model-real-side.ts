@@ -8,7 +8,7 @@ import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
-import { madeDigest } from '../support/noted-pods.ts'
+import { madeDigest, madeTemplate } from '../support/noted-pods.ts'
 import type { ModelState, PodFacts } from './claim-model.ts'
 import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {
@@ -81,7 +81,9 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
   const sql = (text: string, values: unknown[] = []) => postgres.durable.query(text, values)
 
   const note = (uids: readonly string[]) =>
-    poolPods.note(uids.map((podUid) => ({ podUid, agentType, specDigest: madeDigest })))
+    poolPods.note(
+      uids.map((podUid) => ({ podUid, agentType, templateHash: madeTemplate, specDigest: madeDigest })),
+    )
 
   async function reset(given: ReadonlyMap<string, PodFacts>, noted: ReadonlySet<string>): Promise<void> {
     // Of a few rows this is much faster than TRUNCATE.

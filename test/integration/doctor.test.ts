@@ -103,7 +103,7 @@ async function soundStores() {
   }
   const made = [idle, claimed, 'never-was', ...Object.values(podOf)]
   await run(
-    `INSERT INTO pool_pods (pod_uid, agent_type, spec_digest) SELECT uid, $2, '' FROM unnest($1::text[]) AS uid`,
+    `INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest) SELECT uid, $2, '', '' FROM unnest($1::text[]) AS uid`,
     [made, agentType],
   )
   await run('UPDATE pool_pod_notes SET complete_since = now()')

@@ -14,6 +14,7 @@ async function bed(t: Test) {
   const note = (podUid: string, agentType = 'echo-agent') => ({
     podUid,
     agentType,
+    templateHash: `template of ${podUid}`,
     specDigest: `of ${podUid}`,
   })
   await poolPods.adopt([note('ours'), note('next'), note('light', 'stella-light')])
@@ -61,7 +62,10 @@ void t.test('in a group each open is judged by itself', async (t) => {
 void t.test('a note is written once and never changes; what was not noted is not found', async (t) => {
   const { poolPods, note } = await bed(t)
   await poolPods.note([note('a'), note('a'), note('b')])
-  await poolPods.note([{ podUid: 'a', agentType: 'other', specDigest: 'other' }, note('c')])
+  await poolPods.note([
+    { podUid: 'a', agentType: 'other', templateHash: 'other', specDigest: 'other' },
+    note('c'),
+  ])
   await poolPods.note([])
   const found = await poolPods.noted(['a', 'b', 'c', 'foreign'])
   t.same(
@@ -76,7 +80,7 @@ void t.test('until notes are complete any pod can be claimed, as before the upgr
   const poolPods = createPostgresPoolPods(postgres)
   t.equal(await poolPods.isComplete(), false)
   t.match(await store.commitOpen(on('made-by-an-older-version')), { kind: 'committed' })
-  await poolPods.adopt([{ podUid: 'older', agentType: 'echo-agent', specDigest: 'd' }])
+  await poolPods.adopt([{ podUid: 'older', agentType: 'echo-agent', templateHash: 'h', specDigest: 'd' }])
   t.equal(await poolPods.isComplete(), true)
   t.match(await store.commitOpen(on('older', { id: newId() })), { kind: 'committed' })
   t.same(await store.commitOpen(on('foreign')), refused)

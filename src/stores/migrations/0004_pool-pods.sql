@@ -3,13 +3,15 @@
 -- The pods that the controller created, each noted from the API server's answer to its own create. A session can claim
 -- no other pod, whatever labels a pod has and whatever Redis proposes.
 CREATE TABLE pool_pods (
-  pod_uid     text        PRIMARY KEY,
-  agent_type  text        NOT NULL,
+  pod_uid       text        PRIMARY KEY,
+  agent_type    text        NOT NULL,
+  -- Of the template it was made from. Another one in force means drift.
+  template_hash text        NOT NULL,
   -- SHA-256 of what runs in the pod, as the create was answered. Another value later means that somebody changed it.
-  spec_digest text        NOT NULL,
-  noted_at    timestamptz NOT NULL DEFAULT now(),
+  spec_digest   text        NOT NULL,
+  noted_at      timestamptz NOT NULL DEFAULT now(),
   -- As in pod_claims: the row is kept until a day after the pod was found missing.
-  gone_at     timestamptz
+  gone_at       timestamptz
 );
 CREATE INDEX pool_pods_present ON pool_pods (noted_at) WHERE gone_at IS NULL;
 CREATE INDEX pool_pods_gone ON pool_pods (gone_at) WHERE gone_at IS NOT NULL;
