@@ -124,9 +124,9 @@ export const errorCatalogue = {
   },
   GRN_POOL_POD_FOREIGN: {
     status: 500,
-    title: 'A pod has the labels of a pool, but the controller did not create it',
+    title: 'A pod has the labels of a pool, but the controller has not noted that it created it',
     remedy:
-      'The pod was never offered, and the controller deletes it. Find out who can create or label pods in the namespace.',
+      'The pod was never offered, and the controller deletes it. If the controller was killed, or the API server was away, just after the pod was created, nothing is wrong. Otherwise find out who can create or label pods in the namespace.',
   },
   GRN_POOL_POD_CHANGED: {
     status: 500,

@@ -38,18 +38,22 @@ export function readPod(transport: KubeTransport, namespace: string, name: strin
   return orUnavailable(transport.getJson(apiPath({ resource: 'pods', namespace, name })))
 }
 
-/** The pods of all pools, as the API has them. */
+/** The pods of all pools, as the informer would show them and as the API has them. */
 export async function pooledPodObjects(
   transport: KubeTransport,
   namespace: string,
-): Promise<readonly V1Pod[]> {
+): Promise<readonly { readonly pod: AgentPod; readonly object: V1Pod }[]> {
   const path = apiPath({ resource: 'pods', namespace })
   const pages = listPages<V1Pod>({ transport, path, labelSelector: `${label.managed}=true` })
   const found = await orUnavailable(Array.fromAsync(pages))
-  return found.flatMap(({ items }) => items)
+  const objects = found.flatMap(({ items }) => items)
+  return objects.flatMap((object) => {
+    const pod = seenAgentPod(object)
+    return pod ? [{ pod, object }] : []
+  })
 }
 
 /** The pods of all pools, seen as the informer sees them. */
 export async function pooledPods(transport: KubeTransport, namespace: string): Promise<readonly AgentPod[]> {
-  return (await pooledPodObjects(transport, namespace)).flatMap((pod) => seenAgentPod(pod) ?? [])
+  return (await pooledPodObjects(transport, namespace)).map(({ pod }) => pod)
 }

@@ -4,19 +4,24 @@ import { isShapedBy } from '../domain/pod-shape.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { SlotView } from '../domain/pool-observation.ts'
 import { type PoolPod, podOrigin, type SeenOrigin, unnotedGraceMs } from '../domain/pool-pod.ts'
-import type { ClaimLedger, DocumentView, PodView, PoolPodLedger } from '../domain/ports.ts'
+import type { ClaimLedger, DocumentView, PoolPodLedger } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 
+/** A pod as the informer would show it, and the whole object. */
+export interface ListedPod {
+  readonly pod: AgentPod
+  readonly object: V1Pod
+}
+
 interface PoolPodsDeps {
   readonly poolPods: PoolPodLedger
   readonly ledger: Pick<ClaimLedger, 'claimsOf'>
   readonly pools: Pick<DocumentView<PoolsDocument>, 'current'>
-  readonly pods: Pick<PodView, 'all'>
-  /** The pods of all pools by a fresh read, with their specifications. */
-  readonly listPods: () => Promise<readonly V1Pod[]>
+  /** The pods of all pools by a fresh read. */
+  readonly listPods: () => Promise<readonly ListedPod[]>
   /** Makes an Event for people. */
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
@@ -46,7 +51,8 @@ const faults = {
   foreign: {
     code: 'GRN_POOL_POD_FOREIGN',
     reason: 'ForeignPoolPod',
-    message: 'A pod has the labels of this pool, but the controller did not create it. It is deleted.',
+    message:
+      'A pod has the labels of this pool, but the controller has not noted that it created it. The pod is deleted.',
   },
   changed: {
     code: 'GRN_POOL_POD_CHANGED',
@@ -63,7 +69,7 @@ const faults = {
  * that was under way.
  */
 export function createPoolPods(deps: PoolPodsDeps) {
-  const { poolPods, ledger, pools, pods, metrics, logger, now } = deps
+  const { poolPods, ledger, pools, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
   /** Created by this process and not noted yet. */
   const unwritten = new Map<string, PoolPod>()
@@ -88,17 +94,15 @@ export function createPoolPods(deps: PoolPodsDeps) {
   async function adoptOlder(): Promise<void> {
     if (await poolPods.isComplete()) return
     const specs = pools.current()?.pools ?? {}
-    const listed = new Map((await deps.listPods()).map((pod) => [pod.metadata?.uid, pod]))
-    const seen = pods.all()
-    const claims = await ledger.claimsOf(seen.map(({ uid }) => uid))
-    const isOurs = (pod: AgentPod): boolean => {
+    const listed = await deps.listPods()
+    const claims = await ledger.claimsOf(listed.map(({ pod }) => pod.uid))
+    const isOurs = ({ pod, object }: ListedPod): boolean => {
       if (claims.get(pod.uid)?.purpose === 'session') return true
       const spec = Object.hasOwn(specs, pod.agentType) ? specs[pod.agentType] : undefined
-      const whole = listed.get(pod.uid)
-      if (!spec || !whole) return false
-      return pod.templateHash === templateHash(pod.agentType, spec) && isShapedBy(whole, spec)
+      if (!spec || pod.templateHash !== templateHash(pod.agentType, spec)) return false
+      return isShapedBy(object, spec)
     }
-    const ours = seen.filter(isOurs)
+    const ours = listed.filter(isOurs).map(({ pod }) => pod)
     await poolPods.adopt(
       // Only a pod whose template is in force comes this far without a session.
       ours.map(({ uid, agentType, templateHash: hash = '', specDigest = '' }) => ({
@@ -108,7 +112,10 @@ export function createPoolPods(deps: PoolPodsDeps) {
         specDigest,
       })),
     )
-    logger.info({ adopted: ours.length, of: seen.length }, 'pods of an older version are noted as pool pods')
+    logger.info(
+      { adopted: ours.length, of: listed.length },
+      'pods of an older version are noted as pool pods',
+    )
   }
 
   function forgetAllBut(memory: PoolMemory, present: ReadonlySet<string>): void {
@@ -150,11 +157,10 @@ export function createPoolPods(deps: PoolPodsDeps) {
       const unread = [...present].filter((podUid) => !memory.noted.has(podUid))
       for (const note of await poolPods.noted(unread)) memory.noted.set(note.podUid, note)
       const byUid = new Map(seen.map((pod) => [pod.uid, judge(pod, memory)]))
-      const waits = [...memory.unnotedSince.values()].map((since) => since + unnotedGraceMs - now())
-      return {
-        byUid,
-        againMs: waits.some((ms) => ms > 0) ? Math.min(...waits.filter((ms) => ms > 0)) : undefined,
-      }
+      const waits = [...memory.unnotedSince.values()]
+        .map((since) => since + unnotedGraceMs - now())
+        .filter((ms) => ms > 0)
+      return { byUid, againMs: waits.length > 0 ? Math.min(...waits) : undefined }
     },
 
     /** Tells people, once for each pod, of unclaimed pods that are retired for their origin. */

@@ -99,7 +99,6 @@ export async function startController(config: Config<'controller'>, context: Rol
     poolPods: stores.poolPods,
     ledger,
     pools,
-    pods,
     listPods: () => pooledPodObjects(transport, namespace),
     report: reportCreate,
     metrics,

@@ -118,7 +118,6 @@ export async function controllerBed(t: Test, options: BedOptions) {
     poolPods: poolPodLedger,
     ledger,
     pools,
-    pods: pods.view,
     listPods: () => pods.list(),
     report,
     metrics,

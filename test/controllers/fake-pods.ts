@@ -1,4 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node'
+import type { ListedPod } from '../../src/controllers/pool-pods.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import type { PodWriter } from '../../src/domain/ports.ts'
@@ -137,9 +138,12 @@ export function createFakePods(now: () => number) {
     },
     /** What a list of the API server would give; a test that needs whole pods puts them here. */
     objects,
-    async list(): Promise<readonly V1Pod[]> {
+    async list(): Promise<readonly ListedPod[]> {
       if (listFault) throw listFault
-      return objects
+      return objects.flatMap((object) => {
+        const pod = real.get(object.metadata?.uid ?? '')
+        return pod ? [{ pod, object }] : []
+      })
     },
     failLists(fault: Error | undefined): void {
       listFault = fault

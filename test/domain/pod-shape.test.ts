@@ -45,7 +45,10 @@ void t.test('what Kubernetes itself writes, and the order of a list, change noth
     'other resources': withAgent({ resources: { limits: { cpu: '1' } } }),
     'order of env': withAgent({ env: agent.env.toReversed() }),
     'a field that this version does not know': withAgent({ futureField: true }),
-    'status and labels': { ...podWith(), metadata: { labels: { a: 'b' } }, status: { phase: 'Running' } },
+    'status and labels': Object.assign(podWith(), {
+      metadata: { labels: { a: 'b' } },
+      status: { phase: 'Running' },
+    }),
   }
   for (const [what, pod] of Object.entries(same)) t.equal(podShape(pod), made, what)
   t.equal(podShape({}), podShape({ spec: { containers: [] } }), 'a pod without a specification has a shape')
