@@ -122,6 +122,17 @@ export const errorCatalogue = {
     title: 'This replica is shutting down',
     remedy: 'Retry with the same Idempotency-Key. Another replica answers.',
   },
+  GRN_POOL_POD_FOREIGN: {
+    status: 500,
+    title: 'A pod has the labels of a pool, but the controller has not noted that it created it',
+    remedy:
+      'The pod was never offered, and the controller deletes it. If the controller was killed, or the API server was away, just after the pod was created, nothing is wrong. Otherwise find out who can create or label pods in the namespace.',
+  },
+  GRN_POOL_POD_CHANGED: {
+    status: 500,
+    title: 'Somebody changed an idle pod of a pool after the controller created it',
+    remedy: 'The controller replaces the pod. Find out who can patch pods in the namespace.',
+  },
   GRN_INVALID_CONFIG: {
     status: 500,
     title: 'The configuration is not valid',

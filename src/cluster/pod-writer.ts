@@ -5,6 +5,7 @@ import { slotPod } from '../domain/slot-pod.ts'
 import { classifyWriteError } from './classify-write-error.ts'
 import { hasStatus } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
+import { specDigest } from './spec-digest.ts'
 
 interface PodWriterOptions {
   readonly clients: Pick<KubeClients, 'core'>
@@ -41,7 +42,7 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
         if (!uid || !name) {
           throw new PodWriteError('unavailable', 'the API server answered without a pod', { answered: false })
         }
-        return { uid, name }
+        return { uid, name, specDigest: specDigest(pod) }
       } catch (error) {
         throw error instanceof PodWriteError ? error : classifyWriteError(error)
       }

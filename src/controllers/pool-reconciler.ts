@@ -9,6 +9,7 @@ import {
   type SlotView,
 } from '../domain/pool-observation.ts'
 import { type PoolPlan, planPool, type StartFailures } from '../domain/pool-plan.ts'
+import { originFault } from '../domain/pool-pod.ts'
 import type {
   ClaimLedger,
   DocumentView,
@@ -24,12 +25,14 @@ import type { AgentRemovals } from './agent-removals.ts'
 import { allDone } from './all-done.ts'
 import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
+import type { PoolPods } from './pool-pods.ts'
 import type { RecentWrites } from './recent-writes.ts'
 
 interface PoolReconcilerDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: PodView
   readonly ledger: ClaimLedger
+  readonly poolPods: PoolPods
   readonly writer: PodWriter
   readonly indexSync: IndexSync
   readonly recentWrites: RecentWrites
@@ -71,7 +74,7 @@ const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
 
 /** Reconciles one pool, level-triggered: read everything, plan, act. It holds no rule; every number comes from the plan. */
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
-  const { pools, pods, ledger, writer, indexSync, recentWrites, metrics, logger, now } = deps
+  const { pools, pods, ledger, poolPods, writer, indexSync, recentWrites, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
 
   function memoryOf(agentType: string): PoolMemory {
@@ -100,13 +103,25 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       memories.delete(agentType)
       for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
       indexSync.forget(agentType)
+      poolPods.forget(agentType)
       return undefined
     }
     const memory = memoryOf(agentType)
     const podUids = seen.map((pod) => pod.uid)
-    const [claims, coldWaiting] = await Promise.all([ledger.claimsOf(podUids), ledger.coldWaiting(agentType)])
+    const [claims, coldWaiting, origins] = await Promise.all([
+      ledger.claimsOf(podUids),
+      ledger.coldWaiting(agentType),
+      poolPods.originsOf(agentType, seen),
+    ])
     const hash = spec && templateHash(agentType, spec)
-    const observed = observePool({ agentType, pods: seen, claims, templateHash: hash })
+    const observed = observePool({
+      agentType,
+      pods: seen,
+      claims,
+      templateHash: hash,
+      origins: origins.byUid,
+    })
+    poolPods.tell(agentType, observed.slots)
     memory.expectations.settle(new Set(podUids), now())
     noteFailures(memory, observed, hash)
     const plan = planPool({
@@ -129,22 +144,24 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     try {
       await allDone([
         spec && createPods(agentType, spec, plan.create),
-        retire(agentType, plan.retire),
+        retirePlanned(agentType, plan.retire, observed),
         tidy(observed, seen),
       ])
     } finally {
       // The notice is posted even when one of the writes failed.
       await deps.notices.post(agentType, noticeOf(memory, plan))
     }
-    return plan.requeueAfterMs
+    return earliest(plan.requeueAfterMs, origins.againMs)
   }
 
   function noteFailures(memory: PoolMemory, observed: ObservedPool, template: string | undefined): void {
     // A new template may cure both kinds of failure.
     if (memory.template !== template) memory.deaths = memory.refusals = none
     memory.template = template
+    // What somebody else made or changed says nothing about the template.
     const dead = observed.slots.filter(
-      (slot) => slot.state === 'failed' && !slot.claim && !memory.countedDead.has(slot.podUid),
+      ({ state, claim, origin, podUid }) =>
+        state === 'failed' && !claim && !originFault(origin) && !memory.countedDead.has(podUid),
     )
     for (const slot of dead) {
       memory.countedDead.add(slot.podUid)
@@ -164,6 +181,15 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     if (count === 0) return
     const memory = memoryOf(agentType)
     const results = await Promise.all(Array.from({ length: count }, () => createPod(agentType, spec, memory)))
+    noteResult(agentType, memory, results)
+    await poolPods.note()
+  }
+
+  function noteResult(
+    agentType: string,
+    memory: PoolMemory,
+    results: readonly (PodWriteError | undefined)[],
+  ): void {
     const refused = results.find((result) => result !== undefined)
     if (!refused) {
       memory.refusals = none
@@ -185,7 +211,8 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
   ): Promise<PodWriteError | undefined> {
     const ticket = memory.expectations.createSent(now())
     try {
-      const { uid } = await writer.create(agentType, spec)
+      const { uid, specDigest } = await writer.create(agentType, spec)
+      poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
       memory.expectations.createAnswered(ticket, uid, now())
       metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
       return undefined
@@ -199,13 +226,26 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     }
   }
 
+  /** The claim of a retired pod says why, so pods that others made or changed are retired by themselves. */
+  async function retirePlanned(
+    agentType: string,
+    podUids: readonly string[],
+    { slots }: ObservedPool,
+  ): Promise<void> {
+    const origins = new Map(slots.map(({ podUid, origin }) => [podUid, origin]))
+    const byReason = Map.groupBy(
+      podUids,
+      (podUid) => originFault(origins.get(podUid) ?? 'ours') ?? 'surplus or dead',
+    )
+    await allDone([...byReason].map(([reason, uids]) => retire(agentType, uids, reason)))
+  }
+
   /** Retiring is a claim, so a pod that a session took meanwhile is left alone. */
-  async function retire(agentType: string, podUids: readonly string[]): Promise<void> {
-    if (podUids.length === 0) return
+  async function retire(agentType: string, podUids: readonly string[], reason: string): Promise<void> {
     const { expectations } = memoryOf(agentType)
     for (const podUid of podUids) expectations.removalSent(podUid, now())
     const retired = new Set(
-      await ledger.retire(podUids, 'surplus or dead').catch((error: unknown) => {
+      await ledger.retire(podUids, reason).catch((error: unknown) => {
         for (const podUid of podUids) expectations.removalFailed(podUid)
         throw error
       }),
@@ -271,6 +311,11 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 }
 
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const given = times.filter((ms) => ms !== undefined)
+  return given.length === 0 ? undefined : Math.min(...given)
+}
 
 /** Once a pool lacks nothing and waits for nothing, its last refusal is history. */
 function forgetRefusal(memory: PoolMemory, plan: PoolPlan): void {

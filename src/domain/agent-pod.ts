@@ -25,6 +25,10 @@ export interface AgentPod {
   /** Id of the first agent container that was seen. Another id means that the process was replaced. */
   readonly containerId: string | undefined
   readonly templateHash: string | undefined
+  /** Digest of what runs in the pod, as its specification says; absent where nobody compares it. */
+  readonly specDigest?: string
+  /** Present when the digest was another one before, even if it has changed back. */
+  readonly specChanged?: true
   readonly assignKeyIds: readonly string[]
   readonly stateLabel: string | undefined
   readonly sessionLabel: string | undefined
@@ -53,12 +57,16 @@ export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
 
 /**
  * Joins a pod as it was seen before with what is seen now. A container other than the first is a process without the
- * session, so the pod counts as dead for as long as it exists.
+ * session, so the pod counts as dead for as long as it exists. A specification that was changed and changed back may
+ * have run another program meanwhile.
  */
 export function continuedFrom(before: AgentPod | undefined, pod: AgentPod): AgentPod {
-  const first = before?.containerId
-  if (first === undefined || pod.containerId === undefined || pod.containerId === first) return pod
-  return { ...pod, containerId: first, deadReason: pod.deadReason ?? 'agent container was replaced' }
+  if (before === undefined) return pod
+  const wasChanged = before.specChanged || before.specDigest !== pod.specDigest
+  const seen: AgentPod = wasChanged ? { ...pod, specChanged: true } : pod
+  const first = before.containerId
+  if (first === undefined || pod.containerId === undefined || pod.containerId === first) return seen
+  return { ...seen, containerId: first, deadReason: pod.deadReason ?? 'agent container was replaced' }
 }
 
 /** The pod as it counts now. If its node has been silent for `nodeLostMs` it is dead, although no kubelet reports that. */

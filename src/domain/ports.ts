@@ -3,6 +3,7 @@ import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assi
 import type { DocumentStatus } from './document-status.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 import type { PoolsDocument } from './pool.ts'
+import type { PoolPod } from './pool-pod.ts'
 import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
@@ -118,7 +119,9 @@ export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
   readonly mostWaiting: number
 }
 
-export type ColdOutcome = CommitOutcome | { readonly kind: 'full' }
+export type ColdOutcome =
+  | Extract<CommitOutcome, { kind: 'committed' | 'session-exists' }>
+  | { readonly kind: 'full' }
 
 /** What happens to the pod of an open that failed. */
 export type PodFate =
@@ -130,6 +133,8 @@ export type CommitOutcome =
   | { readonly kind: 'committed'; readonly session: Session }
   /** Another session holds this pod, or it is retired. */
   | { readonly kind: 'pod-taken' }
+  /** The controller has not noted this pod for this agent type, whoever proposes it. */
+  | { readonly kind: 'pod-not-noted' }
   /** The session exists already (a retry, another replica, or an earlier failure). */
   | { readonly kind: 'session-exists'; readonly session: Session }
 
@@ -205,11 +210,11 @@ export interface ClaimLedger {
   get(id: string): Promise<Session | undefined>
   /** Number of PENDING sessions that wait for a pod of this type. The pool makes as many pods beyond its idle target. */
   coldWaiting(agentType: string): Promise<number>
-  /** Notes which claims' pods are gone; `presentUids` are all pods that exist. */
+  /** Notes which pods of claims and of `pool_pods` are gone; `presentUids` are all pods that exist. */
   noteGone(presentUids: readonly string[]): Promise<void>
   /**
-   * Deletes claims whose pod has long been gone, ended sessions that no claim names any more, and their events; at most
-   * `limit` rows of each.
+   * Deletes claims and notes of pods that have long been gone, ended sessions that no claim names any more, and their
+   * events; at most `limit` rows of each.
    */
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }
@@ -225,7 +230,20 @@ interface PurgeOptions {
 interface PurgedCounts {
   readonly sessions: number
   readonly claims: number
+  readonly poolPods: number
   readonly events: number
+}
+
+/** PostgreSQL's notes of the pods that the controller made. A session can claim no other pod. */
+export interface PoolPodLedger {
+  /** Notes what creates were answered; a UID that is noted already stays as it is. */
+  note(pods: readonly PoolPod[]): Promise<void>
+  /** The notes of these pods. */
+  noted(podUids: readonly string[]): Promise<readonly PoolPod[]>
+  /** False while pods of a version that noted nothing may be in use; claims do not ask for notes until then. */
+  isComplete(): Promise<boolean>
+  /** Notes these pods of an older version. From now on notes are complete. */
+  adopt(pods: readonly PoolPod[]): Promise<void>
 }
 
 /** What each API replica notes every second: that renewals can be taken, and that it takes care of its cold opens. */
@@ -251,8 +269,11 @@ export interface PodView {
 
 /** The only writer of pods. Every method may be repeated safely. */
 export interface PodWriter {
-  /** Creates one pod of the pool; resolves with its name and UID as the API server answered. */
-  create(agentType: string, spec: PoolsDocument['pools'][string]): Promise<{ uid: string; name: string }>
+  /** Creates one pod of the pool; resolves with what the API server answered, its admission included. */
+  create(
+    agentType: string,
+    spec: PoolsDocument['pools'][string],
+  ): Promise<{ uid: string; name: string; specDigest: string }>
   /** Patches the state and session labels. False if the pod (name and UID) is gone. */
   labelClaimed(pod: { uid: string; name: string }, sessionId: string): Promise<boolean>
   /** Deletes with a UID precondition. False if the pod is gone already. `graceSeconds` undefined: the pod's own. */

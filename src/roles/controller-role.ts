@@ -4,7 +4,7 @@ import { createEventRecorder } from '../cluster/event-recorder.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
-import { livePods } from '../cluster/live-pods.ts'
+import { livePods, pooledPodObjects } from '../cluster/live-pods.ts'
 import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
 import type { Config } from '../config.ts'
@@ -15,6 +15,7 @@ import { createIndexSync } from '../controllers/index-sync.ts'
 import { createInvariantWatch } from '../controllers/invariant-watch.ts'
 import { createPendingGrace } from '../controllers/pending-grace.ts'
 import { createPodDeaths } from '../controllers/pod-deaths.ts'
+import { createPoolPods } from '../controllers/pool-pods.ts'
 import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
 import { createRecentWrites } from '../controllers/recent-writes.ts'
 import { createRetention } from '../controllers/retention.ts'
@@ -92,6 +93,18 @@ export async function startController(config: Config<'controller'>, context: Rol
   pods.onChange((change) => podDeaths.note(change))
   const agentRemovals = createAgentRemovals({ ledger, rooms: roomServiceOf(config), logger, monotonicMs })
   const recentWrites = createRecentWrites(now)
+  const reportCreate = (agentType: string, reason: string, message: string) =>
+    report('Create', reason, `${agentType}: ${message}`)
+  const poolPods = createPoolPods({
+    poolPods: stores.poolPods,
+    ledger,
+    pools,
+    listPods: () => pooledPodObjects(transport, namespace),
+    report: reportCreate,
+    metrics,
+    logger,
+    now,
+  })
   const controller = createController({
     pools,
     pods,
@@ -113,7 +126,8 @@ export async function startController(config: Config<'controller'>, context: Rol
       podDeaths,
       agentRemovals,
       nodeLostMs: config.GREENROOM_NODE_LOST_SECONDS * 1_000,
-      report: (agentType, reason, message) => report('Create', reason, `${agentType}: ${message}`),
+      poolPods,
+      report: reportCreate,
     }),
     sessionReconciler: createSessionReconciler({
       ledger,

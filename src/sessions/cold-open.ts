@@ -57,7 +57,7 @@ export function createColdOpens(deps: ColdOpensDeps) {
         pendingMs: spec.coldStart.deadlineSeconds * 1_000 + 2 * openDeadlineMs,
       }),
     )
-    if (outcome.kind === 'full' || outcome.kind === 'pod-taken') {
+    if (outcome.kind === 'full') {
       const message = `${spec.coldStart.max} sessions wait for a pod of ${request.agentType} already.`
       throw new GreenroomError('GRN_POOL_EMPTY', message, { retryAfterMs: 5_000 })
     }

@@ -28,7 +28,8 @@ import { createRetirementCap } from './retirement-cap.ts'
 import { createRoomTokens } from './room-tokens.ts'
 import { createSessionIdentity } from './session-identity.ts'
 import { createSessionTokens } from './session-token.ts'
-import { createSlotCandidates, isServable } from './slot-candidates.ts'
+import { createSlotCandidates } from './slot-candidates.ts'
+import { isServable } from './slot-fitness.ts'
 import { createSlotTaker } from './slot-taker.ts'
 
 /** What one API replica needs of the world; see `domain/ports.ts`. */
@@ -70,8 +71,8 @@ export function createSessionApi(deps: SessionApiDeps) {
   const refillRate = createRefillRate(pods, now)
   const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, now }),
-    commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
+    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, metrics, now }),
+    commitSlot: createCommitSlot({ sessions, index, candidates, wakes, metrics }),
     deliver: createDeliverSession({
       delivery: deps.delivery,
       pods,

@@ -3,19 +3,23 @@ import { createAgentRemovals } from '../../src/controllers/agent-removals.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { createPendingGrace } from '../../src/controllers/pending-grace.ts'
 import { createPodDeaths } from '../../src/controllers/pod-deaths.ts'
+import { createPoolPods } from '../../src/controllers/pool-pods.ts'
 import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
 import { createRecentWrites } from '../../src/controllers/recent-writes.ts'
 import { createSessionReconciler } from '../../src/controllers/session-reconciler.ts'
 import { createVanishedPods } from '../../src/controllers/vanished-pods.ts'
+import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type { ClaimLedger, DocumentView, PoolNotice, SlotIndex, Wake } from '../../src/domain/ports.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresPoolPods } from '../../src/stores/postgres-pool-pods.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newId, newRecord } from '../stores/open-records.ts'
 import { type Database, postgresFor } from '../stores/store-servers.ts'
 import { keptLog } from '../support/kept-log.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { createFakePods } from './fake-pods.ts'
 
 /** Reconcilers over a real database and index, with pods in memory and a clock that the test moves. */
@@ -45,6 +49,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
   let time = Date.now()
   const now = () => time
   const pods = createFakePods(now)
+  await notePods(postgres, [])
   const metrics = createMetrics()
   const published: Wake[] = []
   const wakeListeners = new Set<(wake: Wake) => void>()
@@ -106,7 +111,21 @@ export async function controllerBed(t: Test, options: BedOptions) {
     monotonicMs: now,
   })
   const indexSync = createIndexSync({ index: options.index, wakes, now })
+  const report = (_type: string, reason: string, message: string) =>
+    void reports.push(`${reason}: ${message}`)
+  const poolPodLedger = createPostgresPoolPods(postgres)
+  const poolPods = createPoolPods({
+    poolPods: poolPodLedger,
+    ledger,
+    pools,
+    listPods: () => pods.list(),
+    report,
+    metrics,
+    logger,
+    now,
+  })
   const poolReconciler = createPoolReconciler({
+    poolPods,
     pools,
     pods: pods.view,
     ledger,
@@ -120,7 +139,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     podDeaths,
     agentRemovals,
     nodeLostMs: 300_000,
-    report: (_type, reason, message) => void reports.push(`${reason}: ${message}`),
+    report,
     metrics,
     logger,
     now,
@@ -147,6 +166,13 @@ export async function controllerBed(t: Test, options: BedOptions) {
     ledger,
     sessions,
     pods,
+    poolPodLedger,
+    /** Pods that this controller, or an earlier one, made and noted. */
+    async putMade(...made: AgentPod[]): Promise<void> {
+      for (const pod of made) pods.put(pod)
+      for (const { uid, agentType: type, templateHash: madeFrom = 'of no template' } of made)
+        await notePods(postgres, [uid], { agentType: type, madeFrom })
+    },
     metrics,
     pools,
     wakes,
@@ -175,7 +201,18 @@ export async function controllerBed(t: Test, options: BedOptions) {
     },
     listeners: () => pods.listeners() + wakeListeners.size + documentListeners.size,
     reconcile: (type = agentType) => poolReconciler.reconcile(type),
+    /** Another process that leads now: it finds the pods and the rows, and remembers nothing. */
+    async successor() {
+      const next = await controllerBed(t, { ...options, url: postgres.url })
+      for (const pod of pods.real.values()) next.pods.put(pod)
+      next.pods.continueFrom(pods)
+      return next
+    },
     async claim(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
+      await notePods(postgres, [uid])
+      return this.claimUnnoted(uid, status)
+    },
+    async claimUnnoted(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
       const id = newId()
       const pod = {
         uid,

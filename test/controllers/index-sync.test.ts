@@ -23,6 +23,7 @@ function slot(podUid: string, overrides: Partial<SlotView> = {}): SlotView {
     deadReason: undefined,
     waitingReason: undefined,
     claim: undefined,
+    origin: 'ours',
     ...overrides,
   }
 }

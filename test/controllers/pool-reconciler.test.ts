@@ -68,7 +68,7 @@ void t.test('surplus is retired oldest first, in the ledger before the API', asy
     ['d', 4_000],
     ['c', 3_000],
   ] as const)
-    bed.pods.put(
+    await bed.putMade(
       newPod({ uid, createdAt, readySince: 5_000, ip: '127.0.0.9', templateHash: currentHash(bed) }),
     )
   await bed.reconcile()

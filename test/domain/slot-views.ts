@@ -63,6 +63,7 @@ export function slotView(
     drifted: false,
     deadReason: state === 'failed' ? 'pod phase Failed' : undefined,
     waitingReason: undefined,
+    origin: 'ours',
     claim: state === 'claimed' ? podClaim(podUid) : undefined,
     ...overrides,
   }

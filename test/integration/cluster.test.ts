@@ -117,6 +117,38 @@ void t.test('informer and writer: the life of a slot', async (t) => {
   t.ok(lines.some((line) => line.msg === 'a listener of the pod informer failed'))
 })
 
+void t.test('what runs in a pod is compared with the answer to its create', async (t) => {
+  const { logger } = createLogLines()
+  const informer = createPodInformer({ transport, namespace, logger })
+  informer.start()
+  t.teardown(() => informer.stop())
+  const made = await writer.create('echo-agent', spec)
+  const seen = () => informer.get(made.uid)
+  await until('the pod', () => seen() !== undefined)
+  t.equal(seen()?.specDigest, made.specDigest, 'typed and raw, the digest is the same')
+  const bind = { metadata: { name: made.name }, target: { kind: 'Node', name: 'n1' } }
+  // The typed client reads the answer, a Status, as a Binding and fails; the call is made.
+  await core.createNamespacedPodBinding({ name: made.name, namespace, body: bind }).catch(() => undefined)
+  await setPodStatus(made.name, { phase: 'Running', podIP: '127.9.9.9' })
+  t.equal(await writer.labelClaimed(made, 'session-1'), true)
+  await until('bound and labelled', () => seen()?.nodeName === 'n1' && seen()?.sessionLabel !== undefined)
+  t.equal(seen()?.specDigest, made.specDigest, 'Kubernetes and Greenroom write to it all the time')
+  t.equal(seen()?.specChanged, undefined)
+  const setImage = (image: string) =>
+    core.patchNamespacedPod({
+      name: made.name,
+      namespace,
+      body: [{ op: 'replace', path: '/spec/containers/0/image', value: image }],
+    })
+  await setImage('evil')
+  await until('another image', () => seen()?.specDigest !== made.specDigest)
+  t.equal(seen()?.specChanged, true)
+  await setImage(spec.template.image)
+  await until('the image as it was', () => seen()?.specDigest === made.specDigest)
+  t.equal(seen()?.specChanged, true, 'it may have run meanwhile')
+  await writer.delete(made, 0)
+})
+
 void t.test('a namesake is never touched', async (t) => {
   const { uid, name } = await writer.create('echo-agent', spec)
   const impostor = { uid: '00000000-0000-4000-8000-000000000000', name }

@@ -153,7 +153,8 @@ void t.test(
   async (t) => {
     const bed = await startClaimBed(t, servers, 6)
     const controller = await crashBed(t, { url: bed.postgres.url, min: 6 })
-    for (const pod of bed.agents.pods.view.all()) controller.pods.put({ ...pod, templateHash: undefined })
+    for (const pod of bed.agents.pods.view.all())
+      await controller.putMade({ ...pod, templateHash: undefined })
     controller.pods.refuse('label', unavailable)
     const stop = new AbortController()
     const led = createController({ ...controller, pods: controller.pods.view, retention: async () => {} })(
