@@ -1,4 +1,5 @@
 import type { AgentPod } from './agent-pod.ts'
+import type { PodTrouble } from './pod-trouble.ts'
 import { type PodClaim, slotStateOf } from './slot.ts'
 
 /** A pool as it is seen: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
@@ -18,7 +19,7 @@ export interface SlotView {
   /** Made from another template than the one in force. */
   readonly drifted: boolean
   readonly deadReason: string | undefined
-  readonly waitingReason: string | undefined
+  readonly trouble: PodTrouble | undefined
   readonly claim: PodClaim | undefined
 }
 
@@ -65,7 +66,7 @@ function slotView(pod: AgentPod, claim: PodClaim | undefined, templateHash: stri
     deletingSince: pod.deletingSince,
     drifted: templateHash !== undefined && pod.templateHash !== templateHash,
     deadReason: pod.deadReason,
-    waitingReason: pod.waitingReason,
+    trouble: pod.trouble,
     claim,
   }
 }

@@ -18,6 +18,7 @@ import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDeliverSession } from './deliver-session.ts'
+import { createEmptyPool } from './empty-pool.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
@@ -67,10 +68,11 @@ export function createSessionApi(deps: SessionApiDeps) {
 
   const candidates = createSlotCandidates(pods, deps.replica)
   const tokens = createRoomTokens(roomAccess)
+  const emptyPool = createEmptyPool(notices)
   const refillRate = createRefillRate(pods, now)
   const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, now }),
+    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, emptyPool, now }),
     commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
     deliver: createDeliverSession({
       delivery: deps.delivery,
@@ -88,6 +90,7 @@ export function createSessionApi(deps: SessionApiDeps) {
   const coldOpens = createColdOpens({
     ...deps,
     attempts,
+    emptyPool,
     completeColdOpen: createCompleteColdOpen({ ...deps, attempts, awaitSession }),
     awaitSession,
   })

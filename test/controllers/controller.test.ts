@@ -102,7 +102,7 @@ void t.test('a create that hangs keeps no dead pod’s session alive', async (t)
   const bed = await leadingBed(t)
   const hanging = Promise.withResolvers<never>()
   bed.pods.writer.create = () => hanging.promise
-  t.teardown(() => hanging.reject(new PodWriteError('unavailable', 'given up', { answered: false })))
+  t.teardown(() => hanging.reject(new PodWriteError('api', 'given up', { answered: false })))
   const id = await bed.claim('uid-1')
   bed.wakes.publish({ kind: 'claimed', agentType })
   await until('the pool is busy', () => bed.pods.of('label').includes('uid-1'))

@@ -26,6 +26,9 @@ export function createFakePods(now: () => number) {
   const shown = createFakePodView()
   const writes: Write[] = []
   const refusals: Partial<Record<Write['kind'] | 'exists', Refusal>> = {}
+  /** Dry runs so far, and their answers. */
+  const trials: string[] = []
+  const trialRefusals = new Map<string, PodWriteError>()
   let lagging = false
   let serial = 0
   let reads = 0
@@ -59,6 +62,14 @@ export function createFakePods(now: () => number) {
       })
       return { uid, name: `name-${uid}` }
     },
+    async wouldRefuse(agentType) {
+      trials.push(agentType)
+      return trialRefusals.get(agentType)
+    },
+    async wouldRefusePlain(agentType) {
+      trials.push(`plain ${agentType}`)
+      return trialRefusals.get(`plain ${agentType}`)
+    },
     async labelClaimed({ uid }, sessionId) {
       const pod = real.get(uid)
       write('label', () => {
@@ -86,6 +97,8 @@ export function createFakePods(now: () => number) {
     view: shown.view,
     writer,
     writes,
+    trials,
+    trialRefusals,
     real,
     refuse(kind: Write['kind'] | 'exists', refusal: Refusal | PodWriteError | undefined): void {
       if (refusal === undefined) delete refusals[kind]

@@ -24,7 +24,8 @@ void t.test(
   async (t) => {
     const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 3 } })
     const creates = await hourOf(bed, () => {
-      for (const uid of bed.pods.real.keys()) bed.pods.change(uid, { waitingReason: 'ImagePullBackOff' })
+      for (const uid of bed.pods.real.keys())
+        bed.pods.change(uid, { trouble: { cause: 'image', message: 'ImagePullBackOff' } })
     })
     t.equal(creates, 3)
   },
@@ -41,7 +42,7 @@ void t.test('agents that die at start cost at most 30 creates in an hour', async
   t.ok(bed.pods.real.size <= 1, 'and no dead pod is kept')
 })
 
-for (const reason of ['denied', 'quota', 'forbidden', 'invalid', 'unavailable'] as const) {
+for (const reason of ['denied', 'quota', 'forbidden', 'invalid', 'api'] as const) {
   void t.test(`creates refused (${reason}): backoff, a notice, one report, and recovery`, async (t) => {
     const bed = await bedFor(t, { min: 4, max: 10 })
     bed.pods.refuse('create', refusal(reason, `${reason}: no`))
@@ -94,7 +95,7 @@ for (const after of [true, false]) {
     `creates without an answer, ${after ? 'done' : 'not done'} all the same: never too many`,
     async (t) => {
       const bed = await bedFor(t, { min: 3, max: 10 })
-      bed.pods.refuse('create', { error: refusal('unavailable', 'socket hang up', false), after })
+      bed.pods.refuse('create', { error: refusal('api', 'socket hang up', false), after })
       bed.pods.lag()
       await bed.reconcile()
       bed.pods.refuse('create', undefined)

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Reservation, SlotIndex } from '../../src/domain/ports.ts'
+import { createEmptyPool } from '../../src/sessions/empty-pool.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
 import { createSlotTaker, type SlotRequest } from '../../src/sessions/slot-taker.ts'
@@ -34,7 +35,16 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
   const candidates = createSlotCandidates(pods.view, 'api-1')
   const now = () => performance.now()
   const refillRate = { retryAfterMs: () => 1_000 }
-  const takeSlot = createSlotTaker({ index, pods: pods.view, candidates, waiters, refillRate, now })
+  const emptyPool = createEmptyPool({ read: async () => undefined })
+  const takeSlot = createSlotTaker({
+    index,
+    pods: pods.view,
+    candidates,
+    waiters,
+    refillRate,
+    emptyPool,
+    now,
+  })
   const request = (overrides: Partial<SlotRequest> = {}): SlotRequest => ({
     agentType,
     sessionId: 's1',
