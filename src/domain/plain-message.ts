@@ -23,7 +23,7 @@ export function withoutSecrets(text: string): string {
 }
 
 /** The five letters that the API server adds to a generateName have no vowels and no 0, 1 or 3. */
-const generatedEnd = '-[bcdfghjklmnpqrstvwxz2456789]{5}(?![\\w-])'
+const generatedEnd = '-[bcdfghjklmnpqrstvwxz2456789]{5}(?![a-z0-9-])'
 
 const changing: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '*'],
