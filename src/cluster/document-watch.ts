@@ -95,6 +95,8 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
   let written: InForce<T> | undefined
   /** The text that was examined last, with what was found. */
   let examined: { readonly text: string; readonly problems: readonly string[] } | undefined
+  /** What this process let into force last. The watch of what is kept may not show it yet. */
+  let passed: T | undefined
   const keptIsKnown = Promise.withResolvers<void>()
   let examining: { readonly text: string; readonly done: Promise<void> } | undefined
 
@@ -173,8 +175,10 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     if (accepted.current()?.text === candidate.text) examined = { text: candidate.text, problems: [] }
     const problems = examined?.text === candidate.text ? examined.problems : undefined
     if (problems === undefined) void examine(candidate)
-    else if (problems.length === 0) accept(candidate)
-    else {
+    else if (problems.length === 0) {
+      passed = candidate.value
+      accept(candidate)
+    } else {
       refuse(problems, candidate)
       const { resourceVersion } = candidate
       const told = accepted.refused()
@@ -187,9 +191,7 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     const { text, value } = candidate
     if (examining?.text === text) return examining.done
     const run = async (): Promise<void> => {
-      const kept = accepted?.current()
-      const before = kept && check(kept.text)
-      const problems = (await options.examiner?.examine(value, before?.ok ? before.value : undefined)) ?? []
+      const problems = (await options.examiner?.examine(value, passed ?? keptValue())) ?? []
       examined = { text, problems }
       if (examining?.text === text) examining = undefined
       if (written?.text === text) consider()
@@ -197,6 +199,12 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     const done = run()
     examining = { text, done }
     return done
+  }
+
+  const keptValue = (): T | undefined => {
+    const kept = accepted?.current()
+    const checked = kept && check(kept.text)
+    return checked?.ok ? checked.value : undefined
   }
 
   /** Brings what is in force and what is kept together, after a change of either. */
@@ -298,6 +306,8 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
       // What was refused may pass now; what passed stays.
       if (examined && examined.problems.length > 0) examined = undefined
       await keptIsKnown.promise
+      // Another process may have decided meanwhile.
+      passed = undefined
       consider()
       await examining?.done
     },
