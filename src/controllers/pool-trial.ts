@@ -81,8 +81,7 @@ export function createPoolTrial({ writer, logger, ...deps }: PoolTrialDeps) {
       const plain = rows ? Object.keys(deps.policy.current()?.agentTypes ?? {}) : []
       for (const agentType of plain.filter((name) => !Object.hasOwn(pools, name))) {
         const refusal = await writer.wouldRefusePlain(agentType)
-        // A denial may be about the image of the trial, which the row cannot know.
-        if (refusal?.reason !== 'invalid' && refusal?.reason !== 'limit-range') continue
+        if (!refusal || !blamesRow(refusal)) continue
         const sentence = sentenceOf(agentType, refusal)
         logger.warn({ sentence }, 'the API server refuses every pod of a row of agent-policy')
         deps.reportRow(sentence)
@@ -102,6 +101,12 @@ function isNew(agentType: string, next: PoolsDocument, inForce: PoolsDocument | 
 
 function own(pools: PoolsDocument['pools'] | undefined, agentType: string): PoolSpec | undefined {
   return pools && Object.hasOwn(pools, agentType) ? pools[agentType] : undefined
+}
+
+/** A webhook's denial may be about the image of the trial, which the row cannot know. */
+function blamesRow({ reason, blamesPod, message }: PodWriteError): boolean {
+  if (reason === 'denied') return !blamesPod && !message.includes('GRN_')
+  return reason === 'invalid' || reason === 'limit-range'
 }
 
 function sentenceOf(agentType: string, refusal: PodWriteError): string {

@@ -59,14 +59,13 @@ function bed() {
       spec = next
     },
     /** The waits between refused tries. */
-    waits(reason: PodWriteReason, tries: number, isWaitedFor = false): number[] {
-      return Array.from({ length: tries }, () => {
+    waits: (reason: PodWriteReason, tries: number, isWaitedFor = false): number[] =>
+      Array.from({ length: tries }, () => {
         refuse(reason, undefined, isWaitedFor)
         const waitMs = look(isWaitedFor).requeueAfterMs ?? 0
         clock.at += waitMs
         return waitMs
-      })
-    },
+      }),
   }
 }
 

@@ -20,7 +20,7 @@ void t.test('fills to min, indexes what is ready, and then rests', async (t) => 
   t.match(bed.published, [{ kind: 'indexed', agentType }])
   await bed.reconcile()
   t.equal(bed.pods.writes.length, 3, 'level-triggered: nothing to do is nothing done')
-  t.strictSame(bed.notices.get(agentType), { boundBy: undefined, message: undefined })
+  t.strictSame(bed.notices.get(agentType), { boundBy: undefined, message: undefined, problem: undefined })
 })
 
 void t.test('a view that lags makes no pod twice', async (t) => {

@@ -79,11 +79,18 @@ void t.test('a denial that does not blame the pod, and a fault of our own, refus
 })
 
 void t.test('pools in force and rows of the policy are tried when something changed', async (t) => {
-  const { trial, trialRefusals, trials, told } = bed(poolsOf({ a: 'x', b: 'y', c: 'z' }), ['a', 'd', 'e'])
+  const { trial, trialRefusals, trials, told } = bed(poolsOf({ a: 'x', b: 'y', c: 'z' }), [
+    'a',
+    'd',
+    'e',
+    'f',
+  ])
   trialRefusals.set('a', new PodWriteError('limit-range', 'maximum cpu', { answered: true }))
   trialRefusals.set('b', new PodWriteError('quota', 'exceeded', { answered: true }))
   trialRefusals.set('plain d', new PodWriteError('invalid', 'bad toleration', { answered: true }))
   trialRefusals.set('plain e', new PodWriteError('denied', 'another image', { answered: true }))
+  const plugin = new PodWriteError('denied', 'no PriorityClass', { answered: true, blamesPod: false })
+  trialRefusals.set('plain f', plugin)
   await trial.look({ rows: false })
   t.same(told.splice(0), ['a limit-range', 'b passed', 'c passed'])
   await trial.look({ rows: true })
@@ -93,6 +100,7 @@ void t.test('pools in force and rows of the policy are tried when something chan
     'b passed',
     'c passed',
     'row d: invalid: bad toleration',
+    'row f: denied: no PriorityClass',
   ])
-  t.same(trials, ['a', 'b', 'c', 'a', 'b', 'c', 'plain d', 'plain e'])
+  t.same(trials, ['a', 'b', 'c', 'a', 'b', 'c', 'plain d', 'plain e', 'plain f'])
 })
