@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CoreV1Api } from '@kubernetes/client-node'
 import { webhookUsername } from '../src/domain/names.ts'
@@ -17,7 +16,7 @@ import {
 import {
   agentsNamespace,
   installation,
-  provideAssignKeys,
+  provideServerSecrets,
   webhookManifests,
 } from './replicas/installation.ts'
 import { root } from './repository.ts'
@@ -52,7 +51,10 @@ export interface BedOptions extends GreenroomShape {
   readonly openAiKey?: string
   /** Greenroom's processes reach Redis and PostgreSQL through TCP proxies that misbehave on demand. */
   readonly proxied?: boolean
-  /** True (the default) where speed is measured: what a cluster runs on other machines gets a lower priority. */
+  /**
+   * True where speed is measured: what a cluster runs on other machines gets a lower priority. On a busy machine it then
+   * gets next to no time, so tests leave it out.
+   */
   readonly paced?: boolean
   readonly say?: (line: string) => void
 }
@@ -60,7 +62,7 @@ export interface BedOptions extends GreenroomShape {
 const image = 'greenroom:0.1.0'
 
 export async function startBed(options: BedOptions): Promise<Bed> {
-  const { say = () => undefined, paced = true } = options
+  const { say = () => undefined, paced = false } = options
   const temporary = await temporaryFolder('bed')
   const folder = temporary.path
   const undo: (() => Promise<void>)[] = [() => temporary.remove()]
@@ -74,14 +76,15 @@ export async function startBed(options: BedOptions): Promise<Bed> {
     await plane.apply(installation)
     const databaseUrl = await postgres.createDatabase('greenroom')
     await migrate(databaseUrl, createLogger({ level: 'silent', role: 'migrate', instance: 'bed' }))
-    const secrets = await provideSecrets(plane, folder, options)
+    const secrets = await provideServerSecrets(plane, folder, options.pools)
+    await provideAgentSecret(plane, options.openAiKey)
     const proxies = options.proxied ? await startBedProxies({ redisUrl: redis.url, databaseUrl }) : undefined
     if (proxies) undo.push(() => proxies.stop())
     // The kubelet gets ready while Greenroom's processes start.
     const kubelet = await startKubelet(plane, folder, paced)
     undo.push(() => kubelet.stop())
     const greenroom = await startGreenroom({
-      ...secrets,
+      secrets,
       shape: options,
       plane,
       redisUrl: atProxy(redis.url, proxies?.redis),
@@ -127,40 +130,27 @@ async function startServers(
   return Promise.all(starts)
 }
 
-interface BedSecrets {
-  readonly apiKey: string
-  readonly hmacSecret: string
-  readonly keyPath: string
-}
-
-/** What an installation makes once: assign keys, an API key, the pools, and the agents' own Secret. */
-async function provideSecrets(plane: ControlPlane, folder: string, options: BedOptions): Promise<BedSecrets> {
-  const core = plane.admin().makeApiClient(CoreV1Api)
-  const keyPath = join(folder, 'assign-keys.json')
-  await writeFile(keyPath, await provideAssignKeys(plane), { mode: 0o600 })
-  const namespace = agentsNamespace
-  await core.createNamespacedConfigMap({
-    namespace,
-    body: { metadata: { name: 'agent-pools' }, data: { 'pools.yaml': options.pools } },
-  })
-  if (options.openAiKey !== undefined) {
-    await core.createNamespacedSecret({
-      namespace,
-      body: { metadata: { name: 'agent-secrets' }, stringData: { OPENAI_API_KEY: options.openAiKey } },
+/** The agents' own Secret, if the bed was given a value for it. */
+async function provideAgentSecret(plane: ControlPlane, openAiKey: string | undefined): Promise<void> {
+  if (openAiKey === undefined) return
+  await plane
+    .admin()
+    .makeApiClient(CoreV1Api)
+    .createNamespacedSecret({
+      namespace: agentsNamespace,
+      body: { metadata: { name: 'agent-secrets' }, stringData: { OPENAI_API_KEY: openAiKey } },
     })
-  }
-  return {
-    apiKey: `gr_${randomBytes(18).toString('base64url')}`,
-    hmacSecret: randomBytes(32).toString('hex'),
-    keyPath,
-  }
 }
 
 async function startKubelet(plane: ControlPlane, folder: string, paced: boolean): Promise<Program> {
+  // As the image has it; here the first agent fills it, under a user that may be any.
+  const compileCache = join(folder, 'compile-cache')
+  await mkdir(compileCache)
+  await chmod(compileCache, 0o777)
   const options = {
     paced,
     kubeconfigPath: await plane.kubeconfigFor('process-kubelet', ['system:masters']),
-    images: { [image]: { workingDir: root, user: 1000 } },
+    images: { [image]: { workingDir: root, user: 1000, env: { NODE_COMPILE_CACHE: compileCache } } },
     folder: join(folder, 'kubelet'),
   }
   return startProgram({

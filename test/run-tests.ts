@@ -79,11 +79,15 @@ async function runTap(files: readonly string[]): Promise<{ code: number; output:
   const exited = once(tap, 'close')
   const output: string[] = []
   let ofThisFile: string[] = []
+  let failed = false
   for await (const line of createInterface({ input: tap.stdout })) {
     output.push(line)
-    ofThisFile.push(line)
+    // What a failed file ended with stands behind its line, indented.
+    if (failed && line.startsWith('  ')) console.log(line)
+    else ofThisFile.push(line)
     if (!/^(not )?ok \d+ - /.test(line)) continue
-    console.log(line.startsWith('not') ? ofThisFile.join('\n') : line)
+    failed = line.startsWith('not')
+    console.log(failed ? ofThisFile.join('\n') : line)
     ofThisFile = []
   }
   const [code] = (await exited) as [number | null]

@@ -13,7 +13,7 @@ export async function until<T>(
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
     await setTimeout(lookEveryMs)
   }
 }

@@ -73,7 +73,12 @@ function verdict(report: DemoReport): boolean {
   return failed === 0 && doubles === 0 && leaked === 0
 }
 
-const bed = await startBed({ pools: poolsDocument({ min, max: 3 * min }), say, ...callersEnvironment() })
+const bed = await startBed({
+  pools: poolsDocument({ min, max: 3 * min }),
+  paced: true,
+  say,
+  ...callersEnvironment(),
+})
 let fine = false
 try {
   const report = await tell(bed)

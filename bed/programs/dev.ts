@@ -47,6 +47,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => in
 const running: Bed[] = []
 const bed = await startBed({
   replicas,
+  paced: true,
   pools: poolsDocument({ min, max: Math.max(20, 4 * min) }),
   say: console.log,
   ...callersEnvironment(),

@@ -5,6 +5,7 @@ import type { ControlPlane } from '../servers/control-plane.ts'
 import { freePort } from '../servers/free-port.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
 import { createBedClient } from './bed-client.ts'
+import type { ServerSecrets } from './installation.ts'
 import { isReady } from './is-ready.ts'
 import { type RoleProcess, startRole } from './role-process.ts'
 import { servingFiles, startWebhookProcess } from './webhook-process.ts'
@@ -46,10 +47,7 @@ interface GreenroomSetting {
   readonly databaseUrl: string
   /** The bed's; logs go to `logs`. */
   readonly folder: string
-  readonly apiKey: string
-  readonly hmacSecret: string
-  /** File with the private assign keys. */
-  readonly keyPath: string
+  readonly secrets: ServerSecrets
   /** Takes what must be stopped again, in the order of the starts; also when a later start fails. */
   readonly onStop: (undo: () => Promise<void>) => void
 }
@@ -58,7 +56,7 @@ const readyTimeoutMs = 20_000
 
 /** Starts the webhook, the controller and the API replicas, and waits until each is ready. */
 export async function startGreenroom(setting: GreenroomSetting): Promise<GreenroomProcesses> {
-  const { shape, plane, folder, onStop } = setting
+  const { shape, plane, folder, secrets, onStop } = setting
   const logs = join(folder, 'logs')
   await mkdir(logs)
   const roles = new Map<string, RoleProcess>()
@@ -74,8 +72,8 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     KUBECONFIG: await plane.kubeconfigFor(serverUsername),
     DATABASE_URL: setting.databaseUrl,
     REDIS_URL: setting.redisUrl,
-    GREENROOM_ASSIGN_KEY_FILE: setting.keyPath,
-    GREENROOM_HMAC_SECRET: setting.hmacSecret,
+    GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
+    GREENROOM_HMAC_SECRET: secrets.hmacSecret,
   }
   const start = async (name: string, role: string, env: Readonly<Record<string, string>>) => {
     const onStart = (pid: number) => shape.onRole?.(name, pid)
@@ -101,13 +99,13 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   for (const [n, url] of apiUrls.entries()) {
     await start(`api-${n + 1}`, 'api', {
       GREENROOM_PORT: new URL(url).port,
-      GREENROOM_API_KEYS: setting.apiKey,
+      GREENROOM_API_KEYS: secrets.apiKey,
       GREENROOM_API_URL: balancer?.url ?? url,
       GREENROOM_DRAIN_MS: '0',
       ...shape.apiEnv,
     })
   }
-  await untilReady([...apiUrls, `http://127.0.0.1:${controllerPort}`], setting.apiKey, roles)
+  await untilReady([...apiUrls, `http://127.0.0.1:${controllerPort}`], secrets.apiKey, roles)
   return { roles, apiUrls, webhookUrl: `https://${plane.webhook.host}:${plane.webhook.port}`, balancer }
 }
 

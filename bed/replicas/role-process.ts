@@ -30,7 +30,7 @@ interface RoleOptions {
 
 /** Kubernetes waits 10 s before the first restart. One second is enough for a fault to show. */
 const restartAfterMs = 1_000
-/** Longer than any role takes to drain in the bed. */
+/** Longer than any role drains in the bed. */
 const stopTimeoutMs = 12_000
 
 export async function startRole(options: RoleOptions): Promise<RoleProcess> {

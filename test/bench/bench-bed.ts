@@ -1,20 +1,26 @@
 import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { parseAllDocuments } from 'yaml'
 import { createKubeApi, type KubeApi } from '../../bed/kubelet/kube-api.ts'
 import { setPace } from '../../bed/processes/process-pace.ts'
 import { type Program, startProgram } from '../../bed/processes/start-program.ts'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { until } from '../../bed/processes/until.ts'
 import { createBedClient } from '../../bed/replicas/bed-client.ts'
+import { serverUsername } from '../../bed/replicas/greenroom-processes.ts'
+import {
+  installation,
+  provideServerSecrets,
+  type ServerSecrets,
+  serverInstallation,
+  webhookManifests,
+} from '../../bed/replicas/installation.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
 import { freePort, isFree } from '../../bed/servers/free-port.ts'
 import { type PostgresServer, startPostgres } from '../../bed/servers/postgres-server.ts'
 import { type RedisServer, startRedis } from '../../bed/servers/redis-server.ts'
-import { assignKeyManifests } from '../../src/cli/assign-key.ts'
+import { webhookUsername } from '../../src/domain/names.ts'
 import { migrate } from '../../src/stores/postgres-migrate.ts'
 import type { LoadTarget } from './load-generator.ts'
 
@@ -71,8 +77,6 @@ export async function startStoreBed({ say = () => undefined }: StoreBedOptions):
 
 export const namespace = 'ai-agents'
 export const agentType = 'echo-agent'
-const serverUser = 'system:serviceaccount:ai-agents:session-management-sa'
-const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
 
 /** A store bed with an API server, and Greenroom's own processes on it. */
 export interface GreenroomBed extends BenchBed {
@@ -106,12 +110,6 @@ interface GreenroomBedOptions extends StoreBedOptions {
   readonly body: object
 }
 
-const apiManifests = ['manifests/base/namespace.yaml', 'manifests/base/session-server/rbac.yaml']
-const webhookManifests = [
-  'manifests/base/webhook/service-account.yaml',
-  'manifests/base/webhook/rbac.yaml',
-  'manifests/base/agent-policy.yaml',
-]
 const readyTimeoutMs = 30_000
 
 export async function startGreenroomBed(options: GreenroomBedOptions): Promise<GreenroomBed> {
@@ -127,54 +125,16 @@ export async function startGreenroomBed(options: GreenroomBedOptions): Promise<G
 async function addGreenroom(bed: BenchBed, options: GreenroomBedOptions): Promise<GreenroomBed> {
   const plane = await startControlPlane({
     folder: bed.folder,
-    webhookManifests: options.webhook ? [join(root, 'manifests/base/webhook')] : [],
+    webhookManifests: options.webhook ? webhookManifests : [],
   })
   bed.onStop(() => plane.stop())
-  const manifests = options.webhook ? [...apiManifests, ...webhookManifests] : apiManifests
-  await plane.apply(manifests.map((path) => join(root, path)))
+  await plane.apply(options.webhook ? installation : serverInstallation)
   const kubeletConfig = await plane.kubeconfigFor('bench-kubelet', ['system:masters'])
   const kube = await createKubeApi(kubeletConfig)
   bed.onStop(async () => kube.close())
-  const secrets = await provideSecrets(kube, bed.folder, options.pools)
+  const secrets = await provideServerSecrets(plane, bed.folder, options.pools)
   bed.say('the Kubernetes API server is up')
   return withRoles({ bed, plane, kube, kubeletConfig, secrets, options })
-}
-
-interface Secrets {
-  readonly keyPath: string
-  readonly assignKeys: string
-  readonly apiKey: string
-  readonly hmacSecret: string
-}
-
-async function provideSecrets(kube: KubeApi, folder: string, pools: string): Promise<Secrets> {
-  const documents = parseAllDocuments(await assignKeyManifests({ namespace })).map((document) =>
-    document.toJS(),
-  )
-  const keyPath = join(folder, 'assign-keys.json')
-  const secret = documents.find(({ kind }) => kind === 'Secret')
-  await writeFile(keyPath, secret.stringData['keys.json'], { mode: 0o600 })
-  const publicKeys = documents.find(({ kind }) => kind === 'ConfigMap')
-  const poolsMap = {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'agent-pools', namespace },
-    data: { 'pools.yaml': pools },
-  }
-  for (const body of [publicKeys, poolsMap]) {
-    const answer = await kube.send({
-      method: 'POST',
-      path: `/api/v1/namespaces/${namespace}/configmaps`,
-      body,
-    })
-    if (answer.status !== 201) throw new Error(`ConfigMap ${body.metadata.name}: HTTP ${answer.status}`)
-  }
-  return {
-    keyPath,
-    assignKeys: publicKeys.data['keys.json'],
-    apiKey: `gr_${randomBytes(18).toString('base64url')}`,
-    hmacSecret: randomBytes(32).toString('hex'),
-  }
 }
 
 interface RolesOptions {
@@ -182,7 +142,7 @@ interface RolesOptions {
   readonly plane: ControlPlane
   readonly kube: KubeApi
   readonly kubeletConfig: string
-  readonly secrets: Secrets
+  readonly secrets: ServerSecrets
   readonly options: GreenroomBedOptions
 }
 
@@ -190,7 +150,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
   const { bed, plane, kube, kubeletConfig, secrets, options } = given
   const roles = new Map<string, Program>()
   const serverEnv = {
-    KUBECONFIG: await plane.kubeconfigFor(serverUser),
+    KUBECONFIG: await plane.kubeconfigFor(serverUsername),
     DATABASE_URL: bed.databaseUrl,
     REDIS_URL: bed.redis.url,
     GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
@@ -226,8 +186,8 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     plane,
     kube,
     kubeletConfig,
-    assignKeys: secrets.assignKeys,
-    assignKeyIds: JSON.parse(secrets.assignKeys).keys.map(({ kid }: { kid: string }) => kid),
+    assignKeys: secrets.publicKeys,
+    assignKeyIds: JSON.parse(secrets.publicKeys).keys.map(({ kid }: { kid: string }) => kid),
     roles,
     apiUrl: url,
     target: {
@@ -260,7 +220,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     },
     podWrites: async () =>
       (await plane.writes()).filter(
-        ({ user, resource }) => resource === 'pods' && [serverUser, webhookUser].includes(user),
+        ({ user, resource }) => resource === 'pods' && [serverUsername, webhookUsername].includes(user),
       ).length,
     isReady: () => client.isReady(),
     pool: () => client.pool(agentType),
@@ -276,7 +236,7 @@ async function startWebhook(
 ): Promise<void> {
   const { webhook } = plane
   await start('webhook', {
-    KUBECONFIG: await plane.kubeconfigFor(webhookUser),
+    KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
     GREENROOM_WEBHOOK_PORT: String(webhook.port),
     GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
     GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,

@@ -142,7 +142,6 @@ const bed = await startBed({
   replicas: 3,
   balanced: true,
   proxied: true,
-  paced: false,
   pools: poolsDocument({ min: idlePods, max: 60, more }),
   say,
 })

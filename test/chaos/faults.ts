@@ -115,7 +115,7 @@ export function createFaults(bed: Bed, history: History): Faults {
     }
   }
 
-  /** What was to be killed is dead already: whoever lives goes in its place. */
+  /** Kills a living process instead of a chosen one that is dead already. */
   async function killAnother(): Promise<string> {
     const victim = killRole('api', 0) ?? killRole('webhook', 0) ?? (await killAgent(0))
     return victim ? `instead ${victim}` : 'nothing done'
@@ -197,7 +197,7 @@ export function createFaults(bed: Bed, history: History): Faults {
       proxy.set(mode, { delayMs })
       await pause(forMs)
       proxy.set('pass')
-      // What was swallowed is gone for good: a connection that waits for it would wait for ever.
+      // Swallowed replies never come: a connection that waits for one would wait for ever.
       proxy.cut()
       return 'passes again'
     })
@@ -241,7 +241,7 @@ async function childrenOf(parent: number): Promise<readonly number[]> {
 /** undefined for a process that is gone, or a zombie. */
 async function parentOf(pid: number): Promise<number | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The program's name stands in parentheses and may hold anything.
+  // The program's name is in parentheses and may contain anything.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return stat === '' || state === 'Z' ? undefined : Number(parent)
 }

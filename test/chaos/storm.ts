@@ -83,7 +83,7 @@ async function open(
   return persist(() => caller.open(key, body), signal)
 }
 
-/** A cold open was answered before it had a pod. Who loses patience gives it back. */
+/** A cold open is answered before it has a pod. A caller that loses patience ends the session. */
 async function untilActive(
   caller: RecordedCaller,
   opened: Answer,

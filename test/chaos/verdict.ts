@@ -40,7 +40,7 @@ function nothingOpened(entries: readonly HistoryEntry[]): readonly string[] {
   return opened ? [] : ['not one session was opened: this run proves nothing']
 }
 
-/** An error that nobody foresaw is an error, in a storm as well. */
+/** An unforeseen error is an error, in a storm as well. */
 function internalErrors(entries: readonly HistoryEntry[]): readonly string[] {
   return entries
     .filter((entry) => entry.type === 'unknown' && entry.code === 'GRN_INTERNAL')
@@ -118,7 +118,7 @@ function wrongEnds(
       return [`session ${session} was answered with pod ${pod} and stands with ${row.pod_uid}`]
     const reason = row.end_reason ?? row.status
     if (reason.startsWith('ended:') || reason === 'lapsed:max-duration') return []
-    // A dead agent renews nothing: while nobody could tell the controller, its lease may lapse first.
+    // A dead agent renews nothing. While the controller cannot learn of its death, its lease may lapse first.
     const isStruck = struckPods.has(row.pod_uid ?? '')
     if ((reason.startsWith('pod:') || reason === 'lapsed:lease') && isStruck) return []
     return [`session ${session} on ${pod}: ${reason}, and nothing that was done explains it`]

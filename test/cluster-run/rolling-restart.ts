@@ -89,7 +89,7 @@ async function installAndRun({ options, cluster, stores }: Run): Promise<number>
 
 const shownPods = ['get', 'pods', '-n', namespace, '-L', 'agent-type,greenroom.dev/state,session']
 
-/** For whoever has to find out why it did not come up. */
+/** For finding out why it did not come up. */
 async function stateOf({ kubectl }: Cluster): Promise<string> {
   const asked = [
     shownPods,

@@ -23,7 +23,7 @@ export interface Replica {
   readonly restarts: number
 }
 
-/** Those that are not told to go. */
+/** The pods that are not being deleted. */
 export async function replicas({ read }: Cluster): Promise<readonly Replica[]> {
   const list = await read<PodList>(['get', 'pods', '-n', namespace, '-l', 'app=session-management-server'])
   return list.items

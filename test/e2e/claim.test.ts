@@ -11,7 +11,7 @@ import { echoTo } from '../../bed/replicas/echo-conversation.ts'
 import { pidOfPod } from '../support/pod-process.ts'
 import { agentType, createSessionCaller } from './session-caller.ts'
 
-/** The whole way of one claim, as a frontend, a security engineer and ops see it: every part is real. */
+/** A claim from end to end, as a frontend, a security engineer and ops see it. Every part is real. */
 
 const liveKit = {
   url: 'ws://livekit.example:7880',
@@ -20,7 +20,7 @@ const liveKit = {
 }
 const min = 4
 const bed = await startBed({
-  // A lease short enough to lapse while a test watches.
+  // Leases may be short enough to lapse during a test.
   pools: poolsDocument({
     min,
     max: 20,
@@ -169,7 +169,7 @@ void t.test('a lease is kept by renewing and lapses without', async (t) => {
     status: 409,
     body: { code: 'GRN_STALE_EPOCH' },
   })
-  // The agent renews too: only one that is stuck lets its lease lapse.
+  // The agent renews too, so the lease lapses only if the agent is stuck.
   const lapsing = await open({ leaseSeconds: 1 })
   const pid = await pidOfPod(lapsing.pod.uid)
   process.kill(pid, 'SIGSTOP')
@@ -178,7 +178,7 @@ void t.test('a lease is kept by renewing and lapses without', async (t) => {
     return body.endReason !== undefined && body
   })
   t.match(lapsed, { status: 'ENDING', endReason: 'lapsed:lease' })
-  // Stuck as it is, it would use up its whole grace period.
+  // A stopped agent would use its whole grace period.
   process.kill(pid, 'SIGCONT')
   await untilEnded(lapsing.id)
   t.match(await client.renew(lapsing.id, lapsing.epoch), { status: 409, body: { code: 'GRN_SESSION_OVER' } })
@@ -218,7 +218,7 @@ void t.test('an empty pool answers as the request asks: fail at once, or wait fo
   await untilIdle(min)
 })
 
-/** By another road: as after the break of docs/break-glass.md. Resolves when `write` has got through. */
+/** Does `write` while the webhook that guards documents is removed, as in docs/break-glass.md. Resolves when it has got through. */
 async function withoutGuard(write: () => Promise<void>): Promise<void> {
   const registration = bed.plane.admin().makeApiClient(AdmissionregistrationV1Api)
   const name = 'agent-webhook'
@@ -228,7 +228,7 @@ async function withoutGuard(write: () => Promise<void>): Promise<void> {
     kubectl('patch', 'validatingwebhookconfiguration', name, '--type=json', '-p', JSON.stringify([operation]))
   await patch({ op: 'remove', path: `/webhooks/${entry}` })
   try {
-    // The API server hears of it a moment later.
+    // The API server notices the removal a moment later.
     await until('the write', () =>
       write().then(
         () => true,

@@ -17,7 +17,6 @@ const min = 16
 const bed = await startBed({
   replicas: 3,
   balanced: true,
-  paced: false,
   pools: poolsDocument({ min, max: 60 }),
   // Longer than the balancer takes to look, and than the longest pause of a caller between two requests.
   apiEnv: { GREENROOM_DRAIN_MS: '1500' },
@@ -58,7 +57,7 @@ void t.test('all three replicas are restarted in turn under load, and not one re
     return heard.outcome.type === 'ok' ? heard.outcome.answer : undefined
   }
 
-  /** Waited in vain, or was sent to another replica meanwhile: a true answer, if there was no pod to be had. */
+  /** It waited and got no pod, or another replica answered for it: a true answer if there was no pod. */
   async function wasWaiting({ outcome, retryAfterMs }: Heard): Promise<boolean> {
     if (outcome.type === 'ok' || retryAfterMs === undefined) return false
     if (!['GRN_SHUTTING_DOWN', 'GRN_POOL_EMPTY'].includes(outcome.code)) return false

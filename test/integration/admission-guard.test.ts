@@ -135,7 +135,7 @@ void t.test(
     passes(t, await policy(versioned('5')))
     await untilKept('5')
     await until('in force', async () => (await versionInForce()) === '5')
-    // And what is kept goes while nobody looks.
+    // The kept copy disappears while no webhook runs.
     await stopWebhook()
     await core.deleteNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })
     await startWebhook()

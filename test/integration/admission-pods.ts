@@ -2,7 +2,7 @@ import type { V1Pod } from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 
-/** Pods as those who may make them make them, and what admission has to make of them. */
+/** Pods as Greenroom and others create them, and what admission must make of them. */
 
 export const keySet = JSON.stringify({
   keys: [

@@ -52,7 +52,7 @@ async function run(script: string): Promise<{ code: number | null; output: strin
   return { code: await promise, output }
 }
 
-/** What becomes of a pod: 'created', or the message of who refused it. */
+/** What becomes of a pod: 'created', or the message of the refusal. */
 const createPod = async (): Promise<string> =>
   (await refusal(core.createNamespacedPod({ namespace, body: restrictedPod('x-') }))) || 'created'
 

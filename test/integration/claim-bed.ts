@@ -14,7 +14,7 @@ import {
 import { createStepGate, heldStore, type StepGate } from '../support/claim-steps.ts'
 import { startReplicaProcess } from '../support/replica-process.ts'
 
-/** Agents, Redis and PostgreSQL for one test, and replicas on them: in this process, or in ones that can be killed. */
+/** Agents, Redis and PostgreSQL for one test, with replicas in this process or in processes that can be killed. */
 
 interface Servers {
   readonly database: Database
@@ -79,7 +79,7 @@ export async function startClaimBed(t: Test, { database, redisServer }: Servers,
       databaseUrl.port = String(proxies.postgres.port)
       redisUrl.port = String(proxies.redis.port)
       const far = await postgresFor(t, database, { url: databaseUrl.href })
-      // A busy machine may take longer for a connection than an open waits.
+      // On a busy machine a connection may take longer than an open waits for one.
       for (const pool of [far.durable, far.relaxed])
         await until('a connection', () =>
           pool.query('SELECT 1').then(

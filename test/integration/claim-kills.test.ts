@@ -10,7 +10,7 @@ import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 const servers = { database: await startDatabase(t), redisServer: await startIndexServer(t) }
 const key = 'k'
 
-/** A row that nobody goes on with, as its time comes. */
+/** The row of a session that no replica goes on with, when its lease has lapsed. */
 async function lapsed(bed: ClaimBed, id: string): Promise<Session | undefined> {
   await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms' WHERE id = $1`, [id])
   return (await bed.ledger.lapse(10))[0]
@@ -141,7 +141,7 @@ void t.test('an event loop that stalls for 2 s during deliveries retires nothing
     const answers = await Promise.all(opens)
     // Everything may have been answered by then: that is the last of the moments.
     await until(`a stall ${afterMs} ms after a delivery`, () => replica.stalls() === 1)
-    // Whoever had a statement under way may hear that PostgreSQL did not answer; its key finds what became of it.
+    // An open with a statement under way may be told that PostgreSQL did not answer; its key finds what became of it.
     for (const answer of answers)
       if (answer.kind === 'refused') t.match(answer.code, /^GRN_(DATABASE_UNAVAILABLE|DELIVERY_FAILED)$/)
     for (const name of keys)

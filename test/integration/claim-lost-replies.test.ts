@@ -46,7 +46,7 @@ void t.test(
     })
     t.match(await bed.claims(), [{ pod_uid: session.pod?.uid, purpose: 'session' }])
     t.equal(bed.serving().length, 1)
-    // What was reserved in vain lapses, like every reservation.
+    // An unused reservation lapses like every other.
     const [reserved] = await bed.redis.hvals(`greenroom:{${agentType}}:reservations`)
     await bed.redis.zadd(`greenroom:{${agentType}}:expiries`, 0, session.id)
     const pods = new Set<string | undefined>()
@@ -230,7 +230,7 @@ void t.test(
     const poolSize = 60
     const cap = Math.max(2, Math.floor(poolSize * 0.05))
     const bed = await startClaimBed(t, servers, poolSize)
-    // Addresses where nobody listens.
+    // Addresses without a listener.
     for (const { uid } of bed.agents.all()) bed.agents.pods.set(readyPod({ uid, ip: '127.78.1.1' }))
     const replicas = await Promise.all(['api-1', 'api-2'].map((name) => bed.replica({ name, poolSize })))
     const outcomes = await Promise.all(

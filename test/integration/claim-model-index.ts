@@ -15,7 +15,7 @@ export type PodOp = {
   readonly pod: string
 }
 
-/** More than any run has arrivals: who is urgent stands before all who are not. */
+/** More than the arrivals of any run: an urgent waiter comes before all others. */
 const headStart = 1_000_000
 
 export function applyIndexOp(state: ModelState, op: IndexOp): unknown {
@@ -108,7 +108,7 @@ function wait(state: ModelState, s: string, isUrgent: boolean): undefined {
   state.arrivals += 1
   const kept = state.places.get(s)
   const offered = kept ?? state.arrivals - (isUrgent ? headStart : 0)
-  // Whoever stands in the queue already keeps the place it has there.
+  // A waiter that is in the queue already keeps its place.
   const place = state.queue.get(s)?.place ?? offered
   state.queue.set(s, { place, isSilent: false })
   state.places.set(s, place)
@@ -129,7 +129,7 @@ export function applyPodOp(state: ModelState, { op, pod }: PodOp): void {
       return
     case 'podDies':
       facts.isDead = true
-      // Who is being taken away is on its way out already.
+      // A pod that is being removed is on its way out already.
       if (!facts.isDeleting && state.claims.get(pod)?.purpose !== 'retired') moveSlot(state, pod, 'failed')
       return
     case 'podDeleted':

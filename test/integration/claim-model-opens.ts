@@ -7,7 +7,7 @@ import { type Answer, attemptReason, type Op, summaryOf } from './claim-model-st
 
 function claim(state: ModelState, pod: string, s: string, epoch: number): void {
   state.claims.set(pod, { purpose: 'session', session: s, epoch, reason: undefined })
-  // Whoever claims a pod that is on its way out, or dead, finds that out when it delivers.
+  // An open that claims a dead or draining pod finds out when it delivers.
   if (['warming', 'ready', 'reserved'].includes(state.slots.get(pod) ?? '')) moveSlot(state, pod, 'claimed')
 }
 

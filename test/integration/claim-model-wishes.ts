@@ -162,7 +162,7 @@ export const timeOp: fc.Arbitrary<TimeOp> = fc.oneof(
 /** `adopt` and `reap` pass over rows that are being changed, and `purge` over more than one at a time. */
 export const notAtOnce: readonly StoreName[] = ['adopt', 'release', 'reap', 'purge']
 
-/** Nobody goes on from an attempt that is not there yet: it is told that a pod was taken once another has made it. */
+/** An open goes on only from an attempt that exists: it is told that its pod was taken after another has taken it. */
 const namesItsAttempt: readonly StoreName[] = ['next', 'reopen']
 
 /**

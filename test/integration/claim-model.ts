@@ -52,7 +52,7 @@ export interface ModelState {
   /** What Redis offers; it may be stale, and says nothing about a slot's state. */
   readonly index: Set<string>
   isBuilt: boolean
-  /** Those who wait, and whether their replica is still heard of. */
+  /** The waiters, and whether their replica still sends heartbeats. */
   readonly queue: Map<string, { place: number; isSilent: boolean }>
   /** Places that opens remember while their attempts go on. */
   readonly places: Map<string, number>

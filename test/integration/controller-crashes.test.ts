@@ -163,7 +163,7 @@ void t.test(
       stop.abort()
       await led
     })
-    // Replicas without an index see the pods by their labels alone: those that say idle and are not.
+    // Replicas without an index see only the labels of pods, and some labels wrongly say idle.
     const away = await redisFor(t, servers.redisServer.url)
     away.disconnect()
     const replicas = await Promise.all(

@@ -15,7 +15,7 @@ import { newId } from '../stores/open-records.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants, brokenInvariantsNow } from '../support/invariants.ts'
 
-/** `greenroom doctor` on real stores: each corruption is planted with the tools of whoever would cause it. */
+/** `greenroom doctor` on real stores: each corruption is planted with the tools that would cause it. */
 
 const namespace = 'ai-agents'
 const agentType = 'echo-agent'

@@ -50,7 +50,7 @@ await plane.createNamespace(namespace, {
 })
 const core = plane.admin().makeApiClient(CoreV1Api)
 
-/** Files of the checks that refuse it, none if it is allowed; undefined if it is no valid pod, so nobody judged it. */
+/** Files of the checks that refuse the pod, none if it is allowed; undefined if the pod is invalid and was not judged. */
 async function theirVerdict(pod: V1Pod): Promise<string[] | undefined> {
   try {
     await core.createNamespacedPod({ namespace, body: pod, dryRun: 'All' })

@@ -221,7 +221,7 @@ void t.test('a storm over three replicas while PostgreSQL is cut, slow and stopp
   for (const { id } of told)
     if (!rows.some((row) => row.id === id && row.status === 'ACTIVE')) t.fail(`${id} is lost`)
 
-  // What nobody was told of: PENDING until its lease is over, whether renewals could be taken or not.
+  // A session whose open was never answered stays PENDING until its lease is over, whether renewals were possible or not.
   const ledger = createPostgresClaimLedger(bed.here)
   await bed.here.durable.query(
     `UPDATE sessions SET lease_expires_at = now() - interval '1 ms' WHERE status = 'PENDING'`,

@@ -217,8 +217,8 @@ for (const fault of faults) {
 }
 
 /**
- * What is offered is free, and what is free is offered, or in somebody's hand: a Redis that was stopped still executes
- * the reservations of those who have long gone on without it. They lapse like any other.
+ * Every pod on offer is free, and every free pod is on offer or reserved. A Redis that was stopped still executes the
+ * reservations of opens that have long gone on without it; they lapse like any other.
  */
 async function isTrue({ redis, controller }: Awaited<ReturnType<typeof startStorm>>): Promise<boolean> {
   const { ready, reservations } = poolKeys(agentType)

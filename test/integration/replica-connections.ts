@@ -1,7 +1,7 @@
 import { Agent, type RequestOptions, request } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 
-/** What a replica of the webhook shows to whoever connects, and to whoever has been connected all along. */
+/** What a replica of the webhook shows to a new connection, and to one that has been open all along. */
 
 /** One connection that stays: asks again and again on the same socket. */
 export function keptConnection(url: string) {

@@ -65,7 +65,7 @@ void t.test(
   },
 )
 
-/** What somebody may do to the Secret: not one admission fails, and all is well again afterwards. */
+/** Damages the Secret in several ways under a storm: no admission fails, and all is well again afterwards. */
 async function faultsUnderStorm(t: Test, replicas: WebhookReplicas): Promise<void> {
   const before = await readAdmissionCounts(transport)
   const storm = startPodStorm(clients)

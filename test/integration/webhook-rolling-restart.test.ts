@@ -22,7 +22,7 @@ t.teardown(async () => {
   await folder.remove()
 })
 
-/** As many at once as keep several kept connections of the API server busy. */
+/** Enough to keep several connections of the API server busy. */
 const lanes = 8
 /** Between two restarts: every connection is used several times. */
 const createsBetween = 150
@@ -63,7 +63,7 @@ void t.test(
         else failures.push(`${status} ${(body as { message?: string }).message ?? ''}`)
       }
     }
-    // Documents were written before there was a webhook to judge them.
+    // Documents were written before a webhook ran that could judge them.
     const failedOpen = await metricSum('apiserver_admission_webhook_fail_open_count', ours)
     const notAnswered = await metricSum(total, notOk)
     const storm = Promise.all(Array.from({ length: lanes }, lane))

@@ -11,7 +11,7 @@ export function createStepGate(onHeld: (step: ClaimStep) => void = () => undefin
   const arrivals = new Map<ClaimStep, number>()
 
   return {
-    /** From now on nobody gets past this step. */
+    /** From now on every open stops at this step. */
     hold(step: ClaimStep): void {
       closed.set(step, Promise.withResolvers())
       arrivals.set(step, 0)

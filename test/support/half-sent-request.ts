@@ -5,7 +5,7 @@ import { until } from '../../bed/processes/until.ts'
 interface HalfSent {
   readonly path: string
   readonly body: string
-  /** Lines of the head, besides those that every POST of JSON has. */
+  /** More lines of the head than every POST of JSON has. */
   readonly headers?: readonly string[]
 }
 

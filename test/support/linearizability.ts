@@ -14,7 +14,7 @@ export interface Violation {
   readonly calls: readonly string[]
 }
 
-/** Empty when every answer can be explained by one order of events that respects who was answered before who asked. */
+/** Empty if one order of events explains every answer: an order in which an operation that was answered comes before those asked later. */
 export function violationsOf(entries: readonly HistoryEntry[]): readonly Violation[] {
   const calls = callsOf(entries)
   const unexplained = [...partsOf(calls)]
@@ -48,7 +48,7 @@ const unclaimed: PodState = { is: 'unclaimed' }
 function after(state: PodState, { kind, session, epoch }: Step): PodState | undefined {
   if (state.is === 'unclaimed') {
     if (kind === 'open' && epoch !== undefined) return { is: 'claimed', session, epoch }
-    // A retry of an open that nobody heard of, and that is over already.
+    // The retry of an open whose answer was lost, and whose session is over already.
     if (kind === 'over' && epoch !== undefined) return { is: 'ended', session, epoch }
     return undefined
   }

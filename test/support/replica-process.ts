@@ -12,7 +12,7 @@ import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-pro
 /** An API replica's use cases in a process of its own, over the same Redis, PostgreSQL and agents. */
 interface ReplicaProcess {
   open(request?: Partial<OpenRequest>, key?: string): Promise<ReplicaAnswer>
-  /** Nobody gets past this step from now on. */
+  /** From now on every open stops at this step. */
   hold(step: ClaimStep): void
   release(step: ClaimStep): void
   /** Resolves when as many opens are held at the step. */

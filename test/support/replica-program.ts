@@ -17,7 +17,7 @@ import { type ClaimStep, createStepGate, heldDelivery, heldStore } from './claim
 import { createFakePodView } from './fake-pod-view.ts'
 import { silent } from './kept-log.ts'
 
-/** The use cases of one API replica as a process of its own, to be stopped, stalled and killed; see replica-process.ts. */
+/** The program of `replica-process.ts`: the use cases of one API replica in a process that can be stopped, stalled and killed. */
 
 export interface ReplicaSettings {
   readonly name: string
@@ -35,7 +35,7 @@ export type ReplicaOrder =
       readonly key?: string
     }
   | { readonly kind: 'hold' | 'release'; readonly step: ClaimStep }
-  /** The next delivery is followed by a busy event loop, `afterMs` after it was sent. */
+  /** Keeps the event loop busy, beginning `afterMs` after the next delivery was sent. */
   | { readonly kind: 'stall'; readonly afterMs: number; readonly ms: number }
 
 export type ReplicaReport =
@@ -75,7 +75,7 @@ function stallable(delivery: AgentDelivery): AgentDelivery {
       const outcome = delivery.assign(pod, assignment, deadlineMs)
       if (stall) {
         const { afterMs, ms } = stall
-        // Not in a timer itself: after one Node polls before it looks at the others.
+        // Not in the timer itself: after a timer Node polls before it runs the next timers.
         if (afterMs === 0) setImmediate(busy, ms)
         else setTimeout(() => setImmediate(busy, ms), afterMs)
       }
@@ -114,6 +114,6 @@ process.on('message', (order: ReplicaOrder) => {
   else if (order.kind === 'stall') stall = order
   else gate[order.kind](order.step)
 })
-// As a replica does: it holds its cold opens by it.
+// As a replica does; its cold opens stay its own as long as it does.
 setInterval(() => void liveness.note(settings.name).catch(() => undefined), 1_000)
 report({ kind: 'ready' })
