@@ -42,6 +42,16 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
   return {
     exists,
 
+    async list(agentType) {
+      try {
+        const labelSelector = `${label.pool}=${agentType}`
+        const { items } = await core.listNamespacedPod({ namespace, labelSelector })
+        return items.flatMap(({ metadata }) => metadata?.uid ?? [])
+      } catch (error) {
+        throw classifyWriteError(error)
+      }
+    },
+
     wouldRefuse: (agentType, spec) => refusalOf(slotPod(agentType, spec, { namespace })),
 
     wouldRefusePlain: (agentType) => refusalOf(plainPod(agentType)),

@@ -112,7 +112,9 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     ])
     const hash = spec && templateHash(agentType, spec)
     const observed = observePool({ agentType, pods: seen, claims, templateHash: hash })
-    memory.expectations.settle(new Set(podUids), now())
+    const shown = new Set(podUids)
+    await resolveUnanswered(agentType, memory, shown)
+    memory.expectations.settle(shown, now())
     noteFailures(agentType, memory, observed, spec)
     if (observed.slots.some(isProof)) memory.proven = hash
     const planned = planPool({
@@ -148,6 +150,22 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       await deps.notices.post(agentType, noticeOf(memory, plan, problem))
     }
     return plan.requeueAfterMs
+  }
+
+  /** After an outage a list tells which creates without an answer were done, so that their places do not stay held. */
+  async function resolveUnanswered(
+    agentType: string,
+    { expectations }: PoolMemory,
+    shown: ReadonlySet<string>,
+  ): Promise<void> {
+    const askedAt = now()
+    if (!expectations.hasUnanswered(askedAt)) return
+    try {
+      expectations.resolveUnanswered(await writer.list(agentType), shown, askedAt)
+    } catch (error) {
+      if (!(error instanceof PodWriteError)) throw error
+      logger.debug({ agentType, err: error }, 'creates without an answer are not resolved yet')
+    }
   }
 
   /** Asked only while it matters: an open that waits makes refused creates worth trying more often. */

@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
 import { withoutNames, withoutSecrets } from '../domain/plain-message.ts'
 import type { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'

@@ -265,6 +265,8 @@ export interface PodWriter {
   labelClaimed(pod: { uid: string; name: string }, sessionId: string): Promise<boolean>
   /** Deletes with a UID precondition. False if the pod is gone already. `graceSeconds` undefined: the pod's own. */
   delete(pod: { uid: string; name: string }, graceSeconds?: number): Promise<boolean>
+  /** UIDs of the pods of this pool, by a fresh list that no cache answers. */
+  list(agentType: string): Promise<readonly string[]>
   /** Whether this very pod (name and UID) still exists, by a fresh read that no cache answers. */
   exists(pod: { uid: string; name: string }): Promise<boolean>
 }

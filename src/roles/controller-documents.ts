@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
 import type { RefusedVersion } from '../cluster/accepted-document.ts'
 import type { DocumentWatch } from '../cluster/document-watch.ts'
 import type { EventRecorder } from '../cluster/event-recorder.ts'

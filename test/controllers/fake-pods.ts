@@ -86,6 +86,10 @@ export function createFakePods(now: () => number) {
       })
       return pod !== undefined
     },
+    async list(agentType) {
+      if (refusals.exists) throw refusals.exists.error
+      return [...real.values()].filter((pod) => pod.agentType === agentType).map(({ uid }) => uid)
+    },
     async exists({ uid, name }) {
       reads += 1
       if (refusals.exists) throw refusals.exists.error

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { PolicyDocument } from '../../src/admission/policy/policy.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
 import { createPoolTrial } from '../../src/controllers/pool-trial.ts'
 import { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'

@@ -176,6 +176,23 @@ for (const after of [true, false]) {
   )
 }
 
+void t.test(
+  'an API server that was away without an answer: the pool is filled as soon as it lists again',
+  async (t) => {
+    const bed = await bedFor(t, { min: 1, max: 10 })
+    bed.pods.refuse('create', refusal('api', 'no answer within 10000 ms', false))
+    bed.pods.refuse('exists', refusal('api', 'no answer within 10000 ms', false))
+    for (let n = 0; n < 10; n += 1) {
+      await bed.reconcile()
+      bed.advance(2_000)
+    }
+    bed.pods.refuse('create', undefined)
+    bed.pods.refuse('exists', undefined)
+    await bed.reconcile()
+    t.equal(bed.pods.real.size, 1, 'no place is held for a create that was never done')
+  },
+)
+
 void t.test('a write that fails does not cut the others short', async (t) => {
   const bed = await bedFor(t, { min: 2, max: 10 })
   await bed.settle()

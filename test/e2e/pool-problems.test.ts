@@ -21,7 +21,7 @@ function poolsOf(pools: Readonly<Record<string, { template: object; min: number 
 }
 
 const healthy = { 'echo-agent': { template: echo, min: 2 } }
-const bed = await startBed({ pools: poolsOf(healthy), paced: false })
+const bed = await startBed({ pools: poolsOf(healthy) })
 const caller = createSessionCaller(bed)
 const { client, kubectl, setPools } = caller
 const core = bed.plane.admin().makeApiClient(CoreV1Api)
