@@ -85,7 +85,7 @@ export const errorCatalogue = {
     status: 503,
     title: 'No warm pod became free in time',
     remedy:
-      'Retry after the given time, wait longer (onEmpty "wait", waitMs), or raise min or max of the pool.',
+      'Retry after the given time or wait longer (onEmpty "wait", waitMs). GET /v1/pools tells what keeps a pool empty; if nothing does, raise min or max.',
   },
   GRN_POOL_DEGRADED: {
     status: 503,

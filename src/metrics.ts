@@ -69,6 +69,18 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['agent_type', 'result'],
       registers,
     }),
+    poolProblem: new Gauge({
+      name: 'greenroom_pool_problem',
+      help: '1 while a pool does not get its pods, by cause; GET /v1/pools has the words.',
+      labelNames: ['agent_type', 'cause'],
+      registers,
+    }),
+    podStartFailures: new Counter({
+      name: 'greenroom_pod_start_failures_total',
+      help: 'Pods that ended or got stuck before they served, by cause.',
+      labelNames: ['agent_type', 'cause'],
+      registers,
+    }),
     sessionsEnded: new Counter({
       name: 'greenroom_sessions_ended_total',
       help: 'Sessions ended by the controller, by reason.',

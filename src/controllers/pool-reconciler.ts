@@ -1,5 +1,6 @@
 import { type AgentPod, asOf, endOfSessionOn } from '../domain/agent-pod.ts'
-import { PodWriteError } from '../domain/pod-write-error.ts'
+import { withoutSecrets } from '../domain/plain-message.ts'
+import { PodWriteError, type PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { createPoolExpectations, type PoolExpectations } from '../domain/pool-expectations.ts'
 import {
@@ -8,8 +9,9 @@ import {
   observePool,
   type SlotView,
 } from '../domain/pool-observation.ts'
-import { type PoolPlan, planPool, type StartFailures } from '../domain/pool-plan.ts'
+import { type PoolPlan, planPool } from '../domain/pool-plan.ts'
 import { originFault } from '../domain/pool-pod.ts'
+import type { PoolProblem } from '../domain/pool-problem.ts'
 import type {
   ClaimLedger,
   DocumentView,
@@ -17,6 +19,7 @@ import type {
   PodWriter,
   PoolNotice,
   PoolNotices,
+  SlotIndex,
 } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
@@ -25,8 +28,10 @@ import type { AgentRemovals } from './agent-removals.ts'
 import { allDone } from './all-done.ts'
 import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
+import { createPoolFailures, type PoolFailures } from './pool-failures.ts'
 import type { PoolPods } from './pool-pods.ts'
 import type { RecentWrites } from './recent-writes.ts'
+import { createSharedOutage } from './shared-outage.ts'
 
 interface PoolReconcilerDeps {
   readonly pools: DocumentView<PoolsDocument>
@@ -35,13 +40,14 @@ interface PoolReconcilerDeps {
   readonly poolPods: PoolPods
   readonly writer: PodWriter
   readonly indexSync: IndexSync
+  readonly index: Pick<SlotIndex, 'waiting'>
   readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
   readonly podDeaths: PodDeaths
   readonly agentRemovals: AgentRemovals
   /** A node that was silent for this long has lost its pods. */
   readonly nodeLostMs: number
-  /** Makes an Event of a refusal of the API server that people should see. */
+  /** Makes an Event of what keeps a pool from its pods. The same message is one Event with a count. */
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
   readonly logger: Logger
@@ -52,22 +58,17 @@ interface PoolReconcilerDeps {
 /** What is remembered of a pool between reconciles. Everything else is read anew. */
 interface PoolMemory {
   readonly expectations: PoolExpectations
-  /** Pods that died before they served. Many at one look are one failure. */
-  deaths: StartFailures
-  /** Creates that the API server refused. Each batch counts once. */
-  refusals: StartFailures
-  /** Dead pods already counted. */
-  readonly countedDead: Set<string>
-  template: string | undefined
-  refusal: PodWriteError | undefined
+  readonly failures: PoolFailures
+  /** Hash of the last template of which a pod was Ready. */
+  proven: string | undefined
+  /** What was told last. */
+  problem: PoolProblem | undefined
 }
 
-/** A pod that was Ready this long after the last failure shows that pods start again. */
-const healthyAfterMs = 5_000
+/** What the plan says while another pool tries for all. */
+const backoff = 'backoff' as const
 
 const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 'draining', 'failed']
-
-const none: StartFailures = { count: 0, lastAt: 0 }
 
 /** For a pool that was removed: idle pods drain, claimed ones stay. */
 const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
@@ -76,17 +77,16 @@ const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
   const { pools, pods, ledger, poolPods, writer, indexSync, recentWrites, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
+  const outage = createSharedOutage(now)
 
   function memoryOf(agentType: string): PoolMemory {
     const known = memories.get(agentType)
     if (known) return known
     const memory: PoolMemory = {
       expectations: createPoolExpectations(),
-      deaths: none,
-      refusals: none,
-      countedDead: new Set(),
-      template: undefined,
-      refusal: undefined,
+      failures: createPoolFailures({ agentType, outage, now }),
+      proven: undefined,
+      problem: undefined,
     }
     memories.set(agentType, memory)
     return memory
@@ -100,6 +100,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const spec = Object.hasOwn(document.pools, agentType) ? document.pools[agentType] : undefined
     const seen = pods.byPool(agentType).map((pod) => asOf(pod, { now: now(), nodeLostMs: deps.nodeLostMs }))
     if (!spec && seen.length === 0) {
+      tell(agentType, memoryOf(agentType), undefined)
       memories.delete(agentType)
       for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
       indexSync.forget(agentType)
@@ -108,10 +109,11 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     }
     const memory = memoryOf(agentType)
     const podUids = seen.map((pod) => pod.uid)
-    const [claims, coldWaiting, origins] = await Promise.all([
+    const [claims, coldWaiting, origins, isWaitedFor] = await Promise.all([
       ledger.claimsOf(podUids),
       ledger.coldWaiting(agentType),
       poolPods.originsOf(agentType, seen),
+      isWaiting(agentType, memory),
     ])
     const hash = spec && templateHash(agentType, spec)
     const observed = observePool({
@@ -122,9 +124,12 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       origins: origins.byUid,
     })
     poolPods.tell(agentType, observed.slots)
-    memory.expectations.settle(new Set(podUids), now())
-    noteFailures(memory, observed, hash)
-    const plan = planPool({
+    const shown = new Set(podUids)
+    await resolveUnanswered(agentType, memory, shown)
+    memory.expectations.settle(shown, now())
+    noteFailures(agentType, memory, observed, spec)
+    if (observed.slots.some(isProof)) memory.proven = hash
+    const planned = planPool({
       desired: spec
         ? {
             ...spec,
@@ -135,93 +140,108 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       slots: observed.slots,
       pendingCreates: memory.expectations.pendingCreates(),
       pendingRemovals: memory.expectations.pendingRemovals(),
-      failures: memory.deaths.count >= memory.refusals.count ? memory.deaths : memory.refusals,
+      failures: memory.failures.forPlan(isWaitedFor || coldWaiting > 0),
+      unproven: memory.proven !== hash,
       now: now(),
     })
+    const plan =
+      planned.create > 0 && !outage.takeTurn() ? { ...planned, create: 0, boundBy: backoff } : planned
     showCounts(agentType, observed)
     await indexSync.sync(agentType, observed.slots)
-    forgetRefusal(memory, plan)
+    memory.failures.settle(plan, memory.expectations.pendingCreates(), observed)
     try {
       await allDone([
-        spec && createPods(agentType, spec, plan.create),
+        spec && createPods(agentType, spec, plan.create, isWaitedFor || coldWaiting > 0),
         retirePlanned(agentType, plan.retire, observed),
         tidy(observed, seen),
       ])
     } finally {
       // The notice is posted even when one of the writes failed.
-      await deps.notices.post(agentType, noticeOf(memory, plan))
+      const problem = memory.failures.problem(plan)
+      tell(agentType, memory, problem)
+      await deps.notices.post(agentType, noticeOf(memory, plan, problem))
     }
     return earliest(plan.requeueAfterMs, origins.againMs)
   }
 
-  function noteFailures(memory: PoolMemory, observed: ObservedPool, template: string | undefined): void {
-    // A new template may cure both kinds of failure.
-    if (memory.template !== template) memory.deaths = memory.refusals = none
-    memory.template = template
-    // What somebody else made or changed says nothing about the template.
-    const dead = observed.slots.filter(
-      ({ state, claim, origin, podUid }) =>
-        state === 'failed' && !claim && !originFault(origin) && !memory.countedDead.has(podUid),
-    )
-    for (const slot of dead) {
-      memory.countedDead.add(slot.podUid)
-      logger.warn({ pod: slot.name, reason: slot.deadReason }, 'idle pod died')
+  /** After an outage a list tells which creates without an answer were done, so that their places do not stay held. */
+  async function resolveUnanswered(
+    agentType: string,
+    { expectations }: PoolMemory,
+    shown: ReadonlySet<string>,
+  ): Promise<void> {
+    const askedAt = now()
+    if (!expectations.hasUnanswered(askedAt)) return
+    try {
+      expectations.resolveUnanswered(await writer.list(agentType), shown, askedAt)
+    } catch (error) {
+      if (!(error instanceof PodWriteError)) throw error
+      logger.debug({ agentType, err: error }, 'creates without an answer are not resolved yet')
     }
-    if (dead.length > 0) memory.deaths = { count: memory.deaths.count + 1, lastAt: now() }
-    const present = new Set(observed.slots.map((slot) => slot.podUid))
-    for (const podUid of memory.countedDead) if (!present.has(podUid)) memory.countedDead.delete(podUid)
-    const healthy = observed.slots.some(
-      ({ state, readySince = 0 }) =>
-        state === 'ready' && readySince > memory.deaths.lastAt && now() - readySince >= healthyAfterMs,
-    )
-    if (healthy) memory.deaths = none
   }
 
-  async function createPods(agentType: string, spec: PoolSpec, count: number): Promise<void> {
-    if (count === 0) return
-    const memory = memoryOf(agentType)
-    const results = await Promise.all(Array.from({ length: count }, () => createPod(agentType, spec, memory)))
-    noteResult(agentType, memory, results)
-    await poolPods.note()
+  /** Asked only while it matters: an open that waits makes refused creates worth trying more often. */
+  async function isWaiting(agentType: string, { problem }: PoolMemory): Promise<boolean> {
+    return problem !== undefined && ((await deps.index.waiting(agentType)) ?? 0) > 0
   }
 
-  function noteResult(
+  function noteFailures(
     agentType: string,
     memory: PoolMemory,
-    results: readonly (PodWriteError | undefined)[],
+    observed: ObservedPool,
+    spec: PoolSpec | undefined,
   ): void {
-    const refused = results.find((result) => result !== undefined)
-    if (!refused) {
-      memory.refusals = none
-      memory.refusal = undefined
-      return
+    const failed = memory.failures.observe(observed, spec)
+    for (const { name, deadReason, trouble } of failed) {
+      const cause = trouble?.cause ?? 'crash'
+      metrics.podStartFailures.inc({ agent_type: agentType, cause })
+      logger.warn({ pod: name, cause, reason: trouble?.message ?? deadReason }, 'idle pod failed')
     }
-    memory.refusals = { count: memory.refusals.count + 1, lastAt: now() }
-    if (memory.refusal?.message !== refused.message) {
-      logger.error({ agentType, err: refused }, 'pod could not be created')
-      deps.report(agentType, 'PodCreateFailed', refused.message)
-    }
-    memory.refusal = refused
+    if (failed.length === 0) return
+    const { trouble, deadReason } = failed[0] ?? {}
+    const message = `${trouble?.cause ?? 'crash'}: ${trouble?.message ?? deadReason}`
+    deps.report(agentType, 'PodStartFailed', memory.failures.stableMessage(message))
+  }
+
+  async function createPods(
+    agentType: string,
+    spec: PoolSpec,
+    count: number,
+    isWaitedFor: boolean,
+  ): Promise<void> {
+    if (count === 0) return
+    const { failures, expectations } = memoryOf(agentType)
+    const results = await Promise.all(
+      Array.from({ length: count }, () => createPod(agentType, spec, expectations)),
+    )
+    await poolPods.note()
+    const refused = results.filter((result) => result !== undefined)
+    const isNews = failures.answered(refused, isWaitedFor)
+    const [first] = refused
+    if (!first) return
+    if (isNews) logger.error({ agentType, cause: first.reason, err: first }, 'pod could not be created')
+    const message = failures.stableMessage(withoutSecrets(first.message))
+    deps.report(agentType, 'PodCreateFailed', `${first.reason}: ${message}`)
   }
 
   async function createPod(
     agentType: string,
     spec: PoolSpec,
-    memory: PoolMemory,
+    expectations: PoolExpectations,
   ): Promise<PodWriteError | undefined> {
-    const ticket = memory.expectations.createSent(now())
+    const ticket = expectations.createSent(now())
     try {
       const { uid, specDigest } = await writer.create(agentType, spec)
       poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
-      memory.expectations.createAnswered(ticket, uid, now())
+      expectations.createAnswered(ticket, uid, now())
       metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
       return undefined
     } catch (error) {
       if (!(error instanceof PodWriteError)) throw error
       metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
       // Without an answer the pod may exist all the same, so the create stays expected until it shows or expires.
-      if (error.answered) memory.expectations.createFailed(ticket)
-      else memory.expectations.createUnanswered(ticket, now())
+      if (error.answered) expectations.createFailed(ticket)
+      else expectations.createUnanswered(ticket, now())
       return error
     }
   }
@@ -294,8 +314,27 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     }
   }
 
+  /** The metric and the log of what keeps the pool from its pods; both end with it. */
+  function tell(agentType: string, memory: PoolMemory, problem: PoolProblem | undefined): void {
+    const before = memory.problem
+    memory.problem = problem
+    if (before && before.cause !== problem?.cause)
+      metrics.poolProblem.remove({ agent_type: agentType, cause: before.cause })
+    if (problem) metrics.poolProblem.set({ agent_type: agentType, cause: problem.cause }, 1)
+    else if (before)
+      logger.info({ agentType, cause: before.cause, since: before.since }, 'the problem of a pool is over')
+  }
+
   return {
     reconcile,
+    /** Something outside happened that may let refused creates pass. Returns the pools that should be looked at. */
+    ease(causes: readonly PodWriteReason[]): readonly string[] {
+      return [...memories].flatMap(([agentType, { failures }]) => (failures.ease(causes) ? [agentType] : []))
+    },
+    /** A dry run of the pool's pod passed, or was refused. */
+    tried(agentType: string, refusal: PodWriteError | undefined): void {
+      memories.get(agentType)?.failures.tried(refusal)
+    },
     /** The informer lost this pod, so a removal or a create that waited for it is over. */
     podGone(agentType: string, podUid: string): void {
       memories.get(agentType)?.expectations.podGone(podUid)
@@ -317,15 +356,13 @@ function earliest(...times: readonly (number | undefined)[]): number | undefined
   return given.length === 0 ? undefined : Math.min(...given)
 }
 
-/** Once a pool lacks nothing and waits for nothing, its last refusal is history. */
-function forgetRefusal(memory: PoolMemory, plan: PoolPlan): void {
-  if (plan.create > 0 || plan.boundBy !== undefined || memory.expectations.pendingCreates() > 0) return
-  memory.refusals = none
-  memory.refusal = undefined
+function noticeOf({ failures }: PoolMemory, plan: PoolPlan, problem: PoolProblem | undefined): PoolNotice {
+  return { boundBy: failures.boundBy() ?? plan.boundBy, message: problem?.message, problem }
 }
 
-function noticeOf({ refusal }: PoolMemory, plan: PoolPlan): PoolNotice {
-  return { boundBy: refusal?.reason === 'quota' ? 'quota' : plan.boundBy, message: refusal?.message }
+/** A pod that shows that the template in force works. */
+function isProof({ drifted, state, readySince }: SlotView): boolean {
+  return !drifted && (readySince !== undefined || state === 'claimed')
 }
 
 function holdsLiveSession({ claim }: SlotView): boolean {

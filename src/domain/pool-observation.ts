@@ -1,4 +1,5 @@
 import type { AgentPod } from './agent-pod.ts'
+import type { PodTrouble } from './pod-trouble.ts'
 import { originFault, type PodOrigin, type SeenOrigin } from './pool-pod.ts'
 import { type PodClaim, slotStateOf } from './slot.ts'
 
@@ -19,7 +20,7 @@ export interface SlotView {
   /** Made from another template than the one in force. */
   readonly drifted: boolean
   readonly deadReason: string | undefined
-  readonly waitingReason: string | undefined
+  readonly trouble: PodTrouble | undefined
   readonly claim: PodClaim | undefined
   readonly origin: PodOrigin
 }
@@ -89,7 +90,7 @@ function slotView(pod: AgentPod, facts: SlotFacts): SlotView {
     deletingSince: pod.deletingSince,
     drifted,
     deadReason: pod.deadReason ?? originFault(origin),
-    waitingReason: pod.waitingReason,
+    trouble: pod.trouble,
     claim,
     origin,
   }

@@ -2,8 +2,10 @@ import type { AgentPod } from './agent-pod.ts'
 import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
 import type { DocumentStatus } from './document-status.ts'
 import type { LeaseHolder } from './lease-holder.ts'
+import type { PodWriteError } from './pod-write-error.ts'
 import type { PoolsDocument } from './pool.ts'
 import type { PoolPod } from './pool-pod.ts'
+import type { PoolProblem } from './pool-problem.ts'
 import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
@@ -64,8 +66,10 @@ export interface WaitingOpen {
 /** What keeps a pool from its goal. The controller tells it to every replica, for GET /v1/pools. Best effort. */
 export interface PoolNotice {
   readonly boundBy: string | undefined
-  /** The last refusal or failure, in words; undefined while all is well. */
+  /** The message of `problem`. */
   readonly message: string | undefined
+  /** undefined while all is well. */
+  readonly problem: PoolProblem | undefined
 }
 export interface PoolNotices {
   post(agentType: string, notice: PoolNotice): Promise<void>
@@ -274,10 +278,16 @@ export interface PodWriter {
     agentType: string,
     spec: PoolsDocument['pools'][string],
   ): Promise<{ uid: string; name: string; specDigest: string }>
+  /** Asks the API server, by a dry run, whether it would take such a pod; undefined if it would. */
+  wouldRefuse(agentType: string, spec: PoolsDocument['pools'][string]): Promise<PodWriteError | undefined>
+  /** The same for a plain pod of a row of the policy that has no pool. */
+  wouldRefusePlain(agentType: string): Promise<PodWriteError | undefined>
   /** Patches the state and session labels. False if the pod (name and UID) is gone. */
   labelClaimed(pod: { uid: string; name: string }, sessionId: string): Promise<boolean>
   /** Deletes with a UID precondition. False if the pod is gone already. `graceSeconds` undefined: the pod's own. */
   delete(pod: { uid: string; name: string }, graceSeconds?: number): Promise<boolean>
+  /** UIDs of the pods of this pool, by a fresh list that no cache answers. */
+  list(agentType: string): Promise<readonly string[]>
   /** Whether this very pod (name and UID) still exists, by a fresh read that no cache answers. */
   exists(pod: { uid: string; name: string }): Promise<boolean>
 }

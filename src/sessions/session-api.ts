@@ -18,6 +18,7 @@ import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDeliverSession } from './deliver-session.ts'
+import { createEmptyPool } from './empty-pool.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
@@ -68,10 +69,11 @@ export function createSessionApi(deps: SessionApiDeps) {
 
   const candidates = createSlotCandidates(pods, deps.replica)
   const tokens = createRoomTokens(roomAccess)
+  const emptyPool = createEmptyPool(notices)
   const refillRate = createRefillRate(pods, now)
   const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, metrics, now }),
+    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, emptyPool, metrics, now }),
     commitSlot: createCommitSlot({ sessions, index, candidates, wakes, metrics }),
     deliver: createDeliverSession({
       delivery: deps.delivery,
@@ -89,6 +91,7 @@ export function createSessionApi(deps: SessionApiDeps) {
   const coldOpens = createColdOpens({
     ...deps,
     attempts,
+    emptyPool,
     completeColdOpen: createCompleteColdOpen({ ...deps, attempts, awaitSession }),
     awaitSession,
   })

@@ -2,6 +2,7 @@ import type { PodView, SlotIndex } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { pause } from '../timing/pause.ts'
+import type { EmptyPoolError } from './empty-pool.ts'
 import type { PoolWaiters, QueuePlace, WaitTicket } from './pool-waiters.ts'
 import type { RefillRate } from './refill-rate.ts'
 import type { SlotCandidates } from './slot-candidates.ts'
@@ -42,6 +43,7 @@ interface SlotTakerDeps {
   readonly waiters: PoolWaiters
   readonly refillRate: Pick<RefillRate, 'retryAfterMs'>
   readonly metrics: Pick<Metrics, 'proposalsRefused'>
+  readonly emptyPool: EmptyPoolError
   readonly now: () => number
 }
 
@@ -49,7 +51,7 @@ type Try = { readonly pod: ServablePod } | 'empty' | 'again'
 
 /** Finds the next pod to try: from the index, or from the informer without it. While there is none, the open waits its turn. */
 export function createSlotTaker(deps: SlotTakerDeps) {
-  const { index, pods, candidates, waiters, refillRate, now } = deps
+  const { index, pods, candidates, waiters, refillRate, emptyPool, now } = deps
 
   async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
     const { agentType, sessionId } = request
@@ -134,7 +136,9 @@ export function createSlotTaker(deps: SlotTakerDeps) {
   async function refusal({ agentType, signal }: SlotRequest): Promise<GreenroomError> {
     if (signal.aborted && signal.reason instanceof GreenroomError) return signal.reason
     const waiting = (await index.waiting(agentType)) ?? waiters.waiting(agentType)
-    return new GreenroomError('GRN_POOL_EMPTY', `No pod of ${agentType} was free in time.`, {
+    return emptyPool({
+      agentType,
+      sentence: `No pod of ${agentType} was free in time.`,
       retryAfterMs: refillRate.retryAfterMs(agentType, waiting),
     })
   }

@@ -5,7 +5,9 @@ import { createPendingGrace } from '../../src/controllers/pending-grace.ts'
 import { createPodDeaths } from '../../src/controllers/pod-deaths.ts'
 import { createPoolPods } from '../../src/controllers/pool-pods.ts'
 import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
+import { createPoolTrial } from '../../src/controllers/pool-trial.ts'
 import { createRecentWrites } from '../../src/controllers/recent-writes.ts'
+import { createReliefs } from '../../src/controllers/relief.ts'
 import { createSessionReconciler } from '../../src/controllers/session-reconciler.ts'
 import { createVanishedPods } from '../../src/controllers/vanished-pods.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
@@ -75,6 +77,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
   }
   const notices = new Map<string, PoolNotice>()
   const reports: string[] = []
+  const waiting = { opens: 0 }
   const ended: string[] = []
   const told: EndOrder[] = []
   const recentWrites = createRecentWrites(now)
@@ -131,6 +134,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     ledger,
     writer: pods.writer,
     indexSync,
+    index: { waiting: async () => waiting.opens },
     recentWrites,
     notices: {
       post: async (type, notice) => void notices.set(type, notice),
@@ -143,6 +147,16 @@ export async function controllerBed(t: Test, options: BedOptions) {
     metrics,
     logger,
     now,
+  })
+  const reconsidered: number[] = []
+  const poolTrial = createPoolTrial({
+    pools,
+    policy: { current: () => undefined },
+    writer: pods.writer,
+    tried: (type, error) => poolReconciler.tried(type, error),
+    reportUntried: (message) => void reports.push(`untried: ${message}`),
+    reportRow: (message) => void reports.push(`row: ${message}`),
+    logger,
   })
   const sessionReconciler = createSessionReconciler({
     ledger,
@@ -179,6 +193,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     published,
     notices,
     reports,
+    waiting,
     ended,
     told,
     lines,
@@ -187,6 +202,10 @@ export async function controllerBed(t: Test, options: BedOptions) {
     sessionReconciler,
     podDeaths,
     vanishedPods,
+    poolTrial,
+    reliefs: createReliefs(),
+    reconsiderPools: async () => void reconsidered.push(time),
+    reconsidered,
     agentRemovals,
     rooms,
     removed,

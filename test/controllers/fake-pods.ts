@@ -31,6 +31,9 @@ export function createFakePods(now: () => number) {
   const refusals: Partial<Record<Write['kind'] | 'exists', Refusal>> = {}
   const objects: V1Pod[] = []
   let listFault: Error | undefined
+  /** Dry runs so far, and their answers. */
+  const trials: string[] = []
+  const trialRefusals = new Map<string, PodWriteError>()
   let lagging = false
   let serial = 0
   let reads = 0
@@ -64,6 +67,14 @@ export function createFakePods(now: () => number) {
       })
       return { uid, name: `name-${uid}`, specDigest: madeDigest }
     },
+    async wouldRefuse(agentType) {
+      trials.push(agentType)
+      return trialRefusals.get(agentType)
+    },
+    async wouldRefusePlain(agentType) {
+      trials.push(`plain ${agentType}`)
+      return trialRefusals.get(`plain ${agentType}`)
+    },
     async labelClaimed({ uid }, sessionId) {
       const pod = real.get(uid)
       write('label', () => {
@@ -80,6 +91,10 @@ export function createFakePods(now: () => number) {
       })
       return pod !== undefined
     },
+    async list(agentType) {
+      if (refusals.exists) throw refusals.exists.error
+      return [...real.values()].filter((pod) => pod.agentType === agentType).map(({ uid }) => uid)
+    },
     async exists({ uid, name }) {
       reads += 1
       if (refusals.exists) throw refusals.exists.error
@@ -91,6 +106,8 @@ export function createFakePods(now: () => number) {
     view: shown.view,
     writer,
     writes,
+    trials,
+    trialRefusals,
     real,
     refuse(kind: Write['kind'] | 'exists', refusal: Refusal | PodWriteError | undefined): void {
       if (refusal === undefined) delete refusals[kind]

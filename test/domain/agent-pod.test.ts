@@ -42,7 +42,6 @@ void t.test('a pod as it comes from a watch', (t) => {
     deletingSince: start + 60_000,
     readySince: start + 5_000,
     deadReason: undefined,
-    waitingReason: undefined,
     containerId: 'c1',
     templateHash: 'h',
     assignKeyIds: ['k2', 'k1'],
@@ -86,7 +85,7 @@ void t.test('why a pod is dead or cannot start', (t) => {
   )
   t.equal(agent({}, 'Failed')?.deadReason, 'pod phase Failed')
   t.equal(agent({}, 'Succeeded')?.deadReason, 'pod phase Succeeded')
-  t.equal(agent({ waiting: { reason: 'ErrImagePull' } })?.waitingReason, 'ErrImagePull')
+  t.same(agent({ waiting: { reason: 'ErrImagePull' } })?.trouble, { cause: 'image', message: 'ErrImagePull' })
   t.equal(agent({ waiting: { reason: 'ErrImagePull' } })?.deadReason, undefined)
   const sidecarEnded = wire({
     metadata,
@@ -173,7 +172,7 @@ void t.test('why a session on a pod is over', (t) => {
     [{}, undefined],
     [{ readySince: undefined }, undefined],
     [{ unreachableSince: 1 }, undefined],
-    [{ waitingReason: 'ErrImagePull' }, undefined],
+    [{ trouble: { cause: 'image', message: 'ErrImagePull' } }, undefined],
     [{ deadReason: 'agent container ended' }, 'pod:died'],
     [{ deletingSince: 1 }, 'pod:deleted'],
     [{ deletingSince: 1, deadReason: 'agent container ended' }, 'pod:deleted'],

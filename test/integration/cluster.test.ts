@@ -186,7 +186,7 @@ void t.test('what cannot be written comes with the reason', async (t) => {
     throw new Error('the pod was created')
   }
   t.match(await failure('no-such-namespace'), {
-    reason: 'unavailable',
+    reason: 'api',
     retryable: true,
     message: /not found/,
   })
@@ -218,6 +218,21 @@ void t.test('what cannot be written comes with the reason', async (t) => {
   })
   t.match(await failure('full'), { reason: 'quota', retryable: true, message: /exceeded quota: none/ })
 
+  await plane.createNamespace('tight')
+  await core.createNamespacedLimitRange({
+    namespace: 'tight',
+    body: {
+      metadata: { name: 'tight' },
+      spec: { limits: [{ type: 'Pod', min: { cpu: '1' } }] },
+    },
+  })
+  t.match(await failure('tight'), {
+    reason: 'limit-range',
+    retryable: true,
+    blamesPod: false,
+    message: /minimum cpu usage per Pod is 1/,
+  })
+
   const template = { ...spec.template, env: [{ name: 'not a name=', value: '' }] }
   t.match(await failure(namespace, clients, { ...spec, template }), { reason: 'invalid', retryable: false })
 
@@ -225,6 +240,24 @@ void t.test('what cannot be written comes with the reason', async (t) => {
   const stranger = createKubeClients({ access: nobody })
   t.match(await failure(namespace, stranger), { reason: 'forbidden', retryable: false, message: /nobody/ })
   stranger.close()
+})
+
+void t.test('a dry run is answered as a create would be, and makes nothing', async (t) => {
+  const at = 'dry'
+  await plane.createNamespace(at)
+  const trial = createPodWriter({ clients, namespace: at })
+  t.equal(await trial.wouldRefuse('echo-agent', spec), undefined)
+  t.equal(await trial.wouldRefusePlain('echo-agent'), undefined)
+  const template = { ...spec.template, image: ' echo:1' }
+  t.match(await trial.wouldRefuse('echo-agent', { ...spec, template }), {
+    reason: 'invalid',
+    blamesPod: true,
+    message: /spec\.containers\[0\]\.image: Invalid value: " echo:1"/,
+  })
+  t.same(await trial.list('echo-agent'), [])
+  const { uid } = await trial.create('echo-agent', spec)
+  t.same(await trial.list('echo-agent'), [uid])
+  t.same(await trial.list('stella-agent'), [])
 })
 
 void t.test('a document: accepted, refused, restored', async (t) => {

@@ -12,7 +12,7 @@ import { startClaimBed } from './claim-bed.ts'
 
 const servers = { database: await startDatabase(t), redisServer: await startIndexServer(t) }
 const { database } = servers
-const unavailable = new PodWriteError('unavailable', 'the API server is away', { answered: false })
+const unavailable = new PodWriteError('api', 'the API server is away', { answered: false })
 
 interface CrashBedOptions {
   readonly url?: string

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Reservation, SlotIndex } from '../../src/domain/ports.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createEmptyPool } from '../../src/sessions/empty-pool.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
 import { createSlotTaker, type SlotRequest } from '../../src/sessions/slot-taker.ts'
@@ -36,7 +37,17 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
   const now = () => performance.now()
   const refillRate = { retryAfterMs: () => 1_000 }
   const metrics = createMetrics()
-  const takeSlot = createSlotTaker({ index, pods: pods.view, candidates, waiters, refillRate, metrics, now })
+  const emptyPool = createEmptyPool({ read: async () => undefined })
+  const takeSlot = createSlotTaker({
+    index,
+    pods: pods.view,
+    candidates,
+    waiters,
+    refillRate,
+    emptyPool,
+    metrics,
+    now,
+  })
   const refused = async () =>
     (await metrics.proposalsRefused.get()).values.map(({ labels, value }) => [labels.cause, value])
   const request = (overrides: Partial<SlotRequest> = {}): SlotRequest => ({

@@ -52,7 +52,6 @@ export function newPod(overrides: Partial<AgentPod> & { uid: string }): AgentPod
     deletingSince: undefined,
     readySince: undefined,
     deadReason: undefined,
-    waitingReason: undefined,
     containerId: 'c1',
     templateHash: undefined,
     specDigest: madeDigest,
