@@ -9,7 +9,7 @@ import {
   type SlotView,
 } from '../domain/pool-observation.ts'
 import { type PoolPlan, planPool, type StartFailures } from '../domain/pool-plan.ts'
-import { originFault } from '../domain/pool-pod.ts'
+import { isOwnPod, originFault } from '../domain/pool-pod.ts'
 import type {
   ClaimLedger,
   DocumentView,
@@ -132,7 +132,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
             cold: Math.min(coldWaiting, spec.coldStart.max),
           }
         : unwanted,
-      slots: observed.slots,
+      slots: observed.slots.filter(countsInPool),
       pendingCreates: memory.expectations.pendingCreates(),
       pendingRemovals: memory.expectations.pendingRemovals(),
       failures: memory.deaths.count >= memory.refusals.count ? memory.deaths : memory.refusals,
@@ -141,10 +141,11 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     showCounts(agentType, observed)
     await indexSync.sync(agentType, observed.slots)
     forgetRefusal(memory, plan)
+    const foreign = foreignIn(observed, memory.expectations.pendingRemovals())
     try {
       await allDone([
         spec && createPods(agentType, spec, plan.create),
-        retirePlanned(agentType, plan.retire, observed),
+        retirePlanned(agentType, [...foreign, ...plan.retire], observed),
         tidy(observed, seen),
       ])
     } finally {
@@ -311,6 +312,18 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 }
 
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
+
+/** What others made is no part of the plan, unless a session is on it. */
+function countsInPool({ origin, claim }: SlotView): boolean {
+  return isOwnPod(origin) || claim?.purpose === 'session'
+}
+
+/** Pods of others that are not retired yet. They go whatever the plan is, also from a frozen pool. */
+function foreignIn({ slots }: ObservedPool, pendingRemovals: ReadonlySet<string>): string[] {
+  return slots
+    .filter(({ origin, claim, podUid }) => origin === 'foreign' && !claim && !pendingRemovals.has(podUid))
+    .map(({ podUid }) => podUid)
+}
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {
   const given = times.filter((ms) => ms !== undefined)
