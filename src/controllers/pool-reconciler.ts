@@ -10,7 +10,7 @@ import {
   type SlotView,
 } from '../domain/pool-observation.ts'
 import { type PoolPlan, planPool } from '../domain/pool-plan.ts'
-import { originFault } from '../domain/pool-pod.ts'
+import { isOwnPod, originFault } from '../domain/pool-pod.ts'
 import type { PoolProblem } from '../domain/pool-problem.ts'
 import type {
   ClaimLedger,
@@ -137,7 +137,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
             cold: Math.min(coldWaiting, spec.coldStart.max),
           }
         : unwanted,
-      slots: observed.slots,
+      slots: observed.slots.filter(countsInPool),
       pendingCreates: memory.expectations.pendingCreates(),
       pendingRemovals: memory.expectations.pendingRemovals(),
       failures: memory.failures.forPlan(isWaitedFor || coldWaiting > 0),
@@ -149,10 +149,11 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     showCounts(agentType, observed)
     await indexSync.sync(agentType, observed.slots)
     memory.failures.settle(plan, memory.expectations.pendingCreates(), observed)
+    const foreign = foreignIn(observed, memory.expectations.pendingRemovals())
     try {
       await allDone([
         spec && createPods(agentType, spec, plan.create, isWaitedFor || coldWaiting > 0),
-        retirePlanned(agentType, plan.retire, observed),
+        retirePlanned(agentType, [...foreign, ...plan.retire], observed),
         tidy(observed, seen),
       ])
     } finally {
@@ -350,6 +351,18 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 }
 
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
+
+/** What others made is no part of the plan, unless a session is on it. */
+function countsInPool({ origin, claim }: SlotView): boolean {
+  return isOwnPod(origin) || claim?.purpose === 'session'
+}
+
+/** Pods of others that are not retired yet. They go whatever the plan is, also from a frozen pool. */
+function foreignIn({ slots }: ObservedPool, pendingRemovals: ReadonlySet<string>): string[] {
+  return slots
+    .filter(({ origin, claim, podUid }) => origin === 'foreign' && !claim && !pendingRemovals.has(podUid))
+    .map(({ podUid }) => podUid)
+}
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {
   const given = times.filter((ms) => ms !== undefined)

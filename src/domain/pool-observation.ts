@@ -76,7 +76,7 @@ function stateOf(pod: AgentPod, { claim, origin }: SlotFacts): ObservedState {
   const state = slotStateOf(pod, claim)
   if (claim || (state !== 'ready' && state !== 'warming')) return state
   if (originFault(origin) !== undefined) return 'failed'
-  return origin === 'unconfirmed' ? 'warming' : state
+  return origin === 'ours' ? state : 'warming'
 }
 
 function slotView(pod: AgentPod, facts: SlotFacts): SlotView {

@@ -14,11 +14,12 @@ export interface PoolPod {
  * Where a pod with the labels of a pool comes from:
  *
  * - `ours`: noted for this pool, and what runs in it is what was made;
- * - `unconfirmed`: not noted yet. It may be ours, so it counts as warming and is offered to nobody;
+ * - `unconfirmed`: created by this process and not noted yet, so it counts as warming and is offered to nobody;
+ * - `unknown`: not noted, seen for a short time only. It may be another leader's, so it is left alone and counts nowhere;
  * - `changed`: noted, and somebody changed it since;
  * - `foreign`: not noted in time, or noted for another pool.
  */
-export type PodOrigin = 'ours' | 'unconfirmed' | 'changed' | 'foreign'
+export type PodOrigin = 'ours' | 'unconfirmed' | 'unknown' | 'changed' | 'foreign'
 
 /** An origin, and the template that a noted pod was made from. */
 export interface SeenOrigin {
@@ -49,7 +50,13 @@ export function podOrigin(
     if (noted.agentType !== pod.agentType) return 'foreign'
     return pod.specChanged || pod.specDigest !== noted.specDigest ? 'changed' : 'ours'
   }
-  return createdHere || unnotedForMs < unnotedGraceMs ? 'unconfirmed' : 'foreign'
+  if (createdHere) return 'unconfirmed'
+  return unnotedForMs < unnotedGraceMs ? 'unknown' : 'foreign'
+}
+
+/** Whether the controller made it. What others make must neither fill the pool nor hold up its refill. */
+export function isOwnPod(origin: PodOrigin): boolean {
+  return origin !== 'foreign' && origin !== 'unknown'
 }
 
 /** Why a pod of this origin is taken out of service; undefined for one that may stay. */

@@ -26,6 +26,8 @@ async function applyMissing(dbClient: Client, logger: Logger): Promise<readonly 
     dbClient,
     dir: folder,
     direction: 'up',
+    // All or nothing. A migration may also tell a new database by this: all of its migrations have one time.
+    singleTransaction: true,
     migrationsTable: table,
     advisoryLockMode: 'wait',
     logger: {

@@ -62,6 +62,25 @@ void t.test('foreign pods that die, many at a time, throttle no pool', async (t)
   t.equal(bed.pods.of('create').length, 3, 'the refill comes at once')
 })
 
+void t.test('any number of strangers neither fills the pool nor drives out its own pods', async (t) => {
+  const bed = await bedFor(t, { min: 2, max: 4, refill: { inFlight: 2 } })
+  for (let n = 0; n < 6; n += 1) bed.pods.put(warm(bed, `stranger-${n}`))
+  await bed.settle()
+  t.equal(bed.pods.of('create').length, 2, 'they count neither as idle nor as starting nor below max')
+  t.same((await indexed()).sort(), ['uid-1', 'uid-2'])
+  bed.advance(unnotedGraceMs)
+  await bed.settle()
+  t.equal(bed.pods.of('delete').length, 6)
+  await bed.claim('uid-1')
+  await bed.claim('uid-2')
+  await bed.settle()
+  t.equal(bed.pods.of('create').length, 4, 'also while the strangers are Terminating')
+  t.strictSame(
+    bed.pods.of('delete').filter((uid) => uid.startsWith('uid')),
+    [],
+  )
+})
+
 void t.test('a frozen pool loses its strangers as well', async (t) => {
   const bed = await bedFor(t, { min: 1, max: 5, frozen: true })
   bed.pods.put(warm(bed, 'foreign'))

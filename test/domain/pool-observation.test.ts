@@ -3,7 +3,7 @@ import { observePool } from '../../src/domain/pool-observation.ts'
 import { agentPod, podClaim, retiredClaim } from './slot-views.ts'
 
 void t.test('a pod is offered only if it is ours; what is claimed goes its way', async (t) => {
-  const origins = ['ours', 'unconfirmed', 'changed', 'foreign'] as const
+  const origins = ['ours', 'unconfirmed', 'unknown', 'changed', 'foreign'] as const
   const pods = origins.flatMap((origin) => [
     agentPod(`${origin}-ready`, { readySince: 2_000 }),
     agentPod(`${origin}-claimed`, { readySince: 2_000 }),
@@ -24,6 +24,7 @@ void t.test('a pod is offered only if it is ours; what is claimed goes its way',
   const stateOf = (podUid: string) => slots.find((slot) => slot.podUid === podUid)
   t.equal(stateOf('ours-ready')?.state, 'ready')
   t.equal(stateOf('unconfirmed-ready')?.state, 'warming')
+  t.equal(stateOf('unknown-ready')?.state, 'warming')
   t.match(stateOf('changed-ready'), { state: 'failed', deadReason: 'changed after it was created' })
   t.match(stateOf('foreign-ready'), { state: 'failed', deadReason: 'not created by the controller' })
   for (const origin of origins) {
