@@ -13,7 +13,12 @@ export const errorCatalogue = {
   GRN_BAD_JSON: {
     status: 400,
     title: 'The body is not valid JSON',
-    remedy: 'Send one JSON object with Content-Type: application/json.',
+    remedy: 'Send one JSON object in UTF-8 with Content-Type: application/json.',
+  },
+  GRN_LOSSY_JSON: {
+    status: 400,
+    title: 'The body holds JSON that would not be kept as it was sent',
+    remedy: 'Correct the named place: send long numbers as strings, and each name once.',
   },
   GRN_INVALID_REQUEST: {
     status: 400,
@@ -58,7 +63,7 @@ export const errorCatalogue = {
   GRN_UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     title: 'The content type is not supported',
-    remedy: 'Send Content-Type: application/json.',
+    remedy: 'Send Content-Type: application/json, and the body uncompressed (no Content-Encoding).',
   },
   GRN_IDEMPOTENCY_MISMATCH: {
     status: 422,

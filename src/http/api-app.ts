@@ -5,6 +5,7 @@ import { addServiceRoutes, type ServiceRouteOptions } from '../serving/service-r
 import type { ReadPools } from '../sessions/read-pools.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials } from './authenticate.ts'
+import { parseExactJsonOnly } from './parse-exact-json.ts'
 import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
@@ -27,7 +28,7 @@ const limits = {
 export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   const app = createService({ logger: deps.logger, limits, draining: deps.draining })
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => createRequestValidator(schema, httpPart))
-  parseJsonOnly(app)
+  parseExactJsonOnly(app)
   app.decorateRequest('sessionRight', undefined)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   await addApiDocument(app)
@@ -36,14 +37,4 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addServiceRoutes(app, deps)
   await app.ready()
   return app
-}
-
-/** No other media type than JSON. An empty body under its name is no body: many clients send it with every DELETE. */
-function parseJsonOnly(app: Service): void {
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '' && request.routeOptions.schema?.body === undefined) done(null, undefined)
-    else void parse(request, body as string, done)
-  })
 }
