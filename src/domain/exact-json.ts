@@ -114,7 +114,7 @@ function pathOf(open: readonly Open[]): string {
   return path.length > shownPathLength ? `${path.slice(0, shownPathLength)}…` : path || '/'
 }
 
-const anyToken = /\s*("(?:[^"\\]|\\.)*"|[{}[\],:]|-?\d[\d.eE+-]*|true|false|null)/y
+const anyToken = /\s*("(?:[^"\\\n\r]|\\.)*"|[{}[\],:]|-?\d[\d.eE+-]*|true|false|null)/y
 
 /** Says where and what, without the parser's own words: they quote the text, which may hold secrets. */
 function syntaxProblem(text: string): string {
@@ -130,9 +130,12 @@ function syntaxProblem(text: string): string {
     end = anyToken.lastIndex
   }
   const rest = end + text.slice(end).search(/\S|$/)
-  return rest < text.length
-    ? `not valid JSON at ${placeOf(text, rest)}: comments, single quotes and names without quotes are not JSON`
-    : 'not valid JSON: a comma, a colon or a closing bracket is missing'
+  if (rest === text.length) return 'not valid JSON: a comma, a colon or a closing bracket is missing'
+  const what =
+    text[rest] === '"'
+      ? 'a text has no closing quote, or a line break in it'
+      : 'comments, single quotes and names without quotes are not JSON'
+  return `not valid JSON at ${placeOf(text, rest)}: ${what}`
 }
 
 function placeOf(text: string, offset: number): string {

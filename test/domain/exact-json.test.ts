@@ -66,10 +66,19 @@ void t.test('names that trap JavaScript programs are refused for what they are',
 })
 
 void t.test('what is no JSON: where, and what it may be, without a word of the text', async (t) => {
-  t.match(readExactJson('{"password": "hunter2",\n "a": [1,]}'), {
-    kind: 'syntax',
-    problem: /^not valid JSON at line 2, column 10; usual reasons are a comma after the last member/,
-  })
+  for (const [text, problem] of [
+    ['{"password": "hunter2",\n "a": [1,]}', ' at line 2, column 10: no comma may stand before ]'],
+    ['{"a":1 , }', ' at line 1, column 9: no comma may stand before }'],
+    ["{'a':1}", ' at line 1, column 2: comments, single quotes and names without quotes are not JSON'],
+    [
+      '{"a": 1 // x\n}',
+      ' at line 1, column 9: comments, single quotes and names without quotes are not JSON',
+    ],
+    ['{"a": "\n"}', ' at line 1, column 7: a text has no closing quote, or a line break in it'],
+    ['{"a": [1', ': a comma, a colon or a closing bracket is missing'],
+    [' ', ': it is empty'],
+  ] as const)
+    t.same(readExactJson(text), { ok: false, kind: 'syntax', problem: `not valid JSON${problem}` })
   for (const text of [
     '',
     ' \n',
