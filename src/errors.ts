@@ -55,6 +55,11 @@ export const errorCatalogue = {
     title: 'The session has ended or is ending',
     remedy: 'Open a new session.',
   },
+  GRN_KEY_USED_UP: {
+    status: 409,
+    title: 'The session of this Idempotency-Key has ended or is ending',
+    remedy: 'A new open needs a new Idempotency-Key. GET /v1/sessions/:id still shows the ended session.',
+  },
   GRN_BODY_TOO_LARGE: {
     status: 413,
     title: 'The body is too large',

@@ -5,6 +5,7 @@ import { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
+import type { EndCause } from '../sessions/close-session.ts'
 import type { OpenSession } from '../sessions/open-session.ts'
 import { participantOf } from '../sessions/room-tokens.ts'
 import type { SessionRight } from '../sessions/session-token.ts'
@@ -21,12 +22,13 @@ import {
   SessionView,
 } from './api-schemas.ts'
 import { createCallSignals } from './call-signals.ts'
+import { endIfUnanswered } from './end-unanswered.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
   readonly renewSession: (id: string, epoch: number, by: LeaseParty) => Promise<Session>
-  readonly closeSession: (id: string, by: LeaseParty, epoch?: number) => Promise<Session>
+  readonly closeSession: (id: string, by: EndCause, epoch?: number) => Promise<Session>
   readonly awaitSession: AwaitSession
   readonly sessions: Pick<SessionStore, 'get' | 'list'>
   readonly roomAccess: RoomAccess | undefined
@@ -53,22 +55,43 @@ export function addSessionRoutes(app: Service, deps: SessionRouteDeps): void {
   addEnd(app, deps, signalOf)
 }
 
-function addOpen(app: Service, { openSession, headStartMs }: SessionRouteDeps, signalOf: SignalOf): void {
+const openDescription = [
+  'With an Idempotency-Key a retry with the same body is answered with the same session (200), as long as that session lives.',
+  'When it has ended or is ending, the answer is 409 GRN_KEY_USED_UP: a new open needs a new key, and GET /v1/sessions/{id} shows the ended session.',
+  'Another body under the key is 422. An open that failed (503) may be tried again under its key.',
+  'Without a key, a session whose answer could not be written ends at once (ended:unanswered),',
+  'and its lease is held by the caller alone unless the pool says otherwise: see lease.heldBy in the answer, and renew.',
+].join(' ')
+
+function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void {
+  const { openSession, closeSession, headStartMs } = deps
   const schema = {
     operationId: 'openSession',
     summary: 'Open a session on a warm pod',
+    description: openDescription,
     tags,
     headers: OpenHeaders,
     body: OpenRequest,
     response: { 200: SessionView, 201: SessionView, 202: SessionView, ...refusals },
   }
   app.post('/v1/sessions', { schema }, async (request, reply) => {
+    const idempotencyKey = request.headers['idempotency-key']
     const answer = await openSession(request.body, {
-      idempotencyKey: request.headers['idempotency-key'],
+      idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
       headStartMs: headStartMs(request.body.projectId),
     })
+    const { id, epoch } = answer.session
+    // With a key the retry finds the session; without one nobody ever would.
+    if (idempotencyKey === undefined)
+      endIfUnanswered(reply, () => {
+        closeSession(id, 'unanswered', epoch).then(
+          () => request.log.info({ sessionId: id }, 'caller left before the answer: session is ended'),
+          (error: unknown) =>
+            request.log.warn({ err: error, sessionId: id }, 'unanswered session was not ended'),
+        )
+      })
     const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
     return reply
       .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
