@@ -86,6 +86,11 @@ export const errorCatalogue = {
     remedy:
       'Wait for the API server to ask again after a second. If it persists, give the webhook more replicas or more CPU.',
   },
+  GRN_LISTS_BUSY: {
+    status: 429,
+    title: 'This replica is busy with other lists',
+    remedy: 'Retry after the given time, with fewer lists at once, and ask for metadata only if you need it.',
+  },
   GRN_INTERNAL: {
     status: 500,
     title: 'Greenroom failed unexpectedly',

@@ -5,6 +5,8 @@ import { addServiceRoutes, type ServiceRouteOptions } from '../serving/service-r
 import type { ReadPools } from '../sessions/read-pools.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials } from './authenticate.ts'
+import { createCallSignals } from './call-signals.ts'
+import { createListGate } from './list-gate.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
 import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
@@ -12,6 +14,8 @@ import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 
 export interface ApiAppDeps extends SessionRouteDeps, Credentials, ServiceRouteOptions {
   readonly readPools: ReadPools
+  /** Aborted when this replica drains. */
+  readonly draining: AbortSignal
   readonly logger: Logger
 }
 
@@ -32,8 +36,9 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   app.decorateRequest('sessionRight', undefined)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   await addApiDocument(app)
-  addSessionRoutes(app, deps)
-  addPoolRoutes(app, deps.readPools)
+  const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
+  addSessionRoutes(app, deps, tools)
+  addPoolRoutes(app, deps.readPools, tools)
   addServiceRoutes(app, deps)
   await app.ready()
   return app

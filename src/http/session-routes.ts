@@ -1,4 +1,3 @@
-import type { FastifyReply } from 'fastify'
 import type { RoomAccess, SessionStore } from '../domain/ports.ts'
 import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
 import { OpenRequest } from '../domain/session-request.ts'
@@ -6,6 +5,7 @@ import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
 import type { EndCause } from '../sessions/close-session.ts'
+import type { ListSessions } from '../sessions/list-sessions.ts'
 import type { OpenSession } from '../sessions/open-session.ts'
 import { participantOf } from '../sessions/room-tokens.ts'
 import type { SessionRight } from '../sessions/session-token.ts'
@@ -21,8 +21,9 @@ import {
   SessionParams,
   SessionView,
 } from './api-schemas.ts'
-import { createCallSignals } from './call-signals.ts'
+import type { SignalOf } from './call-signals.ts'
 import { endIfUnanswered } from './end-unanswered.ts'
+import type { EnterListGate } from './list-gate.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
 
 export interface SessionRouteDeps {
@@ -30,12 +31,16 @@ export interface SessionRouteDeps {
   readonly renewSession: (id: string, epoch: number, by: LeaseParty) => Promise<Session>
   readonly closeSession: (id: string, by: EndCause, epoch?: number) => Promise<Session>
   readonly awaitSession: AwaitSession
-  readonly sessions: Pick<SessionStore, 'get' | 'list'>
+  readonly sessions: Pick<SessionStore, 'get'>
+  readonly listSessions: ListSessions
   readonly roomAccess: RoomAccess | undefined
   /** What the priority of a project is worth in the queue for a pod, ms. */
   readonly headStartMs: (projectId: string | undefined) => number
-  /** Aborted when this replica drains. */
-  readonly draining: AbortSignal
+}
+
+interface RouteTools {
+  readonly signalOf: SignalOf
+  readonly enterListGate: EnterListGate
 }
 
 /** A graceful end takes the agent's grace period and a little more. */
@@ -43,12 +48,10 @@ const endWaitMs = 60_000
 const defaultReadWaitMs = 10_000
 const tags = ['sessions']
 
-type SignalOf = (reply: FastifyReply) => AbortSignal
-
-export function addSessionRoutes(app: Service, deps: SessionRouteDeps): void {
-  const signalOf = createCallSignals(deps.draining)
+export function addSessionRoutes(app: Service, deps: SessionRouteDeps, tools: RouteTools): void {
+  const { signalOf } = tools
   addOpen(app, deps, signalOf)
-  addList(app, deps)
+  addList(app, deps, tools)
   addRead(app, deps, signalOf)
   addRenew(app, deps)
   addToken(app, deps)
@@ -101,26 +104,26 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
   })
 }
 
-function addList(app: Service, { sessions }: SessionRouteDeps): void {
+function addList(
+  app: Service,
+  { listSessions }: SessionRouteDeps,
+  { signalOf, enterListGate }: RouteTools,
+): void {
   const schema = {
     operationId: 'listSessions',
-    summary: 'List sessions, newest first',
+    summary: 'List sessions, newest first, without their metadata unless it is asked for',
     tags,
     querystring: ListQuery,
     response: { 200: SessionList, ...refusals },
   }
-  app.get('/v1/sessions', { schema }, async ({ query: { cursor, limit, ...filters } }) => {
-    // One more than is shown tells whether there is another page.
-    const found = await sessions.list({
-      ...filters,
-      limit: limit + 1,
-      ...(cursor && { before: parseCursor(cursor) }),
-    })
-    const shown = found.slice(0, limit)
-    const last = shown.at(-1)
+  app.get('/v1/sessions', { schema }, async ({ query: { cursor, fields, ...filters } }, reply) => {
+    const before = cursor === undefined ? undefined : parseCursor(cursor)
+    await enterListGate(reply, signalOf(reply))
+    const page = await listSessions({ ...filters, ...(before && { before }) }, fields === 'metadata')
+    const last = page.sessions.at(-1)
     return {
-      sessions: shown.map((session) => sessionView(session)),
-      ...(found.length > limit && last && { nextCursor: cursorAfter(last) }),
+      sessions: page.sessions.map((session) => sessionView(session)),
+      ...(page.hasMore && last && { nextCursor: cursorAfter(last) }),
     }
   })
 }
