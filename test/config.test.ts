@@ -1,5 +1,5 @@
 import t from 'tap'
-import { certificateSource, loadConfig, roles } from '../src/config.ts'
+import { certificateSource, loadConfig, opsPort, roles } from '../src/config.ts'
 import { GreenroomError } from '../src/errors.ts'
 
 const api = {
@@ -29,7 +29,18 @@ void t.test('defaults stand for what is not set; numbers are numbers', async (t)
     DATABASE_URL: 'postgresql://u@h/d',
   })
   t.equal(loadConfig('api', { ...api, GREENROOM_PORT: '0' }).GREENROOM_PORT, 0)
-  t.equal(loadConfig('controller', api).GREENROOM_CONTROLLER_PORT, 3001)
+  t.equal(opsPort(loadConfig('controller', api)), 3001)
+  t.equal(opsPort(loadConfig('api', { ...api, GREENROOM_CONTROLLER_PORT: '3009' })), 3001)
+  t.equal(
+    opsPort(loadConfig('controller', { ...api, GREENROOM_CONTROLLER_PORT: '3009' })),
+    3009,
+    'its older name',
+  )
+  const both = { ...api, GREENROOM_CONTROLLER_PORT: '3009', GREENROOM_OPS_PORT: '0' }
+  t.equal(opsPort(loadConfig('controller', both)), 0)
+  t.equal(loadConfig('api', api).GREENROOM_PUBLIC_DOCS, false)
+  t.equal(loadConfig('api', { ...api, GREENROOM_PUBLIC_DOCS: 'true' }).GREENROOM_PUBLIC_DOCS, true)
+  t.throws(() => loadConfig('api', { ...api, GREENROOM_PUBLIC_DOCS: 'perhaps' }), /GREENROOM_PUBLIC_DOCS/)
   t.equal(
     loadConfig('api', { ...api, GREENROOM_NAMESPACE: '' }).GREENROOM_NAMESPACE,
     'ai-agents',

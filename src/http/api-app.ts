@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
-import { addServiceRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
+import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials } from './authenticate.ts'
@@ -12,7 +12,7 @@ import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 
-export interface ApiAppDeps extends SessionRouteDeps, Credentials, ServiceRouteOptions {
+export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   /** Aborted when this replica drains. */
   readonly draining: AbortSignal
@@ -39,7 +39,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)
   addPoolRoutes(app, deps.readPools, tools)
-  addServiceRoutes(app, deps)
+  addProbeRoutes(app, { checks: deps.checks, explains: false })
   await app.ready()
   return app
 }

@@ -7,7 +7,7 @@ import { createLeaseElector } from '../cluster/lease-elector.ts'
 import { livePods } from '../cluster/live-pods.ts'
 import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
-import type { Config } from '../config.ts'
+import { type Config, opsPort } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
 import { createDriftWatch } from '../controllers/drift-watch.ts'
@@ -27,7 +27,6 @@ import { configMapName } from '../domain/names.ts'
 import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createRoomService } from '../livekit/room-service.ts'
-import { createOpsApp } from '../serving/ops-app.ts'
 import { pause } from '../timing/pause.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
 import { watchPools } from './pools-watch.ts'
@@ -196,21 +195,14 @@ export async function startController(config: Config<'controller'>, context: Rol
   })
   await lifecycle.start({ name: 'election', start: () => elector.start(), stop: () => elector.stop() })
 
-  const app = await createOpsApp({
-    logger,
-    registry: metrics.registry,
+  await context.ops.add('controller', {
+    host: config.GREENROOM_HOST,
+    port: opsPort(config),
     checks: () => ({
       kubernetes: pods.synced() ? 'ok' : 'failed',
       pools: pools.current() ? (pools.status().problems ? 'degraded' : 'ok') : 'degraded',
       redis: stores.redisIsReady() ? 'ok' : 'degraded',
     }),
-  })
-  await lifecycle.start({
-    name: 'controller http',
-    async start() {
-      await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_CONTROLLER_PORT })
-    },
-    stop: () => app.close(),
   })
 }
 

@@ -152,7 +152,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
     checks: () => checks,
-    registry: metrics.registry,
+    publicDocument: false,
     logger: silent,
     ...overrides,
   })
