@@ -132,7 +132,14 @@ const roleSchemas = {
      */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 10_000 }),
   }),
-  migrate: Type.Object({ ...common, ...database }),
+  migrate: Type.Object({
+    ...common,
+    ...database,
+    /** As the role that owns the schema. Without it, DATABASE_URL's role owns it. */
+    GREENROOM_MIGRATE_DATABASE_URL: Type.Optional(database.DATABASE_URL),
+    /** The role that may read and write rows only; without it, the user of DATABASE_URL. */
+    GREENROOM_DATABASE_ROLE: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+  }),
   doctor: Type.Object({ ...common, ...database, ...redis }),
   explain: Type.Object(common),
   scan: Type.Object(common),
@@ -170,6 +177,17 @@ export function opsPort(config: {
   readonly GREENROOM_CONTROLLER_PORT?: number
 }): number {
   return config.GREENROOM_OPS_PORT ?? config.GREENROOM_CONTROLLER_PORT ?? defaultOpsPort
+}
+
+/** Who changes the schema, and who gets the right to read and write rows; no such role where one does both. */
+export function migrateAccess(config: Config<'migrate'>): {
+  readonly url: string
+  readonly role: string | undefined
+} {
+  const { DATABASE_URL, GREENROOM_MIGRATE_DATABASE_URL: owner, GREENROOM_DATABASE_ROLE: role } = config
+  if (owner === undefined) return { url: DATABASE_URL, role }
+  const user = URL.canParse(DATABASE_URL) ? decodeURIComponent(new URL(DATABASE_URL).username) : ''
+  return { url: owner, role: role ?? (user === '' ? undefined : user) }
 }
 
 /** Where the webhook's serving certificate comes from. */

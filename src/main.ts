@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { loadConfig } from './config.ts'
+import { loadConfig, migrateAccess } from './config.ts'
 import { GreenroomError } from './errors.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLogger } from './logging.ts'
@@ -73,7 +73,8 @@ async function runMigrate(): Promise<void> {
     role: 'migrate',
     instance: config.HOSTNAME,
   })
-  const applied = await migrate(config.DATABASE_URL, logger)
+  const { url, role } = migrateAccess(config)
+  const applied = await migrate(url, logger, { role })
   logger.info({ applied }, applied.length === 0 ? 'the schema is up to date' : 'migrations applied')
 }
 
