@@ -56,7 +56,7 @@ void t.test('200 sessions of 250 KB, six lists at once: every session once, and 
     [text],
   )
   const listSessions = createListSessions({ sessions: createPostgresSessionStore(postgres) })
-  const { call } = await startApi(t, { listSessions })
+  const api = await startApi(t, { listSessions })
   let peak = 0
   const before = process.memoryUsage.rss()
   const watch = setInterval(() => {
@@ -69,7 +69,7 @@ void t.test('200 sessions of 250 KB, six lists at once: every session once, and 
       let cursor: string | undefined
       do {
         const more = cursor === undefined ? '' : `&cursor=${cursor}`
-        const answer = await call('GET', `/v1/sessions?limit=200${fields}${more}`)
+        const answer = await api.call('GET', `/v1/sessions?limit=200${fields}${more}`)
         t.equal(answer.statusCode, 200)
         if (answer.body.length > metadataBudgetBytes + 200_000) t.fail(`${answer.body.length} characters`)
         const page = answer.json() as { sessions: Pick<Session, 'metadata'>[]; nextCursor?: string }
