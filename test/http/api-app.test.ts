@@ -189,6 +189,31 @@ void t.test(
   },
 )
 
+void t.test('a caller that hangs up while its answer is being written, without a key', async (t) => {
+  const opened = Promise.withResolvers<void>()
+  const api = await startApi(t, {
+    async openSession() {
+      opened.resolve()
+      // More than the kernel takes from a caller that does not read.
+      const session = newSession({ metadata: { x: 'x'.repeat(32 * 1024 * 1024) } })
+      return { session, livekit: undefined, replayed: false, stagesMs: {} }
+    },
+  })
+  await api.app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = api.app.server.address() as { port: number }
+  const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+  const body = JSON.stringify(open)
+  socket.write(
+    `POST /v1/sessions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${apiKey}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  await opened.promise
+  await once(socket, 'readable')
+  t.same(api.calls, [])
+  socket.destroy()
+  await until('the session is ended', () => api.calls.length > 0)
+  t.strictSame(api.calls, [['close', knownId, 'unanswered', 3]])
+})
+
 void t.test('the livekit token is in answers to open and token only', async (t) => {
   const api = await startApi(t)
   for (const [method, url, body] of [
