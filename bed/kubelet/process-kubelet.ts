@@ -1,6 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { V1Node, V1Pod } from '@kubernetes/client-node'
+import { levelPaces } from '../processes/process-pace.ts'
 import { createAddressPool } from './address-pool.ts'
 import type { ContainerImage } from './container-image.ts'
 import { createKubeApi } from './kube-api.ts'
@@ -50,6 +51,8 @@ interface ProcessKubeletOptions {
   readonly restartBackoffMs?: number
   /** How many pods may start at once; more would only slow each other down. */
   readonly startsAtOnce?: number
+  /** Starting containers get the lowest priority. On busy cores they then hardly start: only where speed is measured. */
+  readonly paced?: boolean
   readonly onEvent?: (event: KubeletEvent) => void
 }
 
@@ -59,6 +62,7 @@ const defaultStartsAtOnce = 4
 /** Resolves when the node is Ready. */
 export async function startProcessKubelet(options: ProcessKubeletOptions): Promise<ProcessKubelet> {
   const { folder, images, nodeName = 'local', onEvent = () => undefined } = options
+  if (!options.paced) levelPaces()
   await makeFolders(folder)
   const addresses = await createAddressPool(options.addressPrefix)
   const api = await createKubeApi(options.kubeconfigPath)

@@ -1,4 +1,4 @@
-import { builtInPolicy } from '../admission/policy/policy.ts'
+import { builtInPolicy } from '../admission/rules/check-policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'

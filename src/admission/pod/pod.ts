@@ -12,7 +12,7 @@ const texts = optional(Type.Array(Type.String()))
 const named = optional(Type.Object({ name: text }))
 const textMap = optional(Type.Record(Type.String(), Type.String()))
 
-/** A quantity is a string; a bare number is what some clients write. */
+/** A quantity is a string; some clients write a number. */
 export const QuantityValue = Type.Union([Type.String(), Type.Number()])
 const quantities = optional(Type.Record(Type.String(), QuantityValue))
 
@@ -77,6 +77,7 @@ const VolumeMount = Type.Object({
   subPath: text,
   subPathExpr: text,
 })
+export type VolumeMount = Static<typeof VolumeMount>
 
 const Container = Type.Object({
   name: Type.String(),
@@ -166,7 +167,7 @@ const PodSpec = Type.Object({
   ephemeralContainers: optional(Type.Array(Container)),
   volumes: optional(Type.Array(Volume)),
   securityContext: optional(SecurityContext),
-  /** Pod-level resources: they would go around what the agent type's row gives. */
+  /** Pod-level resources, which would bypass those of the agent type's row. */
   resources: optional(Type.Object({ requests: quantities, limits: quantities })),
   serviceAccountName: text,
   /** The older name of the same; the API server writes both. */
@@ -176,7 +177,12 @@ const PodSpec = Type.Object({
   tolerations: optional(Type.Array(Toleration)),
   topologySpreadConstraints: optional(Type.Array(TopologySpread)),
   runtimeClassName: text,
+  /** Worked out by a plugin from the runtime class. */
+  overhead: quantities,
   priorityClassName: text,
+  /** Worked out by a plugin from the priority class, as is the next. */
+  priority: optional(Type.Integer()),
+  preemptionPolicy: text,
   automountServiceAccountToken: flag,
   terminationGracePeriodSeconds: optional(Type.Integer()),
   hostNetwork: flag,

@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import { annotation } from '../../domain/names.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { describeViolation } from '../pod/violation.ts'
-import type { AdmissionContext } from '../rules/expected-fields.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
 import { mutateReview } from './pod-review.ts'
 
@@ -24,7 +24,7 @@ const workloads: Readonly<Record<string, Workload>> = {
   'batch/jobs': { template: specTemplate, controller: 'job-controller' },
   'batch/cronjobs': { template: ['spec', 'jobTemplate', 'spec', 'template'], controller: 'job-controller' },
   '/replicationcontrollers': { template: specTemplate, controller: 'replication-controller' },
-  // Whatever is made of it, somebody else makes it.
+  // No controller of Kubernetes makes pods of it.
   '/podtemplates': { template: ['template'], controller: undefined },
 }
 
@@ -39,10 +39,10 @@ const allowed: Answer = { kind: 'allowed' }
 
 /**
  * POST /warn-templates. Says what would happen to the pods of a workload, as if its controller created one now: the
- * person who applies a Deployment never sees the answer that the ReplicaSet controller gets. Never denies. An update
- * that leaves the template alone is passed over.
+ * person who applies a Deployment never sees the answer that the ReplicaSet controller gets. Never denies. It
+ * says nothing of an update that leaves the template alone.
  */
-export function templateReview(request: AdmissionRequest, context: AdmissionContext): Answer {
+export function templateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
   const { resource, operation, subResource = '' } = request
   const key = `${resource.group}/${resource.resource}`
   const workload = Object.hasOwn(workloads, key) ? workloads[key] : undefined
@@ -50,7 +50,7 @@ export function templateReview(request: AdmissionRequest, context: AdmissionCont
   const template = at(request.object, workload.template)
   if (!validator.Check(template)) return allowed
   if (operation === 'UPDATE' && sameValue(template, at(request.oldObject, workload.template))) return allowed
-  const answer = mutateReview(podRequest(request, template, workload), context)
+  const answer = mutateReview(podRequest(request, template, workload), inForce)
   const warnings = [...(answer.warnings ?? []), ...warningsOf(answer, workload.template.join('.'))]
   return warnings.length > 0 ? { kind: 'allowed', warnings } : allowed
 }
@@ -64,7 +64,7 @@ function at(object: unknown, path: readonly string[]): unknown {
   return value
 }
 
-/** The creation of a pod of this template, by the controller whose work it is, as it reaches the webhook. */
+/** The request by which the controller would create a pod of this template. */
 function podRequest(
   request: AdmissionRequest,
   template: Template,
@@ -93,7 +93,7 @@ function warningsOf(answer: Answer, place: string): string[] {
     case 'patched': {
       const fields = [
         ...new Set(answer.patch.map(({ path }) => fieldOf(path)).filter((field) => field !== undefined)),
-      ]
+      ].sort()
       if (fields.length === 0) return []
       const more = fields.length > namedFields ? ` and ${fields.length - namedFields} more` : ''
       return [`its pods will be changed at ${fields.slice(0, namedFields).join(', ')}${more}`]
@@ -101,10 +101,10 @@ function warningsOf(answer: Answer, place: string): string[] {
   }
 }
 
-/** Enough to see what kind of change it is; POST /explain has all of them. */
+/** Most fields that a warning names; POST /explain has all of them. */
 const namedFields = 8
 
-/** `/spec/containers/0/securityContext/runAsUser` → `spec.containers[0].securityContext`. Undefined: our own notes. */
+/** `/spec/containers/0/securityContext/runAsUser` → `spec.containers[0].securityContext`. Undefined for Greenroom's own notes. */
 function fieldOf(pointer: string): string | undefined {
   const segments = pointer
     .split('/')

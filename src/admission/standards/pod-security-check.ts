@@ -1,17 +1,19 @@
-import type { Container, PlacedContainer } from '../pod/pod.ts'
+import type { Container, PlacedContainer, Pod } from '../pod/pod.ts'
 import type { Rule, Violation } from '../pod/violation.ts'
-import type { JudgedPod } from '../rules/judged-pod.ts'
 import type { CheckDescription } from './check-description.ts'
 
 /** What the standard looks at: the pod alone, never the policy. */
-export type BarePod = Pick<JudgedPod, 'pod' | 'containers'>
+export interface BarePod {
+  readonly pod: Pod
+  readonly containers: readonly PlacedContainer[]
+}
 
 /** Pure; an empty list means that the pod passes. `rule` says what its violations always say. */
 export type PodSecurityJudge = (bare: BarePod, rule: Rule) => readonly Violation[]
 
 /**
  * `windows`: the API refuses the fields on such a pod, so it passes without them.
- * `user-namespace`: root in a pod with `hostUsers: false` is nobody on its node.
+ * `user-namespace`: root in a pod with `hostUsers: false` has no rights on its node.
  */
 export type ExemptPods = 'windows' | 'user-namespace'
 
@@ -20,7 +22,7 @@ export interface PodSecurityRules {
   /** Minor version of Kubernetes 1. */
   readonly since: number
   readonly allowed: string
-  /** Pods that it lets pass unseen. */
+  /** Pods that pass unjudged. */
   readonly except?: ExemptPods
   readonly judge: PodSecurityJudge
 }
