@@ -13,7 +13,12 @@ export const errorCatalogue = {
   GRN_BAD_JSON: {
     status: 400,
     title: 'The body is not valid JSON',
-    remedy: 'Send one JSON object with Content-Type: application/json.',
+    remedy: 'Send one JSON object in UTF-8 with Content-Type: application/json.',
+  },
+  GRN_LOSSY_JSON: {
+    status: 400,
+    title: 'The body holds JSON that would not be kept as it was sent',
+    remedy: 'Correct the named place: send long numbers as strings, and each name once.',
   },
   GRN_INVALID_REQUEST: {
     status: 400,
@@ -50,6 +55,11 @@ export const errorCatalogue = {
     title: 'The session has ended or is ending',
     remedy: 'Open a new session.',
   },
+  GRN_KEY_USED_UP: {
+    status: 409,
+    title: 'The session of this Idempotency-Key has ended or is ending',
+    remedy: 'A new open needs a new Idempotency-Key. GET /v1/sessions/:id still shows the ended session.',
+  },
   GRN_BODY_TOO_LARGE: {
     status: 413,
     title: 'The body is too large',
@@ -58,7 +68,7 @@ export const errorCatalogue = {
   GRN_UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     title: 'The content type is not supported',
-    remedy: 'Send Content-Type: application/json.',
+    remedy: 'Send Content-Type: application/json, and the body uncompressed (no Content-Encoding).',
   },
   GRN_IDEMPOTENCY_MISMATCH: {
     status: 422,
@@ -75,6 +85,11 @@ export const errorCatalogue = {
     title: 'Too many reviews are waiting',
     remedy:
       'Wait for the API server to ask again after a second. If it persists, give the webhook more replicas or more CPU.',
+  },
+  GRN_LISTS_BUSY: {
+    status: 429,
+    title: 'This replica is busy with other lists',
+    remedy: 'Retry after the given time, with fewer lists at once, and ask for metadata only if you need it.',
   },
   GRN_INTERNAL: {
     status: 500,

@@ -170,10 +170,13 @@ export interface SessionStore {
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>
+  /** Without their metadata, which may be large: {@link SessionStore.metadataOf}. */
   list(query: SessionQuery): Promise<readonly Session[]>
+  /** The metadata of these sessions as JSON text; those that have none are left out. */
+  metadataOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   /**
    * Extends the lease of a live session if this party may (`extendsLease`), else leaves it as it is: `done` either way.
-   * Never shortens it. Any other outcome tells why there was nothing to renew.
+   * Never shortens it. The session comes without its metadata. Any other outcome tells why there was nothing to renew.
    */
   renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
   /** PENDING or ACTIVE → ENDING. Without an epoch, any epoch will do. On ENDING or ENDED: `done`. */
@@ -196,7 +199,7 @@ export type TransitionOutcome =
   | { readonly kind: 'stale-epoch'; readonly session: Session }
   | { readonly kind: 'over'; readonly session: Session }
 
-/** PostgreSQL for the controller. */
+/** PostgreSQL for the controller. Its sessions have no metadata: it needs none, and looks at all live sessions at once. */
 export interface ClaimLedger {
   claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
   /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */

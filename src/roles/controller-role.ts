@@ -10,7 +10,7 @@ import { livePods, pooledPodObjects } from '../cluster/live-pods.ts'
 import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
-import type { Config } from '../config.ts'
+import { type Config, opsPort } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
 import { createDriftWatch } from '../controllers/drift-watch.ts'
@@ -35,7 +35,6 @@ import type { PoolsDocument } from '../domain/pool.ts'
 import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createRoomService } from '../livekit/room-service.ts'
-import { createOpsApp } from '../serving/ops-app.ts'
 import { pause } from '../timing/pause.ts'
 import { watchControllerDocuments } from './controller-documents.ts'
 import type { RoleContext } from './role.ts'
@@ -238,21 +237,14 @@ export async function startController(config: Config<'controller'>, context: Rol
   })
   await lifecycle.start({ name: 'election', start: () => elector.start(), stop: () => elector.stop() })
 
-  const app = await createOpsApp({
-    logger,
-    registry: metrics.registry,
+  await context.ops.add('controller', {
+    host: config.GREENROOM_HOST,
+    port: opsPort(config),
     checks: () => ({
       kubernetes: pods.synced() ? 'ok' : 'failed',
       pools: pools.current() ? (pools.status().problems ? 'degraded' : 'ok') : 'degraded',
       redis: stores.redisIsReady() ? 'ok' : 'degraded',
     }),
-  })
-  await lifecycle.start({
-    name: 'controller http',
-    async start() {
-      await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_CONTROLLER_PORT })
-    },
-    stop: () => app.close(),
   })
 }
 

@@ -30,7 +30,10 @@ const databaseWaitMs = 30_000
 const databaseRetryMs = 500
 
 /** PostgreSQL and Redis for one process. Refuses to start on an old schema; starts without Redis. */
-export async function connectStores(config: StoreConfig, { lifecycle, logger, metrics }: RoleContext) {
+export async function connectStores(
+  config: StoreConfig,
+  { lifecycle, logger, metrics }: Pick<RoleContext, 'lifecycle' | 'logger' | 'metrics'>,
+) {
   const postgres = createPostgres(config.DATABASE_URL, logger)
   await lifecycle.start({
     name: 'postgresql',

@@ -61,9 +61,21 @@ export function createService(options: ServiceOptions & { readonly https?: Https
     },
     clientErrorHandler: sendProblemOfParser,
   }).withTypeProvider<TypeBoxTypeProvider>()
+  refuseCodedBodies(app)
   answerErrors(app, options)
   endConnectionsWhileDraining(app, options.draining)
   return app
+}
+
+/** A compressed body would be called invalid JSON, and unpacking it is a way to fill this process's memory. */
+function refuseCodedBodies(app: Service): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    const coding = request.headers['content-encoding']
+    if (coding === undefined || /^\s*identity\s*$/i.test(coding)) return done()
+    void reply.header('accept-encoding', 'identity')
+    const detail = `The body is coded as "${coding.slice(0, 64)}" (Content-Encoding), which this server does not read.`
+    done(new GreenroomError('GRN_UNSUPPORTED_MEDIA_TYPE', detail))
+  })
 }
 
 function answerErrors(app: Service, { onRefused }: ServiceOptions): void {

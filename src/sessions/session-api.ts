@@ -19,6 +19,7 @@ import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDeliverSession } from './deliver-session.ts'
 import { createEmptyPool } from './empty-pool.ts'
+import { createListSessions } from './list-sessions.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
@@ -120,6 +121,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     renewSession: createRenewSession({ sessions }),
     closeSession: createCloseSession({ sessions, wakes }),
     awaitSession,
+    listSessions: createListSessions({ sessions }),
     readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
     sessions,
     roomAccess,

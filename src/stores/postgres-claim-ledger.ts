@@ -2,7 +2,7 @@ import type { ClaimLedger } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
 import type { ClaimPurpose, PodClaim } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
-import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
+import { type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
 
 interface ClaimRow {
   pod_uid: string
@@ -53,7 +53,7 @@ const lapseSql = `
     FROM late WHERE sessions.id = late.id
     RETURNING sessions.*
   )
-  SELECT ${sessionColumns} FROM s`
+  SELECT ${sessionFacts} FROM s`
 
 // A session that was never ACTIVE failed: its key may be tried again.
 const endOnPodsSql = `
@@ -67,7 +67,7 @@ const endOnPodsSql = `
     FROM dead WHERE sessions.id = dead.id
     RETURNING sessions.*
   )
-  SELECT ${sessionColumns} FROM s`
+  SELECT ${sessionFacts} FROM s`
 
 const finishSql = `
   UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id IN (
@@ -158,17 +158,16 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     endOnPods: (deaths) =>
       sessions(endOnPodsSql, [deaths.map((death) => death.podUid), deaths.map((death) => death.reason)]),
     ending: (limit) =>
-      sessions(
-        `SELECT ${sessionColumns} FROM sessions s WHERE status = 'ENDING' ORDER BY ending_at LIMIT $1`,
-        [limit],
-      ),
+      sessions(`SELECT ${sessionFacts} FROM sessions s WHERE status = 'ENDING' ORDER BY ending_at LIMIT $1`, [
+        limit,
+      ]),
     async finishEnding(ids) {
       await rows(finishSql, [ids])
     },
     liveSessions: () =>
-      sessions(`SELECT ${sessionColumns} FROM sessions s WHERE status IN ('PENDING', 'ACTIVE')`, []),
+      sessions(`SELECT ${sessionFacts} FROM sessions s WHERE status IN ('PENDING', 'ACTIVE')`, []),
     async get(id) {
-      return (await sessions(`SELECT ${sessionColumns} FROM sessions s WHERE id = $1`, [id]))[0]
+      return (await sessions(`SELECT ${sessionFacts} FROM sessions s WHERE id = $1`, [id]))[0]
     },
     async coldWaiting(agentType) {
       const [row] = await rows<{ waiting: number }>(
