@@ -21,5 +21,5 @@ RUN mkdir "$NODE_COMPILE_CACHE" && chown 1000 "$NODE_COMPILE_CACHE"
 # A number, so that the kubelet can check runAsNonRoot.
 USER 1000
 RUN node src/main.ts compile-cache
-EXPOSE 3000 3001 8443
+EXPOSE 3000 3001 3002 8443
 ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { settableRules } from '../admission/policy/modes.ts'
-import type { GreenroomRule } from '../admission/rules/greenroom-rule.ts'
+import type { GreenroomRule, PodKind } from '../admission/rules/greenroom-rule.ts'
 import { greenroomRules } from '../admission/rules/greenroom-rules.ts'
 import type {
   ExemptPods,
@@ -9,11 +8,21 @@ import type {
 } from '../admission/standards/pod-security-check.ts'
 import { newestMinor, podSecurityChecks } from '../admission/standards/pod-security-standards.ts'
 
-/** Writes the table of checks into `docs/admission.md`, between the markers: `node src/cli/admission-page.ts`. */
+/** Writes the tables of rules into `docs/admission.md`, between the markers: `node src/cli/admission-page.ts`. */
 
 const markers = { start: '<!-- checks -->', end: '<!-- /checks -->' } as const
 
-const heads = {
+const greenroomHeads = {
+  rule: 'rule',
+  title: 'title',
+  asked: 'fields: what they may hold',
+  pods: 'pods',
+  mode: 'mode',
+  mutated: 'set by the webhook',
+  why: 'why',
+} as const
+
+const podSecurityHeads = {
   rule: 'rule',
   title: 'title',
   standard: 'standard',
@@ -23,9 +32,7 @@ const heads = {
   mutated: 'set by the webhook',
 } as const
 
-type Line = Readonly<Record<keyof typeof heads, string>>
-
-/** The page with the table of today between its markers; the rest stays. Throws if the markers are missing. */
+/** The page with the tables of today between its markers; the rest stays. Throws if the markers are missing. */
 export function withChecks(page: string): string {
   const start = page.indexOf(markers.start)
   const end = page.indexOf(markers.end)
@@ -35,21 +42,38 @@ export function withChecks(page: string): string {
   return `${page.slice(0, start + markers.start.length)}\n${checksTable()}\n${page.slice(end)}`
 }
 
-/** Every rule by which a pod can be refused, as Markdown: Greenroom's own, then restricted, then baseline. */
+/** Every rule as Markdown: Greenroom's own, then restricted, then baseline. */
 export function checksTable(): string {
-  const lines = [...greenroomRules.map(greenroomLine), ...inStandard('restricted'), ...inStandard('baseline')]
-  const keys = Object.keys(heads) as (keyof typeof heads)[]
-  const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`
   return [
     '<!-- Generated from src/admission by `node src/cli/admission-page.ts`; a test holds the two together. -->',
     '',
-    `Pod Security Standards up to Kubernetes 1.${newestMinor}, which is \`latest\`. "Every container" means containers, init`,
-    'containers and ephemeral containers.',
+    "### Greenroom's own",
     '',
+    '`{a,b}` stands for either, `[*]` for each element, `[x*]` for those whose name begins with x, `containers[agent]` for the',
+    'agent container: the one named `agent`, else the only one.',
+    '',
+    ...table(greenroomHeads, greenroomRules.map(greenroomLine)),
+    '',
+    '### Pod Security Standards',
+    '',
+    `Up to Kubernetes 1.${newestMinor}, which is \`latest\`. "Every container" means containers, init containers and ephemeral`,
+    'containers.',
+    '',
+    ...table(podSecurityHeads, [...inStandard('restricted'), ...inStandard('baseline')]),
+  ].join('\n')
+}
+
+function table<K extends string>(
+  heads: Readonly<Record<K, string>>,
+  lines: readonly Readonly<Record<K, string>>[],
+): string[] {
+  const keys = Object.keys(heads) as K[]
+  const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`
+  return [
     row(keys.map((key) => heads[key])),
     `|${'---|'.repeat(keys.length)}`,
     ...lines.map((line) => row(keys.map((key) => line[key]))),
-  ].join('\n')
+  ]
 }
 
 /** In a table a pipe would end the cell. */
@@ -57,24 +81,45 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 }
 
-function inStandard(standard: PodSecurityCheck['standard']): Line[] {
+type PodSecurityLine = Readonly<Record<keyof typeof podSecurityHeads, string>>
+
+function inStandard(standard: PodSecurityCheck['standard']): PodSecurityLine[] {
   return podSecurityChecks.filter((check) => check.standard === standard).map(podSecurityLine)
 }
 
-function greenroomLine({ rule, title, fields, allowed, mutated }: GreenroomRule): Line {
-  const isSettable = (settableRules as readonly string[]).includes(rule)
+function greenroomLine(rule: GreenroomRule): Readonly<Record<keyof typeof greenroomHeads, string>> {
+  const { title, fields, allowed, appliesTo, mode, mutated, why } = rule
   return {
-    rule: `\`${rule}\``,
+    rule: `\`${rule.rule}\``,
     title,
-    standard: 'greenroom',
-    releases: 'all',
-    asked: `${fields}: ${allowed}`,
-    mode: isSettable ? '`enforce`, `warn` or `audit`' : 'always enforced',
+    asked: `${fields.map((field) => `\`${field}\``).join(', ')}: ${allowed}`,
+    pods: podsOf(appliesTo),
+    mode: mode === 'settable' ? '`enforce`, `warn` or `audit`' : 'always enforced',
     mutated,
+    why,
   }
 }
 
-function podSecurityLine(check: PodSecurityCheck): Line {
+const kinds = {
+  component: "Greenroom's components",
+  'unknown-type': 'pods of an unknown type',
+  shaped: 'pods of a row',
+  unshaped: 'Windows pods too',
+} as const satisfies Record<PodKind, string>
+
+function podsOf(appliesTo: readonly PodKind[]): string {
+  const all = Object.keys(kinds) as PodKind[]
+  if (appliesTo.length === all.length) return 'all'
+  const missing = all.filter((kind) => !appliesTo.includes(kind))
+  return missing.length === 1
+    ? `all but ${missing.map((kind) => kinds[kind]).join()}`
+    : all
+        .filter((kind) => appliesTo.includes(kind))
+        .map((kind) => kinds[kind])
+        .join(', ')
+}
+
+function podSecurityLine(check: PodSecurityCheck): PodSecurityLine {
   const { rule, title, standard, fields, versions, mutated, reference } = check
   return {
     rule: `\`${rule}\``,

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { PolicyDocument } from '../admission/policy/policy.ts'
+import { PolicyDocument } from '../admission/policy/policy-document.ts'
 import { PoolsDocument } from '../domain/pool.ts'
 
 /** Writes manifests/schema: the JSON Schemas of policy.yaml and pools.yaml, for editors and for checks in a pipeline. */

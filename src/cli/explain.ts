@@ -57,12 +57,12 @@ async function explainAll(wanted: ExplainArguments): Promise<Explained[]> {
   const cluster = async () => (opened ??= await openCluster(config))
   try {
     const pods = await podsOf(wanted, cluster)
-    const context = wanted.policy
+    const inForce = wanted.policy
       ? await contextOfFile(wanted.policy)
       : await contextOfCluster(await cluster(), config)
     return pods.map(({ subject, pod, username, ...found }) => {
       const namespace = found.namespace ?? defaultNamespace
-      return { subject, ...explainPod(pod, { namespace, context, username }) }
+      return { subject, ...explainPod(pod, { namespace, inForce, username }) }
     })
   } finally {
     opened?.close()

@@ -42,7 +42,7 @@ async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
   const config = loadConfig('scan')
   const clients = await openCluster(config)
   try {
-    const context = wanted.policy
+    const inForce = wanted.policy
       ? {
           ...(await contextOfCluster(clients, config)),
           policy: (await contextOfFile(wanted.policy)).policy,
@@ -54,10 +54,10 @@ async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
     for (const namespace of namespaces) {
       for await (const page of livePods(clients.transport, namespace)) {
         pods += page.length
-        drifted.push(...page.flatMap((pod) => podDrift(pod, namespace, context) ?? []))
+        drifted.push(...page.flatMap((pod) => podDrift(pod, namespace, inForce) ?? []))
       }
     }
-    return { policyVersion: context.policy.version, namespaces, pods, drifted }
+    return { policyVersion: inForce.policy.version, namespaces, pods, drifted }
   } finally {
     clients.close()
   }

@@ -1,5 +1,5 @@
 import { podDrift } from '../admission/explain/pod-drift.ts'
-import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
+import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 
@@ -8,7 +8,7 @@ interface DriftWatchDeps {
   /** Pods that have not ended, page by page; not decoded. */
   readonly pods: () => AsyncIterable<readonly unknown[]>
   /** The policy and keys in force; undefined until a policy was accepted, when there is nothing to drift from. */
-  readonly context: () => AdmissionContext | undefined
+  readonly context: () => PolicyInForce | undefined
   readonly metrics: Metrics
   readonly logger: Logger
   /** Monotonic ms. */

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { builtInPolicy, checkPolicy, type PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
+import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
-import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
+import { builtInPolicy, checkPolicy } from '../admission/rules/check-policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { orUnavailable, unlessMissing } from '../cluster/kube-api-error.ts'
 import { createKubeClients, type KubeClients } from '../cluster/kube-clients.ts'
@@ -19,7 +20,7 @@ export async function openCluster(config: ClusterConfig): Promise<KubeClients> {
 export async function contextOfCluster(
   { core }: Pick<KubeClients, 'core'>,
   { GREENROOM_NAMESPACE: namespace }: ClusterConfig,
-): Promise<AdmissionContext> {
+): Promise<PolicyInForce> {
   const read = async (name: string, key: string): Promise<string | undefined> => {
     const answer = unlessMissing(core.readNamespacedConfigMap({ namespace, name }))
     return (await orUnavailable(answer, `ConfigMap ${namespace}/${name} could not be read: `))?.data?.[key]
@@ -42,7 +43,7 @@ function inForce(texts: readonly (string | undefined)[]): PolicyDocument {
 }
 
 /** A policy in a file: `policy.yaml` itself or the ConfigMap around it. Throws GRN_INVALID_POLICY or GRN_INVALID_CONFIG. */
-export async function contextOfFile(path: string): Promise<AdmissionContext> {
+export async function contextOfFile(path: string): Promise<PolicyInForce> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new GreenroomError('GRN_INVALID_CONFIG', `${path} could not be read: ${(error as Error).message}.`)
   })

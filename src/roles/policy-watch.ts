@@ -1,5 +1,6 @@
-import { checkPolicy, type PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
 import { checkAssignKeys } from '../admission/policy/public-assign-keys.ts'
+import { checkPolicy } from '../admission/rules/check-policy.ts'
 import { createDocumentWatch, type DocumentWatch } from '../cluster/document-watch.ts'
 import { configMapKey, configMapName } from '../domain/names.ts'
 import type { WatchOptions } from './pools-watch.ts'

@@ -1,4 +1,5 @@
-import type { PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
+import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import { assignKeysFrom, noAssignKeys } from '../admission/policy/public-assign-keys.ts'
 import {
   type AdmissionRequest,
@@ -11,11 +12,10 @@ import { type Configuration, configReview } from '../admission/review/config-rev
 import { namespaceReview } from '../admission/review/namespace-review.ts'
 import { mutateReview, validateReview } from '../admission/review/pod-review.ts'
 import { templateReview } from '../admission/review/template-review.ts'
-import type { AdmissionContext } from '../admission/rules/expected-fields.ts'
 import type { Logger } from '../logging.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
 
-type Review = (request: AdmissionRequest, context: AdmissionContext, configuration: Configuration) => Answer
+type Review = (request: AdmissionRequest, inForce: PolicyInForce, configuration: Configuration) => Answer
 export const judges = {
   mutate: mutateReview,
   validate: validateReview,
@@ -39,7 +39,7 @@ export interface ReviewSources {
 }
 
 /** What decides, at this moment. */
-export function createContext({ policy, assignKeys }: ReviewSources): () => AdmissionContext {
+export function createContext({ policy, assignKeys }: ReviewSources): () => PolicyInForce {
   // Parsed once per text, not once per pod.
   let keys = { source: '', parsed: noAssignKeys }
   return () => {
@@ -50,7 +50,7 @@ export function createContext({ policy, assignKeys }: ReviewSources): () => Admi
 }
 
 interface JudgeDeps {
-  readonly context: () => AdmissionContext
+  readonly context: () => PolicyInForce
   readonly configuration: () => Configuration
   readonly logger: Logger
   readonly metrics: WebhookMetrics

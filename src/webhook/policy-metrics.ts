@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { PolicyDocument } from '../admission/policy/policy.ts'
+import type { PolicyDocument } from '../admission/policy/policy-document.ts'
 import type { DocumentStatus } from '../domain/document-status.ts'
 
 interface PolicyMetricsOptions {

@@ -6,8 +6,7 @@ import { type ServingTls, tlsOptions } from '../certificates/serving-certificate
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
-import { addServiceRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
-import { addExplainRoute } from './explain-route.ts'
+import { addBareProbes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import { createContext, createJudge, type Endpoint, judges, type ReviewSources } from './judge-review.ts'
 import { createReviewBatch } from './review-batch.ts'
 import { checkReviewCaller } from './review-caller.ts'
@@ -48,10 +47,10 @@ const limits = {
 }
 
 /**
- * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace, /warn-templates and
- * /explain; probes and metrics. The webhook configuration's namespaceSelector chooses the namespaces. Every
- * AdmissionReview is answered with 200 and a decision, also when judging it fails; every other request gets a
- * problem+json and a 4xx.
+ * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace and /warn-templates, and
+ * the kubelet's probes. What people ask for is on the ops port. The webhook configuration's namespaceSelector chooses the
+ * namespaces. Every AdmissionReview is answered with 200 and a decision, also when judging it fails; every other request
+ * gets a problem+json and a 4xx.
  */
 export function createWebhookApp(options: WebhookAppOptions): Service<Server> {
   const metrics = createWebhookMetrics(options.registry)
@@ -66,8 +65,7 @@ export function createWebhookApp(options: WebhookAppOptions): Service<Server> {
   registerGateMetrics(options.registry, gate)
   const context = createContext(options)
   addReviewRoutes(app, createJudge({ context, configuration, logger, metrics }))
-  addExplainRoute(app, context)
-  addServiceRoutes(app, options)
+  addBareProbes(app, options)
   return app
 }
 

@@ -1,40 +1,49 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import jsonPatch from 'fast-json-patch'
 import t from 'tap'
 import { mutatePod } from '../../src/admission/mutate/mutate-pod.ts'
 import { podPatch } from '../../src/admission/mutate/pod-patch.ts'
 import type { Pod } from '../../src/admission/pod/pod.ts'
-import { settableRules } from '../../src/admission/policy/modes.ts'
-import { isShaped, standingOf } from '../../src/admission/policy/pod-class.ts'
-import type { Mode } from '../../src/admission/policy/policy-document.ts'
-import type { AdmissionContext } from '../../src/admission/rules/expected-fields.ts'
-import { structuralRules } from '../../src/admission/rules/structural-rules.ts'
-import { validatePod } from '../../src/admission/rules/validate-pod.ts'
+import type { Mode } from '../../src/admission/pod/violation.ts'
+import { classOf } from '../../src/admission/policy/pod-class.ts'
+import type { PolicyInForce } from '../../src/admission/policy/policy-in-force.ts'
+import { settableRules } from '../../src/admission/rules/check-policy.ts'
+import { greenroomRules } from '../../src/admission/rules/greenroom-rules.ts'
+import { podSecurityChecks } from '../../src/admission/standards/pod-security-standards.ts'
 import { arbitraryPod, injectedByAnother } from './arbitrary-pod.ts'
-import { context, contextOf, fullPolicy, policy } from './pod-samples.ts'
+import { creationOf, isShaped, mutated, violationsIn } from './pod-creation.ts'
+import { fullPolicy, inForce, inForceOf, policy } from './pod-samples.ts'
 
 /** Mutator and validator are derived from one table: for any pod and any policy they cannot disagree. */
 
 const runs = { numRuns: 1_500 }
 
+/** No mutation can or may put these right; a pod that is not mutated may break any rule of Pod Security besides. */
+const structuralRules: ReadonlySet<string> = new Set(
+  [...greenroomRules, ...podSecurityChecks]
+    .filter(({ mutated: isSet }) => isSet !== 'yes')
+    .map(({ rule }) => rule),
+)
+
 const modes = fc.record(
   Object.fromEntries(settableRules.map((rule) => [rule, fc.constantFrom<Mode>('enforce', 'warn', 'audit')])),
   { requiredKeys: [] },
 )
-const arbitraryContext: fc.Arbitrary<AdmissionContext> = fc.oneof(
-  fc.constantFrom(context, contextOf(fullPolicy)),
+const arbitraryContext: fc.Arbitrary<PolicyInForce> = fc.oneof(
+  fc.constantFrom(inForce, inForceOf(fullPolicy)),
   fc
     .tuple(fc.constantFrom(policy, fullPolicy), modes)
-    .map(([document, chosen]) => contextOf({ ...document, modes: chosen as Record<string, Mode> })),
+    .map(([document, chosen]) => inForceOf({ ...document, modes: chosen as Record<string, Mode> })),
 )
 
 /** As the API server does it: the patch, not the object, is what travels, and no two parts are one object. */
-const patched = (pod: Pod, within: AdmissionContext): Pod =>
-  jsonPatch.applyPatch(JSON.parse(JSON.stringify(pod)) as Pod, podPatch(pod, mutatePod(pod, within)), true)
+const patched = (pod: Pod, within: PolicyInForce): Pod =>
+  jsonPatch.applyPatch(JSON.parse(JSON.stringify(pod)) as Pod, podPatch(pod, mutated(pod, within)), true)
     .newDocument
 
-const denials = (pod: Pod, within: AdmissionContext): string[] =>
-  validatePod(pod, 'ai-agents', within)
+const denials = (pod: Pod, within: PolicyInForce): string[] =>
+  violationsIn(pod, within)
     .filter(({ mode }) => mode === undefined)
     .map(({ rule }) => rule)
 
@@ -44,10 +53,9 @@ void t.test('what mutation leaves wrong is structural, and nothing else ever den
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
       const rules = denials(patched(pod, within), within)
       for (const rule of rules) seen.add(rule)
-      if (isShaped(standingOf(pod, within.policy), pod))
-        return rules.every((rule) => structuralRules.has(rule))
+      if (isShaped(pod, within)) return rules.every((rule) => structuralRules.has(rule))
       // What is not mutated is refused for what it is, or is a component.
-      const isComponent = standingOf(pod, within.policy).kind === 'component'
+      const isComponent = classOf(pod, within.policy).kind === 'component'
       return isComponent || rules.includes('agent-type') || rules.includes('operating-system')
     }),
     { numRuns: 4_000 },
@@ -61,7 +69,7 @@ void t.test('a second mutation finds nothing to do', async (t) => {
   fc.assert(
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
       const once = patched(pod, within)
-      return podPatch(once, mutatePod(once, within)).length === 0
+      return podPatch(once, mutated(once, within)).length === 0
     }),
     runs,
   )
@@ -72,8 +80,8 @@ void t.test("after another injector's output one more mutation is enough, and it
   fc.assert(
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
       const again = patched(injectedByAnother(patched(pod, within)), within)
-      if (podPatch(again, mutatePod(again, within)).length > 0) return false
-      const shaped = isShaped(standingOf(again, within.policy), again)
+      if (podPatch(again, mutated(again, within)).length > 0) return false
+      const shaped = isShaped(again, within)
       return !shaped || denials(again, within).every((rule) => structuralRules.has(rule))
     }),
     runs,
@@ -85,7 +93,7 @@ void t.test('no request is above its limit, whatever the author or a LimitRange 
   fc.assert(
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
       const after = patched(pod, within)
-      if (!isShaped(standingOf(after, within.policy), after)) return true
+      if (!isShaped(after, within)) return true
       if (denials(after, within).length > 0) return true
       return [...after.spec.containers, ...(after.spec.initContainers ?? [])].every(({ resources }) =>
         ['cpu', 'memory', 'ephemeral-storage'].every(
@@ -102,7 +110,7 @@ void t.test('the given pod is not touched, and unknown fields survive', async (t
   fc.assert(
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
       const before = JSON.stringify(pod)
-      const after = JSON.stringify(mutatePod(pod, within))
+      const after = JSON.stringify(mutated(pod, within))
       const count = (text: string): number => text.split('futureField').length
       return JSON.stringify(pod) === before && count(after) === count(before)
     }),
@@ -114,9 +122,9 @@ void t.test('the given pod is not touched, and unknown fields survive', async (t
 void t.test('the patch applies, gives the mutated pod, and brings no secret value', async (t) => {
   fc.assert(
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
-      const patch = podPatch(pod, mutatePod(pod, within))
+      const patch = podPatch(pod, mutated(pod, within))
       if (/sk-very-secret|literal-value/.test(JSON.stringify(patch))) return false
-      return JSON.stringify(patched(pod, within)).length === JSON.stringify(mutatePod(pod, within)).length
+      return JSON.stringify(patched(pod, within)).length === JSON.stringify(mutated(pod, within)).length
     }),
     runs,
   )
@@ -126,8 +134,30 @@ void t.test('the patch applies, gives the mutated pod, and brings no secret valu
 void t.test('labels that are there are never changed', async (t) => {
   fc.assert(
     fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
-      const after = mutatePod(pod, within).metadata?.labels ?? {}
+      const after = mutated(pod, within).metadata?.labels ?? {}
       return Object.entries(pod.metadata?.labels ?? {}).every(([key, value]) => after[key] === value)
+    }),
+    runs,
+  )
+  t.pass()
+})
+
+void t.test('mutation cannot change what the policy takes a pod for', async (t) => {
+  fc.assert(
+    fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
+      const [before, after] = [pod, mutated(pod, within)].map((one) => classOf(one, within.policy))
+      return isDeepStrictEqual(before, after)
+    }),
+    runs,
+  )
+  t.pass()
+})
+
+void t.test('the mutator names rules if and only if its patch has operations', async (t) => {
+  fc.assert(
+    fc.property(arbitraryPod, arbitraryContext, (pod, within) => {
+      const { pod: after, rules } = mutatePod(creationOf(pod, within))
+      return rules.length > 0 === podPatch(pod, after).length > 0
     }),
     runs,
   )

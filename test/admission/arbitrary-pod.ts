@@ -113,6 +113,8 @@ const volume = fc.oneof(
   fc.constant({ name: 'greenroom-var-cache-agent', emptyDir: { medium: 'Memory', sizeLimit: '32768Ki' } }),
   fc.constant({ name: 'endless', emptyDir: { sizeLimit: '0' } }),
   fc.constant({ name: 'store', csi: { driver: 'd', volumeAttributes: { secretProviderClass: 'p' } } }),
+  fc.constant({ name: 'published', csi: { driver: 'd', nodePublishSecretRef: { name: 'other' } } }),
+  fc.constant({ name: 'parts', projected: { sources: [{ secret: { name: 'other' } }] } }),
   fc.constant({ name: 'claim', persistentVolumeClaim: { claimName: 'c' } }),
 )
 const expression = fc.constantFrom(

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import type { Container, Pod, Volume } from '../../src/admission/pod/pod.ts'
-import { checkPolicy, type PolicyDocument } from '../../src/admission/policy/policy.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
+import type { PolicyInForce } from '../../src/admission/policy/policy-in-force.ts'
 import { assignKeysFrom } from '../../src/admission/policy/public-assign-keys.ts'
 import type { AdmissionRequest } from '../../src/admission/review/admission-review.ts'
-import type { AdmissionContext } from '../../src/admission/rules/expected-fields.ts'
+import { checkPolicy } from '../../src/admission/rules/check-policy.ts'
 
 /** Pods and reviews as the API server sends them, for the tests of admission. */
 
@@ -28,11 +29,11 @@ export const policy = policyOf('base/agent-policy.yaml')
 export const fullPolicy = policyOf('examples/agent-policy.yaml')
 const publicKey = (kid: string) => ({ kid, kty: 'OKP', crv: 'Ed25519', x: kid.padEnd(43, 'A') })
 export const keySet = JSON.stringify({ keys: [publicKey('k2'), publicKey('k1')] })
-export const contextOf = (document: PolicyDocument): AdmissionContext => ({
+export const inForceOf = (document: PolicyDocument): PolicyInForce => ({
   policy: document,
   assignKeys: assignKeysFrom(keySet),
 })
-export const context = contextOf(policy)
+export const inForce = inForceOf(policy)
 
 export const greenroomUser = 'system:serviceaccount:ai-agents:session-management-sa'
 

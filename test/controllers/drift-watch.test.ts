@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import t from 'tap'
 import { createDriftWatch } from '../../src/controllers/drift-watch.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { context, samplePod } from '../admission/pod-samples.ts'
+import { inForce, samplePod } from '../admission/pod-samples.ts'
 
 function bed(pages: () => readonly (readonly unknown[])[]) {
   const metrics = createMetrics()
@@ -17,7 +17,7 @@ function bed(pages: () => readonly (readonly unknown[])[]) {
         yield page
       }
     },
-    context: () => context,
+    context: () => inForce,
     metrics,
     logger: pino({ level: 'silent' }),
     now: () => clock,

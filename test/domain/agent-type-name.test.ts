@@ -1,6 +1,6 @@
 import t from 'tap'
 import { parse } from 'yaml'
-import { checkPolicy } from '../../src/admission/policy/policy.ts'
+import { checkPolicy } from '../../src/admission/rules/check-policy.ts'
 import { agentTypePattern, longestAgentTypeAsked } from '../../src/domain/agent-type-name.ts'
 import { checkPools } from '../../src/domain/pool.ts'
 import { policyTextOf } from '../admission/pod-samples.ts'

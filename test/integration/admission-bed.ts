@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
-import type { PolicyDocument } from '../../src/admission/policy/policy.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
 import type { IntakeLimits } from '../../src/webhook/review-intake.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 

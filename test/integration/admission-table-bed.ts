@@ -4,7 +4,7 @@ import { CoreV1Api, type V1Container, type V1Pod } from '@kubernetes/client-node
 import type { Test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { root } from '../../bed/repository.ts'
-import type { PolicyDocument } from '../../src/admission/policy/policy.ts'
+import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
 import { acceptedPolicy, policyTextOf } from '../admission/pod-samples.ts'
 import { startAdmissionBed } from './admission-bed.ts'
 

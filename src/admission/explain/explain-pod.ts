@@ -1,14 +1,11 @@
 import { label } from '../../domain/names.ts'
-import { type Change, changesOf } from '../mutate/change-rules.ts'
-import { mutatePod } from '../mutate/mutate-pod.ts'
-import { isMembers, podEdits } from '../mutate/pod-edits.ts'
-import type { Pod } from '../pod/pod.ts'
+import { type Change, changesOf } from '../mutate/pod-changes.ts'
 import { shown, type Violation } from '../pod/violation.ts'
-import { standingOf } from '../policy/pod-class.ts'
+import type { PodClass } from '../policy/pod-class.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { defaultRowName } from '../policy/policy-row.ts'
 import type { AdmissionRequest } from '../review/admission-review.ts'
-import { decodePod, mutateReview } from '../review/pod-review.ts'
-import type { AdmissionContext } from '../rules/expected-fields.ts'
+import { reviewCreation } from '../review/pod-review.ts'
 
 /** What the policy makes of a pod, field by field. */
 export interface Explanation {
@@ -25,24 +22,22 @@ export interface Explanation {
 
 export interface ExplainOptions {
   readonly namespace: string
-  readonly context: AdmissionContext
+  readonly inForce: PolicyInForce
   /** Who would create it, for the ownership of labels; undefined: not judged, as for a pod that is there already. */
   readonly username?: string | undefined
 }
 
 /** Judges the pod as if it were created now, by the same function that answers the API server. Any value is taken. */
 export function explainPod(given: unknown, options: ExplainOptions): Explanation {
-  const { namespace, context, username } = options
-  const { policy } = context
+  const { namespace, inForce, username } = options
   const object = username === undefined ? asCreated(given) : given
-  const answer = mutateReview(creationOf(object, options), context)
-  const decoded = decodePod(object)
-  const changes = decoded.ok ? changesOf(podEdits(decoded.value, mutatePod(decoded.value, context))) : []
+  const { answer, context, outcome } = reviewCreation(creationOf(object, options), inForce)
+  const changes = context && outcome ? changesOf(context.pod, outcome.patch, outcome.rules) : []
   const denying = answer.kind === 'denied' ? answer.violations : []
   return {
-    policyVersion: policy.version,
+    policyVersion: inForce.policy.version,
     namespace,
-    agentType: decoded.ok ? agentTypeOf(decoded.value, context) : 'unknown',
+    agentType: context ? agentTypeOf(context.podClass) : 'unknown',
     decision: answer.kind === 'patched' ? (changes.length > 0 ? 'changed' : 'allowed') : answer.kind,
     changes,
     violations: [...denying, ...(answer.noted ?? [])],
@@ -60,27 +55,30 @@ function asCreated(object: unknown): unknown {
   return { ...object, metadata: { ...object.metadata, labels: others } }
 }
 
-function creationOf(object: unknown, { namespace, context, username }: ExplainOptions): AdmissionRequest {
+function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function creationOf(object: unknown, { namespace, inForce, username }: ExplainOptions): AdmissionRequest {
   return {
     uid: 'explained',
     resource: { group: '', version: 'v1', resource: 'pods' },
     namespace,
     operation: 'CREATE',
-    userInfo: { username: username ?? context.policy.greenroomServiceAccounts[0] ?? '' },
+    userInfo: { username: username ?? inForce.policy.greenroomServiceAccounts[0] ?? '' },
     object,
   }
 }
 
-function agentTypeOf(pod: Pod, { policy }: AdmissionContext): string {
-  const standing = standingOf(pod, policy)
-  switch (standing.kind) {
+function agentTypeOf(podClass: PodClass): string {
+  switch (podClass.kind) {
     case 'component':
       return 'component'
     case 'plain':
       return defaultRowName
     case 'agent':
-      return standing.agentType
+      return podClass.agentType
     case 'unknown-type':
-      return shown(standing.agentType)
+      return shown(podClass.agentType)
   }
 }

@@ -1,6 +1,7 @@
 import { annotation } from '../../domain/names.ts'
-import type { Change } from '../mutate/change-rules.ts'
-import type { AdmissionContext } from '../rules/expected-fields.ts'
+import type { Change } from '../mutate/pod-changes.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
+import { greenroomRules } from '../rules/greenroom-rules.ts'
 import { type Explanation, explainPod } from './explain-pod.ts'
 
 /** A pod that runs and that the policy in force would not let run as it is. */
@@ -9,18 +10,20 @@ export interface PodDrift extends Explanation {
   readonly drift: 'change' | 'deny'
 }
 
-/** Notes about the pod, not the pod: another version of the same rules is no drift. */
-const notes: ReadonlySet<string> = new Set(['policy-version', 'assign-keys'])
+/** Rules that only write notes on the pod: another version of the same policy is no drift. */
+const notes: ReadonlySet<string> = new Set(
+  greenroomRules.filter(({ judge, mutate }) => mutate && !judge).map(({ rule }) => rule),
+)
 
 /**
- * What the policy would make of a live pod today; undefined if nothing, so that a pod which came in through this policy
- * is clean. Mirror pods are their node's and pass no admission that could change them; one that is being deleted is gone.
+ * What the policy would make of a live pod today; undefined if nothing, so a pod that came in through this policy is
+ * clean. Mirror pods do not count, because no admission changes them; nor do pods that are being deleted.
  */
-export function podDrift(pod: unknown, namespace: string, context: AdmissionContext): PodDrift | undefined {
+export function podDrift(pod: unknown, namespace: string, inForce: PolicyInForce): PodDrift | undefined {
   const { metadata } = pod as { metadata?: LiveMetadata }
   if (metadata?.deletionTimestamp !== undefined) return undefined
   if (metadata?.annotations?.[annotation.mirror] !== undefined) return undefined
-  const explanation = explainPod(pod, { namespace, context })
+  const explanation = explainPod(pod, { namespace, inForce })
   const name = metadata?.name ?? ''
   if (explanation.decision === 'denied') return { ...explanation, name, drift: 'deny' }
   const changes = explanation.changes.filter((change: Change) => !notes.has(change.rule))

@@ -6,14 +6,14 @@ export interface PodToExplain {
   readonly namespace: string | undefined
   /** As found, unchecked. */
   readonly pod: unknown
-  /** Who creates it; undefined for a pod that is there already, which its creator has answered for. */
+  /** Who creates it; undefined for a pod that is there already: its creator was judged then. */
   readonly username: string | undefined
 }
 
-/** Somebody without rights of Greenroom's: whoever writes a file. */
+/** Who writes a file has no rights of Greenroom's. */
 const anAuthor = ''
 
-/** Lists and reviews hold objects that may be lists again; nobody means more than this. */
+/** Lists and reviews hold objects that may be lists again; deeper ones than this are a mistake. */
 const deepest = 4
 
 /**

@@ -77,6 +77,7 @@ const VolumeMount = Type.Object({
   subPath: text,
   subPathExpr: text,
 })
+export type VolumeMount = Static<typeof VolumeMount>
 
 const Container = Type.Object({
   name: Type.String(),
@@ -176,7 +177,12 @@ const PodSpec = Type.Object({
   tolerations: optional(Type.Array(Toleration)),
   topologySpreadConstraints: optional(Type.Array(TopologySpread)),
   runtimeClassName: text,
+  /** Worked out by a plugin from the runtime class. */
+  overhead: quantities,
   priorityClassName: text,
+  /** Worked out by a plugin from the priority class, as is the next. */
+  priority: optional(Type.Integer()),
+  preemptionPolicy: text,
   automountServiceAccountToken: flag,
   terminationGracePeriodSeconds: optional(Type.Integer()),
   hostNetwork: flag,

@@ -1,7 +1,10 @@
 import type { ErrorCode } from '../../errors.ts'
-import type { Mode } from '../policy/policy-document.ts'
 
-/** One thing in a pod that the policy does not allow. Never carries the value of an env variable or a secret. */
+/** How strictly a rule is kept. Only `enforce` changes and denies pods. */
+export const modes = ['enforce', 'warn', 'audit'] as const
+export type Mode = (typeof modes)[number]
+
+/** One breach of the policy. Never carries the value of an env variable or a secret. */
 export interface Violation {
   /** Bounded set of names: a metric label. */
   readonly rule: string
@@ -12,13 +15,13 @@ export interface Violation {
   readonly allowed: string
   /** The way out, one sentence. */
   readonly fix: string
-  /** Said instead of found, allowed and fix, where whoever checked has a sentence of its own. */
+  /** Replaces found, allowed and fix in messages, where the check has a sentence of its own. */
   readonly sentence?: string
-  /** How strictly the rule is kept; absent: enforce. Only an enforced violation denies. */
+  /** The mode of the rule; absent: enforce. */
   readonly mode?: Mode
 }
 
-/** What one check always says the same way. */
+/** What one check says in all of its violations. */
 export interface Rule {
   readonly rule: string
   readonly allowed: string

@@ -1,26 +1,16 @@
 import { label } from '../../domain/names.ts'
 import type { Container, EnvVar, PodProbe } from '../pod/pod.ts'
 import { parseQuantity } from '../pod/quantity.ts'
+import type { Images, PolicyProbe, Resources, SecretEnv, WritablePath } from './container-settings.ts'
 import type { PolicyDocument } from './policy-document.ts'
-import {
-  type Defaults,
-  defaultRowName,
-  type Images,
-  type MatchExpression,
-  type PolicyProbe,
-  type PolicyToleration,
-  type PolicyTopologySpread,
-  type Resources,
-  type Row,
-  type SecretEnv,
-  type WritablePath,
-} from './policy-row.ts'
+import { type Defaults, defaultRowName, type Row } from './policy-row.ts'
+import type { MatchExpression, PolicyToleration, PolicyTopologySpread } from './scheduling-settings.ts'
 
 /**
- * A row with the document's defaults filled in: what is in force for one pod. Values that become part of pods are worked
- * out once and shared by all of them: who compares finds the same object, and nobody may change one.
+ * A row with the document's defaults filled in: what is in force for one pod. Values that become part of pods are made
+ * once and shared by all pods. So a comparison finds the same object, and nothing may change one.
  */
-export interface RowInForce {
+export interface EffectiveRow {
   readonly securityContext: Defaults['securityContext']
   readonly resources: WantedResources
   readonly sidecar: WantedResources
@@ -42,7 +32,7 @@ export interface RowInForce {
   readonly serviceAccountName: string | undefined
   readonly automountServiceAccountToken: boolean
   readonly volumeKinds: readonly string[]
-  /** Undefined: the pod's `app` label is its own business. */
+  /** Undefined: the pod may have any `app` label. */
   readonly appLabel: string | undefined
   readonly gracePeriodSeconds: number
 }
@@ -58,18 +48,18 @@ export interface WantedResource {
   readonly name: string
   readonly request: string
   readonly limit: string
-  /** What the container may ask itself; without it the two above are imposed. */
+  /** What the container may ask for itself; without a range the two above are imposed. */
   readonly range?: { readonly min: bigint; readonly max: bigint; readonly text: string }
 }
 
-/** Bounded disk for containers whose row says nothing of it: an unbounded one can fill its node. */
+/** Disk of containers whose row sets none: an unbounded container can fill its node. */
 const ephemeralStorage = { request: '64Mi', limit: '1Gi' } as const
 
-/** Worked out once per document: a review must not pay for it. */
-const rowsOfPolicies = new WeakMap<PolicyDocument, Map<string, RowInForce>>()
+/** Rows are resolved once per document, so that no review pays for it. */
+const rowsOfPolicies = new WeakMap<PolicyDocument, Map<string, EffectiveRow>>()
 
 /** The row of this name; undefined if the policy has none. */
-export function rowInForce(name: string, policy: PolicyDocument): RowInForce | undefined {
+export function effectiveRow(name: string, policy: PolicyDocument): EffectiveRow | undefined {
   let rows = rowsOfPolicies.get(policy)
   if (!rows) {
     rows = new Map(Object.entries(policy.agentTypes).map(([key, row]) => [key, resolve(row, policy, key)]))
@@ -78,7 +68,7 @@ export function rowInForce(name: string, policy: PolicyDocument): RowInForce | u
   return rows.get(name)
 }
 
-/** The document's row over its defaults; see policy-rules.ts for how they are merged. */
+/** The document's row over its defaults; policy-row.ts says how they are merged. */
 function mergedRow(row: Row, { defaults }: PolicyDocument) {
   return {
     ...defaults,
@@ -88,7 +78,7 @@ function mergedRow(row: Row, { defaults }: PolicyDocument) {
   }
 }
 
-function resolve(row: Row, policy: PolicyDocument, name: string): RowInForce {
+function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
   const merged = mergedRow(row, policy)
   const isDefault = name === defaultRowName
   return {
@@ -189,7 +179,7 @@ function smaller(a: string | number, b: string | number): string | number {
 }
 
 /** Names of volumes that belong to Greenroom begin so. */
-const volumePrefix = 'greenroom-'
+export const volumePrefix = 'greenroom-'
 
 /** `/tmp` → `greenroom-tmp`, `/var/cache` → `greenroom-var-cache`. */
 export function volumeNameOf(path: string): string {

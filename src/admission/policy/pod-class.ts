@@ -1,40 +1,35 @@
 import { agentContainerName, label } from '../../domain/names.ts'
 import { type Container, containersOf, type Pod } from '../pod/pod.ts'
-import { type RowInForce, rowInForce } from './effective-row.ts'
+import { type EffectiveRow, effectiveRow } from './effective-row.ts'
 import type { Component } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { defaultRowName } from './policy-row.ts'
 
-/** What a pod is in the eyes of the policy. */
-export type Standing =
+/** What a pod is to the policy. */
+export type PodClass =
   /** One of Greenroom's own parts: checked against restricted and its own shape, not turned into an agent. */
   | { readonly kind: 'component'; readonly component: Component }
-  /** A pod of a known agent type. */
-  | { readonly kind: 'agent'; readonly agentType: string; readonly row: RowInForce }
-  /** No agent type: row `default`. */
-  | { readonly kind: 'plain'; readonly row: RowInForce }
+  | ClassWithRow
   | { readonly kind: 'unknown-type'; readonly agentType: string | undefined }
 
-/** A pod that a row of the table shapes. */
-export type Managed = Extract<Standing, { kind: 'agent' | 'plain' }>
+/** A pod of a known agent type, or one without a type: it falls under row `default`. */
+export type ClassWithRow = {
+  readonly row: EffectiveRow
+  /** The webhook makes the pod what its row says. False on Windows: the API refuses Linux fields there. */
+  readonly isShaped: boolean
+} & ({ readonly kind: 'agent'; readonly agentType: string } | { readonly kind: 'plain' })
 
-export function standingOf(pod: Pod, policy: PolicyDocument): Standing {
+export function classOf(pod: Pod, policy: PolicyDocument): PodClass {
   const component = policy.components.find((candidate) => isPodOf(candidate, pod))
   if (component) return { kind: 'component', component }
   const agentType = pod.metadata?.labels?.[label.agentType]
   const name = agentType ?? defaultRowName
-  const row = rowInForce(name, policy)
+  const row = effectiveRow(name, policy)
   if (!row) return { kind: 'unknown-type', agentType }
-  return name === defaultRowName ? { kind: 'plain', row } : { kind: 'agent', agentType: name, row }
-}
-
-/** Managed, and on the system that rows speak of: the API refuses a Linux field on a Windows pod. */
-export function isShaped(standing: Standing, pod: Pod): standing is Managed {
-  return (standing.kind === 'agent' || standing.kind === 'plain') && isLinux(pod)
-}
-
-function isLinux({ spec }: Pod): boolean {
-  return (spec.os?.name ?? 'linux') === 'linux'
+  const isShaped = (pod.spec.os?.name ?? 'linux') === 'linux'
+  return name === defaultRowName
+    ? { kind: 'plain', row, isShaped }
+    : { kind: 'agent', agentType: name, row, isShaped }
 }
 
 /** The ServiceAccount and every image must fit; debug (ephemeral) containers count as well. */

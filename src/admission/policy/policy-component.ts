@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { closed, envName, objectName } from './policy-row.ts'
+import { closed, envName, objectName } from './policy-scalars.ts'
 
 /**
  * One of Greenroom's own pods in a namespace of agents. Its ServiceAccount may do what nobody else may, and everybody

@@ -1,19 +1,17 @@
 import { type Static, Type } from 'typebox'
 import { agentTypePattern } from '../../domain/agent-type-name.ts'
+import { modes } from '../pod/violation.ts'
 import { Component } from './policy-component.ts'
-import { closed, Defaults, Row } from './policy-row.ts'
+import { Defaults, Row } from './policy-row.ts'
+import { closed, oneOf } from './policy-scalars.ts'
 
 /**
- * ConfigMap `agent-policy`, key `policy.yaml`: the one table that both the mutator and the validator read, so that
- * they cannot disagree. Schema, static type and defaults are one declaration; a new kind of rule is a new key of a row.
+ * ConfigMap `agent-policy`, key `policy.yaml`: the one table that the mutator and the validator both read, so they cannot
+ * disagree. One declaration gives schema, static type and defaults.
  */
 
 /** The identity of Greenroom's controller, which alone creates and labels pods of pools. */
 const controllerUsername = 'system:serviceaccount:ai-agents:session-management-sa'
-
-const Mode = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('audit')])
-/** How strictly a rule is kept. Absent in a violation: `enforce`. */
-export type Mode = Static<typeof Mode>
 
 const Rollout = Type.Object(
   {
@@ -58,7 +56,7 @@ export const PolicyDocument = Type.Object(
         description: 'Who may take a namespace out of the policy, by user name or group.',
       },
     ),
-    modes: Type.Record(Type.String(), Mode, {
+    modes: Type.Record(Type.String(), oneOf(modes), {
       default: {},
       description:
         'How strictly a rule is kept; absent: enforce. A rule that warns or audits changes nothing in a pod either.',

@@ -1,23 +1,27 @@
 import { parseQuantity } from '../pod/quantity.ts'
 import { isPodSecurityVersion, newestMinor } from '../standards/pod-security-standards.ts'
 import { componentProblems } from './component-relations.ts'
+import type { WritablePath } from './container-settings.ts'
 import { volumeNameOf } from './effective-row.ts'
-import { settableRules } from './modes.ts'
 import type { PolicyDocument } from './policy-document.ts'
-import type { Defaults, MatchExpression, Row, WritablePath } from './policy-row.ts'
+import type { Defaults, Row } from './policy-row.ts'
 import { quantityProblems } from './quantity-problems.ts'
 import { probeProblems, resourceProblems } from './resource-relations.ts'
+import type { MatchExpression } from './scheduling-settings.ts'
 import { secretFits } from './secret-names.ts'
 import { isSessionCredential } from './session-credentials.ts'
 
-/** What the schema of `policy.yaml` cannot say: relations between its fields. One sentence a problem, with its path. */
-export function policyRelations(policy: PolicyDocument): string[] {
+/**
+ * What the schema of `policy.yaml` cannot say: relations between its fields. One sentence a problem, with its path.
+ * `settableRules` are the names of the rules whose mode may be set.
+ */
+export function policyRelations(policy: PolicyDocument, settableRules: readonly string[]): string[] {
   const { defaults, agentTypes } = policy
   return [
     ...rulesProblems('/defaults', defaults, policy),
     ...Object.entries(agentTypes).flatMap(([name, row]) => rowProblems(name, row, policy)),
     ...componentProblems(policy),
-    ...modeProblems(policy),
+    ...modeProblems(policy, settableRules),
     ...podSecurityProblems(defaults.podSecurity.version),
   ]
 }
@@ -94,8 +98,7 @@ function roomProblems(at: string, row: Row, { defaults }: PolicyDocument): strin
   })
 }
 
-function modeProblems({ modes }: PolicyDocument): string[] {
-  const settable: readonly string[] = settableRules
+function modeProblems({ modes }: PolicyDocument, settable: readonly string[]): string[] {
   return Object.keys(modes)
     .filter((rule) => !settable.includes(rule))
     .map(

@@ -1,6 +1,18 @@
-import { type Static, type TLiteral, type TSchema, type TSchemaOptions, type TUnion, Type } from 'typebox'
+import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
 import { defaultAppLabel } from '../../domain/names.ts'
 import { QuantityValue } from '../pod/pod.ts'
+import { Images, Probes, resourceProperties, SecretEnv, WritablePath } from './container-settings.ts'
+import {
+  closed,
+  described,
+  envName,
+  labelValue,
+  objectName,
+  objectNamePattern,
+  oneOf,
+  seconds,
+} from './policy-scalars.ts'
+import { MatchExpression, Toleration, TopologySpread } from './scheduling-settings.ts'
 
 /**
  * The rules that a row of the table and its `defaults` share: one declaration gives schema, static type and the
@@ -10,175 +22,6 @@ import { QuantityValue } from '../pod/pod.ts'
 
 /** The name of the row for pods without an `agent-type` label. Without such a row they are denied. */
 export const defaultRowName = 'default'
-
-export const closed = { additionalProperties: false } as const
-const described = (description: string) => ({ description })
-const seconds = (minimum: number, byDefault: number) =>
-  Type.Integer({ minimum, maximum: 86_400, default: byDefault })
-
-type Literals<T extends readonly string[]> = T extends readonly [
-  infer First extends string,
-  ...infer Rest extends string[],
-]
-  ? [TLiteral<First>, ...Literals<Rest>]
-  : []
-
-const oneOf = <const T extends readonly string[]>(values: T, options: TSchemaOptions = {}) =>
-  Type.Union(
-    values.map((value) => Type.Literal(value)),
-    options,
-  ) as unknown as TUnion<Literals<T>>
-
-const objectNamePattern = '[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?'
-export const objectName = Type.String({ pattern: `^${objectNamePattern}$` })
-const labelValue = '[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?'
-const labelKey = Type.String({
-  pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$',
-})
-export const envName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_.-]*$' })
-
-const plainResources = {
-  cpu: QuantityValue,
-  memory: QuantityValue,
-  'ephemeral-storage': Type.Optional(QuantityValue),
-}
-const ResourceList = Type.Object(plainResources, {
-  // Devices, as `nvidia.com/gpu`: whether a further name is one is for the relations to say.
-  additionalProperties: QuantityValue,
-  ...described(
-    'cpu, memory, ephemeral-storage, and devices such as nvidia.com/gpu, whose request is their limit.',
-  ),
-})
-const Bounds = (description: string) =>
-  Type.Optional(Type.Partial(Type.Object(plainResources), { ...closed, ...described(description) }))
-
-const resourceProperties = {
-  requests: ResourceList,
-  limits: ResourceList,
-  min: Bounds(
-    'Least that a pod may ask for itself, by resource. A resource that stands in neither min nor max is imposed.',
-  ),
-  max: Bounds(
-    "Most that a pod may ask for itself. A bound that is left out is the row's own request (min) or limit (max).",
-  ),
-}
-const Resources = Type.Object(resourceProperties, closed)
-export type Resources = Static<typeof Resources>
-
-const PolicyProbe = Type.Object(
-  {
-    httpGet: Type.Object(
-      {
-        path: Type.String({ pattern: '^/' }),
-        port: Type.Union([
-          Type.Integer({ minimum: 1, maximum: 65_535 }),
-          Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$' }),
-        ]),
-      },
-      closed,
-    ),
-    // Kubernetes' own defaults, written out: what the API server fills in later must not look like a difference.
-    initialDelaySeconds: seconds(0, 0),
-    periodSeconds: seconds(1, 10),
-    timeoutSeconds: seconds(1, 1),
-    failureThreshold: Type.Integer({ minimum: 1, default: 3 }),
-  },
-  closed,
-)
-export type PolicyProbe = Static<typeof PolicyProbe>
-
-const Probes = Type.Object(
-  {
-    liveness: Type.Optional(PolicyProbe),
-    readiness: Type.Optional(PolicyProbe),
-    startup: Type.Optional(PolicyProbe),
-  },
-  closed,
-)
-
-const SecretEnv = Type.Object(
-  {
-    env: envName,
-    secret: objectName,
-    key: Type.String({ pattern: '^[-._a-zA-Z0-9]+$' }),
-    optional: Type.Boolean({
-      default: false,
-      description: 'True: a missing Secret or key does not stop a start.',
-    }),
-  },
-  closed,
-)
-export type SecretEnv = Static<typeof SecretEnv>
-
-const Images = Type.Object(
-  {
-    allowed: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
-        minItems: 1,
-        description:
-          'Repositories (any tag or digest), whole references, or beginnings that end in /*, :* or @*. Docker Hub ' +
-          'names are compared in full: nginx is docker.io/library/nginx. Absent: any image.',
-      }),
-    ),
-    digest: oneOf(['required', 'allowed'], {
-      default: 'allowed',
-      description: 'required: every image names its digest, so that what was checked is what runs.',
-    }),
-  },
-  closed,
-)
-export type Images = Static<typeof Images>
-
-/** No character that would need thought in a volume's name, and no "..": the path becomes both. */
-const writablePathPattern = '^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$'
-
-const WritablePath = Type.Object(
-  {
-    path: Type.String({ pattern: writablePathPattern, maxLength: 50 }),
-    sizeLimit: QuantityValue,
-    medium: Type.Optional(Type.Literal('Memory')),
-  },
-  closed,
-)
-export type WritablePath = Static<typeof WritablePath>
-
-const MatchExpression = Type.Object(
-  {
-    key: labelKey,
-    operator: oneOf(['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt']),
-    values: Type.Optional(Type.Array(Type.String({ pattern: `^(${labelValue})?$` }))),
-  },
-  closed,
-)
-export type MatchExpression = Static<typeof MatchExpression>
-
-const Toleration = Type.Object(
-  {
-    key: Type.Optional(labelKey),
-    operator: oneOf(['Equal', 'Exists'], { default: 'Equal' }),
-    value: Type.Optional(Type.String({ pattern: `^(${labelValue})?$` })),
-    effect: Type.Optional(oneOf(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])),
-    tolerationSeconds: Type.Optional(Type.Integer({ minimum: 0 })),
-  },
-  closed,
-)
-export type PolicyToleration = Static<typeof Toleration>
-
-const TopologySpread = Type.Object(
-  {
-    maxSkew: Type.Integer({ minimum: 1, default: 1 }),
-    topologyKey: labelKey,
-    whenUnsatisfiable: oneOf(['ScheduleAnyway', 'DoNotSchedule'], { default: 'ScheduleAnyway' }),
-    labelSelector: Type.Optional(
-      Type.Object(
-        { matchLabels: Type.Record(labelKey, Type.String({ pattern: `^(${labelValue})?$` })) },
-        { ...closed, ...described("Absent: the pods of the row's agent type.") },
-      ),
-    ),
-  },
-  closed,
-)
-export type PolicyTopologySpread = Static<typeof TopologySpread>
 
 /** The kinds that Pod Security Standard restricted allows; a policy may narrow them. */
 export const restrictedVolumeKinds = [

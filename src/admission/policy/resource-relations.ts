@@ -1,5 +1,5 @@
 import { parseQuantity, sameQuantity } from '../pod/quantity.ts'
-import type { PolicyProbe, Resources } from './policy-row.ts'
+import type { PolicyProbe, Resources } from './container-settings.ts'
 import { quantityProblems } from './quantity-problems.ts'
 
 type Quantities = Readonly<Record<string, string | number | undefined>>

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Checked, describeErrors } from '../../domain/checked-document.ts'
 import { errorCatalogue } from '../../errors.ts'
-import type { PatchOperation } from '../mutate/pod-edits.ts'
+import type { PatchOperation } from '../mutate/pod-patch.ts'
 import { describeViolation, type Violation } from '../pod/violation.ts'
 
 /** AdmissionReview of admission.k8s.io/v1: what the API server asks and what it accepts as an answer. */
@@ -35,7 +35,7 @@ const Review = Type.Object({
       username: Type.Optional(Type.String()),
       groups: Type.Optional(Type.Array(Type.String())),
     }),
-    // Null on DELETE and CREATE respectively; what they hold is decoded by whoever judges them.
+    // Null on DELETE and CREATE respectively. The review of each resource decodes them.
     object: Type.Optional(Type.Unknown()),
     oldObject: Type.Optional(Type.Unknown()),
     dryRun: Type.Optional(Type.Boolean()),
@@ -46,8 +46,8 @@ export type AdmissionRequest = Static<typeof Review>['request']
 const validator = Compile(Review)
 
 /**
- * Deepest nesting that is judged: everything behind this point may recurse. What Kubernetes itself nests deepest, the
- * managedFields of a CronJob, has about 25 levels.
+ * Deepest nesting that is judged, because the code behind this point may recurse. The deepest that Kubernetes itself
+ * writes, the managedFields of a CronJob, has about 25 levels.
  */
 const deepestLevel = 100
 
@@ -65,7 +65,7 @@ function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (levels === 0) return true
   if (Array.isArray(value)) {
-    // No closure for each list of each review: this goes through all of it.
+    // A loop, not `some`: this visits every value of a review, and a closure for each list would cost time.
     for (const item of value) if (isDeeper(item, levels - 1)) return true
     return false
   }
@@ -75,12 +75,12 @@ function isDeeper(value: unknown, levels: number): boolean {
   return false
 }
 
-/** What makes of the object what the table wants. */
+/** A patch that makes the object what the table wants. */
 export interface Patched {
   readonly kind: 'patched'
   readonly patch: readonly PatchOperation[]
-  /** Names of the rules that the patch obeys. */
-  readonly rules?: readonly string[]
+  /** Names of the rules that made the patch. */
+  readonly rules: readonly string[]
 }
 
 type Decision =
@@ -120,7 +120,7 @@ export interface ReviewAnswer {
 
 /** Names of the rules that changed or refused the object, each once. */
 export function rulesOfAnswer(answer: Answer): readonly string[] {
-  if (answer.kind === 'patched') return answer.rules ?? []
+  if (answer.kind === 'patched') return answer.rules
   return answer.kind === 'denied' ? [...new Set(answer.violations.map(({ rule }) => rule))] : []
 }
 
@@ -140,7 +140,7 @@ export function encodeAnswer(uid: string, answer: Answer, policyVersion: string)
   return { apiVersion, kind, response }
 }
 
-/** Beyond 4,096 characters in all the API server cuts every warning to 256: better a few whole ones. */
+/** Above 4,096 characters in all the API server cuts every warning to 256, so a few whole ones are sent instead. */
 const warningCharacters = 4_096
 
 function clipped(warnings: readonly string[]): string[] {
@@ -167,7 +167,7 @@ function responseOf(answer: Answer): Pick<AdmissionResponse, 'allowed' | 'patchT
   }
 }
 
-/** Most violations spelt out: the whole message must stay readable, and the causes hold the rest. */
+/** Most violations in the message: it must stay readable, and the causes hold the rest. */
 const describedViolations = 10
 
 function statusOf(violations: readonly Violation[]): object {
@@ -190,7 +190,7 @@ function statusOf(violations: readonly Violation[]): object {
   }
 }
 
-/** Buffer takes a fifth of the time of `btoa`, which knows Latin-1 only and needs every other character escaped first. */
+/** Buffer takes a fifth of the time of `btoa`, which also needs every character outside Latin-1 escaped first. */
 function base64(json: string): string {
   return Buffer.from(json).toString('base64')
 }

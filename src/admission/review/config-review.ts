@@ -8,8 +8,8 @@ import type { ErrorCode } from '../../errors.ts'
 import { Metadata } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { shown, type Violation } from '../pod/violation.ts'
-import { checkPolicy } from '../policy/policy.ts'
-import type { AdmissionContext } from '../rules/expected-fields.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
+import { checkPolicy } from '../rules/check-policy.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
 import { policyWarnings, poolsWarnings, type Surroundings } from './document-warnings.ts'
 
@@ -48,7 +48,7 @@ const allowed: Answer = { kind: 'allowed' }
  */
 export function configReview(
   request: AdmissionRequest,
-  { policy }: AdmissionContext,
+  { policy }: PolicyInForce,
   configuration: Configuration,
 ): Answer {
   const { resource, namespace, subResource = '' } = request

@@ -4,7 +4,7 @@ import { agentsNamespaceLabel, ownedPrefix } from '../../domain/names.ts'
 import { Metadata } from '../pod/pod.ts'
 import { shown, type Violation } from '../pod/violation.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
-import type { AdmissionContext } from '../rules/expected-fields.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
 
 const Namespace = Type.Object({ metadata: Type.Optional(Metadata) })
@@ -21,7 +21,7 @@ const enabled = 'enabled'
  * those whom the policy names. Putting one under the policy is free, and so is deleting it. Subresources (`status`,
  * `finalize`) can write labels as well and are judged alike.
  */
-export function namespaceReview(request: AdmissionRequest, { policy }: AdmissionContext): Answer {
+export function namespaceReview(request: AdmissionRequest, { policy }: PolicyInForce): Answer {
   const { resource, operation, userInfo, object, oldObject } = request
   if (resource.group !== '' || resource.resource !== 'namespaces' || operation !== 'UPDATE') return allowed
   const before = labelsOf(oldObject)

@@ -1,23 +1,23 @@
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
-import { type Checked, describeErrors } from '../../domain/checked-document.ts'
-import { label } from '../../domain/names.ts'
-import { mutateDebugContainers, mutatePod } from '../mutate/mutate-pod.ts'
-import { Metadata, Pod } from '../pod/pod.ts'
+import { annotation } from '../../domain/names.ts'
+import { type MutatedPod, mutatePod } from '../mutate/mutate-pod.ts'
+import { changesOf, describeChange } from '../mutate/pod-changes.ts'
+import { podPatch } from '../mutate/pod-patch.ts'
 import type { Violation } from '../pod/violation.ts'
-import { standingOf } from '../policy/pod-class.ts'
-import { type AdmissionContext, writtenAnnotations } from '../rules/expected-fields.ts'
-import { checkLabelOwnership } from '../rules/label-ownership.ts'
-import { validatePod } from '../rules/validate-pod.ts'
-import type { AdmissionRequest, Answer } from './admission-review.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
+import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
+import { violationBy } from '../rules/greenroom-rule.ts'
+import { judgePod } from '../rules/judge-pod.ts'
+import { labelOwnership } from '../rules/label-ownership.ts'
+import { malformedObject } from '../rules/malformed.ts'
+import type { AdmissionRequest, Answer, Patched } from './admission-review.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
-import { patchedAnswer } from './patched-answer.ts'
+import { metadataContext, podContext } from './review-context.ts'
 import { rolloutVerdict, verdict } from './verdict.ts'
 
-const podValidator = Compile(Pod)
-const WithMetadata = Type.Object({ metadata: Type.Optional(Metadata) })
-type WithMetadata = Static<typeof WithMetadata>
-const objectValidator = Compile(WithMetadata)
+/**
+ * One review of a pod, top to bottom: the request is decoded and classified once (review-context.ts), the pod is made
+ * right (mutate-pod.ts), what is left is judged (judge-pod.ts), and the violations become an answer (verdict.ts).
+ */
 
 const allowed = { kind: 'allowed' } as const satisfies Answer
 
@@ -31,44 +31,73 @@ const metadataOnly: ReadonlySet<string> = new Set(['status', 'binding'])
  * PodSecurity judges before the validating webhook and would answer without our reasons. What does not deny is told by
  * the validating webhook, which sees the final pod; in a namespace of the roll-out, where nothing is changed, here.
  */
-export function mutateReview(request: AdmissionRequest, context: AdmissionContext): Answer {
+export function mutateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
   const { operation, subResource = '' } = request
   if (!isPods(request)) return allowed
-  if (operation === 'CREATE' && subResource === '' && isMirrorPod(request)) return mirrorPodRemark
-  if (operation === 'CREATE' && subResource === '') return mutateCreation(request, context)
+  if (operation === 'CREATE' && subResource === '') return reviewCreation(request, inForce).answer
   if (operation === 'UPDATE' && subResource === 'ephemeralcontainers')
-    return mutateDebugging(request, context)
+    return reviewDebugging(request, inForce)
   return allowed
 }
 
-function mutateCreation(request: AdmissionRequest, context: AdmissionContext): Answer {
-  const decoded = decodePod(request.object)
+/** What became of a new pod, with the answer. */
+export interface CreationReview {
+  readonly answer: Answer
+  /** Undefined if the object is no pod. */
+  readonly context?: AdmissionContext
+  /** What the webhook would change, also in a pod that is denied. */
+  readonly outcome?: Patched
+}
+
+export function reviewCreation(request: AdmissionRequest, inForce: PolicyInForce): CreationReview {
+  const decoded = podContext(request, inForce)
+  if (!decoded.ok) return { answer: malformed(decoded.problems) }
+  const context = decoded.value
+  if (isMirrorPod(request, context)) return { answer: mirrorPodRemark, context }
+  const mutated = mutatePod(context)
+  const found = worthTelling(judgePod(withPod(context, mutated.pod)))
+  const outcome = patched(context, mutated)
+  const answer = context.isRolledOut
+    ? rolloutVerdict(found, outcome.patch, context.namespace)
+    : enforcedVerdict(found, withReasons(request, context, outcome))
+  return { answer, context, outcome }
+}
+
+/**
+ * A pod that is none of the table's was not hardened. Most violations would only list what the webhook would have set;
+ * what metadata may say does not depend on that.
+ */
+function worthTelling(found: readonly Violation[]): readonly Violation[] {
+  const isReason = ({ rule }: Violation): boolean => rule === 'agent-type' || rule === 'operating-system'
+  if (!found.some(isReason)) return found
+  return found.filter((violation) => isReason(violation) || violation.path.startsWith('metadata.'))
+}
+
+function reviewDebugging(request: AdmissionRequest, inForce: PolicyInForce): Answer {
+  const decoded = podContext(request, inForce)
   if (!decoded.ok) return malformed(decoded.problems)
-  const pod = decoded.value
-  const foreign = [...ownershipViolations(request, pod, context), ...sessionLabelViolations(pod)]
-  const mutated = mutatePod(pod, context)
-  const namespace = namespaceOf(request, pod)
-  const found = validatePod(mutated, namespace, context)
-  // A pod that is none of the table's was not hardened: the rest would be a list of what the webhook would have set.
-  const outside = found.filter(({ rule }) => rule === 'agent-type' || rule === 'operating-system')
-  const told = [...foreign, ...(outside.length > 0 ? outside : found)]
-  const outcome = patchedAnswer(request, pod, mutated)
-  if (isRolledOut(request, pod, context)) return rolloutVerdict(told, outcome.patch, namespace)
-  return enforcedVerdict(told, outcome)
+  const context = decoded.value
+  if (!context.oldPod) return malformed([])
+  if (context.isRolledOut) return allowed
+  const mutated = mutatePod(context)
+  const found = withoutOlder(judgePod(withPod(context, mutated.pod)), context)
+  return enforcedVerdict(found, withReasons(request, context, patched(context, mutated)))
 }
 
-function mutateDebugging(request: AdmissionRequest, context: AdmissionContext): Answer {
-  const decoded = decodePod(request.object)
-  const before = decodePod(request.oldObject)
-  if (!decoded.ok || !before.ok) return malformed(decoded.ok ? [] : decoded.problems)
-  const pod = decoded.value
-  if (isRolledOut(request, pod, context)) return allowed
-  const mutated = mutateDebugContainers(pod, before.value, context)
-  const found = withoutOlder(validatePod(mutated, namespaceOf(request, pod), context), request, context)
-  return enforcedVerdict(found, patchedAnswer(request, pod, mutated))
+function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
+  return { kind: 'patched', patch: podPatch(pod, mutated.pod), rules: mutated.rules }
 }
 
-function enforcedVerdict(found: readonly Violation[], outcome: Parameters<typeof verdict>[1]): Answer {
+type Told = Patched & Pick<Answer, 'warnings'>
+
+/** A dry run, or an author who asks, is told what changes and why; others are not told of 30 changes for each pod. */
+function withReasons({ dryRun }: AdmissionRequest, { pod }: AdmissionContext, outcome: Patched): Told {
+  const isAsked = dryRun === true || pod.metadata?.annotations?.[annotation.explain] === 'true'
+  if (!isAsked) return outcome
+  return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+}
+
+function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {
   return verdict(
     found.filter(({ mode }) => mode === undefined),
     outcome,
@@ -76,163 +105,54 @@ function enforcedVerdict(found: readonly Violation[], outcome: Parameters<typeof
 }
 
 /** POST /validate. The last look at a new pod, and at what an update makes worse. Never patches. */
-export function validateReview(request: AdmissionRequest, context: AdmissionContext): Answer {
+export function validateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
   const { operation, subResource = '' } = request
   if (!isPods(request) || (operation !== 'CREATE' && operation !== 'UPDATE') || harmless.has(subResource)) {
     return allowed
   }
-  // A mirror pod shows what a node runs already; whose labels it may carry is judged all the same.
-  if (isMirrorPod(request)) {
-    const violations = metadataViolations(request, context)
-    return violations.length > 0 ? { kind: 'denied', violations } : mirrorPodRemark
+  if (metadataOnly.has(subResource)) {
+    const decoded = metadataContext(request, inForce)
+    if (!decoded.ok) return malformed(decoded.problems)
+    return validateMetadata(decoded.value, isMirrorPod(request, decoded.value) ? mirrorPodRemark : allowed)
   }
-  return metadataOnly.has(subResource)
-    ? verdict(metadataViolations(request, context), allowed)
-    : validatePodReview(request, context)
-}
-
-function metadataViolations(request: AdmissionRequest, context: AdmissionContext): Violation[] {
-  const decoded = decodeObject(request.object)
-  return decoded.ok
-    ? ownershipViolations(request, decoded.value, context)
-    : malformedViolations(decoded.problems)
-}
-
-function validatePodReview(request: AdmissionRequest, context: AdmissionContext): Answer {
-  const decoded = decodePod(request.object)
+  const decoded = podContext(request, inForce)
   if (!decoded.ok) return malformed(decoded.problems)
-  const pod = decoded.value
-  const isNew = request.operation === 'CREATE'
-  const rolledOut = isRolledOut(request, pod, context)
-  const judged = rolledOut ? asMutated(pod, request, context) : pod
-  const namespace = namespaceOf(request, pod)
-  const found = [
-    ...ownershipViolations(request, pod, context),
-    ...(isNew ? sessionLabelViolations(pod) : []),
-    ...withoutOlder(validatePod(judged, namespace, context), request, context),
-  ]
-  if (!rolledOut) return verdict(found, allowed)
-  const answer = rolloutVerdict(found, [], namespace)
+  // A mirror pod shows what a node runs already. Which labels it may carry is judged all the same.
+  return isMirrorPod(request, decoded.value)
+    ? validateMetadata(decoded.value, mirrorPodRemark)
+    : validatePod(decoded.value)
+}
+
+function validateMetadata(change: MetadataChange, passed: Answer): Answer {
+  const violations = labelOwnership.judge(change).map((found) => violationBy(labelOwnership, found))
+  return violations.length > 0 ? { kind: 'denied', violations } : passed
+}
+
+function validatePod(context: AdmissionContext): Answer {
+  if (!context.isRolledOut) return verdict(withoutOlder(judgePod(context), context), allowed)
+  // Nothing was changed there: judged is what the mutating webhook would have made of the pod.
+  const found = withoutOlder(judgePod(withPod(context, mutatePod(context).pod)), context)
+  const answer = rolloutVerdict(found, [], context.namespace)
   // The mutating webhook has told of a new pod already.
-  return isNew && answer.kind !== 'denied' ? allowed : answer
-}
-
-/** What the mutating webhook would have made of the pod where it changes nothing. */
-function asMutated(pod: Pod, request: AdmissionRequest, context: AdmissionContext): Pod {
-  if (request.operation === 'CREATE') return mutatePod(pod, context)
-  const before = decodePod(request.oldObject)
-  return before.ok ? mutateDebugContainers(pod, before.value, context) : pod
-}
-
-/**
- * True where the policy is only tried out. Pods of pools are not part of the trial: they come from Greenroom, which
- * alone may set their label.
- */
-function isRolledOut(request: AdmissionRequest, pod: Pod, { policy }: AdmissionContext): boolean {
-  return (
-    policy.rollout.audit.includes(namespaceOf(request, pod)) &&
-    !policy.greenroomServiceAccounts.includes(request.userInfo.username ?? '') &&
-    pod.metadata?.labels?.[label.pool] === undefined
-  )
-}
-
-/** A pod of a pool that says whose it is before anybody has claimed it. */
-function sessionLabelViolations({ metadata }: Pod): Violation[] {
-  const { [label.pool]: pool, [label.session]: session } = metadata?.labels ?? {}
-  if (pool === undefined || session === undefined) return []
-  return [
-    {
-      rule: 'pool-credentials',
-      code: 'GRN_POLICY_VIOLATION',
-      path: `metadata.labels[${label.session}]`,
-      found: 'set',
-      allowed: 'unset on a new pod of a pool',
-      fix: 'Remove it: a warm pod belongs to no session yet.',
-    },
-  ]
+  return context.isNew && answer.kind !== 'denied' ? allowed : answer
 }
 
 /**
  * An update answers only for what it changes: what was wrong before (a pod older than the policy) stays as it was, or
  * nobody could remove its finalizer.
  */
-function withoutOlder(
-  found: readonly Violation[],
-  request: AdmissionRequest,
-  context: AdmissionContext,
-): readonly Violation[] {
-  if (found.length === 0 || request.operation !== 'UPDATE') return found
-  const before = decodePod(request.oldObject)
-  if (!before.ok) return found
-  const key = (violation: Violation): string =>
-    JSON.stringify([violation.rule, violation.path, violation.found])
-  const older = new Set(validatePod(before.value, namespaceOf(request, before.value), context).map(key))
+function withoutOlder(found: readonly Violation[], context: AdmissionContext): readonly Violation[] {
+  const old = found.length > 0 && !context.isNew ? ofOldPod(context) : undefined
+  if (!old) return found
+  const key = ({ rule, path, found: text }: Violation): string => JSON.stringify([rule, path, text])
+  const older = new Set(judgePod(old).map(key))
   return found.filter((violation) => !older.has(key(violation)))
-}
-
-function ownershipViolations(
-  request: AdmissionRequest,
-  object: Pod | WithMetadata,
-  context: AdmissionContext,
-): Violation[] {
-  const { username = '' } = request.userInfo
-  if (context.policy.greenroomServiceAccounts.includes(username)) return []
-  // Null at every creation: a decoder that refuses it looks for reasons, which costs more than the rest of this.
-  const before = isAbsent(request.oldObject) ? undefined : decodeObject(request.oldObject)
-  const isNewPod = request.operation === 'CREATE' && 'spec' in object
-  return checkLabelOwnership({
-    before: before?.ok ? before.value.metadata : undefined,
-    after: object.metadata ?? {},
-    written: isNewPod ? writtenOver(request, object, context) : new Set(),
-  })
-}
-
-function isAbsent(object: unknown): boolean {
-  return object === null || object === undefined
-}
-
-/** Annotations of a new pod that say what they do by Greenroom's doing. Where nothing is changed, only by chance. */
-function writtenOver(request: AdmissionRequest, pod: Pod, context: AdmissionContext): ReadonlySet<string> {
-  const written = Object.entries(writtenAnnotations(standingOf(pod, context.policy), context))
-  const isChanged = !isRolledOut(request, pod, context)
-  return new Set(
-    written
-      .filter(([key, value]) => isChanged || pod.metadata?.annotations?.[key] === value)
-      .map(([key]) => key),
-  )
 }
 
 function isPods({ resource }: AdmissionRequest): boolean {
   return resource.group === '' && resource.resource === 'pods'
 }
 
-function namespaceOf(request: AdmissionRequest, pod: Pod): string {
-  return request.namespace ?? pod.metadata?.namespace ?? ''
-}
-
-export function decodePod(object: unknown): Checked<Pod> {
-  if (podValidator.Check(object)) return { ok: true, value: object }
-  return { ok: false, problems: describeErrors(podValidator.Errors(object)) }
-}
-
-function decodeObject(object: unknown): Checked<WithMetadata> {
-  if (objectValidator.Check(object)) return { ok: true, value: object }
-  return { ok: false, problems: describeErrors(objectValidator.Errors(object)) }
-}
-
 function malformed(problems: readonly string[]): Answer {
-  return { kind: 'denied', violations: malformedViolations(problems) }
-}
-
-function malformedViolations(problems: readonly string[]): Violation[] {
-  return [
-    {
-      rule: 'malformed',
-      code: 'GRN_POLICY_VIOLATION',
-      path: 'object',
-      found: 'not a pod that can be judged',
-      allowed: 'a pod of v1',
-      fix: problems.slice(0, 3).join('; '),
-    },
-  ]
+  return { kind: 'denied', violations: [malformedObject(problems)] }
 }

@@ -1,7 +1,7 @@
 import type { PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
 import { parseQuantity } from '../pod/quantity.ts'
-import { rowInForce, type WantedResources } from '../policy/effective-row.ts'
+import { effectiveRow, type WantedResources } from '../policy/effective-row.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
 
 /** Pods of a pool run without a deadline and with resources: what counts for other pods does not bound them. */
@@ -17,7 +17,7 @@ export function quotaWarnings(
   quotas: readonly Quota[],
 ): string[] {
   const sized = Object.entries(pools).flatMap(([name, { min, max }]) => {
-    const resources = rowInForce(name, policy)?.resources
+    const resources = effectiveRow(name, policy)?.resources
     return resources ? [{ name, min, max, resources }] : []
   })
   const bounds = quotas.filter(bindsAgents).flatMap(boundsOf)

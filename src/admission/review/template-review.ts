@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import { annotation } from '../../domain/names.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { describeViolation } from '../pod/violation.ts'
-import type { AdmissionContext } from '../rules/expected-fields.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
 import { mutateReview } from './pod-review.ts'
 
@@ -42,7 +42,7 @@ const allowed: Answer = { kind: 'allowed' }
  * person who applies a Deployment never sees the answer that the ReplicaSet controller gets. Never denies. An update
  * that leaves the template alone is passed over.
  */
-export function templateReview(request: AdmissionRequest, context: AdmissionContext): Answer {
+export function templateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
   const { resource, operation, subResource = '' } = request
   const key = `${resource.group}/${resource.resource}`
   const workload = Object.hasOwn(workloads, key) ? workloads[key] : undefined
@@ -50,7 +50,7 @@ export function templateReview(request: AdmissionRequest, context: AdmissionCont
   const template = at(request.object, workload.template)
   if (!validator.Check(template)) return allowed
   if (operation === 'UPDATE' && sameValue(template, at(request.oldObject, workload.template))) return allowed
-  const answer = mutateReview(podRequest(request, template, workload), context)
+  const answer = mutateReview(podRequest(request, template, workload), inForce)
   const warnings = [...(answer.warnings ?? []), ...warningsOf(answer, workload.template.join('.'))]
   return warnings.length > 0 ? { kind: 'allowed', warnings } : allowed
 }
@@ -93,7 +93,7 @@ function warningsOf(answer: Answer, place: string): string[] {
     case 'patched': {
       const fields = [
         ...new Set(answer.patch.map(({ path }) => fieldOf(path)).filter((field) => field !== undefined)),
-      ]
+      ].sort()
       if (fields.length === 0) return []
       const more = fields.length > namedFields ? ` and ${fields.length - namedFields} more` : ''
       return [`its pods will be changed at ${fields.slice(0, namedFields).join(', ')}${more}`]

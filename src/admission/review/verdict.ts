@@ -1,8 +1,9 @@
-import type { PatchOperation } from '../mutate/pod-edits.ts'
+import type { PatchOperation } from '../mutate/pod-patch.ts'
 import { describeViolation, type Violation } from '../pod/violation.ts'
+import { greenroomRules } from '../rules/greenroom-rules.ts'
 import type { Answer, Patched } from './admission-review.ts'
 
-/** What is made of the violations of one review. */
+/** How the violations of one review become its answer. */
 
 /** Answered if nothing denies. */
 type Outcome = { readonly kind: 'allowed' } | (Patched & Pick<Answer, 'warnings'>)
@@ -16,7 +17,7 @@ export function verdict(found: readonly Violation[], outcome: Outcome): Answer {
     : { ...outcome, ...remarks, ...warningsOf(outcome, remarks) }
 }
 
-/** What was asked for comes after what is wrong. */
+/** Reasons that somebody asked for come after what is wrong. */
 function warningsOf(outcome: Outcome, { warnings = [] }: Pick<Answer, 'warnings'>): Pick<Answer, 'warnings'> {
   const all = [...warnings, ...('warnings' in outcome ? (outcome.warnings ?? []) : [])]
   return all.length > 0 ? { warnings: all } : {}
@@ -45,12 +46,14 @@ function listed(noted: readonly Violation[]): string {
   return [...entries, ...(more > 0 ? [`${more} more`] : [])].join('; ')
 }
 
-/** Rules that guard Greenroom itself: in force even in a namespace of the roll-out, or its pools would not be its own. */
-const guarding: ReadonlySet<string> = new Set(['label-ownership', 'service-account', 'component-shape'])
+/** In force even in a namespace of the roll-out, or Greenroom's pools would not be its own. */
+const guarding: ReadonlySet<string> = new Set(
+  greenroomRules.filter(({ guardsGreenroom }) => guardsGreenroom).map(({ rule }) => rule),
+)
 
 /**
- * The answer in a namespace of the roll-out: nothing is changed or denied, what would be is told. `patch` is what
- * mutation would have done.
+ * The answer in a namespace of the roll-out: nothing is changed or denied, and the answer tells what would be. `patch` is
+ * what mutation would have done.
  */
 export function rolloutVerdict(
   found: readonly Violation[],
@@ -62,7 +65,7 @@ export function rolloutVerdict(
   const noted = found.map((violation): Violation => ({ ...violation, mode: violation.mode ?? 'audit' }))
   if (noted.length === 0 && patch.length === 0) return { kind: 'allowed' }
   const at = `not enforced in namespace ${namespace}`
-  const changed = [...new Set(patch.map(({ path }) => path))]
+  const changed = [...new Set(patch.map(({ path }) => path))].sort()
   const changes = `would change ${changed.slice(0, listedViolations).join(', ')}`
   return {
     kind: 'allowed',

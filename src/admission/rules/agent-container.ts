@@ -1,24 +1,19 @@
 import { agentContainerName } from '../../domain/names.ts'
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import { finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-const rule = {
+export const agentContainer: GreenroomRule = {
   rule: 'agent-container',
-  allowed: `one container, or one named ${agentContainerName}`,
+  title: 'Which container is the agent',
+  fields: ['spec.containers[*].name'],
+  allowed: `one container, or one named \`${agentContainerName}\`; pods of row \`default\` need none`,
+  appliesTo: shapedPods,
+  mode: 'always',
+  mutated: 'no',
+  why: 'One container gets the resources, probes and keys of the type: it must be known which.',
   fix: `Name the container that serves the session "${agentContainerName}".`,
+  judge({ pod, podClass, agentContainer: agent }) {
+    if (podClass.kind !== 'agent' || agent) return []
+    const names = pod.spec.containers.map((container) => container.name)
+    return [finding('spec.containers', names, `one container, or one named ${agentContainerName}`)]
+  },
 }
-
-/**
- * Which container is the agent. Fields: `spec.containers[*].name`.
- * Allowed: one container, or several with one named `agent`. Pods of row `default` need none.
- */
-export const checkAgentContainer: Check = ({ pod, standing, agentContainer }) =>
-  standing.kind === 'agent' && !agentContainer
-    ? [
-        violationOf(
-          rule,
-          'spec.containers',
-          pod.spec.containers.map((container) => container.name),
-        ),
-      ]
-    : []

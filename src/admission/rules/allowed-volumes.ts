@@ -1,21 +1,23 @@
-import { violationOf } from '../pod/violation.ts'
 import { restrictedVolumeKinds } from '../policy/policy-row.ts'
-import type { Check } from './judged-pod.ts'
+import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
-/**
- * Kinds of volumes that the row leaves of those that the restricted standard allows.
- * Fields: the kind of each `spec.volumes[*]`. Allowed: the row's `volumeKinds`.
- */
-export const checkAllowedVolumes: Check = ({ pod, row }) => {
-  if (!row || row.volumeKinds.length === restrictedVolumeKinds.length) return []
-  const rule = {
-    rule: 'allowed-volumes',
-    allowed: row.volumeKinds.join(', '),
-    fix: "Use a volume of one of these kinds, or add the kind to the row's volumeKinds.",
-  }
-  const refused = restrictedVolumeKinds.filter((kind) => !row.volumeKinds.includes(kind))
-  return (pod.spec.volumes ?? []).flatMap((volume, index) => {
-    const kind = refused.find((name) => name in volume)
-    return kind ? [violationOf(rule, `spec.volumes[${index}]`, kind)] : []
-  })
+export const allowedVolumes: GreenroomRule = {
+  rule: 'allowed-volumes',
+  title: 'Kinds of volumes',
+  fields: [`spec.volumes[*].{${restrictedVolumeKinds.join(',')}}`],
+  allowed: "the kinds in the row's `volumeKinds`, which may be fewer than the restricted standard has",
+  appliesTo: podsOfRows,
+  mode: 'settable',
+  mutated: 'no',
+  why: 'An agent that needs no claim or driver shall not get one by a slip in its template.',
+  fix: "Use a volume of one of these kinds, or add the kind to the row's volumeKinds.",
+  judge({ pod, row }) {
+    if (!row || row.volumeKinds.length === restrictedVolumeKinds.length) return []
+    const allowed = row.volumeKinds.join(', ')
+    const refused = restrictedVolumeKinds.filter((kind) => !row.volumeKinds.includes(kind))
+    return (pod.spec.volumes ?? []).flatMap((volume, index) => {
+      const kind = refused.find((name) => name in volume)
+      return kind ? [finding(`spec.volumes[${index}]`, kind, allowed)] : []
+    })
+  },
 }

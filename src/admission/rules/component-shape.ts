@@ -1,39 +1,47 @@
-import { isInjectedToken } from '../mutate/mutate-volumes.ts'
 import type { Container, EnvVar, Pod, PodProbe, Volume } from '../pod/pod.ts'
+import { samePath } from '../pod/same-path.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { type Violation, violationOf } from '../pod/violation.ts'
+import { isInjectedToken } from '../pod/token-volume.ts'
 import type { Component, ComponentMount } from '../policy/policy-component.ts'
-import { samePath } from './expected-fields.ts'
-import type { Check } from './judged-pod.ts'
+import { type Finding, finding, type GreenroomRule } from './greenroom-rule.ts'
 
-/**
- * A pod under Greenroom's own ServiceAccount is exactly what the component's row describes. The account's rights, the
- * key that signs assignments and the database are within reach of its code: whoever could add a command, an environment
- * variable (NODE_OPTIONS), a volume over the code or another container could use them.
- * Fields: every one of the pod and of its only container. Allowed: the row's `commands`, `args`, `env` and `mounts`;
- * fields that no code comes in by; the token that Kubernetes mounts. A field that this version does not know is refused.
- */
-export const checkComponentShape: Check = ({ pod, standing }) => {
-  if (standing.kind !== 'component') return []
-  const { component } = standing
-  const [container, ...others] = pod.spec.containers
-  const at = 'spec.containers[0]'
-  return [
-    ...unknownFields(pod.spec, podFields, 'spec'),
-    ...(others.length > 0 ? [refused('spec.containers', `${others.length + 1} containers`, 'one')] : []),
-    ...(container
-      ? [
-          ...unknownFields(container, containerFields, at),
-          ...words(container, component, at),
-          ...handlers(container, at),
-          ...environment(container, component, at),
-          ...mounts(container, pod, component),
-        ]
-      : []),
-  ]
+/** A field that this version does not know is refused. */
+export const componentShape: GreenroomRule = {
+  rule: 'component-shape',
+  title: "The shape of Greenroom's own pods",
+  fields: ['spec'],
+  allowed:
+    "only the command, args, environment and mounts that the component's row lists, fields that no code comes in by, and the token that Kubernetes mounts",
+  appliesTo: ['component'],
+  mode: 'always',
+  mutated: 'no',
+  why:
+    'Its account reaches the signing key and the database: a command, a variable such as NODE_OPTIONS or another ' +
+    'container would use them.',
+  fix: "Greenroom's own account serves its own pods only; a new shape goes into the row in components.",
+  guardsGreenroom: true,
+  judge({ pod, podClass }) {
+    if (podClass.kind !== 'component') return []
+    const { component } = podClass
+    const [container, ...others] = pod.spec.containers
+    const at = 'spec.containers[0]'
+    return [
+      ...unknownFields(pod.spec, podFields, 'spec'),
+      ...(others.length > 0 ? [finding('spec.containers', `${others.length + 1} containers`, 'one')] : []),
+      ...(container
+        ? [
+            ...unknownFields(container, containerFields, at),
+            ...words(container, component, at),
+            ...handlers(container, at),
+            ...environment(container, component, at),
+            ...mounts(container, pod, component),
+          ]
+        : []),
+    ]
+  },
 }
 
-/** Fields of a pod's spec through which nothing of its author's gets into the process. */
+/** Fields of a pod's spec through which the author gets nothing into the process. */
 const podFields: ReadonlySet<string> = new Set([
   'activeDeadlineSeconds',
   'affinity',
@@ -86,15 +94,10 @@ const containerFields: ReadonlySet<string> = new Set([
   'volumeMounts',
 ])
 
-function refused(path: string, found: unknown, allowed: string): Violation {
-  const fix = "Greenroom's own account serves its own pods only; a new shape goes into the row in components."
-  return violationOf({ rule: 'component-shape', allowed, fix }, path, found)
-}
-
-function unknownFields(value: object, known: ReadonlySet<string>, path: string): Violation[] {
+function unknownFields(value: object, known: ReadonlySet<string>, path: string): Finding[] {
   return Object.entries(value)
     .filter(([field, content]) => !known.has(field) && !isNothing(content))
-    .map(([field]) => refused(`${path}.${field}`, 'set', 'unset'))
+    .map(([field]) => finding(`${path}.${field}`, 'set', 'unset'))
 }
 
 function isNothing(content: unknown): boolean {
@@ -106,30 +109,26 @@ function isNothing(content: unknown): boolean {
   )
 }
 
-function words(
-  { command, args, terminationMessagePath }: Container,
-  row: Component,
-  at: string,
-): Violation[] {
+function words({ command, args, terminationMessagePath }: Container, row: Component, at: string): Finding[] {
   const fits = (given: readonly string[] | undefined, lists: readonly (readonly string[])[]): boolean =>
     given === undefined || given.length === 0 || lists.some((list) => sameValue(list, given))
   const said = (lists: readonly (readonly string[])[]): string =>
     lists.length > 0 ? lists.map((list) => JSON.stringify(list)).join(', ') : 'unset'
   const messages = terminationMessagePath ?? defaultMessagePath
   return [
-    ...(fits(command, row.commands) ? [] : [refused(`${at}.command`, command, said(row.commands))]),
-    ...(fits(args, row.args) ? [] : [refused(`${at}.args`, args, said(row.args))]),
-    // The kubelet mounts a file there, wherever it is.
+    ...(fits(command, row.commands) ? [] : [finding(`${at}.command`, command, said(row.commands))]),
+    ...(fits(args, row.args) ? [] : [finding(`${at}.args`, args, said(row.args))]),
+    // The kubelet mounts a file at this path, even over the code.
     ...(messages === defaultMessagePath
       ? []
-      : [refused(`${at}.terminationMessagePath`, messages, defaultMessagePath)]),
+      : [finding(`${at}.terminationMessagePath`, messages, defaultMessagePath)]),
   ]
 }
 
 const defaultMessagePath = '/dev/termination-log'
 
-/** What the kubelet does for the pod must not run a program in it. */
-function handlers(container: Container, at: string): Violation[] {
+/** Probes and lifecycle handlers must not run a program in the pod. */
+function handlers(container: Container, at: string): Finding[] {
   const probes = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const
   const isExec = (probe: PodProbe | undefined): boolean => probe !== undefined && 'exec' in probe
   const { lifecycle } = container
@@ -139,19 +138,19 @@ function handlers(container: Container, at: string): Violation[] {
   return [
     ...probes
       .filter((name) => isExec(container[name]))
-      .map((name) => refused(`${at}.${name}.exec`, 'set', 'unset')),
-    ...(onlySleeps ? [] : [refused(`${at}.lifecycle`, 'something that runs', 'sleep, or unset')]),
+      .map((name) => finding(`${at}.${name}.exec`, 'set', 'unset')),
+    ...(onlySleeps ? [] : [finding(`${at}.lifecycle`, 'something that runs', 'sleep, or unset')]),
   ]
 }
 
-function environment({ env = [] }: Container, component: Component, at: string): Violation[] {
+function environment({ env = [] }: Container, component: Component, at: string): Finding[] {
   return env.flatMap((variable, index) => {
     const path = `${at}.env[${index}]`
     const wanted = component.env.find((entry) => nameOf(entry) === variable.name)
     if (!wanted) {
-      return [refused(`${path}.name`, variable.name, component.env.map(nameOf).join(', ') || 'none')]
+      return [finding(`${path}.name`, variable.name, component.env.map(nameOf).join(', ') || 'none')]
     }
-    return isFrom(variable, wanted) ? [] : [refused(path, `another ${variable.name}`, sourceOf(wanted))]
+    return isFrom(variable, wanted) ? [] : [finding(path, `another ${variable.name}`, sourceOf(wanted))]
   })
 }
 
@@ -177,7 +176,7 @@ function sourceOf(wanted: WantedEnv): string {
 /** Where Kubernetes itself mounts the account's token. */
 const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-function mounts({ volumeMounts = [] }: Container, pod: Pod, component: Component): Violation[] {
+function mounts({ volumeMounts = [] }: Container, pod: Pod, component: Component): Finding[] {
   return volumeMounts.flatMap((mount, index) => {
     const path = `spec.containers[0].volumeMounts[${index}]`
     const volume = pod.spec.volumes?.find(({ name }) => name === mount.name)
@@ -187,7 +186,7 @@ function mounts({ volumeMounts = [] }: Container, pod: Pod, component: Component
     const isWanted = wanted !== undefined && volume !== undefined && isOfSource(volume, wanted)
     if (isWhole && (isToken || isWanted)) return []
     const allowed = component.mounts.map(describeMount).join('; ') || 'no mount'
-    return [refused(path, mount.mountPath, allowed)]
+    return [finding(path, mount.mountPath, allowed)]
   })
 }
 
@@ -202,7 +201,7 @@ function describeMount({ path, secret, configMap }: ComponentMount): string {
   return configMap === undefined ? `${path} from an emptyDir` : `${path} from ConfigMap ${configMap}`
 }
 
-/** The token volume as the ServiceAccount plugin makes it: another CA there would be another API server. */
+/** The token volume as the ServiceAccount plugin makes it: with another CA the pod would trust another API server. */
 function isPlainToken(volume: Volume): boolean {
   return (
     isInjectedToken(volume) &&

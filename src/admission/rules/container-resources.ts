@@ -1,14 +1,37 @@
-import type { Container } from '../pod/pod.ts'
+import type { Container, PlacedContainer } from '../pod/pod.ts'
 import { parseQuantity, sameQuantity } from '../pod/quantity.ts'
 import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
+import type { AdmissionContext } from './admission-context.ts'
+
+/** What rules `resources` and `resource-range` share. */
+
+export const resourceFields = ['requests', 'limits'] as const
+export type ResourceField = (typeof resourceFields)[number]
+
+interface SizedContainer extends PlacedContainer {
+  readonly wanted: WantedResources
+}
+
+/** Containers and init containers, each with what the row wants for it. */
+export function startedWithResources({
+  containers,
+  agentContainer,
+  row,
+}: AdmissionContext): readonly SizedContainer[] {
+  if (!row) return []
+  return containers
+    .filter(({ kind }) => kind !== 'ephemeral')
+    .map((placed) => ({ ...placed, wanted: placed === agentContainer ? row.resources : row.sidecar }))
+}
 
 type Quantity = string | number
 type Given = Container['resources']
 type Asked = (field: 'request' | 'limit', resource: string) => Quantity | undefined
 
 /**
- * Requests and limits as the row wants them. A resource without a range is imposed; with one, what the author asked
- * stays and the rest is filled in so that no request is above its limit. `isDefaulted` names values that nobody asked for.
+ * Requests and limits as the row wants them. A resource without a range is imposed. With a range, what the author asked
+ * for stays, and the rest is filled in so that no request is above its limit. `isDefaulted` is true for values that
+ * nobody asked for.
  */
 export function filledResources(
   given: Given,
@@ -17,7 +40,7 @@ export function filledResources(
 ): NonNullable<Container['resources']> {
   const asked: Asked = (field, resource) =>
     isDefaulted(field, resource) ? undefined : given?.[`${field}s`]?.[resource]
-  // What the row does not name stays, for the validator to refuse: without its device the program would be another one.
+  // What the row does not name stays, and rule resource-range refuses it.
   const requests: Record<string, Quantity> = unnamed(given?.requests, wanted)
   const limits: Record<string, Quantity> = unnamed(given?.limits, wanted)
   for (const resource of wanted) {

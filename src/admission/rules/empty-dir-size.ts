@@ -1,20 +1,39 @@
-import { isUnbounded } from '../mutate/mutate-volumes.ts'
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import type { Volume } from '../pod/pod.ts'
+import { parseQuantity } from '../pod/quantity.ts'
+import { finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-/**
- * A volume on the node's disk or in its memory has an end.
- * Fields: `spec.volumes[*].emptyDir.sizeLimit`. Allowed: any size above 0 (0 is no limit to Kubernetes).
- */
-export const checkEmptyDirSize: Check = ({ pod, row }) => {
-  if (!row) return []
-  return (pod.spec.volumes ?? []).flatMap((volume, index) => {
-    if (!isUnbounded(volume)) return []
-    const rule = {
-      rule: 'empty-dir-size',
-      allowed: `a size above 0, such as ${row.emptyDirSizeLimit}`,
-      fix: 'Leave it out; the webhook sets it.',
-    }
-    return [violationOf(rule, `spec.volumes[${index}].emptyDir.sizeLimit`, volume.emptyDir?.sizeLimit)]
-  })
+export const emptyDirSize: GreenroomRule = {
+  rule: 'empty-dir-size',
+  title: 'Size of emptyDir',
+  fields: ['spec.volumes[*].emptyDir.sizeLimit'],
+  allowed: "any size above 0; without one the volume gets the row's `emptyDirSizeLimit`",
+  appliesTo: shapedPods,
+  mode: 'always',
+  mutated: 'yes',
+  why: 'A volume without a limit can fill the disk of its node.',
+  fix: 'Leave it out; the webhook sets it.',
+  judge({ pod, row }) {
+    const allowed = `a size above 0, such as ${row?.emptyDirSizeLimit}`
+    return (pod.spec.volumes ?? []).flatMap(({ emptyDir }, index) =>
+      isUnbounded(emptyDir)
+        ? [finding(`spec.volumes[${index}].emptyDir.sizeLimit`, emptyDir.sizeLimit, allowed)]
+        : [],
+    )
+  },
+  mutate(draft, { row }) {
+    const { volumes } = draft.spec
+    if (!row || !volumes?.some(({ emptyDir }) => isUnbounded(emptyDir))) return
+    const sizeLimit = row.emptyDirSizeLimit
+    draft.assign(draft.spec, {
+      volumes: volumes.map((volume) =>
+        isUnbounded(volume.emptyDir) ? { ...volume, emptyDir: { ...volume.emptyDir, sizeLimit } } : volume,
+      ),
+    })
+  },
+}
+
+/** To Kubernetes a size of 0 is no limit. */
+function isUnbounded(emptyDir: Volume['emptyDir']): emptyDir is NonNullable<Volume['emptyDir']> {
+  if (!emptyDir) return false
+  return emptyDir.sizeLimit === undefined || (parseQuantity(emptyDir.sizeLimit) ?? 0n) <= 0n
 }

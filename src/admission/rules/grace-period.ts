@@ -1,15 +1,21 @@
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import { finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-/**
- * The time an agent has to say goodbye, which the end of a session counts on.
- * Fields: `spec.terminationGracePeriodSeconds`. Allowed: the row's.
- */
-export const checkGracePeriod: Check = ({ pod, row }) => {
-  if (!row) return []
-  const found = pod.spec.terminationGracePeriodSeconds
-  const wanted = row.gracePeriodSeconds
-  if (found === wanted) return []
-  const rule = { rule: 'grace-period', allowed: `${wanted}`, fix: 'Leave it out; the agent type decides.' }
-  return [violationOf(rule, 'spec.terminationGracePeriodSeconds', found)]
+export const gracePeriod: GreenroomRule = {
+  rule: 'grace-period',
+  title: 'Grace period',
+  fields: ['spec.terminationGracePeriodSeconds'],
+  allowed: "the row's `gracePeriodSeconds`",
+  appliesTo: shapedPods,
+  mode: 'settable',
+  mutated: 'yes',
+  why: 'The row of the agent type says how long an agent has to end its session.',
+  fix: 'Leave it out; the agent type decides.',
+  judge({ pod, row }) {
+    const wanted = row?.gracePeriodSeconds
+    const found = pod.spec.terminationGracePeriodSeconds
+    return found === wanted ? [] : [finding('spec.terminationGracePeriodSeconds', found, `${wanted}`)]
+  },
+  mutate(draft, { row }) {
+    if (row) draft.assign(draft.spec, { terminationGracePeriodSeconds: row.gracePeriodSeconds })
+  },
 }

@@ -1,62 +1,76 @@
-import { checkAgentType } from './agent-type.ts'
-import { checkComponentShape } from './component-shape.ts'
-import type { GreenroomCheck, GreenroomRule } from './greenroom-rule.ts'
-import { managedChecks } from './managed-checks.ts'
-import { shapedChecks } from './shaped-checks.ts'
+import { agentContainer } from './agent-container.ts'
+import { agentType } from './agent-type.ts'
+import { allowedVolumes } from './allowed-volumes.ts'
+import { appLabel } from './app-label.ts'
+import { assignKeys } from './assign-keys.ts'
+import { componentShape } from './component-shape.ts'
+import { emptyDirSize } from './empty-dir-size.ts'
+import { gracePeriod } from './grace-period.ts'
+import type { GreenroomRule } from './greenroom-rule.ts'
+import { images } from './images.ts'
+import { injectedEnv } from './injected-env.ts'
+import { labelOwnership } from './label-ownership.ts'
+import { malformed } from './malformed.ts'
+import { nodeAffinity } from './node-affinity.ts'
+import { operatingSystem } from './operating-system.ts'
+import { policyVersion } from './policy-version.ts'
+import { poolCredentials } from './pool-credentials.ts'
+import { priorityClass } from './priority-class.ts'
+import { probes } from './probes.ts'
+import { projectedToken } from './projected-token.ts'
+import { readOnlyRoot } from './read-only-root.ts'
+import { resourceRange } from './resource-range.ts'
+import { resources } from './resources.ts'
+import { runtimeClass } from './runtime-class.ts'
+import { secretReferences } from './secret-references.ts'
+import { securityContext } from './security-context.ts'
+import { serviceAccount } from './service-account.ts'
+import { serviceAccountName } from './service-account-name.ts'
+import { serviceAccountToken } from './service-account-token.ts'
+import { tolerations } from './tolerations.ts'
+import { topologySpread } from './topology-spread.ts'
+import { userIds } from './user-ids.ts'
+import { writablePaths } from './writable-paths.ts'
 
-export const agentType: GreenroomCheck = {
-  rule: 'agent-type',
-  title: 'A row of the table',
-  fields: '`metadata.labels[agent-type]`',
-  allowed: 'a name in `agentTypes` of the policy; unset if there is a row `default`',
-  mutated: 'no',
-  judge: checkAgentType,
-}
-
-export const componentShape: GreenroomCheck = {
-  rule: 'component-shape',
-  title: "The shape of Greenroom's own pods",
-  fields: 'every field of a pod that runs under the ServiceAccount and with the image of a component',
-  allowed: "only the command, args, environment and mounts that the component's row lists",
-  mutated: 'no',
-  judge: checkComponentShape,
-}
-
-/** Every rule of Greenroom's own. */
-export const greenroomRules: readonly GreenroomRule[] = [
-  {
-    rule: 'malformed',
-    title: 'A pod that can be read',
-    fields: 'the whole object',
-    allowed: 'a pod of v1',
-    mutated: 'no',
-  },
+/** What a pod is and whose it is: said before anything else that may be wrong with it. */
+export const identityRules: readonly GreenroomRule[] = [
+  malformed,
+  labelOwnership,
+  poolCredentials,
   agentType,
-  {
-    rule: 'label-ownership',
-    title: "Greenroom's labels and annotations",
-    fields:
-      '`metadata.{labels,annotations}` below `greenroom.dev/`, label `session`; on `pods/status` and `pods/binding` too',
-    allowed: "unset or unchanged, but for Greenroom's own ServiceAccounts",
-    mutated: 'no',
-  },
   componentShape,
-  ...managedChecks,
-  ...shapedChecks,
-  // Found by the two checks of resources and tokens, and told apart from them: no mutation can put these right.
-  {
-    rule: 'resource-range',
-    title: 'Requests and limits in the range of the row',
-    fields: '`resources.{requests,limits}` of containers and init containers',
-    allowed:
-      'where the row gives `min` and `max`: between them, the request not above the limit; nothing that the row does not name',
-    mutated: 'no',
-  },
-  {
-    rule: 'projected-token',
-    title: 'No token by another way',
-    fields: '`spec.volumes[*].projected.sources[*].serviceAccountToken`',
-    allowed: "unset, unless the row's `automountServiceAccountToken` is true",
-    mutated: 'no',
-  },
 ]
+
+/** What a pod may have by its row. Pod Security is judged before them. */
+export const rowRules: readonly GreenroomRule[] = [
+  operatingSystem,
+  serviceAccount,
+  secretReferences,
+  images,
+  allowedVolumes,
+  agentContainer,
+  appLabel,
+  policyVersion,
+  assignKeys,
+  serviceAccountName,
+  securityContext,
+  userIds,
+  readOnlyRoot,
+  resources,
+  resourceRange,
+  emptyDirSize,
+  probes,
+  serviceAccountToken,
+  projectedToken,
+  injectedEnv,
+  writablePaths,
+  nodeAffinity,
+  tolerations,
+  topologySpread,
+  runtimeClass,
+  priorityClass,
+  gracePeriod,
+]
+
+/** Every rule of Greenroom's own, in the order in which they judge and change a pod. */
+export const greenroomRules: readonly GreenroomRule[] = [...identityRules, ...rowRules]

@@ -1,30 +1,32 @@
 import { hasDigest, imageMatches } from '../pod/image-reference.ts'
-import { type Violation, violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import { everyContainer } from './field-path.ts'
+import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
-const digestRule = {
+export const images: GreenroomRule = {
   rule: 'images',
-  allowed: 'a reference with a digest, such as name@sha256:…',
-  fix: 'Name the image by its digest: a tag can be moved after it was checked.',
+  title: 'Images',
+  fields: [`${everyContainer}.image`],
+  allowed: "one of the row's `images`, with a digest where the row asks for it",
+  appliesTo: podsOfRows,
+  mode: 'settable',
+  mutated: 'no',
+  why: 'An agent runs what somebody has looked at, and a digest says that it is still that.',
+  fix: "Use an image of these, or name it in the row's images.",
+  judge({ containers, row }) {
+    if (!row) return []
+    const { allowed, digest } = row.images
+    if (!allowed && digest === 'allowed') return []
+    return containers.flatMap(({ container: { image = '' }, path }): Finding[] => {
+      const isAllowed = !allowed || allowed.some((pattern) => imageMatches(image, pattern))
+      if (!isAllowed) return [finding(`${path}.image`, image, allowed.join(', '))]
+      return digest === 'required' && !hasDigest(image) ? [withoutDigest(`${path}.image`, image)] : []
+    })
+  },
 }
 
-/**
- * What may run.
- * Fields: `image` of every container, debug ones too. Allowed: what the row's `images.allowed` names; with
- * `digest: required` only by digest.
- */
-export const checkImages: Check = ({ containers, row }) => {
-  if (!row) return []
-  const { allowed, digest } = row.images
-  if (!allowed && digest === 'allowed') return []
-  const rule = {
-    rule: 'images',
-    allowed: allowed?.join(', ') ?? 'any',
-    fix: "Use an image of these, or name it in the row's images.",
+function withoutDigest(path: string, image: string): Finding {
+  return {
+    ...finding(path, image, 'a reference with a digest, such as name@sha256:…'),
+    fix: 'Name the image by its digest: a tag can be moved after it was checked.',
   }
-  return containers.flatMap(({ container: { image = '' }, path }): Violation[] => {
-    const isAllowed = !allowed || allowed.some((pattern) => imageMatches(image, pattern))
-    if (!isAllowed) return [violationOf(rule, `${path}.image`, image)]
-    return digest === 'required' && !hasDigest(image) ? [violationOf(digestRule, `${path}.image`, image)] : []
-  })
 }

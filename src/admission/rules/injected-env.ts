@@ -1,26 +1,78 @@
+import { agentEnv, label } from '../../domain/names.ts'
+import type { EnvVar } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { type Violation, violationOf } from '../pod/violation.ts'
-import { forcedEnv } from './expected-fields.ts'
-import type { Check } from './judged-pod.ts'
+import type { PodClass } from '../policy/pod-class.ts'
+import type { AssignKeys } from '../policy/public-assign-keys.ts'
+import { agentContainer as agentPath } from './field-path.ts'
+import { type Finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-const rule = {
+const ownVariables = `${agentPath}.env[GREENROOM_*]`
+
+export const injectedEnv: GreenroomRule = {
   rule: 'injected-env',
-  allowed: 'what the webhook sets',
+  title: 'Environment that Greenroom decides',
+  fields: [ownVariables, `${agentPath}.env[*]`],
+  allowed:
+    "the `GREENROOM_*` variables and the row's `secrets` are there, once or oftener, each as the webhook sets it; other variables are the author's",
+  appliesTo: shapedPods,
+  mode: 'always',
+  mutated: 'yes',
+  why: 'The row of the agent type gives it: a secret by reference, or a default for what the pod leaves out.',
+  reasons: {
+    [ownVariables]:
+      'With these the agent knows its pod and checks who gives it work; they are always what Greenroom sets.',
+  },
   fix: 'Leave the variable out; the webhook sets it.',
+  judge({ agentContainer, podClass, assignKeys }) {
+    if (!agentContainer) return []
+    const { container, path } = agentContainer
+    return forcedEnv(podClass, assignKeys).flatMap((wanted): Finding[] => {
+      const found = (container.env ?? []).filter((entry) => entry.name === wanted.name)
+      if (found.length > 0 && found.every((entry) => sameValue(entry, wanted))) return []
+      // Values are never shown.
+      const text = found.length === 0 ? 'missing' : 'something else'
+      return [{ path: `${path}.env[${wanted.name}]`, found: text, allowed: 'what the webhook sets' }]
+    })
+  },
+  mutate(draft, { podClass, row, assignKeys }) {
+    const forced = forcedEnv(podClass, assignKeys)
+    const added = [...forced, ...(row?.env ?? [])]
+    for (const { container, isAgent } of draft.containers) {
+      if (!isAgent || (added.length === 0 && !container.env)) continue
+      draft.assign(container, { env: merged(container.env ?? [], forced, added) })
+    }
+  },
+}
+
+/** Environment of the agent container that overwrites what the pod says. References only, never a secret value. */
+function forcedEnv(podClass: PodClass, assignKeys: AssignKeys): readonly EnvVar[] {
+  if (podClass.kind === 'plain') return podClass.row.secretEnv
+  if (podClass.kind !== 'agent') return []
+  return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...podFields, ...podClass.row.secretEnv]
+}
+
+/** What the agent is told of its own pod. */
+const podFields = [
+  fieldEnv(agentEnv.podUid, 'metadata.uid'),
+  fieldEnv(agentEnv.podName, 'metadata.name'),
+  fieldEnv(agentEnv.podIp, 'status.podIP'),
+  fieldEnv(agentEnv.agentType, `metadata.labels['${label.agentType}']`),
+]
+
+function fieldEnv(name: string, fieldPath: string): EnvVar {
+  return { name, valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } } }
 }
 
 /**
- * The environment that Greenroom decides, on the agent container.
- * Fields: `env[*]` of the five `GREENROOM_*` variables and of the row's `secrets`. Allowed: there, and every
- * entry of the name is what the table gives. Values are never shown.
+ * Merges by name. A forced variable replaces every entry of its name, because the kubelet lets the last one win. No entry
+ * moves: the patch would hold its value, and patches go to the audit log. Of `added`, only what the pod leaves out comes
+ * in.
  */
-export const checkInjectedEnv: Check = ({ agentContainer, standing, context }) => {
-  if (!agentContainer) return []
-  const { container, path } = agentContainer
-  return forcedEnv(standing, context).flatMap((wanted): Violation[] => {
-    const found = (container.env ?? []).filter((entry) => entry.name === wanted.name)
-    if (found.length > 0 && found.every((entry) => sameValue(entry, wanted))) return []
-    const text = found.length === 0 ? 'missing' : 'something else'
-    return [{ ...violationOf(rule, `${path}.env[${wanted.name}]`, undefined), found: text }]
-  })
+function merged(given: readonly EnvVar[], forced: readonly EnvVar[], added: readonly EnvVar[]): EnvVar[] {
+  const byName = new Map(forced.map((entry) => [entry.name, entry]))
+  const present = new Set(given.map((entry) => entry.name))
+  return [
+    ...given.map((entry) => byName.get(entry.name) ?? entry),
+    ...added.filter((entry) => !present.has(entry.name)),
+  ]
 }

@@ -1,33 +1,51 @@
 import { annotation, label, ownedPrefix } from '../../domain/names.ts'
-import type { Metadata } from '../pod/pod.ts'
-import type { Violation } from '../pod/violation.ts'
+import type { PodClass } from '../policy/pod-class.ts'
+import type { MetadataChange } from './admission-context.ts'
+import { everyPod, type Finding, type GreenroomRule } from './greenroom-rule.ts'
+import { writtenAnnotations } from './written-annotations.ts'
 
-/** What is compared: the object before (undefined at creation) and after. */
-export interface MetadataChange {
-  readonly before: Metadata | undefined
-  readonly after: Metadata
-  /**
-   * Annotations that the mutator writes into every new pod, whatever stood there. Another value than today's is that of
-   * another replica, or of a moment ago: while a policy is replaced, pods are shaped by one and looked at under the next.
-   */
-  readonly written: ReadonlySet<string>
-}
+export const labelOwnership = {
+  rule: 'label-ownership',
+  title: "Greenroom's labels and annotations",
+  fields: [`metadata.{labels,annotations}[${ownedPrefix}*]`, `metadata.labels[${label.session}]`],
+  allowed:
+    "unset or unchanged, but for Greenroom's own ServiceAccounts; on `pods/status` and `pods/binding` too. " +
+    `\`${annotation.explain}\` may be set by everybody`,
+  appliesTo: everyPod,
+  mode: 'always',
+  mutated: 'no',
+  why: 'By these labels Greenroom knows its pods: who could write them could take a session.',
+  code: 'GRN_LABEL_OWNERSHIP',
+  fix: 'Leave it as it is; Greenroom sets it itself.',
+  guardsGreenroom: true,
+  judge(change: OwnershipChange): Finding[] {
+    if (change.policy.greenroomServiceAccounts.includes(change.username)) return []
+    const { before, metadata: after } = change
+    const isWritten = writtenOver(change)
+    return [
+      ...changedKeys(before?.labels, after.labels, (key) => isOwned(key) || key === label.session).map(
+        (key) => foreign(`metadata.labels[${key}]`),
+      ),
+      ...changedKeys(before?.annotations, after.annotations, (key) => isOwned(key) && !isWritten(key)).map(
+        (key) => foreign(`metadata.annotations[${key}]`),
+      ),
+    ]
+  },
+} as const satisfies GreenroomRule
+
+/** The class is known of new pods only; subresources carry no spec. */
+type OwnershipChange = MetadataChange & { readonly podClass?: PodClass }
 
 /**
- * Labels and annotations below `greenroom.dev/` and the label `session` belong to Greenroom's own ServiceAccounts.
- * Fields: `metadata.labels`, `metadata.annotations`, on the pod and through its subresources.
- * Allowed: unset or, on an update, unchanged; and at creation what the mutator writes over. `greenroom.dev/explain` decides
- * nothing and is everybody's.
+ * Annotations that admission writes into a new pod, whatever stands there. A value that differs from today's may come
+ * from another replica, or from a moment ago: a pod is shaped by one policy and judged by the next while it is replaced.
+ * Where nothing is written, only today's value passes.
  */
-export function checkLabelOwnership({ before, after, written }: MetadataChange): Violation[] {
-  return [
-    ...changedKeys(before?.labels, after.labels)
-      .filter((key) => isOwned(key) || key === label.session)
-      .map((key) => foreign(`metadata.labels[${key}]`)),
-    ...changedKeys(before?.annotations, after.annotations)
-      .filter((key) => isOwned(key) && key !== annotation.explain && !written.has(key))
-      .map((key) => foreign(`metadata.annotations[${key}]`)),
-  ]
+function writtenOver({ isNew, isRolledOut, podClass, metadata, ...inForce }: OwnershipChange) {
+  const written = isNew && podClass ? writtenAnnotations(podClass, inForce) : {}
+  return (key: string): boolean =>
+    key === annotation.explain ||
+    (Object.hasOwn(written, key) && (!isRolledOut || metadata.annotations?.[key] === written[key]))
 }
 
 function isOwned(key: string): boolean {
@@ -36,18 +54,15 @@ function isOwned(key: string): boolean {
 
 type Entries = Readonly<Record<string, string>> | undefined
 
-function changedKeys(before: Entries, after: Entries): string[] {
+function changedKeys(before: Entries, after: Entries, isGuarded: (key: string) => boolean): string[] {
   const keys = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
-  return [...keys].filter((key) => before?.[key] !== after?.[key])
+  return [...keys].filter((key) => isGuarded(key) && before?.[key] !== after?.[key])
 }
 
-function foreign(path: string): Violation {
+function foreign(path: string): Finding {
   return {
-    rule: 'label-ownership',
-    code: 'GRN_LABEL_OWNERSHIP',
     path,
     found: 'set or changed by somebody else',
     allowed: "Greenroom's own ServiceAccounts only",
-    fix: 'Leave it as it is; Greenroom sets it itself.',
   }
 }

@@ -1,13 +1,17 @@
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
-const rule = { rule: 'operating-system', allowed: 'linux or unset', fix: 'Agents run on Linux.' }
-
-/**
- * Fields: `spec.os.name`. Allowed: linux, unset. The API refuses the hardened fields on a Windows pod, so the mutator
- * leaves such a pod alone, and no mode lets it through unhardened.
- */
-export const checkOperatingSystem: Check = ({ pod }) => {
-  const name = pod.spec.os?.name ?? 'linux'
-  return name === 'linux' ? [] : [violationOf(rule, 'spec.os.name', name)]
+export const operatingSystem: GreenroomRule = {
+  rule: 'operating-system',
+  title: 'Operating system',
+  fields: ['spec.os.name'],
+  allowed: 'linux or unset',
+  appliesTo: podsOfRows,
+  mode: 'always',
+  mutated: 'no',
+  why: 'The API refuses the hardened fields on a Windows pod, so such a pod cannot be made safe.',
+  fix: 'Agents run on Linux.',
+  judge({ pod }) {
+    const name = pod.spec.os?.name ?? 'linux'
+    return name === 'linux' ? [] : [finding('spec.os.name', name, 'linux or unset')]
+  },
 }

@@ -1,28 +1,46 @@
 import { label } from '../../domain/names.ts'
-import { type Violation, violationOf } from '../pod/violation.ts'
 import { isSessionCredential } from '../policy/session-credentials.ts'
-import type { Check } from './judged-pod.ts'
+import { everyContainer } from './field-path.ts'
+import { everyPod, type Finding, finding, type GreenroomRule } from './greenroom-rule.ts'
 
-const rule = {
+export const poolCredentials: GreenroomRule = {
   rule: 'pool-credentials',
-  allowed: 'nothing of a session',
+  title: 'No session credential in a warm pod',
+  fields: [
+    `metadata.labels[${label.pool}]`,
+    `metadata.labels[${label.session}]`,
+    `${everyContainer}.env[*].{name,valueFrom.secretKeyRef.key}`,
+  ],
+  allowed: `where \`${label.pool}\` is set: no label \`session\` on a new pod, no variable or key named like a credential of a session`,
+  appliesTo: everyPod,
+  mode: 'always',
+  mutated: 'no',
+  why: 'A warm pod belongs to no session yet, so it must hold nothing of one.',
   fix: 'Remove it: a warm pod belongs to no session yet, and gets what it needs with the assignment.',
+  judge({ pod, podClass, containers, isNew }) {
+    const { [label.pool]: pool, [label.session]: session } = pod.metadata?.labels ?? {}
+    if (pool === undefined) return []
+    const inLabel = isNew && session !== undefined ? [sessionLabel] : []
+    // The row of a component lists its variables one by one.
+    if (podClass.kind === 'component') return inLabel
+    const inEnv = containers.flatMap(({ container, path }) =>
+      (container.env ?? []).flatMap(({ name, valueFrom }, index): Finding[] => {
+        if (isSessionCredential(name)) return [finding(`${path}.env[${index}].name`, name, allowedNames)]
+        const key = valueFrom?.secretKeyRef?.key
+        return key !== undefined && isSessionCredential(key)
+          ? [finding(`${path}.env[${index}].valueFrom.secretKeyRef.key`, key, allowedNames)]
+          : []
+      }),
+    )
+    return [...inLabel, ...inEnv]
+  },
 }
 
-/**
- * A pod of a pool holds no session credential before it is claimed.
- * Fields: `env[*].name` and `env[*].valueFrom.secretKeyRef.key` of every container of a pod with the label
- * `greenroom.dev/pool`. Allowed: any but the names of session-credentials.ts. Values are never shown.
- */
-export const checkPoolCredentials: Check = ({ pod, containers }) => {
-  if (pod.metadata?.labels?.[label.pool] === undefined) return []
-  return containers.flatMap(({ container, path }) =>
-    (container.env ?? []).flatMap(({ name, valueFrom }, index): Violation[] => {
-      if (isSessionCredential(name)) return [violationOf(rule, `${path}.env[${index}].name`, name)]
-      const key = valueFrom?.secretKeyRef?.key
-      return key !== undefined && isSessionCredential(key)
-        ? [violationOf(rule, `${path}.env[${index}].valueFrom.secretKeyRef.key`, key)]
-        : []
-    }),
-  )
+const allowedNames = 'nothing of a session'
+
+const sessionLabel: Finding = {
+  path: `metadata.labels[${label.session}]`,
+  found: 'set',
+  allowed: 'unset on a new pod of a pool',
+  fix: 'Remove it: a warm pod belongs to no session yet.',
 }

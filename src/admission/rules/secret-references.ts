@@ -1,39 +1,45 @@
 import type { Container, Volume } from '../pod/pod.ts'
-import { violationOf } from '../pod/violation.ts'
 import { secretFits } from '../policy/secret-names.ts'
-import type { Check } from './judged-pod.ts'
+import { everyContainer } from './field-path.ts'
+import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+
+export const secretReferences: GreenroomRule = {
+  rule: 'secret-references',
+  title: 'Secrets',
+  fields: [
+    `${everyContainer}.{env[*].valueFrom.secretKeyRef.name,envFrom[*].secretRef.name}`,
+    'spec.volumes[*].{secret.secretName,projected.sources[*].secret.name}',
+    'spec.volumes[*].csi.{nodePublishSecretRef.name,volumeAttributes.secretProviderClass}',
+    'spec.imagePullSecrets[*].name',
+  ],
+  allowed: "the Secrets in the row's `secrets` and `allowedSecrets`",
+  appliesTo: podsOfRows,
+  mode: 'always',
+  mutated: 'no',
+  why: "Who may create a pod could read every Secret of the namespace through it, Greenroom's signing key included.",
+  fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
+  judge({ pod, containers, row }) {
+    const allowedSecrets = row?.allowedSecrets ?? []
+    const references = [
+      ...containers.flatMap(({ container, path }) => inContainer(container, path)),
+      ...(pod.spec.volumes ?? []).flatMap((volume, index) => inVolume(volume, `spec.volumes[${index}]`)),
+      ...(pod.spec.imagePullSecrets ?? []).map(({ name }, index) => ({
+        path: `spec.imagePullSecrets[${index}].name`,
+        secret: name,
+      })),
+    ]
+    const allowed = allowedSecrets.length > 0 ? allowedSecrets.join(', ') : 'no Secret'
+    return references
+      .filter(
+        ({ secret }) => secret === undefined || !allowedSecrets.some((name) => secretFits(secret, name)),
+      )
+      .map(({ path, secret }) => finding(path, secret, allowed))
+  },
+}
 
 interface SecretReference {
   readonly path: string
   readonly secret: string | undefined
-}
-
-/**
- * Whoever may create a pod could read every Secret of the namespace through it, Greenroom's signing key included.
- * Fields: `env[*].valueFrom.secretKeyRef`, `envFrom[*].secretRef` of every container; `spec.volumes[*].secret`,
- * `.projected.sources[*].secret`, `.csi.nodePublishSecretRef`, `.csi.volumeAttributes.secretProviderClass`;
- * `spec.imagePullSecrets[*]`.
- * Allowed: the Secrets named in the row's `secrets` and `allowedSecrets` (names, or beginnings that end in `*`).
- */
-export const checkSecretReferences: Check = ({ pod, containers, row }) => {
-  if (!row) return []
-  const { allowedSecrets } = row
-  const references = [
-    ...containers.flatMap(({ container, path }) => inContainer(container, path)),
-    ...(pod.spec.volumes ?? []).flatMap((volume, index) => inVolume(volume, `spec.volumes[${index}]`)),
-    ...(pod.spec.imagePullSecrets ?? []).map(({ name }, index) => ({
-      path: `spec.imagePullSecrets[${index}].name`,
-      secret: name,
-    })),
-  ]
-  const rule = {
-    rule: 'secret-references',
-    allowed: allowedSecrets.length > 0 ? allowedSecrets.join(', ') : 'no Secret',
-    fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
-  }
-  return references
-    .filter(({ secret }) => secret === undefined || !allowedSecrets.some((name) => secretFits(secret, name)))
-    .map(({ path, secret }) => violationOf(rule, path, secret))
 }
 
 function inContainer(container: Container, path: string): SecretReference[] {

@@ -1,10 +1,24 @@
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import { finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-/** Whom agents act as. Fields: `spec.serviceAccountName`. Allowed: the row's `serviceAccountName`, if it names one. */
-export const checkServiceAccountName: Check = ({ pod, row }) => {
-  const wanted = row?.serviceAccountName
-  if (wanted === undefined || pod.spec.serviceAccountName === wanted) return []
-  const rule = { rule: 'service-account-name', allowed: wanted, fix: 'Leave it out; the webhook sets it.' }
-  return [violationOf(rule, 'spec.serviceAccountName', pod.spec.serviceAccountName)]
+export const serviceAccountName: GreenroomRule = {
+  rule: 'service-account-name',
+  title: 'ServiceAccount',
+  fields: ['spec.serviceAccountName', 'spec.serviceAccount'],
+  allowed: "the row's `serviceAccountName`, where it names one; the older field of the same meaning follows",
+  appliesTo: shapedPods,
+  mode: 'always',
+  mutated: 'yes',
+  why: 'The row of the agent type names the ServiceAccount.',
+  fix: 'Leave it out; the webhook sets it.',
+  judge({ pod, row }) {
+    const wanted = row?.serviceAccountName
+    const found = pod.spec.serviceAccountName
+    return wanted === undefined || found === wanted ? [] : [finding('spec.serviceAccountName', found, wanted)]
+  },
+  mutate(draft, { row }) {
+    const wanted = row?.serviceAccountName
+    if (wanted === undefined) return
+    draft.assign(draft.spec, { serviceAccountName: wanted })
+    if (draft.spec.serviceAccount !== undefined) draft.assign(draft.spec, { serviceAccount: wanted })
+  },
 }

@@ -1,31 +1,45 @@
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import type { VolumeMount } from '../pod/pod.ts'
+import { isInjectedToken, tokenVolumePrefix } from '../pod/token-volume.ts'
+import type { Draft } from './draft.ts'
+import { startedContainers } from './field-path.ts'
+import { finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-const automountRule = {
+export const serviceAccountToken: GreenroomRule = {
   rule: 'service-account-token',
-  allowed: 'false',
+  title: 'No ServiceAccount token',
+  fields: [
+    'spec.automountServiceAccountToken',
+    `spec.volumes[${tokenVolumePrefix}*]`,
+    `${startedContainers}.volumeMounts[${tokenVolumePrefix}*]`,
+  ],
+  allowed:
+    "false, unless the row's `automountServiceAccountToken` is true; the volume that Kubernetes added for the token is removed",
+  appliesTo: shapedPods,
+  mode: 'always',
+  mutated: 'yes',
+  why: 'Agents do not talk to the API server, so they carry no token for it.',
   fix: 'Set automountServiceAccountToken to false: agents do not talk to the API server.',
-}
-const volumeRule = {
-  rule: 'projected-token',
-  allowed: 'no ServiceAccount token',
-  fix: "Remove the projected token, or set automountServiceAccountToken in the agent type's row.",
+  judge({ pod, row }) {
+    const found = pod.spec.automountServiceAccountToken
+    if (!row || row.automountServiceAccountToken || found === false) return []
+    return [finding('spec.automountServiceAccountToken', found, 'false')]
+  },
+  mutate(draft, { row }) {
+    // A pod that wants no token gets none, even where the row allows one.
+    if (!row || row.automountServiceAccountToken) return
+    draft.assign(draft.spec, { automountServiceAccountToken: false })
+    removeTokens(draft)
+  },
 }
 
-/**
- * No ServiceAccount token in an agent whose row has `automountServiceAccountToken: false`.
- * Fields: `spec.automountServiceAccountToken`, `spec.volumes[*].projected.sources[*].serviceAccountToken` (rule
- * projected-token). Allowed: false; unset.
- */
-export const checkServiceAccountToken: Check = ({ pod, row }) => {
-  if (!row || row.automountServiceAccountToken) return []
-  const automount = pod.spec.automountServiceAccountToken
-  const tokens = (pod.spec.volumes ?? []).flatMap((volume, index) =>
-    (volume.projected?.sources ?? []).some((source) => source.serviceAccountToken !== undefined)
-      ? [violationOf(volumeRule, `spec.volumes[${index}].projected`, volume.name)]
-      : [],
-  )
-  return automount === false
-    ? tokens
-    : [violationOf(automountRule, 'spec.automountServiceAccountToken', automount), ...tokens]
+function removeTokens(draft: Draft): void {
+  const { volumes = [] } = draft.spec
+  const names = new Set(volumes.filter(isInjectedToken).map(({ name }) => name))
+  if (names.size === 0) return
+  const isKept = ({ name }: { readonly name: string }): boolean => !names.has(name)
+  draft.assign(draft.spec, { volumes: volumes.filter(isKept) })
+  for (const { container } of draft.containers) {
+    const mounts: VolumeMount[] | undefined = container.volumeMounts
+    if (mounts) draft.assign(container, { volumeMounts: mounts.filter(isKept) })
+  }
 }

@@ -1,24 +1,26 @@
-import { violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import { everyPodButComponents, finding, type GreenroomRule } from './greenroom-rule.ts'
 
-const rule = {
+export const serviceAccount: GreenroomRule = {
   rule: 'service-account',
-  allowed: "any but those of Greenroom's own components",
+  title: "Greenroom's own ServiceAccounts",
+  fields: ['spec.serviceAccountName'],
+  allowed:
+    'neither that of a row in `components` nor, in its own namespace, one of `greenroomServiceAccounts`',
+  appliesTo: everyPodButComponents,
+  mode: 'always',
+  mutated: 'no',
+  why: 'A pod under such an account could write the owned labels and read the key that signs assignments.',
   fix: 'Use another ServiceAccount; an agent needs no rights of its own.',
-}
-
-/**
- * The identities of Greenroom's components serve nobody else: who could run a pod under one could own the labels and
- * read the key that signs assignments.
- * Fields: `spec.serviceAccountName`. Allowed: any that is neither in `components` nor, in this namespace, in
- * `greenroomServiceAccounts`.
- */
-export const checkServiceAccount: Check = ({ pod, namespace, context, standing }) => {
-  const name = pod.spec.serviceAccountName
-  if (name === undefined || standing.kind === 'component') return []
-  const { components, greenroomServiceAccounts } = context.policy
-  const reserved =
-    components.some((component) => component.serviceAccount === name) ||
-    greenroomServiceAccounts.includes(`system:serviceaccount:${namespace}:${name}`)
-  return reserved ? [violationOf(rule, 'spec.serviceAccountName', name)] : []
+  guardsGreenroom: true,
+  judge({ pod, namespace, policy }) {
+    const name = pod.spec.serviceAccountName
+    if (name === undefined) return []
+    const { components, greenroomServiceAccounts } = policy
+    const isReserved =
+      components.some((component) => component.serviceAccount === name) ||
+      greenroomServiceAccounts.includes(`system:serviceaccount:${namespace}:${name}`)
+    return isReserved
+      ? [finding('spec.serviceAccountName', name, "any but those of Greenroom's own components")]
+      : []
+  },
 }

@@ -1,35 +1,96 @@
-import { isWritableVolume, missingPaths } from '../mutate/mutate-volumes.ts'
-import { type Violation, violationOf } from '../pod/violation.ts'
-import type { Check } from './judged-pod.ts'
+import type { Volume, VolumeMount } from '../pod/pod.ts'
+import { sameQuantity } from '../pod/quantity.ts'
+import { samePath } from '../pod/same-path.ts'
+import { type NamedPath, volumePrefix } from '../policy/effective-row.ts'
+import type { Draft } from './draft.ts'
+import { startedContainers } from './field-path.ts'
+import { type Finding, finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
-/**
- * Writable places of bounded size, for the root file system is read-only.
- * Fields: `volumeMounts[*].mountPath` of every container and init container; the volumes `greenroom-*` of the row's
- * `writablePaths`. Allowed: a mount at each path; the volume is an emptyDir of the table's size.
- */
-export const checkWritablePaths: Check = ({ pod, containers, row }) => {
-  if (!row) return []
-  const violations: Violation[] = []
-  for (const { container, kind, path } of containers) {
-    if (kind === 'ephemeral') continue
-    for (const missing of missingPaths(container.volumeMounts, row.writablePaths)) {
-      const rule = {
-        rule: 'writable-paths',
-        allowed: `a mount at ${missing.path}`,
-        fix: 'Leave it out; the webhook adds one.',
-      }
-      violations.push(violationOf(rule, `${path}.volumeMounts`, undefined))
+export const writablePaths: GreenroomRule = {
+  rule: 'writable-paths',
+  title: 'Writable places of bounded size',
+  fields: [
+    `${startedContainers}.volumeMounts[*].mountPath`,
+    `${startedContainers}.volumeMounts[${volumePrefix}*]`,
+    `spec.volumes[${volumePrefix}*]`,
+  ],
+  allowed:
+    "something mounted at each of the row's `writablePaths`; the volumes of their names are emptyDirs of their sizes",
+  appliesTo: shapedPods,
+  mode: 'settable',
+  mutated: 'yes',
+  why: 'The root file system is read-only: what an agent may write to is a volume of bounded size.',
+  fix: 'Leave it out; the webhook adds one.',
+  judge({ pod, containers, row }) {
+    const paths = row?.writablePaths ?? []
+    const unmounted = containers.flatMap(({ container, kind, path }): Finding[] =>
+      kind === 'ephemeral'
+        ? []
+        : missingPaths(container.volumeMounts, paths).map((missing) =>
+            finding(`${path}.volumeMounts`, undefined, `a mount at ${missing.path}`),
+          ),
+    )
+    const foreign = (pod.spec.volumes ?? []).flatMap((volume, index): Finding[] => {
+      const ours = paths.find(({ name }) => name === volume.name)
+      if (!ours || isWritableVolume(volume, ours)) return []
+      const found = finding(
+        `spec.volumes[${index}]`,
+        volume.emptyDir ?? Object.keys(volume),
+        `an emptyDir of ${ours.sizeLimit}`,
+      )
+      return [{ ...found, fix: 'Leave the volume out; the webhook adds it.' }]
+    })
+    return [...unmounted, ...foreign]
+  },
+  mutate(draft, { row }) {
+    const paths = row?.writablePaths ?? []
+    for (const { container } of draft.containers) {
+      const missing = missingPaths(container.volumeMounts, paths)
+      if (missing.length === 0) continue
+      const added = missing.map(({ name, path }): VolumeMount => ({ name, mountPath: path }))
+      draft.assign(container, { volumeMounts: [...(container.volumeMounts ?? []), ...added] })
     }
+    mendVolumes(draft, paths)
+  },
+}
+
+/** The writable paths at which none of a container's mounts stands. */
+function missingPaths(
+  mounts: readonly VolumeMount[] = [],
+  paths: readonly NamedPath[],
+): readonly NamedPath[] {
+  return paths.filter(({ path }) => !mounts.some((mount) => samePath(mount.mountPath, path)))
+}
+
+/** A volume by a name of ours becomes the table's: those names belong to Greenroom. Mounted ones are added. */
+function mendVolumes(draft: Draft, paths: readonly NamedPath[]): void {
+  const given = draft.spec.volumes ?? []
+  const mounted = new Set(
+    draft.containers.flatMap(({ container }) => (container.volumeMounts ?? []).map(({ name }) => name)),
+  )
+  const mended = given.map((volume) => {
+    const ours = paths.find(({ name }) => name === volume.name)
+    return !ours || isWritableVolume(volume, ours) ? volume : writableVolume(ours)
+  })
+  const missing = paths.filter(
+    ({ name }) => mounted.has(name) && !given.some((volume) => volume.name === name),
+  )
+  if (missing.length > 0 || draft.spec.volumes) {
+    draft.assign(draft.spec, { volumes: [...mended, ...missing.map(writableVolume)] })
   }
-  for (const [index, volume] of (pod.spec.volumes ?? []).entries()) {
-    const ours = row.writablePaths.find(({ name }) => name === volume.name)
-    if (!ours || isWritableVolume(volume, ours)) continue
-    const rule = {
-      rule: 'writable-paths',
-      allowed: `an emptyDir of ${ours.sizeLimit}`,
-      fix: 'Leave the volume out; the webhook adds it.',
-    }
-    violations.push(violationOf(rule, `spec.volumes[${index}]`, volume.emptyDir ?? Object.keys(volume)))
-  }
-  return violations
+}
+
+function writableVolume({ name, sizeLimit, medium }: NamedPath): Volume {
+  return { name, emptyDir: { ...(medium && { medium }), sizeLimit: String(sizeLimit) } }
+}
+
+/** True if this is the table's volume, whatever notation its size has. */
+function isWritableVolume(volume: Volume, { sizeLimit, medium }: NamedPath): boolean {
+  const { emptyDir, ...rest } = volume
+  return (
+    Object.keys(rest).length === 1 &&
+    emptyDir !== undefined &&
+    (emptyDir.medium ?? '') === (medium ?? '') &&
+    sameQuantity(emptyDir.sizeLimit, sizeLimit)
+  )
 }

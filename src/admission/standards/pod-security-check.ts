@@ -1,10 +1,12 @@
-import type { Container, PlacedContainer } from '../pod/pod.ts'
+import type { Container, PlacedContainer, Pod } from '../pod/pod.ts'
 import type { Rule, Violation } from '../pod/violation.ts'
-import type { JudgedPod } from '../rules/judged-pod.ts'
 import type { CheckDescription } from './check-description.ts'
 
 /** What the standard looks at: the pod alone, never the policy. */
-export type BarePod = Pick<JudgedPod, 'pod' | 'containers'>
+export interface BarePod {
+  readonly pod: Pod
+  readonly containers: readonly PlacedContainer[]
+}
 
 /** Pure; an empty list means that the pod passes. `rule` says what its violations always say. */
 export type PodSecurityJudge = (bare: BarePod, rule: Rule) => readonly Violation[]

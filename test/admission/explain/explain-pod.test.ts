@@ -1,38 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { explainPod } from '../../../src/admission/explain/explain-pod.ts'
-import { changesOf, rulesOf, unexplained } from '../../../src/admission/mutate/change-rules.ts'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
-import { podEdits } from '../../../src/admission/mutate/pod-edits.ts'
-import type { Pod } from '../../../src/admission/pod/pod.ts'
 import { arbitraryPod } from '../arbitrary-pod.ts'
-import { context, greenroomUser, samplePod } from '../pod-samples.ts'
+import { mutated } from '../pod-creation.ts'
+import { greenroomUser, inForce, samplePod } from '../pod-samples.ts'
 
 const namespace = 'ai-agents'
-const explain = (pod: unknown, username?: string) => explainPod(pod, { namespace, context, username })
-const editsOf = (pod: Pod) => podEdits(pod, mutatePod(pod, context))
-
-void t.test('every change of every pod has a rule and a sentence', async () => {
-  fc.assert(
-    fc.property(arbitraryPod, (pod) => {
-      const edits = editsOf(pod)
-      for (const edit of edits) {
-        const changes = changesOf([edit])
-        if (changes.length === 0) throw new Error(`nothing explains ${JSON.stringify(edit)}`)
-        const bare = changes.find(({ rule, why }) => rule === unexplained.rule || !/^[A-Z/].*\.$/.test(why))
-        if (bare) throw new Error(`no rule for ${bare.path}`)
-      }
-      return new Set(changesOf(edits).map(({ rule }) => rule)).size === rulesOf(edits).length
-    }),
-    { numRuns: 500 },
-  )
-})
-
-void t.test('a change that nobody has a rule for is said to be one', async (t) => {
-  const [change] = changesOf(podEdits({ spec: {} }, { spec: { nodeName: 'n' } }))
-  t.match(change, { path: 'spec.nodeName', was: 'unset', becomes: '"n"', rule: 'unexplained' })
-})
-
+const explain = (pod: unknown, username?: string) => explainPod(pod, { namespace, inForce, username })
 void t.test(
   'no value of an env variable is ever shown, nor what a pod of another agent was given',
   async () => {
@@ -99,7 +73,7 @@ void t.test('a denied pod shows its violations and what would be changed all the
 })
 
 void t.test('what went through the policy is left alone', async (t) => {
-  const admitted = mutatePod(samplePod(), context)
+  const admitted = mutated(samplePod(), inForce)
   t.match(explain(admitted), { decision: 'allowed', changes: [], violations: [] })
 })
 

@@ -1,32 +1,32 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { podDrift } from '../../../src/admission/explain/pod-drift.ts'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
 import { mutateReview } from '../../../src/admission/review/pod-review.ts'
 import { arbitraryPod } from '../arbitrary-pod.ts'
-import { context, reviewOf, samplePod } from '../pod-samples.ts'
+import { mutated } from '../pod-creation.ts'
+import { inForce, reviewOf, samplePod } from '../pod-samples.ts'
 
-const drift = (pod: unknown, given = context) => podDrift(pod, 'ai-agents', given)
+const drift = (pod: unknown, given = inForce) => podDrift(pod, 'ai-agents', given)
 
 void t.test('a pod that came in through the policy is clean', async () => {
   fc.assert(
     fc.property(arbitraryPod, (pod) => {
-      if (mutateReview(reviewOf(pod), context).kind === 'denied') return true
-      return drift(mutatePod(pod, context)) === undefined
+      if (mutateReview(reviewOf(pod), inForce).kind === 'denied') return true
+      return drift(mutated(pod, inForce)) === undefined
     }),
     { numRuns: 300 },
   )
 })
 
 void t.test('another version of the same rules is no drift; another rule is', async (t) => {
-  const admitted = mutatePod(samplePod(), context)
-  const renamed = { ...context, policy: { ...context.policy, version: '2' } }
+  const admitted = mutated(samplePod(), inForce)
+  const renamed = { ...inForce, policy: { ...inForce.policy, version: '2' } }
   t.equal(drift(admitted, renamed), undefined)
-  const [row] = [context.policy.agentTypes['stella-agent']]
+  const [row] = [inForce.policy.agentTypes['stella-agent']]
   if (!row) return t.fail('the shipped policy has a row stella-agent')
   const changed = {
-    ...context,
-    policy: { ...context.policy, agentTypes: { 'stella-agent': { ...row, gracePeriodSeconds: 7 } } },
+    ...inForce,
+    policy: { ...inForce.policy, agentTypes: { 'stella-agent': { ...row, gracePeriodSeconds: 7 } } },
   }
   t.match(drift(admitted, changed), { drift: 'change', changes: [{ rule: 'grace-period' }] })
 })

@@ -1,10 +1,9 @@
 import t from 'tap'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
 import type { Container, Pod } from '../../../src/admission/pod/pod.ts'
-import { validatePod } from '../../../src/admission/rules/validate-pod.ts'
-import { context, keySet, policy, samplePod } from '../pod-samples.ts'
+import { mutated, violationsIn } from '../pod-creation.ts'
+import { inForce, keySet, policy, samplePod } from '../pod-samples.ts'
 
-const mutate = (pod: Pod): Pod => mutatePod(pod, context)
+const mutate = (pod: Pod): Pod => mutated(pod, inForce)
 void t.test('an agent pod of a known type gets all that the table says', async (t) => {
   const { spec, metadata } = mutate(samplePod())
   t.same(metadata?.labels, { 'agent-type': 'stella-agent', app: 'conversational-ai-agent' })
@@ -72,7 +71,7 @@ void t.test(
     const row = policy.agentTypes['stella-agent']
     if (!row) return t.fail('the shipped policy has a row stella-agent')
     const withEnv = {
-      ...context,
+      ...inForce,
       policy: {
         ...policy,
         agentTypes: {
@@ -93,7 +92,7 @@ void t.test(
       { name: 'OPENAI_API_KEY', value: 'sk-last-one-wins' },
     ]
     const pod = samplePod({ container: { env } })
-    const after = mutatePod(pod, withEnv).spec.containers[0]?.env ?? []
+    const after = mutated(pod, withEnv).spec.containers[0]?.env ?? []
     t.equal(after.find((entry) => entry.name === 'LEVEL')?.value, 'debug')
     t.equal(after.find((entry) => entry.name === 'B')?.value, 'row')
     t.ok(
@@ -138,7 +137,7 @@ void t.test("a container's own place at /tmp is kept", async (t) => {
     spec: { volumes },
   })
   t.same(mutate(pod).spec.volumes, [{ name: 'data', emptyDir: { sizeLimit: '256Mi' } }])
-  t.same(validatePod(mutate(pod), 'ai-agents', context), [])
+  t.same(violationsIn(mutate(pod), inForce), [])
 })
 
 void t.test('a component and a pod of an unknown type are left as they are', async (t) => {

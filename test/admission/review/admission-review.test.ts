@@ -37,10 +37,10 @@ void t.test('the uid comes back, and patch and patchType come together or not at
     kind: 'AdmissionReview',
     response: { uid: 'u', allowed: true, auditAnnotations: { 'policy-version': '7' } },
   })
-  const empty = encodeAnswer('u', { kind: 'patched', patch: [] }, '7').response
+  const empty = encodeAnswer('u', { kind: 'patched', patch: [], rules: [] }, '7').response
   t.notOk('patch' in empty || 'patchType' in empty)
   const patch = [{ op: 'add', path: '/metadata/annotations/a~1b', value: 'ü€😀\u2028' }] as const
-  const { response } = encodeAnswer('u', { kind: 'patched', patch }, '7')
+  const { response } = encodeAnswer('u', { kind: 'patched', patch, rules: [] }, '7')
   t.equal(response.patchType, 'JSONPatch')
   t.same(JSON.parse(Buffer.from(response.patch ?? '', 'base64').toString('utf8')), patch)
 })

@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { checkPolicy } from '../../../src/admission/policy/policy.ts'
 import {
   type AdmissionRequest,
   type Answer,
@@ -11,8 +10,9 @@ import {
   type Configuration,
   configReview,
 } from '../../../src/admission/review/config-review.ts'
+import { checkPolicy } from '../../../src/admission/rules/check-policy.ts'
 import { checkPools } from '../../../src/domain/pool.ts'
-import { context, greenroomUser, policy, reviewOf } from '../pod-samples.ts'
+import { greenroomUser, inForce, policy, reviewOf } from '../pod-samples.ts'
 
 const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
 const pool = (min: number, max: number) => ({ template: { image: 'x:1' }, min, max })
@@ -29,7 +29,7 @@ function judge(
   configuration: Partial<Configuration> = {},
 ): Answer {
   const resource = { group: '', version: 'v1', resource: 'configmaps' }
-  return configReview(reviewOf(object, { resource, ...overrides }), context, {
+  return configReview(reviewOf(object, { resource, ...overrides }), inForce, {
     ...bareConfiguration,
     ...configuration,
   })

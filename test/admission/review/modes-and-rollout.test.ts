@@ -1,13 +1,13 @@
 import jsonPatch, { type Operation } from 'fast-json-patch'
 import t from 'tap'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
 import type { Pod } from '../../../src/admission/pod/pod.ts'
 import type { AdmissionRequest } from '../../../src/admission/review/admission-review.ts'
 import { mutateReview, validateReview } from '../../../src/admission/review/pod-review.ts'
-import { context, contextOf, greenroomUser, policy, reviewOf, samplePod } from '../pod-samples.ts'
+import { mutated } from '../pod-creation.ts'
+import { greenroomUser, inForce, inForceOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
 
-const relaxed = contextOf({ ...policy, modes: { probes: 'warn', 'grace-period': 'audit' } })
-const trial = contextOf({ ...policy, rollout: { audit: ['trial'] } })
+const relaxed = inForceOf({ ...policy, modes: { probes: 'warn', 'grace-period': 'audit' } })
+const trial = inForceOf({ ...policy, rollout: { audit: ['trial'] } })
 const inTrial = (pod: Pod, overrides: Partial<AdmissionRequest> = {}): AdmissionRequest =>
   reviewOf(pod, { namespace: 'trial', ...overrides })
 
@@ -39,7 +39,7 @@ void t.test(
 )
 
 void t.test('what is enforced still denies beside what is not', async (t) => {
-  const pod = mutatePod(samplePod({ spec: { hostPID: true } }), relaxed)
+  const pod = mutated(samplePod({ spec: { hostPID: true } }), relaxed)
   const answer = validateReview(reviewOf(pod), relaxed)
   t.match(answer, {
     kind: 'denied',
@@ -50,7 +50,7 @@ void t.test('what is enforced still denies beside what is not', async (t) => {
 })
 
 void t.test('a volume of which one rule warns and another denies is denied', async (t) => {
-  const narrow = contextOf({
+  const narrow = inForceOf({
     ...policy,
     defaults: { ...policy.defaults, volumeKinds: ['emptyDir', 'configMap'] },
     modes: { 'allowed-volumes': 'warn' },
@@ -61,12 +61,12 @@ void t.test('a volume of which one rule warns and another denies is denied', asy
 })
 
 void t.test('a warning at the very field that another rule denies does not stand in its place', async (t) => {
-  const narrow = contextOf({
+  const narrow = inForceOf({
     ...policy,
     defaults: { ...policy.defaults, volumeKinds: ['emptyDir'] },
     modes: { 'allowed-volumes': 'warn' },
   })
-  const pod = mutatePod(samplePod(), narrow)
+  const pod = mutated(samplePod(), narrow)
   const own = pod.spec.volumes?.map((volume) =>
     volume.name.startsWith('greenroom-') ? { name: volume.name, configMap: { name: 'full' } } : volume,
   )
@@ -84,13 +84,13 @@ void t.test('roll-out: nothing changed, nothing denied, everything told once', a
   t.equal(answer.kind, 'allowed')
   t.match(answer.warnings, [
     /not enforced in namespace trial: GRN_POLICY_VIOLATION: .*privileged/,
-    /would change \/metadata\/labels\/app, .*\/spec\//,
+    /would change \/metadata\/annotations, \/metadata\/labels\/app, .*\/spec\//,
   ])
   t.match(answer.audit?.['not-enforced'], /^privileged spec\..*would change/)
   t.match(answer.noted, [{ rule: 'privileged', mode: 'audit' }])
   t.same(validateReview(inTrial(pod), trial), { kind: 'allowed' }, 'the mutating webhook has told')
   t.equal(mutateReview(reviewOf(pod), trial).kind, 'denied', 'other namespaces are as ever')
-  const clean = mutatePod(samplePod(), trial)
+  const clean = mutated(samplePod(), trial)
   t.same(mutateReview(inTrial(clean), trial), { kind: 'allowed' })
   const update = { operation: 'UPDATE', oldObject: clean } as const
   const worse = { ...clean, spec: { ...clean.spec, hostIPC: true } }
@@ -117,7 +117,7 @@ void t.test(
       kind: 'denied',
       violations: [{ rule: 'service-account' }],
     })
-    const hardened = mutatePod(pooled, trial)
+    const hardened = mutated(pooled, trial)
     const debug = {
       ...hardened.spec,
       ephemeralContainers: [{ name: 'd', securityContext: { privileged: true } }],
@@ -129,28 +129,28 @@ void t.test(
 
 void t.test('only new debug containers are hardened, and nothing else of them', async (t) => {
   const old = { name: 'old', image: 'sh:1' }
-  const before = mutatePod(samplePod(), context)
+  const before = mutated(samplePod(), inForce)
   const oldObject = { ...before, spec: { ...before.spec, ephemeralContainers: [old] } }
   const pod = {
     ...before,
     spec: { ...before.spec, ephemeralContainers: [old, { name: 'new', image: 'sh:1' }] },
   }
   const update = { operation: 'UPDATE', oldObject, subResource: 'ephemeralcontainers' } as const
-  const answer = mutateReview(reviewOf(pod, update), context)
+  const answer = mutateReview(reviewOf(pod, update), inForce)
   if (answer.kind !== 'patched') return t.fail(JSON.stringify(answer))
   t.same(
     answer.patch.map(({ path }) => path),
     ['/spec/ephemeralContainers/1/securityContext'],
   )
   const after = jsonPatch.applyPatch(structuredClone(pod), answer.patch as Operation[]).newDocument
-  t.equal(validateReview(reviewOf(after, update), context).kind, 'allowed')
-  t.match(mutateReview(reviewOf(after, update), context), { patch: [] })
+  t.equal(validateReview(reviewOf(after, update), inForce).kind, 'allowed')
+  t.match(mutateReview(reviewOf(after, update), inForce), { patch: [] })
 })
 
 void t.test('a new pod of a pool says nothing of a session, not even from Greenroom', async (t) => {
   const labels = { 'agent-type': 'echo-agent', 'greenroom.dev/pool': 'echo-agent', session: 's' }
   const own = { userInfo: { username: greenroomUser } }
-  t.match(mutateReview(reviewOf(samplePod({ labels }), own), context), {
+  t.match(mutateReview(reviewOf(samplePod({ labels }), own), inForce), {
     kind: 'denied',
     violations: [{ rule: 'pool-credentials', path: 'metadata.labels[session]' }],
   })
@@ -161,7 +161,7 @@ void t.test('a new pod of a pool says nothing of a session, not even from Greenr
   ]) {
     const answer = mutateReview(
       reviewOf(samplePod({ labels: pool, container: { env: [env] } }), own),
-      context,
+      inForce,
     )
     t.match(answer, { kind: 'denied', violations: [{ rule: 'pool-credentials' }] })
     t.notMatch(JSON.stringify(answer), /hidden/)

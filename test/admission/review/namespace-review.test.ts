@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AdmissionRequest, Answer } from '../../../src/admission/review/admission-review.ts'
 import { namespaceReview } from '../../../src/admission/review/namespace-review.ts'
-import { context, policy, reviewOf } from '../pod-samples.ts'
+import { inForce, policy, reviewOf } from '../pod-samples.ts'
 
 const agents = 'greenroom.dev/agents'
 type Labels = Record<string, string>
@@ -15,7 +15,7 @@ function judge(
   const resource = { group: '', version: 'v1', resource: 'namespaces' }
   return namespaceReview(
     reviewOf(namespace(after), { resource, operation: 'UPDATE', oldObject: namespace(before), ...more }),
-    { ...context, policy: { ...policy, namespaceOwners: { users: ['sec'], groups: ['system:masters'] } } },
+    { ...inForce, policy: { ...policy, namespaceOwners: { users: ['sec'], groups: ['system:masters'] } } },
   )
 }
 

@@ -1,35 +1,35 @@
 import jsonPatch, { type Operation } from 'fast-json-patch'
 import t from 'tap'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
 import type { Pod } from '../../../src/admission/pod/pod.ts'
 import type { AdmissionRequest, Answer } from '../../../src/admission/review/admission-review.ts'
 import { mutateReview, validateReview } from '../../../src/admission/review/pod-review.ts'
-import { context, contextOf, greenroomUser, policy, reviewOf, samplePod } from '../pod-samples.ts'
+import { mutated } from '../pod-creation.ts'
+import { greenroomUser, inForce, inForceOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
 
-const hardened = (pod: Pod = samplePod()): Pod => mutatePod(pod, context)
+const hardened = (pod: Pod = samplePod()): Pod => mutated(pod, inForce)
 const codesOf = (answer: Answer): string[] =>
   answer.kind === 'denied' ? answer.violations.map(({ code }) => code) : []
 const pathsOf = (answer: Answer): string[] =>
   answer.kind === 'denied' ? answer.violations.map(({ path }) => path) : []
 const validate = (object: unknown, overrides: Partial<AdmissionRequest> = {}): Answer =>
-  validateReview(reviewOf(object, overrides), context)
+  validateReview(reviewOf(object, overrides), inForce)
 
 void t.test('mutation answers with a patch that makes the pod pass validation', async (t) => {
   const pod = samplePod()
-  const answer = mutateReview(reviewOf(pod), context)
+  const answer = mutateReview(reviewOf(pod), inForce)
   if (answer.kind !== 'patched') return t.fail(JSON.stringify(answer))
   const after = jsonPatch.applyPatch(structuredClone(pod), answer.patch as Operation[], true).newDocument
   t.equal(validate(after).kind, 'allowed')
-  t.match(mutateReview(reviewOf(after), context), { kind: 'patched', patch: [] })
+  t.match(mutateReview(reviewOf(after), inForce), { kind: 'patched', patch: [] })
 })
 
 void t.test(
   'mutation refuses at once what it cannot put right, and an unknown type with that reason alone',
   async (t) => {
-    t.same(codesOf(mutateReview(reviewOf(samplePod({ spec: { hostNetwork: true } })), context)), [
+    t.same(codesOf(mutateReview(reviewOf(samplePod({ spec: { hostNetwork: true } })), inForce)), [
       'GRN_POLICY_VIOLATION',
     ])
-    t.same(codesOf(mutateReview(reviewOf(samplePod({ labels: { 'agent-type': 'nobody' } })), context)), [
+    t.same(codesOf(mutateReview(reviewOf(samplePod({ labels: { 'agent-type': 'nobody' } })), inForce)), [
       'GRN_AGENT_TYPE_UNKNOWN',
     ])
   },
@@ -43,7 +43,7 @@ void t.test('only new pods are mutated', async (t) => {
     { subResource: 'binding' },
     { resource: { group: 'apps', version: 'v1', resource: 'deployments' } },
   ]
-  for (const overrides of others) t.equal(mutateReview(reviewOf(pod, overrides), context).kind, 'allowed')
+  for (const overrides of others) t.equal(mutateReview(reviewOf(pod, overrides), inForce).kind, 'allowed')
 })
 
 void t.test('null objects and things that are no pods never crash', async (t) => {
@@ -51,32 +51,32 @@ void t.test('null objects and things that are no pods never crash', async (t) =>
     for (const operation of ['CREATE', 'UPDATE', 'DELETE', 'CONNECT'] as const) {
       const review = reviewOf(object, { operation, oldObject: object })
       const expected = operation === 'CREATE' || operation === 'UPDATE' ? 'denied' : 'allowed'
-      t.equal(validateReview(review, context).kind, expected, `${operation} ${JSON.stringify(object)}`)
-      t.equal(mutateReview(review, context).kind, operation === 'CREATE' ? 'denied' : 'allowed')
+      t.equal(validateReview(review, inForce).kind, expected, `${operation} ${JSON.stringify(object)}`)
+      t.equal(mutateReview(review, inForce).kind, operation === 'CREATE' ? 'denied' : 'allowed')
     }
   }
 })
 
 void t.test('creation: labels of Greenroom come from Greenroom alone', async (t) => {
   const labels = { 'agent-type': 'echo-agent', 'greenroom.dev/pool': 'echo-agent' }
-  const foreign = mutateReview(reviewOf(samplePod({ labels })), context)
+  const foreign = mutateReview(reviewOf(samplePod({ labels })), inForce)
   t.match(foreign, {
     violations: [{ code: 'GRN_LABEL_OWNERSHIP', path: 'metadata.labels[greenroom.dev/pool]' }],
   })
   const own = mutateReview(
     reviewOf(samplePod({ labels }), { userInfo: { username: greenroomUser } }),
-    context,
+    inForce,
   )
   t.equal(own.kind, 'patched')
   const session = samplePod({ labels: { 'agent-type': 'echo-agent', session: 's' } })
-  t.same(pathsOf(mutateReview(reviewOf(session), context)), ['metadata.labels[session]'])
-  t.same(pathsOf(mutateReview(reviewOf(session, { userInfo: {} }), context)), ['metadata.labels[session]'])
+  t.same(pathsOf(mutateReview(reviewOf(session), inForce)), ['metadata.labels[session]'])
+  t.same(pathsOf(mutateReview(reviewOf(session, { userInfo: {} }), inForce)), ['metadata.labels[session]'])
 })
 
 void t.test("creation: what the mutator writes over is nobody's forgery, everything else is", async (t) => {
   t.equal(validate(hardened()).kind, 'allowed')
   const forged = samplePod({ annotations: { 'greenroom.dev/template-hash': '00' } })
-  t.match(pathsOf(mutateReview(reviewOf(forged), context)), [/^metadata\.annotations\[greenroom\.dev/])
+  t.match(pathsOf(mutateReview(reviewOf(forged), inForce)), [/^metadata\.annotations\[greenroom\.dev/])
   t.match(codesOf(validate({ ...hardened(), metadata: forged.metadata })), ['GRN_LABEL_OWNERSHIP'])
   // Shaped by a replica that has yesterday's policy or keys, and looked at by one that has today's.
   const stale = { 'greenroom.dev/assign-key-ids': 'k0', 'greenroom.dev/policy-version': '0' }
@@ -84,13 +84,13 @@ void t.test("creation: what the mutator writes over is nobody's forgery, everyth
     validate({ ...hardened(), metadata: { ...hardened().metadata, annotations: stale } }).kind,
     'allowed',
   )
-  const written = mutatePod(samplePod({ annotations: stale }), context).metadata?.annotations
+  const written = mutated(samplePod({ annotations: stale }), inForce).metadata?.annotations
   t.match(written, {
     'greenroom.dev/assign-key-ids': 'k2,k1',
     'greenroom.dev/policy-version': policy.version,
   })
-  t.equal(mutateReview(reviewOf(samplePod({ annotations: stale })), context).kind, 'patched')
-  const trial = contextOf({ ...policy, rollout: { audit: ['ai-agents'] } })
+  t.equal(mutateReview(reviewOf(samplePod({ annotations: stale })), inForce).kind, 'patched')
+  const trial = inForceOf({ ...policy, rollout: { audit: ['ai-agents'] } })
   t.equal(
     mutateReview(reviewOf(samplePod({ annotations: stale })), trial).kind,
     'denied',
@@ -161,7 +161,7 @@ void t.test('a million slashes cost no time', async (t) => {
   const mountPath = `${'/'.repeat(1_000_000)}x`
   const pod = samplePod({ container: { volumeMounts: [{ name: 'v', mountPath }] } })
   const start = performance.now()
-  mutateReview(reviewOf(pod), context)
+  mutateReview(reviewOf(pod), inForce)
   // Quadratic would be minutes; a second is generous for a busy machine.
   t.ok(performance.now() - start < 1_000)
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AdmissionRequest } from '../../../src/admission/review/admission-review.ts'
 import { templateReview } from '../../../src/admission/review/template-review.ts'
-import { context, reviewOf, samplePod } from '../pod-samples.ts'
+import { inForce, reviewOf, samplePod } from '../pod-samples.ts'
 
 /** A template as the API server sends it: no token volume, no ServiceAccount. */
 function template(more: Parameters<typeof samplePod>[0] = {}) {
@@ -34,7 +34,7 @@ const kinds = [
 ] as const
 
 const judge = (group: string, resource: string, object: unknown, more: Partial<AdmissionRequest> = {}) =>
-  templateReview(reviewOf(object, { resource: { group, version: 'v1', resource }, ...more }), context)
+  templateReview(reviewOf(object, { resource: { group, version: 'v1', resource }, ...more }), inForce)
 
 void t.test(
   'every kind of workload: what its pods would be denied for, with the place in the template',

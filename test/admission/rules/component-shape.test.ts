@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Pod } from '../../../src/admission/pod/pod.ts'
-import { validatePod } from '../../../src/admission/rules/validate-pod.ts'
-import { context, samplePod, tokenVolume } from '../pod-samples.ts'
+import { violationsIn } from '../pod-creation.ts'
+import { inForce, samplePod, tokenVolume } from '../pod-samples.ts'
 
 /** A pod of the session server as the base policy describes it, with one thing changed. */
 function server(container: object = {}, spec: object = {}): Pod {
@@ -39,7 +39,7 @@ const token = (configMap = 'kube-root-ca.crt') => ({
   name: tokenVolume.name,
   projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: configMap } }] },
 })
-const judge = (pod: Pod) => validatePod(pod, 'ai-agents', context)
+const judge = (pod: Pod) => violationsIn(pod, inForce)
 
 void t.test('the shape of the row passes', async (t) => {
   t.same(judge(server()), [])

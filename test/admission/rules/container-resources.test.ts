@@ -1,11 +1,10 @@
 import t from 'tap'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
 import { limitRangerDefaults } from '../../../src/admission/pod/limit-ranger.ts'
 import type { WantedResources } from '../../../src/admission/policy/effective-row.ts'
 import { mutateReview } from '../../../src/admission/review/pod-review.ts'
 import { filledResources, isInRange } from '../../../src/admission/rules/container-resources.ts'
-import { validatePod } from '../../../src/admission/rules/validate-pod.ts'
-import { context, contextOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
+import { mutated, violationsIn } from '../pod-creation.ts'
+import { inForce, inForceOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
 
 const nano = 10n ** 9n
 const range = { min: nano / 10n, max: 2n * nano, text: '100m to 2' }
@@ -47,7 +46,7 @@ void t.test(
   'a device that the row names is given to the agent; one that it does not name is refused',
   async (t) => {
     const pod = samplePod({ container: { resources: { limits: { 'nvidia.com/gpu': '2' } } } })
-    const refused = mutateReview(reviewOf(pod), context)
+    const refused = mutateReview(reviewOf(pod), inForce)
     t.match(refused, {
       kind: 'denied',
       violations: [
@@ -63,16 +62,16 @@ void t.test(
       requests: stella?.resources?.requests ?? { cpu: 1, memory: 1 },
       limits: { ...(stella?.resources?.limits ?? { cpu: 1, memory: 1 }), 'nvidia.com/gpu': 1 },
     }
-    const withDevice = contextOf({
+    const withDevice = inForceOf({
       ...policy,
       agentTypes: { ...policy.agentTypes, 'stella-agent': { ...stella, resources } },
     })
-    const mutated = mutatePod(pod, withDevice)
-    t.match(mutated.spec.containers[0]?.resources, {
+    const shaped = mutated(pod, withDevice)
+    t.match(shaped.spec.containers[0]?.resources, {
       requests: { 'nvidia.com/gpu': '1' },
       limits: { 'nvidia.com/gpu': '1' },
     })
-    t.same(validatePod(mutated, 'ai-agents', withDevice), [])
+    t.same(violationsIn(shaped, withDevice), [])
   },
 )
 

@@ -1,11 +1,10 @@
 import t from 'tap'
-import { mutatePod } from '../../../src/admission/mutate/mutate-pod.ts'
 import type { Container, Pod } from '../../../src/admission/pod/pod.ts'
-import { validatePod } from '../../../src/admission/rules/validate-pod.ts'
-import { context, samplePod, tokenVolume } from '../pod-samples.ts'
+import { mutated, violationsIn } from '../pod-creation.ts'
+import { inForce, samplePod, tokenVolume } from '../pod-samples.ts'
 
-const hardened = (): Pod => mutatePod(samplePod(), context)
-const rulesOf = (pod: Pod): string[] => validatePod(pod, 'ai-agents', context).map(({ rule }) => rule)
+const hardened = (): Pod => mutated(samplePod(), inForce)
+const rulesOf = (pod: Pod): string[] => violationsIn(pod, inForce).map(({ rule }) => rule)
 
 type Agent = Record<string, unknown> & { securityContext: Record<string, unknown>; env: unknown[] }
 type Spec = Record<string, unknown> & { volumes: unknown[]; securityContext: Record<string, unknown> }
@@ -19,7 +18,7 @@ function changed(change: (parts: { spec: Spec; agent: Agent; labels: Record<stri
 }
 
 void t.test('what the mutator makes passes', async (t) => {
-  t.same(validatePod(hardened(), 'ai-agents', context), [])
+  t.same(violationsIn(hardened(), inForce), [])
 })
 
 void t.test('one thing wrong is one violation, with rule and path', async (t) => {
@@ -139,7 +138,7 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
     ],
   ]
   for (const [rule, path, change] of cases) {
-    t.match(validatePod(changed(change), 'ai-agents', context), [{ rule, path }], `${rule} at ${path}`)
+    t.match(violationsIn(changed(change), inForce), [{ rule, path }], `${rule} at ${path}`)
     t.equal(rulesOf(changed(change)).length, 1, `nothing but ${rule}`)
   }
 })
@@ -157,7 +156,7 @@ void t.test(
 void t.test('an unknown type is named, and so are the types there are', async (t) => {
   for (const name of ['nobody', 'constructor', '__proto__', '']) {
     const labels = Object.fromEntries([['agent-type', name]])
-    const [violation] = validatePod(samplePod({ labels }), 'ai-agents', context)
+    const [violation] = violationsIn(samplePod({ labels }), inForce)
     t.match(violation, { code: 'GRN_AGENT_TYPE_UNKNOWN', found: JSON.stringify(name), allowed: /echo-agent/ })
   }
 })
@@ -165,7 +164,7 @@ void t.test('an unknown type is named, and so are the types there are', async (t
 void t.test('several containers of an agent need one called agent; a plain pod does not', async (t) => {
   const containers: Container[] = [{ name: 'a' }, { name: 'b' }]
   const judge = (labels: Record<string, string>): string[] =>
-    rulesOf(mutatePod(samplePod({ labels, spec: { containers } }), context))
+    rulesOf(mutated(samplePod({ labels, spec: { containers } }), inForce))
   t.same(judge({ 'agent-type': 'echo-agent' }), ['agent-container'])
   t.same(judge({}), [])
 })
@@ -192,7 +191,7 @@ void t.test(
         },
       })
     t.same(rulesOf(component('greenroom:1')), [])
-    t.ok(rulesOf(mutatePod(component('evil:1'), context)).includes('service-account'))
+    t.ok(rulesOf(mutated(component('evil:1'), inForce)).includes('service-account'))
     t.same(
       rulesOf(
         samplePod({
@@ -208,10 +207,10 @@ void t.test(
 
 void t.test("the release whose standard is enforced is the policy's choice", async (t) => {
   const judge = (version: string): string[] => {
-    const { defaults } = context.policy
-    const policy = { ...context.policy, defaults: { ...defaults, podSecurity: { version } } }
+    const { defaults } = inForce.policy
+    const policy = { ...inForce.policy, defaults: { ...defaults, podSecurity: { version } } }
     const probed = changed(({ agent }) => (agent.startupProbe = { httpGet: { host: '10.0.0.1', port: 80 } }))
-    return validatePod(probed, 'ai-agents', { ...context, policy }).map(({ rule }) => rule)
+    return violationsIn(probed, { ...inForce, policy }).map(({ rule }) => rule)
   }
   t.same(judge('v1.33'), [])
   t.same(judge('v1.34'), ['probe-host'])

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkPolicy } from '../../../src/admission/policy/policy.ts'
+import { checkPolicy } from '../../../src/admission/rules/check-policy.ts'
 
 /** Every way to get `policy.yaml` wrong that we could think of: each is refused with its path and with words that help. */
 

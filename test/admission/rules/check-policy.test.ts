@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { parseQuantity } from '../../../src/admission/pod/quantity.ts'
-import { rowInForce } from '../../../src/admission/policy/effective-row.ts'
-import { builtInPolicy, checkPolicy } from '../../../src/admission/policy/policy.ts'
+import { effectiveRow } from '../../../src/admission/policy/effective-row.ts'
+import { builtInPolicy, checkPolicy } from '../../../src/admission/rules/check-policy.ts'
 
 const row = `
     resources:
@@ -79,7 +79,7 @@ void t.test('a row that says nothing has everything from the defaults', (t) => {
   const resources = { requests: { cpu: 1, memory: '1Gi' }, limits: { cpu: 1, memory: '1Gi' } }
   const checked = checkPolicy(JSON.stringify({ version: '1', defaults, agentTypes: { bare: { resources } } }))
   if (!checked.ok) throw new Error(checked.problems.join('\n'))
-  t.match(rowInForce('bare', checked.value), defaults)
+  t.match(effectiveRow('bare', checked.value), defaults)
   t.end()
 })
 

@@ -1,0 +1,82 @@
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type Checked, describeErrors } from '../../domain/checked-document.ts'
+import { label } from '../../domain/names.ts'
+import { Metadata, Pod } from '../pod/pod.ts'
+import type { PolicyInForce } from '../policy/policy-in-force.ts'
+import { type AdmissionContext, admissionContext, type MetadataChange } from '../rules/admission-context.ts'
+import type { AdmissionRequest } from './admission-review.ts'
+
+/** Where a request becomes what rules judge. Its objects are decoded here and nowhere else. */
+
+const podValidator = Compile(Pod)
+const WithMetadata = Type.Object({ metadata: Type.Optional(Metadata) })
+type WithMetadata = Static<typeof WithMetadata>
+const metadataValidator = Compile(WithMetadata)
+
+/** The pod of the request, classified, with its circumstances; or why it cannot be read. */
+export function podContext(request: AdmissionRequest, inForce: PolicyInForce): Checked<AdmissionContext> {
+  const { object, oldObject } = request
+  if (!podValidator.Check(object)) return { ok: false, problems: describeErrors(podValidator.Errors(object)) }
+  const oldPod = !isAbsent(oldObject) && podValidator.Check(oldObject) ? oldObject : undefined
+  const before = oldPod ? oldPod.metadata : metadataOf(oldObject)
+  const namespace = request.namespace ?? object.metadata?.namespace ?? ''
+  const change = metadataChange(request, inForce, { metadata: object.metadata, before })
+  return {
+    ok: true,
+    value: admissionContext(object, {
+      ...change,
+      isNew: request.operation === 'CREATE',
+      isRolledOut: isRolledOut(change, namespace),
+      namespace,
+      oldPod,
+    }),
+  }
+}
+
+/** For requests that can change nothing but metadata; their object may be no pod. */
+export function metadataContext(request: AdmissionRequest, inForce: PolicyInForce): Checked<MetadataChange> {
+  const { object, oldObject } = request
+  if (!metadataValidator.Check(object)) {
+    return { ok: false, problems: describeErrors(metadataValidator.Errors(object)) }
+  }
+  const { metadata } = object as WithMetadata
+  return { ok: true, value: metadataChange(request, inForce, { metadata, before: metadataOf(oldObject) }) }
+}
+
+interface BeforeAndAfter {
+  readonly metadata: Metadata | undefined
+  readonly before: Metadata | undefined
+}
+
+function metadataChange(
+  { userInfo }: AdmissionRequest,
+  { policy, assignKeys }: PolicyInForce,
+  { metadata = {}, before }: BeforeAndAfter,
+): MetadataChange {
+  const { username = '' } = userInfo
+  return { policy, assignKeys, username, isNew: false, isRolledOut: false, metadata, before }
+}
+
+/** An old object that cannot be read counts as one without metadata. */
+function metadataOf(oldObject: unknown): Metadata | undefined {
+  // Null at every creation: the validator would look for it all the same.
+  if (isAbsent(oldObject) || !metadataValidator.Check(oldObject)) return undefined
+  return (oldObject as WithMetadata).metadata
+}
+
+function isAbsent(object: unknown): boolean {
+  return object === null || object === undefined
+}
+
+/**
+ * True where the policy is only tried out. Pods of pools are not part of the trial: they come from Greenroom, which
+ * alone may set their label.
+ */
+function isRolledOut({ policy, username, metadata }: MetadataChange, namespace: string): boolean {
+  return (
+    policy.rollout.audit.includes(namespace) &&
+    !policy.greenroomServiceAccounts.includes(username) &&
+    metadata.labels?.[label.pool] === undefined
+  )
+}

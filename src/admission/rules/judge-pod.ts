@@ -1,0 +1,56 @@
+import type { Violation } from '../pod/violation.ts'
+import { withMode } from '../policy/modes.ts'
+import { restrictedViolations } from '../standards/pod-security-standards.ts'
+import type { AdmissionContext } from './admission-context.ts'
+import { type GreenroomRule, kindOf, type PodKind, violationBy } from './greenroom-rule.ts'
+import { identityRules, rowRules } from './greenroom-rules.ts'
+
+type Judge = (context: AdmissionContext) => readonly Violation[]
+
+/**
+ * Everything in the pod that the policy does not allow, the most telling first; empty if it passes. Of several
+ * violations at one field, or at a part of it, only the first is kept. Those with a `mode` do not deny.
+ */
+export function judgePod(context: AdmissionContext): Violation[] {
+  const kept: Violation[] = []
+  for (const judge of judges[kindOf(context.podClass)]) {
+    for (const found of judge(context)) {
+      const violation = withMode(found, context.policy)
+      if (!kept.some((other) => isSaidBy(other, violation))) kept.push(violation)
+    }
+  }
+  return kept
+}
+
+/**
+ * The same field or a part of it. A violation that only warns never hides one that denies. A label can be wrong in itself
+ * and besides not be its author's to set: both are said.
+ */
+function isSaidBy(other: Violation, { path, mode }: Violation): boolean {
+  if (path.startsWith('metadata.')) return false
+  if (other.mode !== undefined && other.mode !== mode) return false
+  return other.path === path || other.path.startsWith(`${path}.`)
+}
+
+/** Pod Security Standard `restricted`, which includes `baseline`: for every pod, components too. */
+const judgeRestricted: Judge = (context) =>
+  restrictedViolations(context, context.policy.defaults.podSecurity.version)
+
+/** Listed once: a review only looks its list up. */
+const judges: Readonly<Record<PodKind, readonly Judge[]>> = {
+  component: judgesOf('component'),
+  'unknown-type': judgesOf('unknown-type'),
+  unshaped: judgesOf('unshaped'),
+  shaped: judgesOf('shaped'),
+}
+
+function judgesOf(kind: PodKind): Judge[] {
+  const applying = (rules: readonly GreenroomRule[]): Judge[] =>
+    rules.filter(({ appliesTo }) => appliesTo.includes(kind)).flatMap(judgeBy)
+  return [...applying(identityRules), judgeRestricted, ...applying(rowRules)]
+}
+
+function judgeBy(rule: GreenroomRule): Judge[] {
+  const { judge } = rule
+  return judge ? [(context) => judge(context).map((found) => violationBy(rule, found))] : []
+}
