@@ -94,6 +94,8 @@ const roleSchemas = {
     ...common,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_WEBHOOK_PORT: Port(8443),
+    /** Port of /metrics, /readyz?verbose and /explain, over plain HTTP; 0 takes a free one. */
+    GREENROOM_WEBHOOK_OPS_PORT: Port(3002),
     /** The webhook's own user name. Only it, and users that the policy names, may write the accepted documents. */
     GREENROOM_WEBHOOK_USER: Type.String({ minLength: 1, default: webhookUsername }),
     /**

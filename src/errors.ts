@@ -80,6 +80,11 @@ export const errorCatalogue = {
     title: 'There is no pod in this document',
     remedy: 'Give a Pod, a List, an AdmissionReview or a workload with a pod template, such as a Deployment.',
   },
+  GRN_BODY_TOO_SLOW: {
+    status: 408,
+    title: 'The body did not arrive in time',
+    remedy: 'Send the whole body within 2 s of its headers, and without a pause.',
+  },
   GRN_OVERLOADED: {
     status: 429,
     title: 'Too many reviews are waiting',
