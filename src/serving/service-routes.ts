@@ -3,7 +3,7 @@ import type { Service } from './service.ts'
 
 /** `failed` makes the replica unready; `degraded` only says so. */
 export type CheckState = 'ok' | 'degraded' | 'failed'
-type ReadinessChecks = () => Readonly<Record<string, CheckState>>
+export type ReadinessChecks = () => Readonly<Record<string, CheckState>>
 
 export interface ServiceRouteOptions {
   readonly registry: Registry
