@@ -17,8 +17,9 @@ export interface SessionPage {
  */
 export const metadataBudgetBytes = 1024 * 1024
 
-/** Sessions whose metadata is read at once: 4 MiB at most. */
-const readTogether = 16
+/** Sessions whose metadata is read first, and at once at most: 4 MiB. */
+const firstRead = 4
+const mostRead = 16
 
 /** GET /v1/sessions: a page, newest first. Metadata is read only if it is asked for, and ends the page when it is large. */
 export function createListSessions({ sessions }: ListSessionsDeps) {
@@ -33,8 +34,11 @@ export function createListSessions({ sessions }: ListSessionsDeps) {
   async function addMetadata(shown: readonly Session[]): Promise<readonly Session[]> {
     const page: Session[] = []
     let bytes = 0
-    for (let at = 0; at < shown.length; at += readTogether) {
-      const some = shown.slice(at, at + readTogether)
+    for (let at = 0, count = firstRead; at < shown.length; at += count) {
+      // As many as will fit, by the size of those before.
+      if (at > 0)
+        count = Math.min(mostRead, Math.ceil(((metadataBudgetBytes - bytes) / Math.max(1, bytes)) * at) || 1)
+      const some = shown.slice(at, at + count)
       const texts = await sessions.metadataOf(some.map(({ id }) => id))
       for (const session of some) {
         const text = texts.get(session.id)

@@ -70,7 +70,7 @@ void t.test('200 sessions of 250 KB, six lists at once: every session once, and 
       do {
         const more = cursor === undefined ? '' : `&cursor=${cursor}`
         const answer = await api.call('GET', `/v1/sessions?limit=200${fields}${more}`)
-        t.equal(answer.statusCode, 200)
+        t.equal(answer.statusCode, 200, answer.body.slice(0, 400))
         if (answer.body.length > metadataBudgetBytes + 200_000) t.fail(`${answer.body.length} characters`)
         const page = answer.json() as { sessions: Pick<Session, 'metadata'>[]; nextCursor?: string }
         if (fields === '') t.ok(page.sessions.every(({ metadata }) => metadata === undefined))
