@@ -207,7 +207,7 @@ void t.test(
   },
 )
 
-void t.test('a row of the policy whose pod the API server refuses is told on the policy', async () => {
+void t.test('a row of the policy whose pod the API server refuses is told on the policy', async (t) => {
   const policy = JSON.parse(await kubectl('get', 'configmap', 'agent-policy', '-o', 'json')).data[
     'policy.yaml'
   ]
@@ -217,12 +217,13 @@ void t.test('a row of the policy whose pod the API server refuses is told on the
   )
   const patch = JSON.stringify({ data: { 'policy.yaml': broken } })
   await kubectl('patch', 'configmap', 'agent-policy', '--type=merge', '-p', patch)
-  await until(
+  const events = await until(
     'the Event',
-    async () =>
-      /PodsRefused .*default: denied: .*no PriorityClass with name no-such-class/.test(
-        await described('agent-policy'),
-      ),
+    async () => {
+      const text = await described('agent-policy')
+      return text.includes('PodsRefused') && text
+    },
     20_000,
   )
+  t.match(events, /default: denied: .*no PriorityClass with name no-such-class/)
 })

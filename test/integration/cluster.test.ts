@@ -343,8 +343,13 @@ void t.test('events are written, and counted once a minute', async (t) => {
     logger,
     everyMs: 300,
   })
+  const made = await core.createNamespacedConfigMap({
+    namespace,
+    body: { metadata: { name: 'agent-pools' } },
+  })
+  const uid = made.metadata?.uid ?? ''
   const event = {
-    regarding: { kind: 'ConfigMap', name: 'agent-pools' },
+    regarding: { kind: 'ConfigMap', name: 'agent-pools', uid },
     type: 'Warning',
     reason: 'Rejected',
     action: 'Accept',
@@ -362,6 +367,8 @@ void t.test('events are written, and counted once a minute', async (t) => {
   await until('the series', async () => (await written()).some(({ series }) => series?.count === 5))
   await recorder.stop()
   t.same(lines, [])
+  const described = await plane.kubectl(['describe', 'configmap', 'agent-pools', '-n', namespace])
+  t.match(described.stdout, /Rejected .*\(x5 over .*greenroom\.dev\/controller/, 'found by its UID, counted')
   t.match(
     (await written()).find((item) => item.note === 'another'),
     {
