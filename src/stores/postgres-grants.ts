@@ -9,7 +9,8 @@ import type { Logger } from '../logging.ts'
 const rights = {
   sessions: 'SELECT, INSERT, UPDATE, DELETE',
   pod_claims: 'SELECT, INSERT, UPDATE, DELETE',
-  session_events: 'SELECT, INSERT, DELETE',
+  // UPDATE is for the locks of the purge: SELECT … FOR UPDATE asks for it.
+  session_events: 'SELECT, INSERT, UPDATE, DELETE',
   renewal_service: 'SELECT, UPDATE',
   greenroom_migrations: 'SELECT',
 } as const
