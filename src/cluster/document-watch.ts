@@ -11,6 +11,7 @@ import {
   type RefusedVersion,
 } from './accepted-document.ts'
 import { apiPath } from './api-path.ts'
+import { createDocumentExamination, type DocumentExaminer } from './document-examination.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
@@ -40,14 +41,6 @@ interface DocumentSubject {
   readonly name: string
   readonly uid?: string
   readonly resourceVersion?: string
-}
-
-/** Judges a valid document before it comes into force. One process decides, and tells the others by the accepted ConfigMap. */
-export interface DocumentExaminer<T> {
-  /** Whether this process decides. The others take a valid document until the one that decides refuses it. */
-  decides(): boolean
-  /** The problems for which `next` is refused; none lets it into force. Never rejects. */
-  examine(next: T, inForce: T | undefined): Promise<readonly string[]>
 }
 
 export interface DocumentWatchOptions<T> {
@@ -93,12 +86,8 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
   let subject: DocumentSubject = { kind: 'ConfigMap', name }
   /** The valid text that people wrote last; undefined while what they wrote is not valid. */
   let written: InForce<T> | undefined
-  /** The text that was examined last, with what was found. */
-  let examined: { readonly text: string; readonly problems: readonly string[] } | undefined
-  /** What this process let into force last. The watch of what is kept may not show it yet. */
-  let passed: T | undefined
   const keptIsKnown = Promise.withResolvers<void>()
-  let examining: { readonly text: string; readonly done: Promise<void> } | undefined
+  const examination = options.examiner && createDocumentExamination(options.examiner)
 
   const guard = (call: () => void): void => {
     try {
@@ -155,28 +144,27 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
   }
 
   /** Whether this process writes what is kept. */
-  const keeps = (): boolean =>
-    options.accepted?.write === true && (options.examiner === undefined || options.examiner.decides())
+  const keeps = (): boolean => options.accepted?.write === true && (examination?.decides() ?? true)
 
   /** Decides about the valid text that was written last. */
   const consider = (): void => {
     const candidate = written
     if (!candidate) return
     const refused = accepted?.refused()
-    if (!options.examiner) accept(candidate)
-    else if (options.examiner.decides()) decide(candidate)
-    else if (refused?.resourceVersion === candidate.resourceVersion) refuse(refused.problems, candidate)
+    if (examination?.decides()) decide(candidate, examination)
+    else if (examination && refused?.resourceVersion === candidate.resourceVersion)
+      refuse(refused.problems, candidate)
     else accept(candidate)
   }
 
-  const decide = (candidate: InForce<T>): void => {
+  const decide = (candidate: InForce<T>, by: NonNullable<typeof examination>): void => {
     // What is kept was examined when it was taken. Until it is known, nothing can be compared with it.
     if (!accepted?.synced()) return
-    if (accepted.current()?.text === candidate.text) examined = { text: candidate.text, problems: [] }
-    const problems = examined?.text === candidate.text ? examined.problems : undefined
-    if (problems === undefined) void examine(candidate)
+    if (accepted.current()?.text === candidate.text) by.pass(candidate)
+    const problems = by.problemsOf(candidate)
+    if (problems === undefined) by.begin(candidate, consider)
     else if (problems.length === 0) {
-      passed = candidate.value
+      by.pass(candidate)
       accept(candidate)
     } else {
       refuse(problems, candidate)
@@ -187,24 +175,11 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     }
   }
 
-  const examine = (candidate: InForce<T>): Promise<void> => {
-    const { text, value } = candidate
-    if (examining?.text === text) return examining.done
-    const run = async (): Promise<void> => {
-      const problems = (await options.examiner?.examine(value, passed ?? keptValue())) ?? []
-      examined = { text, problems }
-      if (examining?.text === text) examining = undefined
-      if (written?.text === text) consider()
-    }
-    const done = run()
-    examining = { text, done }
-    return done
-  }
-
-  const keptValue = (): T | undefined => {
+  const keptDocument = (): InForce<T> | undefined => {
     const kept = accepted?.current()
-    const checked = kept && check(kept.text)
-    return checked?.ok ? checked.value : undefined
+    if (kept === undefined) return undefined
+    const checked = check(kept.text)
+    return checked.ok ? { ...kept, value: checked.value } : undefined
   }
 
   /** Brings what is in force and what is kept together, after a change of either. */
@@ -212,15 +187,13 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     clearTimeout(settling)
     if (!accepted?.synced()) return
     const kept = accepted.current()
-    if (keeps() && inForce && isExamined(inForce) && !isKept(kept, inForce)) accepted.keep(inForce)
+    const mayKeep = keeps() && inForce && (examination?.hasPassed(inForce) ?? true)
+    if (mayKeep && inForce && !isKept(kept, inForce)) accepted.keep(inForce)
     else if (kept && status.problems !== undefined && kept.text !== inForce?.text) {
       if (inForce === undefined || keeps()) takeKept()
       else settling = setTimeout(takeKept, settleMs).unref()
     }
   }
-
-  const isExamined = ({ text }: InForce<T>): boolean =>
-    options.examiner === undefined || (examined?.text === text && examined.problems.length === 0)
 
   const takeKept = (): void => {
     const kept = accepted?.current()
@@ -249,7 +222,7 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
       onChange: () => {
         keptIsKnown.resolve()
         settle()
-        if (options.examiner) consider()
+        if (examination) consider()
       },
       ...(options.timing && { timing: options.timing }),
     })
@@ -303,13 +276,10 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     staleSince: () => listWatch.staleSince(),
     subject: () => subject,
     async reconsider() {
-      // What was refused may pass now; what passed stays.
-      if (examined && examined.problems.length > 0) examined = undefined
       await keptIsKnown.promise
-      // Another process may have decided meanwhile.
-      passed = undefined
+      examination?.beginAgain(keptDocument())
       consider()
-      await examining?.done
+      await examination?.settled()
     },
     current: () => inForce?.value,
     status: () => status,

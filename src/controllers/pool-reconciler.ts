@@ -1,8 +1,7 @@
 import { type AgentPod, asOf, endOfSessionOn } from '../domain/agent-pod.ts'
-import { withoutSecrets } from '../domain/plain-message.ts'
-import { PodWriteError, type PodWriteReason } from '../domain/pod-write-error.ts'
+import type { PodWriteError, PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
-import { createPoolExpectations, type PoolExpectations } from '../domain/pool-expectations.ts'
+import { createPoolExpectations } from '../domain/pool-expectations.ts'
 import {
   type ObservedPool,
   type ObservedState,
@@ -28,7 +27,8 @@ import type { AgentRemovals } from './agent-removals.ts'
 import { allDone } from './all-done.ts'
 import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
-import { createPoolFailures, type PoolFailures } from './pool-failures.ts'
+import { createPoolCreates, type PoolRecord } from './pool-creates.ts'
+import { createPoolFailures } from './pool-failures.ts'
 import type { PoolPods } from './pool-pods.ts'
 import type { RecentWrites } from './recent-writes.ts'
 import { createSharedOutage } from './shared-outage.ts'
@@ -56,9 +56,7 @@ interface PoolReconcilerDeps {
 }
 
 /** What is remembered of a pool between reconciles. Everything else is read anew. */
-interface PoolMemory {
-  readonly expectations: PoolExpectations
-  readonly failures: PoolFailures
+interface PoolMemory extends PoolRecord {
   /** Hash of the last template of which a pod was Ready. */
   proven: string | undefined
   /** What was told last. */
@@ -78,11 +76,13 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
   const { pools, pods, ledger, poolPods, writer, indexSync, recentWrites, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
   const outage = createSharedOutage(now)
+  const creates = createPoolCreates({ writer, poolPods, report: deps.report, metrics, logger, now })
 
   function memoryOf(agentType: string): PoolMemory {
     const known = memories.get(agentType)
     if (known) return known
     const memory: PoolMemory = {
+      agentType,
       expectations: createPoolExpectations(),
       failures: createPoolFailures({ agentType, outage, now }),
       proven: undefined,
@@ -125,7 +125,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     })
     poolPods.tell(agentType, observed.slots)
     const shown = new Set(podUids)
-    await resolveUnanswered(agentType, memory, shown)
+    await creates.resolveUnanswered(memory, shown)
     memory.expectations.settle(shown, now())
     noteFailures(agentType, memory, observed, spec)
     if (observed.slots.some(isProof)) memory.proven = hash
@@ -152,7 +152,8 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const foreign = foreignIn(observed, memory.expectations.pendingRemovals())
     try {
       await allDone([
-        spec && createPods(agentType, spec, plan.create, isWaitedFor || coldWaiting > 0),
+        spec &&
+          creates.make(memory, { spec, count: plan.create, isWaitedFor: isWaitedFor || coldWaiting > 0 }),
         retirePlanned(agentType, [...foreign, ...plan.retire], observed),
         tidy(observed, seen),
       ])
@@ -163,22 +164,6 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       await deps.notices.post(agentType, noticeOf(memory, plan, problem))
     }
     return earliest(plan.requeueAfterMs, origins.againMs)
-  }
-
-  /** After an outage a list tells which creates without an answer were done, so that their places do not stay held. */
-  async function resolveUnanswered(
-    agentType: string,
-    { expectations }: PoolMemory,
-    shown: ReadonlySet<string>,
-  ): Promise<void> {
-    const askedAt = now()
-    if (!expectations.hasUnanswered(askedAt)) return
-    try {
-      expectations.resolveUnanswered(await writer.list(agentType), shown, askedAt)
-    } catch (error) {
-      if (!(error instanceof PodWriteError)) throw error
-      logger.debug({ agentType, err: error }, 'creates without an answer are not resolved yet')
-    }
   }
 
   /** Asked only while it matters: an open that waits makes refused creates worth trying more often. */
@@ -202,49 +187,6 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const { trouble, deadReason } = failed[0] ?? {}
     const message = `${trouble?.cause ?? 'crash'}: ${trouble?.message ?? deadReason}`
     deps.report(agentType, 'PodStartFailed', memory.failures.stableMessage(message))
-  }
-
-  async function createPods(
-    agentType: string,
-    spec: PoolSpec,
-    count: number,
-    isWaitedFor: boolean,
-  ): Promise<void> {
-    if (count === 0) return
-    const { failures, expectations } = memoryOf(agentType)
-    const results = await Promise.all(
-      Array.from({ length: count }, () => createPod(agentType, spec, expectations)),
-    )
-    await poolPods.note()
-    const refused = results.filter((result) => result !== undefined)
-    const isNews = failures.answered(refused, isWaitedFor)
-    const [first] = refused
-    if (!first) return
-    if (isNews) logger.error({ agentType, cause: first.reason, err: first }, 'pod could not be created')
-    const message = failures.stableMessage(withoutSecrets(first.message))
-    deps.report(agentType, 'PodCreateFailed', `${first.reason}: ${message}`)
-  }
-
-  async function createPod(
-    agentType: string,
-    spec: PoolSpec,
-    expectations: PoolExpectations,
-  ): Promise<PodWriteError | undefined> {
-    const ticket = expectations.createSent(now())
-    try {
-      const { uid, specDigest } = await writer.create(agentType, spec)
-      poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
-      expectations.createAnswered(ticket, uid, now())
-      metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
-      return undefined
-    } catch (error) {
-      if (!(error instanceof PodWriteError)) throw error
-      metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
-      // Without an answer the pod may exist all the same, so the create stays expected until it shows or expires.
-      if (error.answered) expectations.createFailed(ticket)
-      else expectations.createUnanswered(ticket, now())
-      return error
-    }
   }
 
   /** The claim of a retired pod says why, so pods that others made or changed are retired by themselves. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
-import type { DocumentExaminer } from '../cluster/document-watch.ts'
+import type { DocumentExaminer } from '../cluster/document-examination.ts'
 import { createEventRecorder } from '../cluster/event-recorder.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'

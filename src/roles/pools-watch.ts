@@ -1,6 +1,6 @@
+import type { DocumentExaminer } from '../cluster/document-examination.ts'
 import {
   createDocumentWatch,
-  type DocumentExaminer,
   type DocumentWatch,
   type DocumentWatchOptions,
 } from '../cluster/document-watch.ts'

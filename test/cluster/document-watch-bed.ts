@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { AcceptedDocumentClients } from '../../src/cluster/accepted-document.ts'
-import { createDocumentWatch, type DocumentExaminer } from '../../src/cluster/document-watch.ts'
+import type { DocumentExaminer } from '../../src/cluster/document-examination.ts'
+import { createDocumentWatch } from '../../src/cluster/document-watch.ts'
 import { KubeApiError } from '../../src/cluster/kube-api-error.ts'
 import { createKubeTransport } from '../../src/cluster/kube-transport.ts'
 import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts'
