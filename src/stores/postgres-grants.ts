@@ -12,6 +12,8 @@ const rights = {
   // UPDATE is for the locks of the purge: SELECT … FOR UPDATE asks for it.
   session_events: 'SELECT, INSERT, UPDATE, DELETE',
   renewal_service: 'SELECT, UPDATE',
+  pool_pods: 'SELECT, INSERT, UPDATE, DELETE',
+  pool_pod_notes: 'SELECT, UPDATE',
   greenroom_migrations: 'SELECT',
 } as const
 
