@@ -207,6 +207,25 @@ void t.test(
   },
 )
 
+void t.test(
+  'the API server is away: warm claims go on, and the refill comes as soon as it is back',
+  async (t) => {
+    const before = await podsOf('echo-agent')
+    await bed.plane.killApiServer()
+    await caller.open()
+    t.match(await problemOf('api'), { message: /the API server cannot be reached/, remedy: /API server/ })
+    // Shorter than the leader may go without its lease.
+    await until('some tries', async () => ((await pool()).problem?.count ?? 0) >= 3)
+    await bed.plane.startApiServerAgain()
+    const begun = performance.now()
+    const count = () => podsOf('echo-agent').catch(() => 0)
+    await until('a pod', async () => (await count()) > before, 30_000)
+    const ms = performance.now() - begun
+    t.ok(ms < cureBoundMs, `${ms} ms`)
+    await untilWell()
+  },
+)
+
 void t.test('a row of the policy whose pod the API server refuses is told on the policy', async (t) => {
   const policy = JSON.parse(await kubectl('get', 'configmap', 'agent-policy', '-o', 'json')).data[
     'policy.yaml'
