@@ -162,7 +162,11 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     // What somebody else made or changed says nothing about the template.
     const dead = observed.slots.filter(
       ({ state, claim, origin, podUid }) =>
-        state === 'failed' && !claim && !originFault(origin) && !memory.countedDead.has(podUid),
+        state === 'failed' &&
+        !claim &&
+        isOwnPod(origin) &&
+        !originFault(origin) &&
+        !memory.countedDead.has(podUid),
     )
     for (const slot of dead) {
       memory.countedDead.add(slot.podUid)
