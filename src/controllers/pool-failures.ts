@@ -4,7 +4,7 @@ import type { PodWriteError, PodWriteReason } from '../domain/pod-write-error.ts
 import type { PoolSpec } from '../domain/pool.ts'
 import type { ObservedPool, SlotView } from '../domain/pool-observation.ts'
 import { type PoolPlan, type StartFailures, startBackoffMs } from '../domain/pool-plan.ts'
-import { originFault } from '../domain/pool-pod.ts'
+import { isOwnPod, originFault } from '../domain/pool-pod.ts'
 import { type PoolProblem, type PoolProblemCause, poolProblem } from '../domain/pool-problem.ts'
 import type { SharedOutage } from './shared-outage.ts'
 
@@ -244,7 +244,7 @@ function isFailure(cause: PoolProblemCause): boolean {
 /** Dead for good, or stuck: the kubelet tries again by itself, but only something outside the pod can help. */
 function failureOf({ state, trouble, origin }: SlotView): 'stuck' | 'dead' | undefined {
   // A pod that somebody else made or changed says nothing about the template.
-  if (originFault(origin)) return undefined
+  if (!isOwnPod(origin) || originFault(origin)) return undefined
   if (state === 'failed') return 'dead'
   return state === 'warming' && trouble && isFailure(trouble.cause) ? 'stuck' : undefined
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { expectationTtlMs } from '../../src/domain/pool-expectations.ts'
+import { unnotedGraceMs } from '../../src/domain/pool-pod.ts'
 import { agentType, poolsOf } from './controller-bed.ts'
 import { type PoolBed, refusal, startPoolServers } from './pool-bed.ts'
 
@@ -171,7 +172,13 @@ for (const after of [true, false]) {
       bed.pods.catchUp()
       bed.advance(expectationTtlMs)
       await bed.settle()
+      // Nobody noted those that were made: they are replaced.
+      bed.advance(unnotedGraceMs)
+      await bed.settle()
+      bed.pods.reap()
+      await bed.settle()
       t.equal(bed.pods.real.size, 3)
+      t.same(bed.pods.of('delete'), after ? ['uid-1', 'uid-2', 'uid-3'] : [])
     },
   )
 }
