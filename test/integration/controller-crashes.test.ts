@@ -110,7 +110,7 @@ void t.test(
   'controller killed after it retired a pod, before the delete: the next one deletes it',
   async (t) => {
     const dead = await crashBed(t)
-    dead.pods.put(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
+    await dead.putMade(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
     dead.pods.refuse('delete', unavailable)
     await t.rejects(dead.reconcile())
     t.match(await dead.ledger.claimsOf(['uid-1']), new Map([['uid-1', { purpose: 'retired' }]]))
@@ -128,7 +128,7 @@ void t.test(
     t.teardown(() => proxy.stop())
     url.port = String(proxy.port)
     const bed = await crashBed(t, { url: url.href })
-    bed.pods.put(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
+    await bed.putMade(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
     const retire = bed.ledger.retire.bind(bed.ledger)
     bed.ledger.retire = async (podUids, reason) => {
       proxy.set('drop-replies')
