@@ -28,7 +28,7 @@ const maps: ReadonlySet<string> = new Set(['labels', 'annotations', 'requests', 
 
 const samples: readonly AdmissionContext[] = [
   ...fc
-    .sample(fc.tuple(arbitraryPod, fc.constantFrom(...policies)), { numRuns: 800, seed: 11 })
+    .sample(fc.tuple(arbitraryPod, fc.constantFrom(...policies)), { numRuns: 300, seed: 11 })
     .map(([pod, within], index) => contextOf(pod, within, index % 3 === 0)),
   ...greenroomRules.flatMap(({ fields }) => fields.flatMap(segmentsOf)).flatMap(planted),
 ]
