@@ -6,6 +6,7 @@ import { assertMigrated, migrate } from '../../src/stores/postgres-migrate.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { keptLog, silent } from '../support/kept-log.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { newRecord, podNamed } from './open-records.ts'
 import { postgresFor, startDatabase } from './store-servers.ts'
 
@@ -39,6 +40,7 @@ void t.test('the role of the server may change no schema, and grant itself nothi
     `INSERT INTO greenroom_migrations (name, run_on) VALUES ('0009_planted', now())`,
     'DELETE FROM greenroom_migrations',
     'DELETE FROM renewal_service',
+    'DELETE FROM pool_pod_notes',
   ])
     await t.rejects(rowsOf(url, sql), { code: '42501' }, sql)
   // PostgreSQL answers this with a warning.
@@ -55,17 +57,17 @@ void t.test('it opens, renews, ends and purges sessions as ever', async (t) => {
   const store = createPostgresSessionStore(postgres)
   const ledger = createPostgresClaimLedger(postgres)
   await createPostgresReplicaLiveness(postgres).note('api-1')
-  const record = newRecord()
+  const [record, failing, next] = [newRecord(), newRecord(), podNamed('next')]
+  await notePods(postgres, [record.pod.uid, failing.pod.uid, next.uid])
   t.match(await store.commitOpen(record), { kind: 'committed' })
   t.ok(await store.activate(record.id, 1))
   t.match(await store.renew(record.id, 1), { kind: 'done' })
   t.match(await store.beginEnding(record.id, endReason.caller), { kind: 'done' })
   await ledger.finishEnding([record.id])
-  const failing = newRecord()
   const outcome = await store.commitOpen(failing)
   if (outcome.kind !== 'committed') throw new Error(outcome.kind)
-  const next = { pod: podNamed('next'), epoch: 2, reason: 'refused' }
-  t.match(await store.commitNextAttempt(outcome.session, next), { kind: 'committed' })
+  const attempt = { pod: next, epoch: 2, reason: 'refused' }
+  t.match(await store.commitNextAttempt(outcome.session, attempt), { kind: 'committed' })
   await ledger.retire(['idle'], 'surplus')
   await ledger.noteGone([])
   await rowsOf(owner, `UPDATE pod_claims SET gone_at = now() - interval '2 days'`)
