@@ -112,30 +112,27 @@ void t.test(
   },
 )
 
-void t.test(
-  'quota full for 74 s: 20 creates at most (the first fill, then one each 5 s), and a pod at once when there is room',
-  async (t) => {
-    const bed = await bedFor(t, { min: 4, max: 10 })
-    let creates = 0
-    const create = bed.pods.writer.create.bind(bed.pods.writer)
-    bed.pods.writer.create = (...args) => {
-      creates += 1
-      return create(...args)
-    }
-    bed.pods.refuse('create', refusal('quota', 'exceeded quota'))
-    for (const until = bed.now() + 74_000; bed.now() < until; bed.advance(500)) await bed.reconcile()
-    t.ok(creates <= 20, `${creates} creates`)
-    bed.pods.refuse('create', undefined)
-    await bed.reconcile()
-    t.equal(bed.pods.real.size, 0, 'it waits for its next try, 5 s at most')
-    t.strictSame(bed.poolReconciler.ease(['limit-range']), [])
-    t.strictSame(bed.poolReconciler.ease(['quota']), [agentType])
-    await bed.reconcile()
-    t.equal(bed.pods.real.size, 1, 'one pod tries')
-    await bed.settle()
-    t.equal(bed.pods.real.size, 4)
-  },
-)
+void t.test('quota full for 74 s: 20 creates at most, and a pod at once when there is room', async (t) => {
+  const bed = await bedFor(t, { min: 4, max: 10 })
+  let creates = 0
+  const create = bed.pods.writer.create.bind(bed.pods.writer)
+  bed.pods.writer.create = (...args) => {
+    creates += 1
+    return create(...args)
+  }
+  bed.pods.refuse('create', refusal('quota', 'exceeded quota'))
+  for (const until = bed.now() + 74_000; bed.now() < until; bed.advance(500)) await bed.reconcile()
+  t.ok(creates <= 20, `${creates} creates`)
+  bed.pods.refuse('create', undefined)
+  await bed.reconcile()
+  t.equal(bed.pods.real.size, 0, 'it waits for its next try, 5 s at most')
+  t.strictSame(bed.poolReconciler.ease(['limit-range']), [])
+  t.strictSame(bed.poolReconciler.ease(['quota']), [agentType])
+  await bed.reconcile()
+  t.equal(bed.pods.real.size, 1, 'one pod tries')
+  await bed.settle()
+  t.equal(bed.pods.real.size, 4)
+})
 
 void t.test('while an open waits, a full quota is tried each two seconds', async (t) => {
   const bed = await bedFor(t, { min: 4, max: 10 })
