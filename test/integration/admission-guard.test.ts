@@ -92,7 +92,7 @@ void t.test('deleting a document, also with all others, is a warning and changes
   passes(
     t,
     await plane.kubectl(all),
-    /ConfigMap agent-policy goes, but what was last accepted stays in force/,
+    /ConfigMap agent-policy is deleted, but the document that was last accepted stays in force/,
   )
   await untilKept('2')
   t.equal(await versionInForce(), '2')

@@ -1,5 +1,6 @@
 import { label } from '../../domain/names.ts'
 import { type Change, changesOf } from '../mutate/pod-changes.ts'
+import { isJsonObject } from '../pod/json-object.ts'
 import { shown, type Violation } from '../pod/violation.ts'
 import type { PodClass } from '../policy/pod-class.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
@@ -49,14 +50,10 @@ export function explainPod(given: unknown, options: ExplainOptions): Explanation
  * creation a pool's pod may not have it.
  */
 function asCreated(object: unknown): unknown {
-  const labels = isMembers(object) && isMembers(object.metadata) ? object.metadata.labels : undefined
-  if (!isMembers(object) || !isMembers(object.metadata) || !isMembers(labels)) return object
+  const labels = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata.labels : undefined
+  if (!isJsonObject(object) || !isJsonObject(object.metadata) || !isJsonObject(labels)) return object
   const { [label.session]: _session, ...others } = labels
   return { ...object, metadata: { ...object.metadata, labels: others } }
-}
-
-function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function creationOf(object: unknown, { namespace, inForce, username }: ExplainOptions): AdmissionRequest {

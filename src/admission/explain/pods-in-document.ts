@@ -1,3 +1,5 @@
+import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
+
 /** The pods that a document of any kind is about, for explaining them. */
 export interface PodToExplain {
   /** Of the object in the document: `Deployment/web`. */
@@ -10,7 +12,7 @@ export interface PodToExplain {
   readonly username: string | undefined
 }
 
-/** Who writes a file has no rights of Greenroom's. */
+/** The author of a file has no rights of Greenroom's. */
 const anAuthor = ''
 
 /** Lists and reviews hold objects that may be lists again; deeper ones than this are a mistake. */
@@ -21,17 +23,17 @@ const deepest = 4
  * workloads have it. Empty for any other value.
  */
 export function podsToExplain(document: unknown, namespace?: string, depth = 0): PodToExplain[] {
-  if (!isObject(document) || depth > deepest) return []
+  if (!isJsonObject(document) || depth > deepest) return []
   const { kind, metadata, spec, items, request } = document
   const own = textOf(metadata, 'namespace') ?? namespace
-  if (kind === 'AdmissionReview' && isObject(request)) {
+  if (kind === 'AdmissionReview' && isJsonObject(request)) {
     const username = textOf(request.userInfo, 'username') ?? anAuthor
     const reviewed = podsToExplain(request.object, textOf(request, 'namespace'), depth + 1)
     return reviewed.map((found) => (found.subject.startsWith('Pod/') ? { ...found, username } : found))
   }
   if (Array.isArray(items)) return items.flatMap((item) => podsToExplain(item, own, depth + 1))
   const subject = `${typeof kind === 'string' ? kind : 'Pod'}/${textOf(metadata, 'name') ?? textOf(metadata, 'generateName') ?? ''}`
-  if (kind === 'Pod' || (kind === undefined && isObject(spec) && Array.isArray(spec.containers))) {
+  if (kind === 'Pod' || (kind === undefined && isJsonObject(spec) && Array.isArray(spec.containers))) {
     const username = textOf(metadata, 'uid') === undefined ? anAuthor : undefined
     return [{ subject, namespace: own, pod: document, username }]
   }
@@ -41,25 +43,19 @@ export function podsToExplain(document: unknown, namespace?: string, depth = 0):
   return [{ subject, namespace: own, pod, username: anAuthor }]
 }
 
-type Members = Readonly<Record<string, unknown>>
-
 /** Deployment and its like; CronJob; PodTemplate. */
 const templatePaths = [['spec', 'template'], ['spec', 'jobTemplate', 'spec', 'template'], ['template']]
 
-function templateOf(document: Members): Members | undefined {
+function templateOf(document: JsonObject): JsonObject | undefined {
   for (const path of templatePaths) {
     let found: unknown = document
-    for (const key of path) found = isObject(found) ? found[key] : undefined
-    if (isObject(found) && isObject(found.spec) && Array.isArray(found.spec.containers)) return found
+    for (const key of path) found = isJsonObject(found) ? found[key] : undefined
+    if (isJsonObject(found) && isJsonObject(found.spec) && Array.isArray(found.spec.containers)) return found
   }
   return undefined
 }
 
 function textOf(object: unknown, key: string): string | undefined {
-  const text = isObject(object) ? object[key] : undefined
+  const text = isJsonObject(object) ? object[key] : undefined
   return typeof text === 'string' && text !== '' ? text : undefined
-}
-
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

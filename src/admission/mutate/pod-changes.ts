@@ -1,4 +1,5 @@
 import jsonPatch, { type Operation } from 'fast-json-patch'
+import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
 import type { Pod } from '../pod/pod.ts'
 import { shown } from '../pod/violation.ts'
 import { covers, leadsTo, type Segments, segmentsOf } from '../rules/field-path.ts'
@@ -77,7 +78,7 @@ function placeOf(document: object, pointer: string, added: unknown): Segments {
   let value: unknown = document
   return keys.map((key, index) => {
     const isList = Array.isArray(value)
-    const part = (value as Members)[key]
+    const part = (value as JsonObject)[key]
     value = index === keys.length - 1 ? (added ?? part) : part
     return (isList ? nameOf(value) : undefined) ?? key
   })
@@ -97,7 +98,7 @@ function partsOf(part: Part, known: readonly Reason[]): Part[] {
 
 function membersOf(value: unknown): (readonly [string, unknown])[] {
   if (Array.isArray(value)) return value.map((part, index) => [nameOf(part) ?? String(index), part] as const)
-  return isMembers(value) ? Object.entries(value) : []
+  return isJsonObject(value) ? Object.entries(value) : []
 }
 
 function asChange(known: readonly Reason[]) {
@@ -107,14 +108,8 @@ function asChange(known: readonly Reason[]) {
   }
 }
 
-type Members = Readonly<Record<string, unknown>>
-
 function nameOf(element: unknown): string | undefined {
-  return isMembers(element) && typeof element.name === 'string' ? element.name : undefined
-}
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isJsonObject(element) && typeof element.name === 'string' ? element.name : undefined
 }
 
 /** A name longer than any that Kubernetes takes is cut: the author of the pod wrote it. */
@@ -130,7 +125,7 @@ function fieldPath(place: Segments): string {
   }, '')
 }
 
-/** Members of these are known by key or name, not by field. */
+/** JsonObject of these are known by key or name, not by field. */
 const keyed: ReadonlySet<string> = new Set([
   'containers',
   'initContainers',
@@ -148,7 +143,7 @@ const hidden = '(hidden)'
 function shownAt(place: Segments, value: unknown): string {
   if (value === undefined || place[3] !== 'env') return shown(value)
   if (place.length > 5) return place[5] === 'valueFrom' ? shown(value) : hidden
-  return isMembers(value) && isMembers(value.valueFrom) ? shown(value.valueFrom) : hidden
+  return isJsonObject(value) && isJsonObject(value.valueFrom) ? shown(value.valueFrom) : hidden
 }
 
 /** One line for people. */

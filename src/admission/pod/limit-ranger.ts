@@ -1,10 +1,10 @@
 import type { ContainerKind, Metadata } from './pod.ts'
 
 /**
- * The LimitRanger plugin runs before webhooks and fills in a LimitRange's defaults. Nobody asked for them, so they must
- * not be taken for the author's wish. Its annotation says what it set:
+ * The LimitRanger plugin runs before webhooks and fills in a LimitRange's defaults. They are not the author's wish. Its
+ * annotation says what it set:
  * `LimitRanger plugin set: cpu, memory request for container agent; cpu limit for init container fetch`.
- * Whoever forges it only gives up their own wish.
+ * An author who forges the annotation only gives up their own wish.
  */
 const limitRangerAnnotation = 'kubernetes.io/limit-ranger'
 const heading = 'LimitRanger plugin set: '

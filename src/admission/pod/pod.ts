@@ -12,7 +12,7 @@ const texts = optional(Type.Array(Type.String()))
 const named = optional(Type.Object({ name: text }))
 const textMap = optional(Type.Record(Type.String(), Type.String()))
 
-/** A quantity is a string; a bare number is what some clients write. */
+/** A quantity is a string; some clients write a number. */
 export const QuantityValue = Type.Union([Type.String(), Type.Number()])
 const quantities = optional(Type.Record(Type.String(), QuantityValue))
 
@@ -167,7 +167,7 @@ const PodSpec = Type.Object({
   ephemeralContainers: optional(Type.Array(Container)),
   volumes: optional(Type.Array(Volume)),
   securityContext: optional(SecurityContext),
-  /** Pod-level resources: they would go around what the agent type's row gives. */
+  /** Pod-level resources, which would bypass those of the agent type's row. */
   resources: optional(Type.Object({ requests: quantities, limits: quantities })),
   serviceAccountName: text,
   /** The older name of the same; the API server writes both. */

@@ -1,6 +1,6 @@
 /**
- * Kubernetes quantities (`250m`, `1Gi`, `1e3`), compared by value: the API server rewrites `1000m` to `1`, so equal
- * text is not what equality means. Exact: whole nano-units, the API's own resolution.
+ * Kubernetes quantities (`250m`, `1Gi`, `1e3`), compared by value, because the API server rewrites `1000m` to
+ * `1`. Exact: whole nano-units, the API's own resolution.
  */
 
 const nanoPerUnit = 10n ** 9n

@@ -1,13 +1,12 @@
+import { duplicates } from './duplicates.ts'
 import type { Component } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 
-/** Components that say too little or contradict themselves. */
+/** Components that allow too much or contradict themselves. */
 export function componentProblems({ components }: PolicyDocument): string[] {
   const accounts = components.map((component) => component.serviceAccount)
   return [
-    ...[...new Set(accounts.filter((name, index) => accounts.indexOf(name) !== index))].map(
-      (name) => `/components: ServiceAccount ${name} stands there twice`,
-    ),
+    ...duplicates(accounts).map((name) => `/components: ServiceAccount ${name} is listed twice`),
     ...components.flatMap((component, index) => shapeProblems(`/components/${index}`, component)),
   ]
 }
@@ -19,9 +18,7 @@ function shapeProblems(at: string, { images, env, mounts }: Component): string[]
     ...images
       .filter((image) => image === '*' || image.slice(0, -1).includes('*'))
       .map((image) => `${at}/images: ${image} must name an image; only its last character may be *`),
-    ...names
-      .filter((name, index) => names.indexOf(name) !== index)
-      .map((name) => `${at}/env: ${name} stands there twice`),
+    ...duplicates(names).map((name) => `${at}/env: ${name} is listed twice`),
     ...env.flatMap((entry, index) =>
       typeof entry !== 'string' && entry.value !== undefined && entry.secret !== undefined
         ? [`${at}/env/${index}: may have a value or a secret, not both`]

@@ -103,7 +103,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     serviceAccountName: merged.serviceAccountName,
     automountServiceAccountToken: merged.automountServiceAccountToken,
     volumeKinds: merged.volumeKinds,
-    // Pods without a type are not agents: the defaults' label is not for them.
+    // Pods without a type are not agents, so they do not get the defaults' label.
     appLabel: isDefault ? row.appLabel : merged.appLabel,
     gracePeriodSeconds: merged.gracePeriodSeconds,
   }
@@ -124,11 +124,11 @@ function podProbes({
   }
 }
 
-/** A probe as the API server would write it back; absent fields of its default value are left out likewise. */
+/** A probe as the API server writes it back, so that it compares equal. */
 function podProbe(probe: PolicyProbe): PodProbe {
   return {
     httpGet: { path: probe.httpGet.path, port: probe.httpGet.port, scheme: 'HTTP' },
-    // Go leaves out a zero: writing it would be a difference at every look.
+    // Go leaves out a zero: with one every pod would seem to differ.
     ...(probe.initialDelaySeconds > 0 && { initialDelaySeconds: probe.initialDelaySeconds }),
     timeoutSeconds: probe.timeoutSeconds,
     periodSeconds: probe.periodSeconds,
@@ -178,7 +178,7 @@ function smaller(a: string | number, b: string | number): string | number {
   return (parseQuantity(a) ?? 0n) <= (parseQuantity(b) ?? 0n) ? a : b
 }
 
-/** Names of volumes that belong to Greenroom begin so. */
+/** The names of Greenroom's own volumes begin like this. */
 export const volumePrefix = 'greenroom-'
 
 /** `/tmp` → `greenroom-tmp`, `/var/cache` → `greenroom-var-cache`. */

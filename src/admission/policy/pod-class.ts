@@ -1,6 +1,7 @@
 import { agentContainerName, label } from '../../domain/names.ts'
 import { type Container, containersOf, type Pod } from '../pod/pod.ts'
 import { type EffectiveRow, effectiveRow } from './effective-row.ts'
+import { fitsPattern } from './name-pattern.ts'
 import type { Component } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { defaultRowName } from './policy-row.ts'
@@ -37,13 +38,9 @@ function isPodOf(component: Component, pod: Pod): boolean {
   return (
     pod.spec.serviceAccountName === component.serviceAccount &&
     containersOf(pod).every(({ container }) =>
-      component.images.some((image) => imageFits(container.image ?? '', image)),
+      component.images.some((image) => fitsPattern(container.image ?? '', image)),
     )
   )
-}
-
-function imageFits(image: string, allowed: string): boolean {
-  return allowed.endsWith('*') ? image.startsWith(allowed.slice(0, -1)) : image === allowed
 }
 
 /** The agent container: the one named `agent`, else the only one. */

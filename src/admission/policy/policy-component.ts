@@ -2,8 +2,8 @@ import { type Static, Type } from 'typebox'
 import { closed, envName, objectName } from './policy-scalars.ts'
 
 /**
- * One of Greenroom's own pods in a namespace of agents. Its ServiceAccount may do what nobody else may, and everybody
- * who may create pods could use it: so the row gives the whole shape of the pod, and the rest is refused.
+ * One of Greenroom's own pods in a namespace of agents. Its ServiceAccount has rights that no other has, and everybody who
+ * may create pods could use it. So the row gives the whole shape of the pod, and every other shape is refused.
  */
 
 const words = Type.Array(Type.String())

@@ -2,13 +2,14 @@ import { parseQuantity } from '../pod/quantity.ts'
 import { isPodSecurityVersion, newestMinor } from '../standards/pod-security-standards.ts'
 import { componentProblems } from './component-relations.ts'
 import type { WritablePath } from './container-settings.ts'
+import { duplicates } from './duplicates.ts'
 import { volumeNameOf } from './effective-row.ts'
+import { fitsPattern } from './name-pattern.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import type { Defaults, Row } from './policy-row.ts'
 import { quantityProblems } from './quantity-problems.ts'
 import { probeProblems, resourceProblems } from './resource-relations.ts'
 import type { MatchExpression } from './scheduling-settings.ts'
-import { secretFits } from './secret-names.ts'
 import { isSessionCredential } from './session-credentials.ts'
 
 /**
@@ -28,12 +29,12 @@ export function policyRelations(policy: PolicyDocument, settableRules: readonly 
 
 function podSecurityProblems(version: string): string[] {
   if (isPodSecurityVersion(version)) return []
-  return [`/defaults/podSecurity/version: ${version} is not known here; latest or v1.0 to v1.${newestMinor}`]
+  return [`/defaults/podSecurity/version: ${version} is not known; use latest or v1.0 to v1.${newestMinor}`]
 }
 
 type Rules = Partial<Defaults> | Row
 
-/** Of what may stand in a row and in the defaults alike. */
+/** Problems of settings that a row and the defaults may both have. */
 function rulesProblems(at: string, rules: Rules, policy: PolicyDocument): string[] {
   const { liveness, readiness, startup } = rules.probes ?? {}
   return [
@@ -56,7 +57,7 @@ function rulesProblems(at: string, rules: Rules, policy: PolicyDocument): string
   ]
 }
 
-/** Of a row together with the defaults. */
+/** Problems of a row together with the defaults. */
 function rowProblems(name: string, row: Row, policy: PolicyDocument): string[] {
   const at = `/agentTypes/${name}`
   const { defaults } = policy
@@ -69,7 +70,7 @@ function rowProblems(name: string, row: Row, policy: PolicyDocument): string[] {
     ...own,
     ...(row.resources || defaults.resources
       ? []
-      : [`${at}/resources: is missing; it must stand here or in /defaults/resources`]),
+      : [`${at}/resources: is missing; give it here or in /defaults/resources`]),
     ...(paths.length > 0 && !kinds.includes('emptyDir')
       ? [`${at}/volumeKinds: must hold emptyDir, for writablePaths are such volumes`]
       : []),
@@ -80,12 +81,13 @@ function rowProblems(name: string, row: Row, policy: PolicyDocument): string[] {
     ...credentials
       .filter(isSessionCredential)
       .map(
-        (env) => `${at}: ${env} is one session's and comes with its assignment; no pod may hold it before`,
+        (env) =>
+          `${at}: ${env} belongs to one session and comes with its assignment; no pod may hold it before`,
       ),
   ]
 }
 
-/** A writable path that the limits of the agent container can never let fill up. */
+/** Writable paths that are larger than the limits of the agent container. */
 function roomProblems(at: string, row: Row, { defaults }: PolicyDocument): string[] {
   const limits = (row.resources ?? defaults.resources)?.limits
   return (row.writablePaths ?? defaults.writablePaths).flatMap(({ path, sizeLimit, medium }) => {
@@ -117,7 +119,7 @@ function envProblems(at: string, { env = [], secrets = [] }: Rules): string[] {
   ]
 }
 
-/** `ghcr.io/acme*` would let in ghcr.io/acme-of-somebody-else. */
+/** `ghcr.io/acme*` would also allow ghcr.io/acme-other, which belongs to somebody else. */
 function imageProblems(at: string, images: readonly string[]): string[] {
   return images
     .filter((image) => image.includes('*') && !/^[^*]+[/:@]\*$/.test(image))
@@ -162,10 +164,10 @@ function spreadProblems(at: string, { topologySpreadConstraints = [] }: Rules): 
   const keys = topologySpreadConstraints.map(
     ({ topologyKey, whenUnsatisfiable }) => `${topologyKey} ${whenUnsatisfiable}`,
   )
-  return duplicates(keys).map((key) => `${at}: ${key} stands there twice`)
+  return duplicates(keys).map((key) => `${at}: ${key} is listed twice`)
 }
 
-/** What a component reads is nobody else's. */
+/** Secrets that a component reads are for no other pod. */
 function secretProblems(at: string, patterns: readonly string[], { components }: PolicyDocument): string[] {
   const reserved = components.flatMap(({ env, mounts }) => [
     ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
@@ -173,7 +175,7 @@ function secretProblems(at: string, patterns: readonly string[], { components }:
   ])
   return [...new Set(reserved)].flatMap((secret) =>
     patterns
-      .filter((pattern) => secretFits(secret, pattern))
+      .filter((pattern) => fitsPattern(secret, pattern))
       .map((pattern) => `${at}: ${pattern} would allow Secret ${secret}, which is a component's`),
   )
 }
@@ -188,8 +190,4 @@ function accountProblems(
     (components.some(({ serviceAccount }) => serviceAccount === name) ||
       greenroomServiceAccounts.some((user) => user.endsWith(`:${name}`)))
   return reserved ? [`${at}: ${name} is Greenroom's own and may be used by nothing else`] : []
-}
-
-function duplicates(names: readonly string[]): string[] {
-  return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))]
 }

@@ -46,8 +46,8 @@ const secretPatterns = (options: TSchemaOptions = {}) =>
     description:
       'Secrets that a pod may refer to besides those in `secrets`, by name or by a beginning that ends in *: env, ' +
       'envFrom, volumes, projected volumes, CSI (nodePublishSecretRef and secretProviderClass), imagePullSecrets. ' +
-      'Never by label: a pod names its Secrets, and their labels are known only to who asks the API, which a review ' +
-      'does not do; besides, whoever may label a Secret could then hand it out.',
+      'Never by label: a pod names its Secrets, and to read their labels a review would have to ask the API; ' +
+      'besides, everybody who may label a Secret could then hand it out.',
     ...options,
   })
 

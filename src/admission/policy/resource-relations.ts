@@ -8,7 +8,7 @@ const plainNames: readonly string[] = ['cpu', 'memory', 'ephemeral-storage']
 const isDevice = (name: string): boolean =>
   /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name)
 
-/** A request without a limit or above it, and bounds that the row's own values are not within. */
+/** Requests without a limit or above it, and bounds that exclude the row's own values. */
 export function resourceProblems(at: string, resources: Resources): string[] {
   const { requests, limits, min = {}, max = {} } = resources
   const lists: Readonly<Record<string, Quantities>> = { requests, limits, min, max }

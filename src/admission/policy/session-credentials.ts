@@ -1,6 +1,6 @@
 /**
- * Names under which one session's credentials, or the key that makes them, reach an agent that is made for it. Greenroom
- * hands them over with the assignment; none may stand in a pod that waits for its session.
+ * Names of variables that hold the credentials of one session, or the key that makes them. Greenroom hands credentials
+ * over with the assignment, so a pod that waits for its session may have none of these.
  */
 const names: ReadonlySet<string> = new Set([
   'LIVEKIT_API_KEY',
@@ -13,7 +13,7 @@ const names: ReadonlySet<string> = new Set([
   'GREENROOM_SESSION_TOKEN',
 ])
 
-/** Environment variables differ by case; whoever copies a credential into one does not always. */
+/** In any case of letters: `livekit_token` is another variable, but as likely to hold the credential. */
 export function isSessionCredential(name: string): boolean {
   return names.has(name.toUpperCase())
 }

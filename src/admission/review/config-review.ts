@@ -13,7 +13,7 @@ import { checkPolicy } from '../rules/check-policy.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
 import { policyWarnings, poolsWarnings, type Surroundings } from './document-warnings.ts'
 
-/** Where the documents live and what the webhook knows beside the policy; all of it from memory. */
+/** Where the documents live, and what the webhook holds in memory besides the policy. */
 export interface Configuration {
   readonly namespace: string
   /** User name under which the webhook itself keeps the accepted policy. */
@@ -43,8 +43,8 @@ const validator = Compile(ConfigMap)
 const allowed: Answer = { kind: 'allowed' }
 
 /**
- * POST /validate-config. Refuses documents that nobody would take into force, and changes of the accepted ones by others
- * than Greenroom. Every other ConfigMap passes, whatever the webhook configuration sends.
+ * POST /validate-config. Refuses documents that no reader would accept, and changes of the accepted ones by others than
+ * Greenroom. Every other ConfigMap passes, whatever the webhook configuration sends.
  */
 export function configReview(
   request: AdmissionRequest,
@@ -105,13 +105,13 @@ function documentReview<T>(request: AdmissionRequest, around: Surroundings, rule
   const { name, key, code } = rules
   if (request.operation === 'DELETE') {
     return withWarnings([
-      `ConfigMap ${name} goes, but what was last accepted stays in force, restarts included`,
+      `ConfigMap ${name} is deleted, but the document that was last accepted stays in force, after restarts too`,
     ])
   }
   if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return allowed
   const text = textOf(request.object, key)
   const oldText = request.operation === 'UPDATE' ? textOf(request.oldObject, key) : undefined
-  // A change of labels, or of a document that got in while nobody looked, is not the moment to judge its text.
+  // The text did not change: a document that got in unjudged must not block a change of its labels.
   if (request.operation === 'UPDATE' && text === oldText) return allowed
   if (text === undefined) return denied([missingKey(request.object, rules)])
   const checked = rules.check(text)
@@ -169,7 +169,7 @@ function violationOfDocument(code: ErrorCode) {
   }
 }
 
-/** Metadata that is not Greenroom's may change; what is kept, and which version it came from, may not. */
+/** The kept text, and the note of the version it came from, may not change; other metadata may. */
 function acceptedReview(request: AdmissionRequest, keepers: readonly string[]): Answer {
   if (request.operation === 'DELETE') {
     return withWarnings(['Greenroom keeps its last accepted document here and writes it again'])
@@ -185,7 +185,7 @@ function acceptedReview(request: AdmissionRequest, keepers: readonly string[]): 
       path: 'data',
       found: 'written by somebody else',
       allowed: "Greenroom's own ServiceAccounts only",
-      fix: 'Edit agent-pools or agent-policy; what is accepted is kept here by itself.',
+      fix: 'Edit agent-pools or agent-policy; Greenroom keeps the accepted document here itself.',
     },
   ])
 }

@@ -5,7 +5,7 @@ import type { PolicyDocument } from '../policy/policy-document.ts'
 import { quotaWarnings } from './quota-warnings.ts'
 
 /**
- * What is no mistake in itself but may be one: said to whoever edits `agent-pools` or `agent-policy`, and let through.
+ * Warnings to the person who edits `agent-pools` or `agent-policy`: the document is valid, but may not be what was meant.
  * The two documents may come in any order, so what one lacks for the other is only a warning.
  */
 
@@ -16,7 +16,7 @@ export interface Surroundings {
   readonly quotas: readonly Quota[] | undefined
 }
 
-/** A size that changes by more than this factor is more often a slip of the finger than a wish. */
+/** A change of size by more than this factor is more often a typing mistake than a wish. */
 const largestJump = 5
 
 export function poolsWarnings(
@@ -76,7 +76,7 @@ function jumps(after: PoolsDocument, before: PoolsDocument | undefined): string[
   })
 }
 
-/** From and to nothing counts as from and to one. */
+/** A size of 0 counts as 1. */
 function isJump(from: number, to: number): boolean {
   const [small, large] = from < to ? [from, to] : [to, from]
   return large > largestJump * Math.max(small, 1)

@@ -17,8 +17,8 @@ const allowed: Answer = { kind: 'allowed' }
 const enabled = 'enabled'
 
 /**
- * POST /validate-namespace. A namespace under the policy leaves it, or changes what `greenroom.dev/*` says of it, only by
- * those whom the policy names. Putting one under the policy is free, and so is deleting it. Subresources (`status`,
+ * POST /validate-namespace. Only the owners that the policy names may take a namespace out of the policy, or change its
+ * `greenroom.dev/*` labels. Everybody may put a namespace under the policy, or delete it. Subresources (`status`,
  * `finalize`) can write labels as well and are judged alike.
  */
 export function namespaceReview(request: AdmissionRequest, { policy }: PolicyInForce): Answer {
@@ -36,7 +36,7 @@ export function namespaceReview(request: AdmissionRequest, { policy }: PolicyInF
 
 type Labels = Readonly<Record<string, string>>
 
-/** What cannot be read has no labels: the label counts as removed. */
+/** An object that cannot be read counts as one without labels. */
 function labelsOf(object: unknown): Labels {
   return validator.Check(object) ? ((object as Namespace).metadata?.labels ?? {}) : {}
 }
@@ -55,7 +55,7 @@ function isOwner({ username, groups = [] }: AdmissionRequest['userInfo'], policy
   )
 }
 
-/** Owners named in a message; a longer list is in the policy. */
+/** Most owners that a message names; the policy has the whole list. */
 const namedOwners = 5
 
 function foreign(

@@ -28,8 +28,8 @@ const metadataOnly: ReadonlySet<string> = new Set(['status', 'binding'])
 
 /**
  * POST /mutate. Hardens a new pod or a new debug container, and refuses at once what hardening cannot make right:
- * PodSecurity judges before the validating webhook and would answer without our reasons. What does not deny is told by
- * the validating webhook, which sees the final pod; in a namespace of the roll-out, where nothing is changed, here.
+ * PodSecurity judges before the validating webhook and would answer without our reasons. Violations that do not deny are
+ * told by the validating webhook, which sees the final pod; in a namespace of the roll-out they are told here.
  */
 export function mutateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
   const { operation, subResource = '' } = request
@@ -138,8 +138,8 @@ function validatePod(context: AdmissionContext): Answer {
 }
 
 /**
- * An update answers only for what it changes: what was wrong before (a pod older than the policy) stays as it was, or
- * nobody could remove its finalizer.
+ * An update answers only for what it makes worse. A pod that is older than the policy may break it already, and its
+ * finalizers must stay removable.
  */
 function withoutOlder(found: readonly Violation[], context: AdmissionContext): readonly Violation[] {
   const old = found.length > 0 && !context.isNew ? ofOldPod(context) : undefined

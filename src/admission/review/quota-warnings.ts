@@ -4,7 +4,7 @@ import { parseQuantity } from '../pod/quantity.ts'
 import { effectiveRow, type WantedResources } from '../policy/effective-row.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
 
-/** Pods of a pool run without a deadline and with resources: what counts for other pods does not bound them. */
+/** Pods of a pool have no deadline and have resources. Quotas with other scopes do not bind them. */
 const scopesOfAgents: ReadonlySet<string> = new Set(['NotTerminating', 'NotBestEffort'])
 
 /**

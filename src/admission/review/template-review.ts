@@ -24,7 +24,7 @@ const workloads: Readonly<Record<string, Workload>> = {
   'batch/jobs': { template: specTemplate, controller: 'job-controller' },
   'batch/cronjobs': { template: ['spec', 'jobTemplate', 'spec', 'template'], controller: 'job-controller' },
   '/replicationcontrollers': { template: specTemplate, controller: 'replication-controller' },
-  // Whatever is made of it, somebody else makes it.
+  // No controller of Kubernetes makes pods of it.
   '/podtemplates': { template: ['template'], controller: undefined },
 }
 
@@ -39,8 +39,8 @@ const allowed: Answer = { kind: 'allowed' }
 
 /**
  * POST /warn-templates. Says what would happen to the pods of a workload, as if its controller created one now: the
- * person who applies a Deployment never sees the answer that the ReplicaSet controller gets. Never denies. An update
- * that leaves the template alone is passed over.
+ * person who applies a Deployment never sees the answer that the ReplicaSet controller gets. Never denies. It
+ * says nothing of an update that leaves the template alone.
  */
 export function templateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
   const { resource, operation, subResource = '' } = request
@@ -64,7 +64,7 @@ function at(object: unknown, path: readonly string[]): unknown {
   return value
 }
 
-/** The creation of a pod of this template, by the controller whose work it is, as it reaches the webhook. */
+/** The request by which the controller would create a pod of this template. */
 function podRequest(
   request: AdmissionRequest,
   template: Template,
@@ -101,10 +101,10 @@ function warningsOf(answer: Answer, place: string): string[] {
   }
 }
 
-/** Enough to see what kind of change it is; POST /explain has all of them. */
+/** Most fields that a warning names; POST /explain has all of them. */
 const namedFields = 8
 
-/** `/spec/containers/0/securityContext/runAsUser` → `spec.containers[0].securityContext`. Undefined: our own notes. */
+/** `/spec/containers/0/securityContext/runAsUser` → `spec.containers[0].securityContext`. Undefined for Greenroom's own notes. */
 function fieldOf(pointer: string): string | undefined {
   const segments = pointer
     .split('/')

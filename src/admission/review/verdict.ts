@@ -37,7 +37,7 @@ function remarksOn(noted: readonly Violation[]): Pick<Answer, 'warnings' | 'audi
 /** Audit annotation: rules and paths that were broken without being enforced; never a value. */
 const notEnforced = 'not-enforced'
 
-/** Enough to see what is wrong with a pod; an audit log is no place for a thousand lines of one. */
+/** Most violations in an annotation: enough to see what is wrong, without flooding the audit log. */
 const listedViolations = 20
 
 function listed(noted: readonly Violation[]): string {

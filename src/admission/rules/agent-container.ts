@@ -9,7 +9,7 @@ export const agentContainer: GreenroomRule = {
   appliesTo: shapedPods,
   mode: 'always',
   mutated: 'no',
-  why: 'One container gets the resources, probes and keys of the type: it must be known which.',
+  why: 'One container gets the resources, probes and keys of the type, so it must be clear which one.',
   fix: `Name the container that serves the session "${agentContainerName}".`,
   judge({ pod, podClass, agentContainer: agent }) {
     if (podClass.kind !== 'agent' || agent) return []

@@ -9,7 +9,7 @@ export const agentType: GreenroomRule = {
   appliesTo: ['unknown-type'],
   mode: 'always',
   mutated: 'no',
-  why: 'Without a row nobody has said what the pod may do.',
+  why: 'Without a row the policy does not say what the pod may do.',
   code: 'GRN_AGENT_TYPE_UNKNOWN',
   fix: 'Use a type that policy.yaml in ConfigMap agent-policy has a row for, or add one.',
   judge({ pod, policy }) {

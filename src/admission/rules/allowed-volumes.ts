@@ -9,7 +9,7 @@ export const allowedVolumes: GreenroomRule = {
   appliesTo: podsOfRows,
   mode: 'settable',
   mutated: 'no',
-  why: 'An agent that needs no claim or driver shall not get one by a slip in its template.',
+  why: 'A pod gets only the kinds of volumes that its agent type needs.',
   fix: "Use a volume of one of these kinds, or add the kind to the row's volumeKinds.",
   judge({ pod, row }) {
     if (!row || row.volumeKinds.length === restrictedVolumeKinds.length) return []

@@ -10,7 +10,7 @@ export const images: GreenroomRule = {
   appliesTo: podsOfRows,
   mode: 'settable',
   mutated: 'no',
-  why: 'An agent runs what somebody has looked at, and a digest says that it is still that.',
+  why: 'Agents run images that were reviewed, and a digest shows that the image is still the same.',
   fix: "Use an image of these, or name it in the row's images.",
   judge({ containers, row }) {
     if (!row) return []

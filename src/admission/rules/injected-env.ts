@@ -13,7 +13,7 @@ export const injectedEnv: GreenroomRule = {
   title: 'Environment that Greenroom decides',
   fields: [ownVariables, `${agentPath}.env[*]`],
   allowed:
-    "the `GREENROOM_*` variables and the row's `secrets` are there, once or oftener, each as the webhook sets it; other variables are the author's",
+    "the `GREENROOM_*` variables and the row's `secrets` are present, and each entry of their names is as the webhook sets it; other variables are the author's",
   appliesTo: shapedPods,
   mode: 'always',
   mutated: 'yes',

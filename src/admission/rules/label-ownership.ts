@@ -9,12 +9,12 @@ export const labelOwnership = {
   title: "Greenroom's labels and annotations",
   fields: [`metadata.{labels,annotations}[${ownedPrefix}*]`, `metadata.labels[${label.session}]`],
   allowed:
-    "unset or unchanged, but for Greenroom's own ServiceAccounts; on `pods/status` and `pods/binding` too. " +
+    "unset or unchanged, except by Greenroom's own ServiceAccounts; on `pods/status` and `pods/binding` too. " +
     `\`${annotation.explain}\` may be set by everybody`,
   appliesTo: everyPod,
   mode: 'always',
   mutated: 'no',
-  why: 'By these labels Greenroom knows its pods: who could write them could take a session.',
+  why: 'Greenroom tells its pods by these labels: another writer could take a session.',
   code: 'GRN_LABEL_OWNERSHIP',
   fix: 'Leave it as it is; Greenroom sets it itself.',
   guardsGreenroom: true,

@@ -13,7 +13,7 @@ export const resourceRange: GreenroomRule = {
   appliesTo: shapedPods,
   mode: 'always',
   mutated: 'no',
-  why: 'What the author asks for is not taken away silently: without its device the program would be another one.',
+  why: 'What the author asks for is not taken away silently: without its device the program would not work.',
   fix: "Ask for less or more, or leave it out and get the agent type's.",
   judge: (context) =>
     startedWithResources(context).flatMap(({ container, path, wanted }) => [

@@ -23,7 +23,7 @@ export const resources: GreenroomRule = {
   mode: 'always',
   mutated: 'yes',
   why: "The row of the agent type, or its sidecars', decides what a container may use.",
-  reasons: { 'spec.resources': 'Resources of the whole pod would go around those of its row.' },
+  reasons: { 'spec.resources': 'Resources of the whole pod would bypass those of its row.' },
   fix: 'Leave it out; the agent type decides.',
   judge(context) {
     const { pod } = context

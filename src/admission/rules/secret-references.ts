@@ -1,5 +1,5 @@
 import type { Container, Volume } from '../pod/pod.ts'
-import { secretFits } from '../policy/secret-names.ts'
+import { fitsPattern } from '../policy/name-pattern.ts'
 import { everyContainer } from './field-path.ts'
 import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
@@ -16,7 +16,7 @@ export const secretReferences: GreenroomRule = {
   appliesTo: podsOfRows,
   mode: 'always',
   mutated: 'no',
-  why: "Who may create a pod could read every Secret of the namespace through it, Greenroom's signing key included.",
+  why: "An author of pods could otherwise read every Secret of the namespace, Greenroom's signing key included.",
   fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
   judge({ pod, containers, row }) {
     const allowedSecrets = row?.allowedSecrets ?? []
@@ -31,7 +31,7 @@ export const secretReferences: GreenroomRule = {
     const allowed = allowedSecrets.length > 0 ? allowedSecrets.join(', ') : 'no Secret'
     return references
       .filter(
-        ({ secret }) => secret === undefined || !allowedSecrets.some((name) => secretFits(secret, name)),
+        ({ secret }) => secret === undefined || !allowedSecrets.some((name) => fitsPattern(secret, name)),
       )
       .map(({ path, secret }) => finding(path, secret, allowed))
   },
@@ -57,7 +57,7 @@ function inContainer(container: Container, path: string): SecretReference[] {
 
 function inVolume({ secret, projected, csi }: Volume, path: string): SecretReference[] {
   const published = csi?.nodePublishSecretRef
-  // Not a Secret of the cluster, but secrets all the same: the driver fetches them for the pod.
+  // Not a Secret of the cluster, but the driver fetches secrets for the pod by it.
   const provider = csi?.volumeAttributes?.secretProviderClass
   return [
     ...(secret ? [{ path: `${path}.secret.secretName`, secret: secret.secretName }] : []),

@@ -6,6 +6,6 @@ export interface CheckDescription {
   readonly title: string
   /** What it looks at, in Markdown. "Every container" means containers, init and ephemeral containers. */
   readonly fields: string
-  /** Whether the mutator makes it right, so that nobody has to write it into a pod. */
+  /** Whether the mutator makes it right, so that authors need not write it into a pod. `yes`: no violation is left. */
   readonly mutated: 'yes' | 'where absent' | 'no'
 }

@@ -13,7 +13,7 @@ export type PodSecurityJudge = (bare: BarePod, rule: Rule) => readonly Violation
 
 /**
  * `windows`: the API refuses the fields on such a pod, so it passes without them.
- * `user-namespace`: root in a pod with `hostUsers: false` is nobody on its node.
+ * `user-namespace`: root in a pod with `hostUsers: false` has no rights on its node.
  */
 export type ExemptPods = 'windows' | 'user-namespace'
 
@@ -22,7 +22,7 @@ export interface PodSecurityRules {
   /** Minor version of Kubernetes 1. */
   readonly since: number
   readonly allowed: string
-  /** Pods that it lets pass unseen. */
+  /** Pods that pass unjudged. */
   readonly except?: ExemptPods
   readonly judge: PodSecurityJudge
 }

@@ -27,8 +27,8 @@ export const volumeKinds: PodSecurityCheck = {
 }
 
 /**
- * One of the kinds above must be there; a kind that nobody here has heard of is refused like a known bad one. A volume of
- * no kind passes: the API makes it an emptyDir before anybody judges it.
+ * One of the kinds above must be there; an unknown kind is refused like a known bad one. A volume of no kind
+ * passes: the API makes it an emptyDir before it is judged.
  */
 function otherVolumes({ pod }: BarePod, rule: Rule): Violation[] {
   const violations: Violation[] = []

@@ -53,7 +53,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a standard of tomorrow',
     `${head}\ndefaults: { podSecurity: { version: v1.99 } }`,
-    /^\/defaults\/podSecurity\/version: v1.99 is not known here; latest or v1.0 to v1.\d+$/m,
+    /^\/defaults\/podSecurity\/version: v1.99 is not known; use latest or v1.0 to v1.\d+$/m,
   ],
   [
     'a standard by number',
@@ -86,7 +86,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'no resources',
     types('{ x: {} }'),
-    /^\/agentTypes\/x\/resources: is missing; it must stand here or in \/defaults/m,
+    /^\/agentTypes\/x\/resources: is missing; give it here or in \/defaults/m,
   ],
   [
     'no limits',
@@ -231,7 +231,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     "a session's credential",
     inRow('secrets: [{ env: LIVEKIT_API_SECRET, secret: s, key: k }]'),
-    /LIVEKIT_API_SECRET is one session's and comes with its assignment/,
+    /LIVEKIT_API_SECRET belongs to one session and comes with its assignment/,
   ],
   ['every secret', inRow('allowedSecrets: ["*"]'), /allowedSecrets\/0/],
   ['a * in the middle', inRow('allowedSecrets: ["a*b"]'), /allowedSecrets\/0/],
@@ -331,7 +331,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a spread twice',
     inRow('topologySpreadConstraints: [{ topologyKey: a }, { topologyKey: a }]'),
-    /topologySpreadConstraints: a ScheduleAnyway stands there twice/,
+    /topologySpreadConstraints: a ScheduleAnyway is listed twice/,
   ],
   [
     'a skew of nothing',
@@ -354,13 +354,13 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'an account twice',
     onTop('components: [{ serviceAccount: a, images: [x] }, { serviceAccount: a, images: [y] }]'),
-    /^\/components: ServiceAccount a stands there twice/m,
+    /^\/components: ServiceAccount a is listed twice/m,
   ],
   ['args that are no lists', component('args: [api]'), /^\/components\/0\/args\/0: must be array/m],
   [
     'env of a component twice',
     component('env: [A, { name: A }]'),
-    /^\/components\/0\/env: A stands there twice/m,
+    /^\/components\/0\/env: A is listed twice/m,
   ],
   [
     'env by value and by secret',

@@ -4,6 +4,7 @@ import { changesOf, unexplained } from '../../../src/admission/mutate/pod-change
 import { podPatch } from '../../../src/admission/mutate/pod-patch.ts'
 import type { Pod } from '../../../src/admission/pod/pod.ts'
 import type { PolicyInForce } from '../../../src/admission/policy/policy-in-force.ts'
+import { podContext } from '../../../src/admission/review/review-context.ts'
 import { type AdmissionContext, withPod } from '../../../src/admission/rules/admission-context.ts'
 import { debugDraftOf, draftOf } from '../../../src/admission/rules/draft.ts'
 import { covers, leadsTo, type Segments, segmentsOf } from '../../../src/admission/rules/field-path.ts'
@@ -11,7 +12,7 @@ import { type GreenroomRule, kindOf } from '../../../src/admission/rules/greenro
 import { greenroomRules } from '../../../src/admission/rules/greenroom-rules.ts'
 import { arbitraryPod } from '../arbitrary-pod.ts'
 import { creationOf } from '../pod-creation.ts'
-import { fullPolicy, inForce, inForceOf } from '../pod-samples.ts'
+import { fullPolicy, inForce, inForceOf, reviewOf, samplePod } from '../pod-samples.ts'
 import { recordedPod } from './recorded-pod.ts'
 
 /**
@@ -22,9 +23,33 @@ import { recordedPod } from './recorded-pod.ts'
 const narrow = { ...fullPolicy, defaults: { ...fullPolicy.defaults, volumeKinds: [] } }
 const policies = [inForce, inForceOf(fullPolicy), inForceOf(narrow)]
 
-const samples: readonly AdmissionContext[] = fc
-  .sample(fc.tuple(arbitraryPod, fc.constantFrom(...policies)), { numRuns: 800, seed: 11 })
-  .map(([pod, within], index) => contextOf(pod, within, index % 3 === 0))
+/** Members of these are keys, not elements of a list. */
+const maps: ReadonlySet<string> = new Set(['labels', 'annotations', 'requests', 'limits'])
+
+const samples: readonly AdmissionContext[] = [
+  ...fc
+    .sample(fc.tuple(arbitraryPod, fc.constantFrom(...policies)), { numRuns: 300, seed: 11 })
+    .map(([pod, within], index) => contextOf(pod, within, index % 3 === 0)),
+  ...greenroomRules.flatMap(({ fields }) => fields.flatMap(segmentsOf)).flatMap(planted),
+]
+
+/** Pods that have all that leads to a field, so that a new rule needs no new random pods. */
+function planted(field: Segments): AdmissionContext[] {
+  const pod = structuredClone(samplePod())
+  plant(pod as unknown as Record<string, unknown>, field)
+  const { ok } = podContext(reviewOf(pod), inForce)
+  return ok ? policies.map((within) => contextOf(pod, within, false)) : []
+}
+
+function plant(node: Record<string, unknown>, [key = '', next, ...rest]: Segments): void {
+  if (next === undefined) return
+  const isList = next.endsWith('*') && !maps.has(key)
+  node[key] ??= isList ? [] : {}
+  if (!isList) return plant(node[key] as Record<string, unknown>, [next, ...rest])
+  const element = { name: next.replace('*', 'x') }
+  ;(node[key] as unknown[]).push(element)
+  plant(element, rest)
+}
 
 /** Every third pod is a running one with debug containers, and with what Greenroom notes on a claimed pod. */
 function contextOf(given: Pod, within: PolicyInForce, isRunning: boolean): AdmissionContext {
