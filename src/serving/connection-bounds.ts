@@ -106,7 +106,9 @@ export function boundConnections(
   server.on('secureConnection', (socket: Socket) => {
     const { remoteAddress = '', remotePort = 0 } = socket
     const connection = byAddress.get(remoteAddress)?.get(remotePort)
-    if (connection) byAddress.get(remoteAddress)?.set(remotePort, Object.assign(connection, { socket }))
+    if (!connection) return
+    // The bytes of the handshake are no head: a client may open a connection now and use it later.
+    Object.assign(connection, { socket, bytesAtRest: socket.bytesRead, headSinceMs: undefined })
   })
   server.on('request', ({ socket }, response) => {
     const { remoteAddress = '', remotePort = 0 } = socket

@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
+import { makeAuthority, makeLeaf } from '../../src/certificates/x509-signing.ts'
 import { boundConnections } from '../../src/serving/connection-bounds.ts'
 
 const limits = { total: 10, perAddress: 8, headMs: 1_000 }
@@ -72,3 +75,40 @@ void t.test('a head has a deadline, a silent connection has none', async (t) => 
   await answered(silent)
   await answered(rested)
 })
+
+void t.test(
+  'a TLS connection that a client opens ahead of need is kept until the client uses it',
+  async (t) => {
+    const day = 86_400_000
+    const times = { notBeforeMs: Date.now() - day, notAfterMs: Date.now() + day }
+    const authority = await makeAuthority({ kind: 'authority', name: 'test', ...times })
+    const leaf = await makeLeaf({ kind: 'leaf', authority, names: ['127.0.0.1'], ...times })
+    const server = createTlsServer(leaf, (_request, response) => void response.end('answer'))
+    const bounds = boundConnections(server, limits)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const open = async () => {
+      const socket = connectTls({
+        ...(server.address() as AddressInfo),
+        host: '127.0.0.1',
+        ca: authority.cert,
+      })
+      t.teardown(() => socket.destroy())
+      socket.on('error', () => undefined).resume()
+      await once(socket, 'secureConnect')
+      return socket
+    }
+    const [ahead, halfHead] = [await open(), await open()]
+    halfHead.write('GET / HT')
+    // Its head is given up after the limit; by then the silent one is older than the limit too.
+    await until('the half head is given up', () => halfHead.closed, 10_000)
+    ahead.write(ask)
+    const [answer] = await once(ahead, 'data')
+    t.match(String(answer), /^HTTP\/1.1 200/)
+    t.equal(bounds.closed(), 1)
+  },
+)
