@@ -1,5 +1,11 @@
 # One image, unbuilt TypeScript: Node strips the types. Roles are arguments: api, controller, webhook, migrate.
-FROM node:26-bookworm-slim
+#
+# The base is named by its digest, because a tag may be another image tomorrow. There is no default: look one up,
+#   docker buildx imagetools inspect node:26-bookworm-slim --format '{{.Manifest.Digest}}'
+# and give it:
+#   docker build --build-arg NODE_DIGEST=sha256:... -t greenroom:0.1.0 .
+ARG NODE_DIGEST
+FROM node:26-bookworm-slim@${NODE_DIGEST}
 
 ENV NODE_ENV=production
 WORKDIR /app
@@ -21,5 +27,5 @@ RUN mkdir "$NODE_COMPILE_CACHE" && chown 1000 "$NODE_COMPILE_CACHE"
 # A number, so that the kubelet can check runAsNonRoot.
 USER 1000
 RUN node src/main.ts compile-cache
-EXPOSE 3000 3001 8443
+EXPOSE 3000 3001 3002 8443
 ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts"]

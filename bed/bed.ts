@@ -32,6 +32,7 @@ export interface Bed extends GreenroomProcesses {
   readonly plane: ControlPlane
   readonly redis: RedisServer
   readonly postgres: PostgresServer
+  /** As the role that owns the schema. Greenroom's processes have a role of their own, which may only use rows. */
   readonly databaseUrl: string
   /** Between Greenroom's processes and the servers, if `proxied`. */
   readonly proxies: BedProxies | undefined
@@ -59,6 +60,9 @@ export interface BedOptions extends GreenroomShape {
   readonly say?: (line: string) => void
 }
 
+/** Of Greenroom's processes in PostgreSQL. */
+const serverRole = 'greenroom_server'
+
 const image = 'greenroom:0.1.0'
 
 export async function startBed(options: BedOptions): Promise<Bed> {
@@ -75,7 +79,9 @@ export async function startBed(options: BedOptions): Promise<Bed> {
     say(`etcd, kube-apiserver, Redis and PostgreSQL are up after ${seconds(began)}`)
     await plane.apply(installation)
     const databaseUrl = await postgres.createDatabase('greenroom')
-    await migrate(databaseUrl, createLogger({ level: 'silent', role: 'migrate', instance: 'bed' }))
+    const serverDatabaseUrl = await postgres.createRole(serverRole, 'greenroom')
+    const migrateLog = createLogger({ level: 'silent', role: 'migrate', instance: 'bed' })
+    await migrate(databaseUrl, migrateLog, { role: serverRole })
     const secrets = await provideServerSecrets(plane, folder, options.pools)
     await provideAgentSecret(plane, options.openAiKey)
     const proxies = options.proxied ? await startBedProxies({ redisUrl: redis.url, databaseUrl }) : undefined
@@ -88,7 +94,7 @@ export async function startBed(options: BedOptions): Promise<Bed> {
       shape: options,
       plane,
       redisUrl: atProxy(redis.url, proxies?.redis),
-      databaseUrl: atProxy(databaseUrl, proxies?.postgres),
+      databaseUrl: atProxy(serverDatabaseUrl, proxies?.postgres),
       folder,
       onStop: (step) => void undo.push(step),
     })

@@ -43,6 +43,13 @@ const liveKit = {
   LIVEKIT_API_SECRET: Type.Optional(Type.String({ minLength: 1 })),
 }
 
+const ops = {
+  /** Port of metrics and of readiness with its reasons, for operators only; one for all roles of a process. 0: a free one. */
+  GREENROOM_OPS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+}
+
+const defaultOpsPort = 3001
+
 const Port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: fallback })
 
 const roleSchemas = {
@@ -50,8 +57,11 @@ const roleSchemas = {
     ...common,
     ...stores,
     ...liveKit,
+    ...ops,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_PORT: Port(3000),
+    /** Whether /docs and /openapi.json need no API key. */
+    GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
     /** One or more keys, separated by commas; at least 16 characters each. */
     GREENROOM_API_KEYS: Type.String({ pattern: '^[^,\\s]{16,}(,[^,\\s]{16,})*$' }),
     /** Address at which pods reach this API to renew and finish. The agent gets it with its session. */
@@ -71,18 +81,21 @@ const roleSchemas = {
     ...common,
     ...stores,
     ...liveKit,
+    ...ops,
     /** How long a node may be silent before the sessions on it end. Kubernetes itself evicts after 300 s by default. */
     GREENROOM_NODE_LOST_SECONDS: Type.Integer({ minimum: 1, maximum: 86_400, default: 300 }),
     /** How long ended sessions are kept at least, and with them the meaning of their Idempotency-Keys. */
     GREENROOM_RETENTION_HOURS: Type.Integer({ minimum: 24, maximum: 87_600, default: 168 }),
-    /** Port of the controller's own /livez, /readyz and /metrics; 0 takes a free one. */
-    GREENROOM_CONTROLLER_PORT: Port(3001),
+    /** Older name of GREENROOM_OPS_PORT, which counts if both are set. */
+    GREENROOM_CONTROLLER_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
   }),
   webhook: Type.Object({
     ...common,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_WEBHOOK_PORT: Port(8443),
+    /** Port of /metrics, /readyz?verbose and /explain, over plain HTTP; 0 takes a free one. */
+    GREENROOM_WEBHOOK_OPS_PORT: Port(3002),
     /** The webhook's own user name. Only it, and users that the policy names, may write the accepted documents. */
     GREENROOM_WEBHOOK_USER: Type.String({ minLength: 1, default: webhookUsername }),
     /**
@@ -121,7 +134,14 @@ const roleSchemas = {
      */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 10_000 }),
   }),
-  migrate: Type.Object({ ...common, ...database }),
+  migrate: Type.Object({
+    ...common,
+    ...database,
+    /** As the role that owns the schema. Without it, DATABASE_URL's role owns it. */
+    GREENROOM_MIGRATE_DATABASE_URL: Type.Optional(database.DATABASE_URL),
+    /** The role that may read and write rows only; without it, the user of DATABASE_URL. */
+    GREENROOM_DATABASE_ROLE: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+  }),
   doctor: Type.Object({ ...common, ...database, ...redis }),
   explain: Type.Object(common),
   scan: Type.Object(common),
@@ -152,6 +172,24 @@ export function loadConfig<R extends Role>(role: R, environment: Environment = p
     throw new GreenroomError('GRN_INVALID_CONFIG', `The environment of role ${role} is not valid: ${list}.`)
   }
   return value as Config<R>
+}
+
+export function opsPort(config: {
+  readonly GREENROOM_OPS_PORT?: number
+  readonly GREENROOM_CONTROLLER_PORT?: number
+}): number {
+  return config.GREENROOM_OPS_PORT ?? config.GREENROOM_CONTROLLER_PORT ?? defaultOpsPort
+}
+
+/** Who changes the schema, and who gets the right to read and write rows; no such role where one does both. */
+export function migrateAccess(config: Config<'migrate'>): {
+  readonly url: string
+  readonly role: string | undefined
+} {
+  const { DATABASE_URL, GREENROOM_MIGRATE_DATABASE_URL: owner, GREENROOM_DATABASE_ROLE: role } = config
+  if (owner === undefined) return { url: DATABASE_URL, role }
+  const user = URL.canParse(DATABASE_URL) ? decodeURIComponent(new URL(DATABASE_URL).username) : ''
+  return { url: owner, role: role ?? (user === '' ? undefined : user) }
 }
 
 /** Where the webhook's serving certificate comes from. */

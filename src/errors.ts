@@ -13,7 +13,12 @@ export const errorCatalogue = {
   GRN_BAD_JSON: {
     status: 400,
     title: 'The body is not valid JSON',
-    remedy: 'Send one JSON object with Content-Type: application/json.',
+    remedy: 'Send one JSON object in UTF-8 with Content-Type: application/json.',
+  },
+  GRN_LOSSY_JSON: {
+    status: 400,
+    title: 'The body holds JSON that would not be kept as it was sent',
+    remedy: 'Correct the named place: send long numbers as strings, and each name once.',
   },
   GRN_INVALID_REQUEST: {
     status: 400,
@@ -50,6 +55,11 @@ export const errorCatalogue = {
     title: 'The session has ended or is ending',
     remedy: 'Open a new session.',
   },
+  GRN_KEY_USED_UP: {
+    status: 409,
+    title: 'The session of this Idempotency-Key has ended or is ending',
+    remedy: 'A new open needs a new Idempotency-Key. GET /v1/sessions/:id still shows the ended session.',
+  },
   GRN_BODY_TOO_LARGE: {
     status: 413,
     title: 'The body is too large',
@@ -58,7 +68,7 @@ export const errorCatalogue = {
   GRN_UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     title: 'The content type is not supported',
-    remedy: 'Send Content-Type: application/json.',
+    remedy: 'Send Content-Type: application/json, and the body uncompressed (no Content-Encoding).',
   },
   GRN_IDEMPOTENCY_MISMATCH: {
     status: 422,
@@ -70,11 +80,21 @@ export const errorCatalogue = {
     title: 'There is no pod in this document',
     remedy: 'Give a Pod, a List, an AdmissionReview or a workload with a pod template, such as a Deployment.',
   },
+  GRN_BODY_TOO_SLOW: {
+    status: 408,
+    title: 'The body did not arrive in time',
+    remedy: 'Send the whole body within 2 s of its headers, and without a pause.',
+  },
   GRN_OVERLOADED: {
     status: 429,
     title: 'Too many reviews are waiting',
     remedy:
       'Wait for the API server to ask again after a second. If it persists, give the webhook more replicas or more CPU.',
+  },
+  GRN_LISTS_BUSY: {
+    status: 429,
+    title: 'This replica is busy with other lists',
+    remedy: 'Retry after the given time, with fewer lists at once, and ask for metadata only if you need it.',
   },
   GRN_INTERNAL: {
     status: 500,
@@ -85,7 +105,7 @@ export const errorCatalogue = {
     status: 503,
     title: 'No warm pod became free in time',
     remedy:
-      'Retry after the given time, wait longer (onEmpty "wait", waitMs), or raise min or max of the pool.',
+      'Retry after the given time or wait longer (onEmpty "wait", waitMs). GET /v1/pools tells what keeps a pool empty; if nothing does, raise min or max.',
   },
   GRN_POOL_DEGRADED: {
     status: 503,
@@ -121,6 +141,17 @@ export const errorCatalogue = {
     status: 503,
     title: 'This replica is shutting down',
     remedy: 'Retry with the same Idempotency-Key. Another replica answers.',
+  },
+  GRN_POOL_POD_FOREIGN: {
+    status: 500,
+    title: 'A pod has the labels of a pool, but the controller has not noted that it created it',
+    remedy:
+      'The pod was never offered, and the controller deletes it. If the controller was killed, or the API server was away, just after the pod was created, nothing is wrong. Otherwise find out who can create or label pods in the namespace.',
+  },
+  GRN_POOL_POD_CHANGED: {
+    status: 500,
+    title: 'Somebody changed an idle pod of a pool after the controller created it',
+    remedy: 'The controller replaces the pod. Find out who can patch pods in the namespace.',
   },
   GRN_INVALID_CONFIG: {
     status: 500,

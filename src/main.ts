@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { loadConfig } from './config.ts'
+import { loadConfig, migrateAccess } from './config.ts'
 import { GreenroomError } from './errors.ts'
-import { createLifecycle, type Lifecycle } from './lifecycle.ts'
-import { createLogger, type Logger } from './logging.ts'
+import { createLifecycle } from './lifecycle.ts'
+import { createLogger } from './logging.ts'
 import { createMetrics } from './metrics.ts'
 import type { RoleContext } from './roles/role.ts'
 
@@ -33,13 +33,7 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
 const serverNames = Object.keys(servers)
 const usage = `Usage: node src/main.ts ${[...serverNames, ...Object.keys(commands)].join('|')} (${serverNames.join(', ')} may be combined).`
 
-async function serve(
-  role: ServerRole,
-  lifecycle: Lifecycle,
-  logger: Logger,
-  instance: string,
-): Promise<void> {
-  const context = { lifecycle, logger, metrics: createMetrics(), instance }
+async function serve(role: ServerRole, context: RoleContext): Promise<void> {
   // Each role gets the configuration of its own schema; the compiler cannot follow that through the union.
   const start = (await servers[role]()) as (config: unknown, context: RoleContext) => Promise<void>
   await start(loadConfig(role), context)
@@ -64,7 +58,10 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
     process.exitCode = 1
     stop('unhandled rejection')
   })
-  for (const role of wanted) await serve(role, lifecycle, logger, instance)
+  const metrics = createMetrics()
+  const { createOpsServer } = await import('./roles/ops-server.ts')
+  const ops = createOpsServer({ lifecycle, logger, metrics })
+  for (const role of wanted) await serve(role, { lifecycle, logger, metrics, ops, instance })
   logger.info({ roles: wanted }, 'started')
 }
 
@@ -76,7 +73,8 @@ async function runMigrate(): Promise<void> {
     role: 'migrate',
     instance: config.HOSTNAME,
   })
-  const applied = await migrate(config.DATABASE_URL, logger)
+  const { url, role } = migrateAccess(config)
+  const applied = await migrate(url, logger, { role })
   logger.info({ applied }, applied.length === 0 ? 'the schema is up to date' : 'migrations applied')
 }
 

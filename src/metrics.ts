@@ -51,10 +51,34 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['agent_type'],
       registers,
     }),
+    foreignPods: new Counter({
+      name: 'greenroom_pool_pods_refused_total',
+      help: 'Pods with the labels of a pool that the controller did not create (foreign), or that others changed since (changed).',
+      labelNames: ['agent_type', 'cause'],
+      registers,
+    }),
+    proposalsRefused: new Counter({
+      name: 'greenroom_slot_proposals_refused_total',
+      help: 'Pods that the index or the informer proposed for an open and that did not fit, by cause.',
+      labelNames: ['agent_type', 'cause'],
+      registers,
+    }),
     podsCreated: new Counter({
       name: 'greenroom_pods_created_total',
       help: 'Pods the controller created, by result.',
       labelNames: ['agent_type', 'result'],
+      registers,
+    }),
+    poolProblem: new Gauge({
+      name: 'greenroom_pool_problem',
+      help: '1 while a pool does not get its pods, by cause; GET /v1/pools has the words.',
+      labelNames: ['agent_type', 'cause'],
+      registers,
+    }),
+    podStartFailures: new Counter({
+      name: 'greenroom_pod_start_failures_total',
+      help: 'Pods that ended or got stuck before they served, by cause.',
+      labelNames: ['agent_type', 'cause'],
       registers,
     }),
     sessionsEnded: new Counter({

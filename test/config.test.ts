@@ -1,5 +1,5 @@
 import t from 'tap'
-import { certificateSource, loadConfig, roles } from '../src/config.ts'
+import { certificateSource, loadConfig, migrateAccess, opsPort, roles } from '../src/config.ts'
 import { GreenroomError } from '../src/errors.ts'
 
 const api = {
@@ -20,6 +20,24 @@ function messageOf(load: () => unknown): string {
   throw new Error('the configuration was accepted')
 }
 
+void t.test('who migrates, and who gets the right to rows', async (t) => {
+  const url = 'postgres://app:x@h/db'
+  const owner = 'postgres://owner@h/db'
+  const access = (env: Record<string, string>) =>
+    migrateAccess(loadConfig('migrate', { DATABASE_URL: url, ...env }))
+  t.same(access({}), { url, role: undefined }, 'one role for both')
+  t.same(access({ GREENROOM_DATABASE_ROLE: 'app' }), { url, role: 'app' })
+  t.same(access({ GREENROOM_MIGRATE_DATABASE_URL: owner }), { url: owner, role: 'app' })
+  t.same(access({ GREENROOM_MIGRATE_DATABASE_URL: owner, GREENROOM_DATABASE_ROLE: 'b' }), {
+    url: owner,
+    role: 'b',
+  })
+  t.same(access({ GREENROOM_MIGRATE_DATABASE_URL: owner, DATABASE_URL: 'postgres://h/db' }), {
+    url: owner,
+    role: undefined,
+  })
+})
+
 void t.test('defaults stand for what is not set; numbers are numbers', async (t) => {
   t.match(loadConfig('api', api), {
     GREENROOM_NAMESPACE: 'ai-agents',
@@ -29,7 +47,18 @@ void t.test('defaults stand for what is not set; numbers are numbers', async (t)
     DATABASE_URL: 'postgresql://u@h/d',
   })
   t.equal(loadConfig('api', { ...api, GREENROOM_PORT: '0' }).GREENROOM_PORT, 0)
-  t.equal(loadConfig('controller', api).GREENROOM_CONTROLLER_PORT, 3001)
+  t.equal(opsPort(loadConfig('controller', api)), 3001)
+  t.equal(opsPort(loadConfig('api', { ...api, GREENROOM_CONTROLLER_PORT: '3009' })), 3001)
+  t.equal(
+    opsPort(loadConfig('controller', { ...api, GREENROOM_CONTROLLER_PORT: '3009' })),
+    3009,
+    'its older name',
+  )
+  const both = { ...api, GREENROOM_CONTROLLER_PORT: '3009', GREENROOM_OPS_PORT: '0' }
+  t.equal(opsPort(loadConfig('controller', both)), 0)
+  t.equal(loadConfig('api', api).GREENROOM_PUBLIC_DOCS, false)
+  t.equal(loadConfig('api', { ...api, GREENROOM_PUBLIC_DOCS: 'true' }).GREENROOM_PUBLIC_DOCS, true)
+  t.throws(() => loadConfig('api', { ...api, GREENROOM_PUBLIC_DOCS: 'perhaps' }), /GREENROOM_PUBLIC_DOCS/)
   t.equal(
     loadConfig('api', { ...api, GREENROOM_NAMESPACE: '' }).GREENROOM_NAMESPACE,
     'ai-agents',

@@ -85,7 +85,7 @@ void t.test('a database that was not migrated is refused, with the way out', asy
     GREENROOM_HMAC_SECRET: randomBytes(32).toString('hex'),
     GREENROOM_API_KEYS: randomBytes(16).toString('hex'),
     GREENROOM_PORT: '0',
-    GREENROOM_CONTROLLER_PORT: '0',
+    GREENROOM_OPS_PORT: '0',
     GREENROOM_LOG_LEVEL: 'silent',
   }
   for (const role of ['api', 'controller']) {

@@ -233,12 +233,18 @@ void t.test('the environment of the server is complete, and secrets come by refe
   const [container] =
     one<V1Deployment>('Deployment', 'session-management-server').spec?.template.spec?.containers ?? []
   const env = new Map((container?.env ?? []).map((variable) => [variable.name, variable]))
+  t.notOk(env.has('GREENROOM_MIGRATE_DATABASE_URL'), 'the server never sees the owner of the schema')
+  const [migration] = all<V1Job>('Job')[0]?.spec?.template.spec?.containers ?? []
+  const ownersUrl = migration?.env?.find(({ name }) => name === 'GREENROOM_MIGRATE_DATABASE_URL')
   const example = readFileSync(join(base, 'session-server/secret.example.env'), 'utf8')
   const fromSecret = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => {
     t.equal(value, '', `${name}: the example holds no value`)
     return name ?? ''
   })
-  for (const name of fromSecret) t.equal(env.get(name)?.valueFrom?.secretKeyRef?.key, name)
+  for (const name of fromSecret) {
+    const variable = env.get(name) ?? (name === ownersUrl?.name ? ownersUrl : undefined)
+    t.equal(variable?.valueFrom?.secretKeyRef?.key, name)
+  }
   for (const name of [
     'GREENROOM_NAMESPACE',
     'GREENROOM_PORT',

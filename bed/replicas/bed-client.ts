@@ -45,6 +45,14 @@ export interface AnswerBody {
   readonly failed: number
   readonly hitRate?: number
   readonly boundBy?: string
+  readonly problem?: {
+    readonly cause: string
+    readonly message: string
+    readonly count: number
+    readonly since: string
+    readonly nextTryAt?: string
+    readonly remedy: string
+  }
   readonly pools: readonly AnswerBody[]
   readonly configuration: {
     readonly seen?: string

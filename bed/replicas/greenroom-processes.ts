@@ -89,7 +89,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   }
   const controllerPort = await freePort()
   await start('controller', 'controller', {
-    GREENROOM_CONTROLLER_PORT: String(controllerPort),
+    GREENROOM_OPS_PORT: String(controllerPort),
     ...shape.controllerEnv,
   })
   const apiUrls: string[] = []
@@ -99,6 +99,8 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   for (const [n, url] of apiUrls.entries()) {
     await start(`api-${n + 1}`, 'api', {
       GREENROOM_PORT: new URL(url).port,
+      GREENROOM_OPS_PORT: String(await freePort()),
+      GREENROOM_PUBLIC_DOCS: 'true',
       GREENROOM_API_KEYS: secrets.apiKey,
       GREENROOM_API_URL: balancer?.url ?? url,
       GREENROOM_DRAIN_MS: '0',

@@ -9,6 +9,8 @@ interface WebhookProcessOptions {
   /** Of its log. */
   readonly folder: string
   readonly port: number
+  /** Of metrics and /explain; a free one if nobody asks there. */
+  readonly opsPort?: number
   /** Where its certificate comes from (`servingFiles`, or that it keeps its own), and whatever else differs. */
   readonly env: Readonly<Record<string, string>>
   readonly nodeArgs?: readonly string[]
@@ -17,7 +19,7 @@ interface WebhookProcessOptions {
 
 /** One process of the webhook, with the identity and the rights of the manifests. */
 export async function startWebhookProcess(options: WebhookProcessOptions): Promise<RoleProcess> {
-  const { plane, name, folder, port, env, ...rest } = options
+  const { plane, name, folder, port, opsPort = 0, env, ...rest } = options
   return startRole({
     ...rest,
     name,
@@ -27,6 +29,7 @@ export async function startWebhookProcess(options: WebhookProcessOptions): Promi
       KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
       GREENROOM_HOST: plane.webhook.host,
       GREENROOM_WEBHOOK_PORT: String(port),
+      GREENROOM_WEBHOOK_OPS_PORT: String(opsPort),
       // No Service that would have to hear of its end first; a test of a roll-out says otherwise.
       GREENROOM_DRAIN_MS: '0',
       ...env,

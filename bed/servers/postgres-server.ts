@@ -15,6 +15,8 @@ export interface PostgresServer {
   readonly pid: number
   /** Resolves with its connection string. `template`: the database to copy, without connections at that moment. */
   createDatabase(name: string, options?: { readonly template?: string }): Promise<string>
+  /** Makes a role that owns nothing; resolves with the connection string of this database as that role. */
+  createRole(name: string, database: string): Promise<string>
   stop(): Promise<void>
   /** SIGKILL, as a crash; the data folder stays for restart(). */
   kill(): Promise<void>
@@ -70,6 +72,10 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
         `CREATE DATABASE ${pg.escapeIdentifier(name)} TEMPLATE ${pg.escapeIdentifier(template)}`,
       )
       return url(name)
+    },
+    createRole: async (name, database) => {
+      await query(adminUrl, `CREATE ROLE ${pg.escapeIdentifier(name)} LOGIN`)
+      return `postgresql://${name}@127.0.0.1:${port}/${database}`
     },
     // Fast shutdown: it does not wait for clients to leave.
     stop: () => server.stop('SIGINT'),

@@ -5,7 +5,8 @@ import { agentEnv } from '../domain/names.ts'
 interface AgentEnv {
   readonly podUid: string
   readonly podName: string
-  readonly agentType: string
+  /** undefined outside of a pool; then an assignment of any type is taken. */
+  readonly agentType: string | undefined
   /** JWK Set of public keys, as text. */
   readonly assignKeys: string
   readonly listenAddress: string
@@ -25,7 +26,7 @@ export function readAgentEnv(env: Readonly<Record<string, string | undefined>>):
     podUid: env[agentEnv.podUid] ?? '',
     assignKeys: env[agentEnv.assignKeys] ?? '',
     podName: env[agentEnv.podName] || hostname(),
-    agentType: env[agentEnv.agentType] || 'unknown',
+    agentType: env[agentEnv.agentType] || undefined,
     listenAddress: env.GREENROOM_LISTEN_ADDRESS || defaultListenAddress,
   }
 }

@@ -8,6 +8,7 @@ const agentErrors = {
   AGENT_UNAUTHENTICATED: { status: 401, title: 'The bearer token is not valid for this pod and this body' },
   AGENT_NOT_FOUND: { status: 404, title: 'There is nothing at this address' },
   AGENT_OTHER_SESSION: { status: 409, title: 'This pod belongs to another session or epoch' },
+  AGENT_OTHER_TYPE: { status: 409, title: 'This pod is of another agent type than the assignment' },
   AGENT_ENDING: { status: 409, title: 'The session of this pod is ending' },
   AGENT_BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   AGENT_HANDLER_FAILED: { status: 500, title: 'The agent could not take the assignment' },

@@ -31,6 +31,8 @@ export type AgentRoutes = Readonly<
 
 interface Parts {
   readonly podUid: string
+  /** undefined: not known, and not compared. */
+  readonly agentType: string | undefined
   readonly gate: AssignmentGate
   readonly metrics: AgentMetrics
   readonly routes: AgentRoutes
@@ -131,6 +133,8 @@ async function assign(parts: Parts, request: IncomingMessage): Promise<AgentRepl
   requireSame(verified, assignment)
   if (assignment.podUid !== parts.podUid)
     throw new AgentError('AGENT_UNAUTHENTICATED', 'meant for another pod')
+  if (parts.agentType !== undefined && assignment.agentType !== parts.agentType)
+    throw new AgentError('AGENT_OTHER_TYPE')
   await parts.gate.accept(assignment)
   return echo(parts, assignment)
 }

@@ -69,9 +69,10 @@ export function createAgentServer(options: AgentServerOptions): AgentServer {
     exit.after(() => options.onDrain?.())
   }
 
-  const metrics = createAgentMetrics(env.agentType)
+  const metrics = createAgentMetrics(env.agentType ?? 'unknown')
   const http = createAgentHttp({
     podUid: env.podUid,
+    agentType: env.agentType,
     gate,
     metrics,
     routes: options.routes ?? {},

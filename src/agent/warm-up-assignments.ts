@@ -37,8 +37,16 @@ export async function warmUpAssignments({ address, podUid, metrics }: WarmUpOpti
       createHeldSession({ assignment, log: silent, onOver: () => undefined }).stop()
     })
     gate.open()
-    const parts = { podUid, gate, metrics, routes: {}, verifier: () => verifier, endSession: () => undefined }
-    const http = createAgentHttp({ ...parts, log: silent })
+    const http = createAgentHttp({
+      podUid,
+      agentType: warmUpName,
+      gate,
+      metrics,
+      routes: {},
+      verifier: () => verifier,
+      endSession: () => undefined,
+      log: silent,
+    })
     const { port } = await http.listen(address, 0)
     await postAssignment({ address, port, podUid }, privateKey)
     await http.close()

@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { parseAllDocuments } from 'yaml'
 import { type Explanation, explainPod } from '../admission/explain/explain-pod.ts'
 import { type PodToExplain, podsToExplain } from '../admission/explain/pods-in-document.ts'
 import type { KubeClients } from '../cluster/kube-clients.ts'
 import { readPod } from '../cluster/live-pods.ts'
 import { loadConfig } from '../config.ts'
+import { readYamlDocuments } from '../domain/read-yaml.ts'
 import { GreenroomError } from '../errors.ts'
 import { contextOfCluster, contextOfFile, openCluster } from '../roles/policy-source.ts'
 import { textTable } from './text-table.ts'
@@ -80,12 +80,9 @@ async function podsOf(
     return podsToExplain(withKind(await readPod(transport, pod.namespace, pod.name)))
   }
   const content = subject === '-' ? await text(process.stdin) : await readFile(subject, 'utf8')
-  const documents = parseAllDocuments(content, { uniqueKeys: true })
-  const broken = documents.flatMap((document) => ('errors' in document ? document.errors : []))[0]
-  if (broken) throw wrong(`${subject} is not valid YAML: ${broken.message.split('\n')[0]}`)
-  const found = documents.flatMap((document) =>
-    podsToExplain(document.toJS({ maxAliasCount: 100 }), namespace),
-  )
+  const reading = readYamlDocuments(content)
+  if (!reading.ok) throw wrong(`${subject}: ${reading.problem}`)
+  const found = reading.values.flatMap((document) => podsToExplain(document, namespace))
   if (found.length === 0) throw new GreenroomError('GRN_NO_POD', `${subject} holds no pod.`)
   return found
 }

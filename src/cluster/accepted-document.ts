@@ -20,8 +20,18 @@ export interface AcceptedDocument {
   synced(): boolean
   /** What is kept; undefined if there is nothing. */
   current(): AcceptedText | undefined
+  /** What the writer refused last, although its text is valid; undefined if nothing. */
+  refused(): RefusedVersion | undefined
   /** Writes the newest text in the background, until it or something newer is there. */
   keep(document: AcceptedText): void
+  /** Writes beside the text, in the background, that this version is refused, so that every reader refuses it too. */
+  refuse(version: RefusedVersion): void
+}
+
+/** A version of the ConfigMap that people edit. */
+export interface RefusedVersion {
+  readonly resourceVersion: string
+  readonly problems: readonly string[]
 }
 
 export interface AcceptedText {
@@ -56,6 +66,8 @@ type ConfigMapContent = KubeObject & {
 
 /** Which version of the edited ConfigMap was accepted. */
 const sourceVersionAnnotation = 'greenroom.dev/source-resource-version'
+/** A RefusedVersion as JSON. */
+const refusedAnnotation = 'greenroom.dev/refused'
 /** Older than every version: for a kept text that does not say which version it is. */
 const unknownVersion = '0'
 
@@ -66,16 +78,18 @@ export function createAcceptedDocument(options: AcceptedDocumentOptions): Accept
   const { clients, namespace, name, key, logger, onChange } = options
   const stopping = new AbortController()
   let kept: AcceptedText | undefined
-  let newest: AcceptedText | undefined
+  let refused: RefusedVersion | undefined
+  let newest: Wish | undefined
   let writing: Promise<void> | undefined
 
-  const listWatch = createListWatch<ConfigMapContent, { readonly text: AcceptedText | undefined }>({
+  const listWatch = createListWatch<ConfigMapContent, KeptContent>({
     transport: clients.transport,
     path: apiPath({ resource: 'configmaps', namespace }),
     fieldSelector: `metadata.name=${name}`,
-    keep: (raw) => ({ text: acceptedText(raw, key) }),
-    onChange: ({ text }, gone) => {
-      kept = gone ? undefined : text
+    keep: (raw) => ({ text: acceptedText(raw, key), refused: refusedVersion(raw) }),
+    onChange: (content, gone) => {
+      kept = gone ? undefined : content.text
+      refused = gone ? undefined : content.refused
       onChange()
     },
     onListed: onChange,
@@ -83,11 +97,11 @@ export function createAcceptedDocument(options: AcceptedDocumentOptions): Accept
     ...(options.timing && { timing: options.timing }),
   })
 
-  const untilWritten = async (document: AcceptedText): Promise<void> => {
+  const untilWritten = async (wish: Wish): Promise<void> => {
     const backoff: Backoff = createBackoff(retry)
-    while (!stopping.signal.aborted && newest === document) {
+    while (!stopping.signal.aborted && newest === wish) {
       try {
-        await replaceText(options, document)
+        await fulfil(options, wish)
         return
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
@@ -99,11 +113,19 @@ export function createAcceptedDocument(options: AcceptedDocumentOptions): Accept
 
   const writeNewest = async (): Promise<void> => {
     while (newest !== undefined && !stopping.signal.aborted) {
-      const document = newest
-      await untilWritten(document)
+      const wish = newest
+      await untilWritten(wish)
       // A newer one that arrived meanwhile is written in the next round.
-      if (newest === document) newest = undefined
+      if (newest === wish) newest = undefined
     }
+  }
+
+  const write = (wish: Wish): void => {
+    if (stopping.signal.aborted) return
+    newest = wish
+    writing ??= writeNewest().finally(() => {
+      writing = undefined
+    })
   }
 
   return {
@@ -114,13 +136,30 @@ export function createAcceptedDocument(options: AcceptedDocumentOptions): Accept
     },
     synced: () => listWatch.synced(),
     current: () => kept,
-    keep(document) {
-      if (stopping.signal.aborted) return
-      newest = document
-      writing ??= writeNewest().finally(() => {
-        writing = undefined
-      })
-    },
+    refused: () => refused,
+    keep: (document) => write({ keep: document }),
+    refuse: (version) => write({ refuse: version }),
+  }
+}
+
+type Wish = { readonly keep: AcceptedText } | { readonly refuse: RefusedVersion }
+
+interface KeptContent {
+  readonly text: AcceptedText | undefined
+  readonly refused: RefusedVersion | undefined
+}
+
+function refusedVersion({ metadata }: ConfigMapContent): RefusedVersion | undefined {
+  const text = metadata?.annotations?.[refusedAnnotation]
+  if (text === undefined) return undefined
+  try {
+    const { resourceVersion, problems } = JSON.parse(text) as Partial<RefusedVersion>
+    return resourceVersion === undefined || !Array.isArray(problems)
+      ? undefined
+      : { resourceVersion, problems: problems.map(String) }
+  } catch {
+    // Somebody else wrote it. It refuses nothing.
+    return undefined
   }
 }
 
@@ -134,19 +173,30 @@ function acceptedText({ metadata, data }: ConfigMapContent, key: string): Accept
 }
 
 /** Compare-and-set: a conflict throws, and the next attempt reads again. */
-async function replaceText(options: AcceptedDocumentOptions, document: AcceptedText): Promise<void> {
+async function fulfil(options: AcceptedDocumentOptions, wish: Wish): Promise<void> {
   const { namespace, name, key } = options
   const { core } = options.clients
   const there =
     (await unlessMissing(core.readNamespacedConfigMap({ name, namespace }))) ?? (await makeConfigMap(options))
-  if (isKept(acceptedText(there, key), document)) return
-  const annotations = { ...there.metadata?.annotations, [sourceVersionAnnotation]: document.resourceVersion }
+  const kept = acceptedText(there, key)
+  const { [refusedAnnotation]: _refused, ...others } = there.metadata?.annotations ?? {}
+  if ('keep' in wish ? isKept(kept, wish.keep) : isSettled(there, kept, wish.refuse)) return
+  const annotations =
+    'keep' in wish
+      ? { ...others, [sourceVersionAnnotation]: wish.keep.resourceVersion }
+      : { ...others, [refusedAnnotation]: JSON.stringify(wish.refuse) }
   // What others put into it stays.
   const body: V1ConfigMap = Object.assign({}, there, {
     metadata: Object.assign({}, there.metadata, { annotations }),
-    data: { ...there.data, [key]: document.text },
+    data: 'keep' in wish ? { ...there.data, [key]: wish.keep.text } : there.data,
   })
   await core.replaceNamespacedConfigMap({ name, namespace, body })
+}
+
+/** Refused already with the same words, or something newer was accepted meanwhile. */
+function isSettled(there: V1ConfigMap, kept: AcceptedText | undefined, version: RefusedVersion): boolean {
+  if (kept && isNewer(kept.resourceVersion, version.resourceVersion)) return true
+  return there.metadata?.annotations?.[refusedAnnotation] === JSON.stringify(version)
 }
 
 /** True for something newer as well. The same version with another text was not written by us. */

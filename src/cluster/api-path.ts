@@ -5,6 +5,7 @@ const groupOf = {
   pods: coreGroup,
   configmaps: coreGroup,
   resourcequotas: coreGroup,
+  limitranges: coreGroup,
   mutatingwebhookconfigurations: admissionGroup,
   validatingwebhookconfigurations: admissionGroup,
 } as const

@@ -8,14 +8,16 @@ import {
   type AcceptedText,
   createAcceptedDocument,
   isKept,
+  type RefusedVersion,
 } from './accepted-document.ts'
 import { apiPath } from './api-path.ts'
+import { createDocumentExamination, type DocumentExaminer } from './document-examination.ts'
 import { createListWatch, type ListWatchTiming } from './list-watch.ts'
 import type { KubeObject } from './watch-stream.ts'
 
 /**
- * One key of one ConfigMap, watched. A valid document is in force at once. An invalid, missing or deleted one changes
- * nothing. The last accepted text is kept in a ConfigMap of its own. While what people wrote is not valid, every replica
+ * One key of one ConfigMap, watched. A valid document is in force at once; with an examiner, once that has nothing against
+ * it. An invalid, refused, missing or deleted one changes nothing. The last accepted text is kept in a ConfigMap of its own. While what people wrote is not valid, every replica
  * uses the kept text. So a restart changes nothing, and replicas that missed different versions agree again
  * (docs/adr/0015).
  */
@@ -25,11 +27,20 @@ export interface DocumentWatch<T> extends DocumentView<T> {
   /** True once it is known what is in force: the written text or, while that is not valid, the kept one. */
   synced(): boolean
   staleSince(): number | undefined
+  /** The ConfigMap that people edit, as it was seen last: what Events are about. */
+  subject(): DocumentSubject
+  /**
+   * Looks again: this process decides from now on, or what a refusal rested on has changed. Resolves when it is known what
+   * is in force.
+   */
+  reconsider(): Promise<void>
 }
 
-interface RejectedDocument {
-  readonly resourceVersion: string
-  readonly problems: readonly string[]
+interface DocumentSubject {
+  readonly kind: 'ConfigMap'
+  readonly name: string
+  readonly uid?: string
+  readonly resourceVersion?: string
 }
 
 export interface DocumentWatchOptions<T> {
@@ -40,13 +51,15 @@ export interface DocumentWatchOptions<T> {
   readonly check: (text: string) => Checked<T>
   /** Where the last accepted text is kept; `write` for the one role that may write it. */
   readonly accepted?: { readonly name: string; readonly write: boolean }
+  readonly examiner?: DocumentExaminer<T>
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Once per resourceVersion that was not accepted. */
-  readonly onRejected?: (rejected: RejectedDocument) => void
+  readonly onRejected?: (rejected: RefusedVersion) => void
   readonly timing?: Partial<ListWatchTiming & { readonly settleMs: number }>
 }
 
 interface ConfigMapText {
+  readonly uid: string | undefined
   readonly resourceVersion: string
   readonly text: string | undefined
 }
@@ -70,6 +83,11 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
   let status: DocumentStatus = { seen: undefined, applied: undefined, problems: undefined }
   let present = false
   let settling: NodeJS.Timeout | undefined
+  let subject: DocumentSubject = { kind: 'ConfigMap', name }
+  /** The valid text that people wrote last; undefined while what they wrote is not valid. */
+  let written: InForce<T> | undefined
+  const keptIsKnown = Promise.withResolvers<void>()
+  const examination = options.examiner && createDocumentExamination(options.examiner)
 
   const guard = (call: () => void): void => {
     try {
@@ -94,10 +112,12 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     if (changed) for (const listener of listeners) guard(() => listener(next.value))
   }
 
-  const accept = (text: string, value: T, resourceVersion: string): void => {
+  const accept = (taken: InForce<T>): void => {
+    const { resourceVersion } = taken
+    const isNews = status.applied !== resourceVersion || status.problems !== undefined
     status = { seen: resourceVersion, applied: resourceVersion, problems: undefined }
-    logger.info({ document, resourceVersion }, 'the document is in force')
-    takeInForce({ text, value, resourceVersion })
+    if (isNews) logger.info({ document, resourceVersion }, 'the document is in force')
+    takeInForce(taken)
     settle()
   }
 
@@ -111,21 +131,73 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     settle()
   }
 
+  /** A refused version may be in force here, because it was taken before it was refused. */
+  const refuse = (problems: readonly string[], { text, resourceVersion }: InForce<T>): void => {
+    const isKnown = status.seen === resourceVersion && isSame(status.problems, problems)
+    if (inForce?.text === text) {
+      inForce = undefined
+      status = { ...status, applied: undefined }
+    }
+    if (isKnown) settle()
+    else reject(problems, resourceVersion)
+    takeKept()
+  }
+
+  /** Whether this process writes what is kept. */
+  const keeps = (): boolean => options.accepted?.write === true && (examination?.decides() ?? true)
+
+  /** Decides about the valid text that was written last. */
+  const consider = (): void => {
+    const candidate = written
+    if (!candidate) return
+    const refused = accepted?.refused()
+    if (examination?.decides()) decide(candidate, examination)
+    else if (examination && refused?.resourceVersion === candidate.resourceVersion)
+      refuse(refused.problems, candidate)
+    else accept(candidate)
+  }
+
+  const decide = (candidate: InForce<T>, by: NonNullable<typeof examination>): void => {
+    // What is kept was examined when it was taken. Until it is known, nothing can be compared with it.
+    if (!accepted?.synced()) return
+    if (accepted.current()?.text === candidate.text) by.pass(candidate)
+    const problems = by.problemsOf(candidate)
+    if (problems === undefined) by.begin(candidate, consider)
+    else if (problems.length === 0) {
+      by.pass(candidate)
+      accept(candidate)
+    } else {
+      refuse(problems, candidate)
+      const { resourceVersion } = candidate
+      const told = accepted.refused()
+      if (told?.resourceVersion !== resourceVersion || !isSame(told.problems, problems))
+        accepted.refuse({ resourceVersion, problems })
+    }
+  }
+
+  const keptDocument = (): InForce<T> | undefined => {
+    const kept = accepted?.current()
+    if (kept === undefined) return undefined
+    const checked = check(kept.text)
+    return checked.ok ? { ...kept, value: checked.value } : undefined
+  }
+
   /** Brings what is in force and what is kept together, after a change of either. */
   const settle = (): void => {
     clearTimeout(settling)
     if (!accepted?.synced()) return
     const kept = accepted.current()
-    if (options.accepted?.write && inForce && !isKept(kept, inForce)) accepted.keep(inForce)
+    const mayKeep = keeps() && inForce && (examination?.hasPassed(inForce) ?? true)
+    if (mayKeep && inForce && !isKept(kept, inForce)) accepted.keep(inForce)
     else if (kept && status.problems !== undefined && kept.text !== inForce?.text) {
-      if (inForce === undefined || options.accepted?.write) takeKept()
+      if (inForce === undefined || keeps()) takeKept()
       else settling = setTimeout(takeKept, settleMs).unref()
     }
   }
 
   const takeKept = (): void => {
     const kept = accepted?.current()
-    if (kept === undefined) return
+    if (kept === undefined || kept.text === inForce?.text) return
     const { text, resourceVersion } = kept
     const checked = check(text)
     if (checked.ok) {
@@ -147,7 +219,11 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
       name: options.accepted.name,
       key,
       logger,
-      onChange: () => settle(),
+      onChange: () => {
+        keptIsKnown.resolve()
+        settle()
+        if (examination) consider()
+      },
       ...(options.timing && { timing: options.timing }),
     })
 
@@ -155,17 +231,25 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     transport: clients.transport,
     path: apiPath({ resource: 'configmaps', namespace }),
     fieldSelector: `metadata.name=${name}`,
-    keep: (raw) => ({ resourceVersion: raw.metadata?.resourceVersion ?? '', text: raw.data?.[key] }),
-    onChange: ({ text, resourceVersion }, gone) => {
+    keep: ({ metadata, data }) => ({
+      uid: metadata?.uid,
+      resourceVersion: metadata?.resourceVersion ?? '',
+      text: data?.[key],
+    }),
+    onChange: ({ uid, text, resourceVersion }, gone) => {
       present = !gone
+      subject = { ...subject, resourceVersion, ...(uid !== undefined && { uid }) }
+      written = undefined
       if (gone) {
         reject([`ConfigMap ${document} was deleted`])
       } else if (text === undefined) {
         reject([`ConfigMap ${document} has no key ${key}`], resourceVersion)
       } else {
         const checked = check(text)
-        if (checked.ok) accept(text, checked.value, resourceVersion)
-        else reject(checked.problems, resourceVersion)
+        if (checked.ok) {
+          written = { text, value: checked.value, resourceVersion }
+          consider()
+        } else reject(checked.problems, resourceVersion)
       }
     },
     onListed: () => {
@@ -182,6 +266,7 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     },
     async stop() {
       clearTimeout(settling)
+      keptIsKnown.resolve()
       await Promise.all([listWatch.stop(), accepted?.stop()])
       clearTimeout(settling)
     },
@@ -189,6 +274,13 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
       listWatch.synced() &&
       (status.problems === undefined || inForce !== undefined || (accepted?.synced() ?? true)),
     staleSince: () => listWatch.staleSince(),
+    subject: () => subject,
+    async reconsider() {
+      await keptIsKnown.promise
+      examination?.beginAgain(keptDocument())
+      consider()
+      await examination?.settled()
+    },
     current: () => inForce?.value,
     status: () => status,
     onChange(listener) {
@@ -198,4 +290,8 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
       }
     },
   }
+}
+
+function isSame(a: readonly string[] | undefined, b: readonly string[]): boolean {
+  return a !== undefined && a.length === b.length && a.every((problem, index) => problem === b[index])
 }

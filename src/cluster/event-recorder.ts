@@ -5,7 +5,7 @@ import { hasStatus } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
 
 /** Kubernetes Events for people (`kubectl describe`, `kubectl events`). Best effort: callers never wait or fail. */
-interface EventRecorder {
+export interface EventRecorder {
   record(event: RecordedEvent): void
   /** Resolves when no write is under way; counts that were not yet written are lost. */
   stop(): Promise<void>
@@ -17,7 +17,9 @@ export interface RecordedEvent {
     readonly name: string
     /** The recorder's own namespace if absent; the Event is written there. */
     readonly namespace?: string
+    /** Without it `kubectl describe` of the object does not show the Event. */
     readonly uid?: string
+    readonly resourceVersion?: string
     readonly apiVersion?: string
   }
   readonly type: 'Normal' | 'Warning'
@@ -25,7 +27,7 @@ export interface RecordedEvent {
   readonly reason: string
   /** What was done or tried: `Accept`. */
   readonly action: string
-  /** For people. */
+  /** For people. Occurrences with the same note are one Event with a count, so it holds no generated name. */
   readonly note: string
 }
 

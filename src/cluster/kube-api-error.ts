@@ -8,6 +8,8 @@ export class KubeApiError extends Error {
   readonly reason: string | undefined
   /** The server's Retry-After. */
   readonly retryAfterMs: number | undefined
+  /** False if the request certainly never left: there was no connection. */
+  readonly sent: boolean
 
   constructor(message: string, options: KubeApiErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -15,6 +17,7 @@ export class KubeApiError extends Error {
     this.status = options.status
     this.reason = options.reason
     this.retryAfterMs = options.retryAfterMs
+    this.sent = options.sent ?? true
   }
 }
 
@@ -22,6 +25,7 @@ interface KubeApiErrorOptions {
   readonly status?: number | undefined
   readonly reason?: string | undefined
   readonly retryAfterMs?: number | undefined
+  readonly sent?: boolean
   readonly cause?: unknown
 }
 

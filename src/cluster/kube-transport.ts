@@ -58,7 +58,8 @@ export function createKubeTransport(access: KubeAccess, options: KubeTransportOp
 
   const ask = async (request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> => {
     const { dispatcher, headers } = await connections.next().catch((error: unknown) => {
-      throw new KubeApiError(`no credentials for the API server: ${sentenceOf(error)}`, { cause: error })
+      const sentence = `no credentials for the API server: ${sentenceOf(error)}`
+      throw new KubeApiError(sentence, { cause: error, sent: false })
     })
     return dispatcher.request({
       origin: base.origin,
@@ -96,7 +97,8 @@ export function createKubeTransport(access: KubeAccess, options: KubeTransportOp
       return await exchange(outer ? AbortSignal.any([outer, limit.signal]) : limit.signal)
     } catch (error) {
       if (error instanceof KubeApiError) throw error
-      throw new KubeApiError(`the API server cannot be reached: ${sentenceOf(error)}`, { cause: error })
+      const sentence = `the API server cannot be reached: ${sentenceOf(error)}`
+      throw new KubeApiError(sentence, { cause: error, sent: !isConnectFailure(error) })
     } finally {
       clearTimeout(timer)
     }
@@ -148,4 +150,18 @@ async function textOf(body: Readable, maxBytes: number): Promise<string> {
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.message || String((error as NodeJS.ErrnoException).code ?? error.name)
+}
+
+const connectFailures: readonly unknown[] = [
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]
+
+/** There was no connection, so the server cannot have seen the request. */
+function isConnectFailure(error: unknown): boolean {
+  return error instanceof Error && connectFailures.includes((error as NodeJS.ErrnoException).code)
 }

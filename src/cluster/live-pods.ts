@@ -1,11 +1,12 @@
 import type { V1Pod } from '@kubernetes/client-node'
-import { type AgentPod, agentPodFrom } from '../domain/agent-pod.ts'
+import type { AgentPod } from '../domain/agent-pod.ts'
 import { agentsNamespaceLabel, label } from '../domain/names.ts'
 import { apiPath } from './api-path.ts'
 import { orUnavailable } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { listPages } from './list-pages.ts'
+import { seenAgentPod } from './spec-digest.ts'
 
 /** Pods as the API server has them now; no cache answers. Every function throws GRN_KUBERNETES_UNAVAILABLE. */
 
@@ -37,10 +38,22 @@ export function readPod(transport: KubeTransport, namespace: string, name: strin
   return orUnavailable(transport.getJson(apiPath({ resource: 'pods', namespace, name })))
 }
 
-/** The pods of all pools, seen as the informer sees them. */
-export async function pooledPods(transport: KubeTransport, namespace: string): Promise<readonly AgentPod[]> {
+/** The pods of all pools, as the informer would show them and as the API has them. */
+export async function pooledPodObjects(
+  transport: KubeTransport,
+  namespace: string,
+): Promise<readonly { readonly pod: AgentPod; readonly object: V1Pod }[]> {
   const path = apiPath({ resource: 'pods', namespace })
   const pages = listPages<V1Pod>({ transport, path, labelSelector: `${label.managed}=true` })
   const found = await orUnavailable(Array.fromAsync(pages))
-  return found.flatMap(({ items }) => items.flatMap((pod) => agentPodFrom(pod) ?? []))
+  const objects = found.flatMap(({ items }) => items)
+  return objects.flatMap((object) => {
+    const pod = seenAgentPod(object)
+    return pod ? [{ pod, object }] : []
+  })
+}
+
+/** The pods of all pools, seen as the informer sees them. */
+export async function pooledPods(transport: KubeTransport, namespace: string): Promise<readonly AgentPod[]> {
+  return (await pooledPodObjects(transport, namespace)).map(({ pod }) => pod)
 }

@@ -1,11 +1,12 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
-import { type AgentPod, agentPodFrom, continuedFrom } from '../domain/agent-pod.ts'
+import { type AgentPod, continuedFrom } from '../domain/agent-pod.ts'
 import { label } from '../domain/names.ts'
 import type { PodView } from '../domain/ports.ts'
 import { apiPath } from './api-path.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch, type ListWatchCounters, type ListWatchTiming } from './list-watch.ts'
+import { seenAgentPod } from './spec-digest.ts'
 import type { KubeObject } from './watch-stream.ts'
 
 /**
@@ -66,7 +67,7 @@ export function createPodInformer({ namespace, logger, ...rest }: PodInformerOpt
     path: apiPath({ resource: 'pods', namespace }),
     labelSelector: `${label.managed}=true`,
     keep(raw) {
-      const pod = agentPodFrom(raw)
+      const pod = seenAgentPod(raw)
       return pod && continuedFrom(byUid.get(pod.uid), pod)
     },
     onChange: (pod, gone, absent) => {

@@ -1,10 +1,12 @@
-import { label } from '../domain/names.ts'
+import type { V1Pod } from '@kubernetes/client-node'
+import { agentContainerName, label } from '../domain/names.ts'
 import { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PodWriter } from '../domain/ports.ts'
 import { slotPod } from '../domain/slot-pod.ts'
 import { classifyWriteError } from './classify-write-error.ts'
 import { hasStatus } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
+import { specDigest } from './spec-digest.ts'
 
 interface PodWriterOptions {
   readonly clients: Pick<KubeClients, 'core'>
@@ -28,8 +30,32 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
     }
   }
 
+  /** Quotas count nothing and no pod is made, but every admission plugin and webhook answers as it would. */
+  const refusalOf = async (body: V1Pod): Promise<PodWriteError | undefined> => {
+    try {
+      await core.createNamespacedPod({ namespace, body, dryRun: 'All' })
+      return undefined
+    } catch (error) {
+      return classifyWriteError(error)
+    }
+  }
+
   return {
     exists,
+
+    async list(agentType) {
+      try {
+        const labelSelector = `${label.pool}=${agentType}`
+        const { items } = await core.listNamespacedPod({ namespace, labelSelector })
+        return items.flatMap(({ metadata }) => metadata?.uid ?? [])
+      } catch (error) {
+        throw classifyWriteError(error)
+      }
+    },
+
+    wouldRefuse: (agentType, spec) => refusalOf(slotPod(agentType, spec, { namespace })),
+
+    wouldRefusePlain: (agentType) => refusalOf(plainPod(agentType)),
 
     async create(agentType, spec) {
       try {
@@ -39,9 +65,9 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
         })
         const { uid, name } = pod.metadata ?? {}
         if (!uid || !name) {
-          throw new PodWriteError('unavailable', 'the API server answered without a pod', { answered: false })
+          throw new PodWriteError('api', 'the API server answered without a pod', { answered: false })
         }
-        return { uid, name }
+        return { uid, name, specDigest: specDigest(pod) }
       } catch (error) {
         throw error instanceof PodWriteError ? error : classifyWriteError(error)
       }
@@ -90,4 +116,15 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
 /** JSON Pointer: `~` and `/` of a label's name are escaped. */
 function labelPath(name: string): string {
   return `/metadata/labels/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+}
+
+/** The row `default` is for pods without the label. The image is never pulled, because the pod is never made. */
+function plainPod(agentType: string): V1Pod {
+  return {
+    metadata: {
+      generateName: 'dry-run-',
+      ...(agentType !== 'default' && { labels: { [label.agentType]: agentType } }),
+    },
+    spec: { containers: [{ name: agentContainerName, image: 'greenroom-dry-run:1' }] },
+  }
 }

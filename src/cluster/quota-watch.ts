@@ -16,6 +16,8 @@ interface QuotaWatch {
 interface QuotaWatchOptions {
   readonly transport: KubeTransport
   readonly namespace: string
+  /** `before` is undefined for a quota that is new here, `after` for one that went. */
+  readonly onChange?: (before: Quota | undefined, after: Quota | undefined) => void
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly timing?: Partial<ListWatchTiming>
 }
@@ -26,22 +28,27 @@ type RawQuota = KubeObject & {
     readonly scopes?: readonly string[]
     readonly scopeSelector?: object
   }
+  readonly status?: NonNullable<Quota['enforced']>
 }
 
-export function createQuotaWatch({ transport, namespace, logger, timing }: QuotaWatchOptions): QuotaWatch {
+export function createQuotaWatch(options: QuotaWatchOptions): QuotaWatch {
+  const { transport, namespace, logger, timing } = options
   const quotas = new Map<string, Quota>()
   const listWatch = createListWatch<RawQuota, Quota>({
     transport,
     path: apiPath({ resource: 'resourcequotas', namespace }),
-    keep: ({ metadata, spec }) => ({
+    keep: ({ metadata, spec, status }) => ({
       name: metadata?.name ?? '',
       hard: spec?.hard ?? {},
+      ...(status && { enforced: { hard: status.hard ?? {}, used: status.used ?? {} } }),
       scopes: spec?.scopes ?? [],
       isSelective: spec?.scopeSelector !== undefined,
     }),
     onChange: (quota, gone) => {
+      const before = quotas.get(quota.name)
       if (gone) quotas.delete(quota.name)
       else quotas.set(quota.name, quota)
+      options.onChange?.(before, gone ? undefined : quota)
     },
     logger,
     ...(timing && { timing }),

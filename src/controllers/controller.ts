@@ -1,3 +1,4 @@
+import type { PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { ClaimLedger, DocumentView, PodView, WakeBus } from '../domain/ports.ts'
 import type { Logger } from '../logging.ts'
@@ -6,6 +7,8 @@ import { every } from '../timing/every.ts'
 import type { AgentRemovals } from './agent-removals.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { PoolReconciler } from './pool-reconciler.ts'
+import type { PoolTrial } from './pool-trial.ts'
+import { easedBy, type Reliefs } from './relief.ts'
 import type { Retention } from './retention.ts'
 import type { SessionReconciler } from './session-reconciler.ts'
 import type { VanishedPods } from './vanished-pods.ts'
@@ -17,6 +20,10 @@ interface ControllerDeps {
   readonly ledger: ClaimLedger
   readonly wakes: WakeBus
   readonly poolReconciler: PoolReconciler
+  readonly poolTrial: PoolTrial
+  readonly reliefs: Reliefs
+  /** Judges a refused agent-pools document again. */
+  readonly reconsiderPools: () => Promise<void>
   readonly sessionReconciler: SessionReconciler
   readonly podDeaths: PodDeaths
   readonly vanishedPods: VanishedPods
@@ -34,13 +41,17 @@ const vanishedSweepMs = 5_000
 /** A minute is often enough, because nothing waits for a row to be deleted. */
 const retentionMs = 60_000
 const allPods = 'all'
+/** The webhook's replicas and the API server's own caches hear of a change a moment after the controller. */
+const trialDelayMs = 1_000
+/** What a refused document lacks may come without an event: a PriorityClass, a Secret, another webhook's rule. */
+const reconsiderMs = 30_000
 /** Rows of one sweep. The next sweep takes the rest. */
 const sweepLimit = 500
 
 /** Everything the elected controller does, from winning the lease until `signal`. */
 export function createController(deps: ControllerDeps) {
   const { pools, pods, ledger, wakes, poolReconciler, sessionReconciler, metrics, logger } = deps
-  const { podDeaths, vanishedPods, agentRemovals, retention } = deps
+  const { podDeaths, vanishedPods, agentRemovals, retention, poolTrial, reliefs, reconsiderPools } = deps
 
   return async function lead(signal: AbortSignal): Promise<void> {
     logger.info('leading: pools and sessions are reconciled here')
@@ -69,6 +80,14 @@ export function createController(deps: ControllerDeps) {
     // One key for all, because whether absences are believed depends on their number.
     const absenceQueue = queueOf('absences', 1, () => vanishedPods.reconcile())
     const roomQueue = queueOf('rooms', 2, (key) => agentRemovals.reconcile(key))
+    const trialQueue = queueOf('trials', 1, async (key) => {
+      if (pools.status().problems !== undefined) await reconsiderPools()
+      await poolTrial.look({ rows: key === 'policy' })
+      return undefined
+    })
+    const ease = (causes: readonly PodWriteReason[]) => {
+      for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
+    }
     sessionReconciler.begin()
     podDeaths.begin()
     vanishedPods.reset()
@@ -80,12 +99,19 @@ export function createController(deps: ControllerDeps) {
         poolQueue.add(pod.agentType)
         const death = podDeaths.deathIn(change)
         const ending = sessionReconciler.endingOn(pod.uid)
-        if (gone) poolReconciler.podGone(pod.agentType, pod.uid)
+        if (gone) {
+          poolReconciler.podGone(pod.agentType, pod.uid)
+          ease(easedBy.quota)
+        }
         if (ending) sessionQueue.add(ending)
         else if (absent) absenceQueue.add(allPods)
         else if (death) podQueue.add(death)
       }),
       pools.onChange(() => poolReconciler.poolsToWatch().forEach((agentType) => poolQueue.add(agentType))),
+      reliefs.subscribe((relief) => {
+        ease(easedBy[relief])
+        if (relief !== 'quota') trialQueue.addAfter(relief, trialDelayMs)
+      }),
       wakes.subscribe((wake) => {
         if (wake.kind === 'claimed') poolQueue.add(wake.agentType)
         if (wake.kind === 'ending') sessionQueue.add(wake.sessionId)
@@ -93,6 +119,7 @@ export function createController(deps: ControllerDeps) {
     ]
     const loop = (name: string, everyMs: number, work: () => Promise<void>) =>
       every({ name, everyMs, signal, logger, metrics }, work)
+    trialQueue.addAfter('start', trialDelayMs)
     try {
       await Promise.all([
         loop('pool-resync', poolResyncMs, async () => {
@@ -103,15 +130,20 @@ export function createController(deps: ControllerDeps) {
           for (const id of await sessionReconciler.ending(sweepLimit)) sessionQueue.add(id)
         }),
         loop('vanished-pods', vanishedSweepMs, async () => absenceQueue.add(allPods)),
+        loop('refused-pools', reconsiderMs, async () => {
+          if (pools.status().problems !== undefined) await reconsiderPools()
+        }),
         loop('retention', retentionMs, () => retention(signal)),
       ])
     } finally {
       for (const stop of unsubscribe) stop()
       await Promise.all(
-        [poolQueue, sessionQueue, podQueue, absenceQueue, roomQueue].map((queue) => queue.stop()),
+        [poolQueue, sessionQueue, podQueue, absenceQueue, roomQueue, trialQueue].map((queue) => queue.stop()),
       )
       vanishedPods.reset()
       metrics.leading.set(0)
+      // Only the leader speaks for the pools.
+      metrics.poolProblem.reset()
       logger.info('no longer leading')
     }
   }

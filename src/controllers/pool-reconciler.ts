@@ -1,14 +1,16 @@
 import { type AgentPod, asOf, endOfSessionOn } from '../domain/agent-pod.ts'
-import { PodWriteError } from '../domain/pod-write-error.ts'
+import type { PodWriteError, PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
-import { createPoolExpectations, type PoolExpectations } from '../domain/pool-expectations.ts'
+import { createPoolExpectations } from '../domain/pool-expectations.ts'
 import {
   type ObservedPool,
   type ObservedState,
   observePool,
   type SlotView,
 } from '../domain/pool-observation.ts'
-import { type PoolPlan, planPool, type StartFailures } from '../domain/pool-plan.ts'
+import { type PoolPlan, planPool } from '../domain/pool-plan.ts'
+import { isOwnPod, originFault } from '../domain/pool-pod.ts'
+import type { PoolProblem } from '../domain/pool-problem.ts'
 import type {
   ClaimLedger,
   DocumentView,
@@ -16,6 +18,7 @@ import type {
   PodWriter,
   PoolNotice,
   PoolNotices,
+  SlotIndex,
 } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
@@ -24,21 +27,27 @@ import type { AgentRemovals } from './agent-removals.ts'
 import { allDone } from './all-done.ts'
 import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
+import { createPoolCreates, type PoolRecord } from './pool-creates.ts'
+import { createPoolFailures } from './pool-failures.ts'
+import type { PoolPods } from './pool-pods.ts'
 import type { RecentWrites } from './recent-writes.ts'
+import { createSharedOutage } from './shared-outage.ts'
 
 interface PoolReconcilerDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: PodView
   readonly ledger: ClaimLedger
+  readonly poolPods: PoolPods
   readonly writer: PodWriter
   readonly indexSync: IndexSync
+  readonly index: Pick<SlotIndex, 'waiting'>
   readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
   readonly podDeaths: PodDeaths
   readonly agentRemovals: AgentRemovals
   /** A node that was silent for this long has lost its pods. */
   readonly nodeLostMs: number
-  /** Makes an Event of a refusal of the API server that people should see. */
+  /** Makes an Event of what keeps a pool from its pods. The same message is one Event with a count. */
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
   readonly logger: Logger
@@ -47,43 +56,37 @@ interface PoolReconcilerDeps {
 }
 
 /** What is remembered of a pool between reconciles. Everything else is read anew. */
-interface PoolMemory {
-  readonly expectations: PoolExpectations
-  /** Pods that died before they served. Many at one look are one failure. */
-  deaths: StartFailures
-  /** Creates that the API server refused. Each batch counts once. */
-  refusals: StartFailures
-  /** Dead pods already counted. */
-  readonly countedDead: Set<string>
-  template: string | undefined
-  refusal: PodWriteError | undefined
+interface PoolMemory extends PoolRecord {
+  /** Hash of the last template of which a pod was Ready. */
+  proven: string | undefined
+  /** What was told last. */
+  problem: PoolProblem | undefined
 }
 
-/** A pod that was Ready this long after the last failure shows that pods start again. */
-const healthyAfterMs = 5_000
+/** What the plan says while another pool tries for all. */
+const backoff = 'backoff' as const
 
 const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 'draining', 'failed']
-
-const none: StartFailures = { count: 0, lastAt: 0 }
 
 /** For a pool that was removed: idle pods drain, claimed ones stay. */
 const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
 
 /** Reconciles one pool, level-triggered: read everything, plan, act. It holds no rule; every number comes from the plan. */
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
-  const { pools, pods, ledger, writer, indexSync, recentWrites, metrics, logger, now } = deps
+  const { pools, pods, ledger, poolPods, writer, indexSync, recentWrites, metrics, logger, now } = deps
   const memories = new Map<string, PoolMemory>()
+  const outage = createSharedOutage(now)
+  const creates = createPoolCreates({ writer, poolPods, report: deps.report, metrics, logger, now })
 
   function memoryOf(agentType: string): PoolMemory {
     const known = memories.get(agentType)
     if (known) return known
     const memory: PoolMemory = {
+      agentType,
       expectations: createPoolExpectations(),
-      deaths: none,
-      refusals: none,
-      countedDead: new Set(),
-      template: undefined,
-      refusal: undefined,
+      failures: createPoolFailures({ agentType, outage, now }),
+      proven: undefined,
+      problem: undefined,
     }
     memories.set(agentType, memory)
     return memory
@@ -97,19 +100,36 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const spec = Object.hasOwn(document.pools, agentType) ? document.pools[agentType] : undefined
     const seen = pods.byPool(agentType).map((pod) => asOf(pod, { now: now(), nodeLostMs: deps.nodeLostMs }))
     if (!spec && seen.length === 0) {
+      tell(agentType, memoryOf(agentType), undefined)
       memories.delete(agentType)
       for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
       indexSync.forget(agentType)
+      poolPods.forget(agentType)
       return undefined
     }
     const memory = memoryOf(agentType)
     const podUids = seen.map((pod) => pod.uid)
-    const [claims, coldWaiting] = await Promise.all([ledger.claimsOf(podUids), ledger.coldWaiting(agentType)])
+    const [claims, coldWaiting, origins, isWaitedFor] = await Promise.all([
+      ledger.claimsOf(podUids),
+      ledger.coldWaiting(agentType),
+      poolPods.originsOf(agentType, seen),
+      isWaiting(agentType, memory),
+    ])
     const hash = spec && templateHash(agentType, spec)
-    const observed = observePool({ agentType, pods: seen, claims, templateHash: hash })
-    memory.expectations.settle(new Set(podUids), now())
-    noteFailures(memory, observed, hash)
-    const plan = planPool({
+    const observed = observePool({
+      agentType,
+      pods: seen,
+      claims,
+      templateHash: hash,
+      origins: origins.byUid,
+    })
+    poolPods.tell(agentType, observed.slots)
+    const shown = new Set(podUids)
+    await creates.resolveUnanswered(memory, shown)
+    memory.expectations.settle(shown, now())
+    noteFailures(agentType, memory, observed, spec)
+    if (observed.slots.some(isProof)) memory.proven = hash
+    const planned = planPool({
       desired: spec
         ? {
             ...spec,
@@ -117,95 +137,78 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
             cold: Math.min(coldWaiting, spec.coldStart.max),
           }
         : unwanted,
-      slots: observed.slots,
+      slots: observed.slots.filter(countsInPool),
       pendingCreates: memory.expectations.pendingCreates(),
       pendingRemovals: memory.expectations.pendingRemovals(),
-      failures: memory.deaths.count >= memory.refusals.count ? memory.deaths : memory.refusals,
+      failures: memory.failures.forPlan(isWaitedFor || coldWaiting > 0),
+      unproven: memory.proven !== hash,
       now: now(),
     })
+    const plan =
+      planned.create > 0 && !outage.takeTurn() ? { ...planned, create: 0, boundBy: backoff } : planned
     showCounts(agentType, observed)
     await indexSync.sync(agentType, observed.slots)
-    forgetRefusal(memory, plan)
+    memory.failures.settle(plan, memory.expectations.pendingCreates(), observed)
+    const foreign = foreignIn(observed, memory.expectations.pendingRemovals())
     try {
       await allDone([
-        spec && createPods(agentType, spec, plan.create),
-        retire(agentType, plan.retire),
+        spec &&
+          creates.make(memory, { spec, count: plan.create, isWaitedFor: isWaitedFor || coldWaiting > 0 }),
+        retirePlanned(agentType, [...foreign, ...plan.retire], observed),
         tidy(observed, seen),
       ])
     } finally {
       // The notice is posted even when one of the writes failed.
-      await deps.notices.post(agentType, noticeOf(memory, plan))
+      const problem = memory.failures.problem(plan)
+      tell(agentType, memory, problem)
+      await deps.notices.post(agentType, noticeOf(memory, plan, problem))
     }
-    return plan.requeueAfterMs
+    return earliest(plan.requeueAfterMs, origins.againMs)
   }
 
-  function noteFailures(memory: PoolMemory, observed: ObservedPool, template: string | undefined): void {
-    // A new template may cure both kinds of failure.
-    if (memory.template !== template) memory.deaths = memory.refusals = none
-    memory.template = template
-    const dead = observed.slots.filter(
-      (slot) => slot.state === 'failed' && !slot.claim && !memory.countedDead.has(slot.podUid),
-    )
-    for (const slot of dead) {
-      memory.countedDead.add(slot.podUid)
-      logger.warn({ pod: slot.name, reason: slot.deadReason }, 'idle pod died')
-    }
-    if (dead.length > 0) memory.deaths = { count: memory.deaths.count + 1, lastAt: now() }
-    const present = new Set(observed.slots.map((slot) => slot.podUid))
-    for (const podUid of memory.countedDead) if (!present.has(podUid)) memory.countedDead.delete(podUid)
-    const healthy = observed.slots.some(
-      ({ state, readySince = 0 }) =>
-        state === 'ready' && readySince > memory.deaths.lastAt && now() - readySince >= healthyAfterMs,
-    )
-    if (healthy) memory.deaths = none
+  /** Asked only while it matters: an open that waits makes refused creates worth trying more often. */
+  async function isWaiting(agentType: string, { problem }: PoolMemory): Promise<boolean> {
+    return problem !== undefined && ((await deps.index.waiting(agentType)) ?? 0) > 0
   }
 
-  async function createPods(agentType: string, spec: PoolSpec, count: number): Promise<void> {
-    if (count === 0) return
-    const memory = memoryOf(agentType)
-    const results = await Promise.all(Array.from({ length: count }, () => createPod(agentType, spec, memory)))
-    const refused = results.find((result) => result !== undefined)
-    if (!refused) {
-      memory.refusals = none
-      memory.refusal = undefined
-      return
-    }
-    memory.refusals = { count: memory.refusals.count + 1, lastAt: now() }
-    if (memory.refusal?.message !== refused.message) {
-      logger.error({ agentType, err: refused }, 'pod could not be created')
-      deps.report(agentType, 'PodCreateFailed', refused.message)
-    }
-    memory.refusal = refused
-  }
-
-  async function createPod(
+  function noteFailures(
     agentType: string,
-    spec: PoolSpec,
     memory: PoolMemory,
-  ): Promise<PodWriteError | undefined> {
-    const ticket = memory.expectations.createSent(now())
-    try {
-      const { uid } = await writer.create(agentType, spec)
-      memory.expectations.createAnswered(ticket, uid, now())
-      metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
-      return undefined
-    } catch (error) {
-      if (!(error instanceof PodWriteError)) throw error
-      metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
-      // Without an answer the pod may exist all the same, so the create stays expected until it shows or expires.
-      if (error.answered) memory.expectations.createFailed(ticket)
-      else memory.expectations.createUnanswered(ticket, now())
-      return error
+    observed: ObservedPool,
+    spec: PoolSpec | undefined,
+  ): void {
+    const failed = memory.failures.observe(observed, spec)
+    for (const { name, deadReason, trouble } of failed) {
+      const cause = trouble?.cause ?? 'crash'
+      metrics.podStartFailures.inc({ agent_type: agentType, cause })
+      logger.warn({ pod: name, cause, reason: trouble?.message ?? deadReason }, 'idle pod failed')
     }
+    if (failed.length === 0) return
+    const { trouble, deadReason } = failed[0] ?? {}
+    const message = `${trouble?.cause ?? 'crash'}: ${trouble?.message ?? deadReason}`
+    deps.report(agentType, 'PodStartFailed', memory.failures.stableMessage(message))
+  }
+
+  /** The claim of a retired pod says why, so pods that others made or changed are retired by themselves. */
+  async function retirePlanned(
+    agentType: string,
+    podUids: readonly string[],
+    { slots }: ObservedPool,
+  ): Promise<void> {
+    const origins = new Map(slots.map(({ podUid, origin }) => [podUid, origin]))
+    const byReason = Map.groupBy(
+      podUids,
+      (podUid) => originFault(origins.get(podUid) ?? 'ours') ?? 'surplus or dead',
+    )
+    await allDone([...byReason].map(([reason, uids]) => retire(agentType, uids, reason)))
   }
 
   /** Retiring is a claim, so a pod that a session took meanwhile is left alone. */
-  async function retire(agentType: string, podUids: readonly string[]): Promise<void> {
-    if (podUids.length === 0) return
+  async function retire(agentType: string, podUids: readonly string[], reason: string): Promise<void> {
     const { expectations } = memoryOf(agentType)
     for (const podUid of podUids) expectations.removalSent(podUid, now())
     const retired = new Set(
-      await ledger.retire(podUids, 'surplus or dead').catch((error: unknown) => {
+      await ledger.retire(podUids, reason).catch((error: unknown) => {
         for (const podUid of podUids) expectations.removalFailed(podUid)
         throw error
       }),
@@ -254,8 +257,27 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     }
   }
 
+  /** The metric and the log of what keeps the pool from its pods; both end with it. */
+  function tell(agentType: string, memory: PoolMemory, problem: PoolProblem | undefined): void {
+    const before = memory.problem
+    memory.problem = problem
+    if (before && before.cause !== problem?.cause)
+      metrics.poolProblem.remove({ agent_type: agentType, cause: before.cause })
+    if (problem) metrics.poolProblem.set({ agent_type: agentType, cause: problem.cause }, 1)
+    else if (before)
+      logger.info({ agentType, cause: before.cause, since: before.since }, 'the problem of a pool is over')
+  }
+
   return {
     reconcile,
+    /** Something outside happened that may let refused creates pass. Returns the pools that should be looked at. */
+    ease(causes: readonly PodWriteReason[]): readonly string[] {
+      return [...memories].flatMap(([agentType, { failures }]) => (failures.ease(causes) ? [agentType] : []))
+    },
+    /** A dry run of the pool's pod passed, or was refused. */
+    tried(agentType: string, refusal: PodWriteError | undefined): void {
+      memories.get(agentType)?.failures.tried(refusal)
+    },
     /** The informer lost this pod, so a removal or a create that waited for it is over. */
     podGone(agentType: string, podUid: string): void {
       memories.get(agentType)?.expectations.podGone(podUid)
@@ -272,15 +294,30 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
 
-/** Once a pool lacks nothing and waits for nothing, its last refusal is history. */
-function forgetRefusal(memory: PoolMemory, plan: PoolPlan): void {
-  if (plan.create > 0 || plan.boundBy !== undefined || memory.expectations.pendingCreates() > 0) return
-  memory.refusals = none
-  memory.refusal = undefined
+/** What others made is no part of the plan, unless a session is on it. */
+function countsInPool({ origin, claim }: SlotView): boolean {
+  return isOwnPod(origin) || claim?.purpose === 'session'
 }
 
-function noticeOf({ refusal }: PoolMemory, plan: PoolPlan): PoolNotice {
-  return { boundBy: refusal?.reason === 'quota' ? 'quota' : plan.boundBy, message: refusal?.message }
+/** Pods of others that are not retired yet. They go whatever the plan is, also from a frozen pool. */
+function foreignIn({ slots }: ObservedPool, pendingRemovals: ReadonlySet<string>): string[] {
+  return slots
+    .filter(({ origin, claim, podUid }) => origin === 'foreign' && !claim && !pendingRemovals.has(podUid))
+    .map(({ podUid }) => podUid)
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const given = times.filter((ms) => ms !== undefined)
+  return given.length === 0 ? undefined : Math.min(...given)
+}
+
+function noticeOf({ failures }: PoolMemory, plan: PoolPlan, problem: PoolProblem | undefined): PoolNotice {
+  return { boundBy: failures.boundBy() ?? plan.boundBy, message: problem?.message, problem }
+}
+
+/** A pod that shows that the template in force works. */
+function isProof({ drifted, state, readySince }: SlotView): boolean {
+  return !drifted && (readySince !== undefined || state === 'claimed')
 }
 
 function holdsLiveSession({ claim }: SlotView): boolean {

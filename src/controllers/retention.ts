@@ -25,7 +25,7 @@ export function createRetention({ ledger, pods, sessionsAfterMs, metrics, logger
     for (;;) {
       const purged = await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })
       for (const [table, count] of Object.entries(purged)) metrics.purged.inc({ table }, count)
-      const total = purged.sessions + purged.claims + purged.events
+      const total = Object.values(purged).reduce((sum, count) => sum + count, 0)
       if (total > 0) logger.info(purged, 'deleted records that were kept long enough')
       if (signal.aborted || Math.max(...Object.values(purged)) < rowsAtOnce) return
     }

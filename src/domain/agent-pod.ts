@@ -1,5 +1,6 @@
 import type { V1ContainerStatus, V1Pod, V1PodStatus } from '@kubernetes/client-node'
 import { agentContainerName, annotation, label } from './names.ts'
+import { type PodTrouble, podTroubleOf } from './pod-trouble.ts'
 import { type EndReason, endReason } from './session.ts'
 
 /** What Greenroom keeps of a pod that it watches: a few hundred bytes instead of the whole object. Times are epoch ms. */
@@ -16,8 +17,8 @@ export interface AgentPod {
   readonly readySince: number | undefined
   /** Why the pod can never serve again: phase Succeeded or Failed, or the agent container ended or was replaced. */
   readonly deadReason: string | undefined
-  /** Why a container cannot start at present (ErrImagePull, CrashLoopBackOff, …). */
-  readonly waitingReason: string | undefined
+  /** Why it cannot become Ready as it is, if the API says so. */
+  readonly trouble?: PodTrouble
   /** Present when the API says that the pod's node is gone, so that no kubelet will report the pod's end. */
   readonly nodeLost?: true
   /** Since when the node has been silent; absent while it reports. A short silence does not mean that the pod is dead. */
@@ -25,6 +26,10 @@ export interface AgentPod {
   /** Id of the first agent container that was seen. Another id means that the process was replaced. */
   readonly containerId: string | undefined
   readonly templateHash: string | undefined
+  /** Digest of what runs in the pod, as its specification says; absent where nobody compares it. */
+  readonly specDigest?: string
+  /** Present when the digest was another one before, even if it has changed back. */
+  readonly specChanged?: true
   readonly assignKeyIds: readonly string[]
   readonly stateLabel: string | undefined
   readonly sessionLabel: string | undefined
@@ -53,12 +58,16 @@ export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
 
 /**
  * Joins a pod as it was seen before with what is seen now. A container other than the first is a process without the
- * session, so the pod counts as dead for as long as it exists.
+ * session, so the pod counts as dead for as long as it exists. A specification that was changed and changed back may
+ * have run another program meanwhile.
  */
 export function continuedFrom(before: AgentPod | undefined, pod: AgentPod): AgentPod {
-  const first = before?.containerId
-  if (first === undefined || pod.containerId === undefined || pod.containerId === first) return pod
-  return { ...pod, containerId: first, deadReason: pod.deadReason ?? 'agent container was replaced' }
+  if (before === undefined) return pod
+  const wasChanged = before.specChanged || before.specDigest !== pod.specDigest
+  const seen: AgentPod = wasChanged ? { ...pod, specChanged: true } : pod
+  const first = before.containerId
+  if (first === undefined || pod.containerId === undefined || pod.containerId === first) return seen
+  return { ...seen, containerId: first, deadReason: pod.deadReason ?? 'agent container was replaced' }
 }
 
 /** The pod as it counts now. If its node has been silent for `nodeLostMs` it is dead, although no kubelet reports that. */
@@ -77,7 +86,7 @@ export function endOfSessionOn(pod: AgentPod): EndReason | undefined {
 
 type RunningState = Pick<
   AgentPod,
-  'ip' | 'readySince' | 'deadReason' | 'waitingReason' | 'containerId' | 'nodeLost' | 'unreachableSince'
+  'ip' | 'readySince' | 'deadReason' | 'trouble' | 'containerId' | 'nodeLost' | 'unreachableSince'
 >
 
 function runningStateOf(status: V1PodStatus): RunningState {
@@ -86,13 +95,13 @@ function runningStateOf(status: V1PodStatus): RunningState {
   const ready = status.conditions?.find(
     (condition) => condition.type === 'Ready' && condition.status === 'True',
   )
-  const waiting = containers.find((container) => container.state?.waiting)
+  const trouble = ready ? undefined : podTroubleOf(status)
   const unreachableSince = unreachableSinceOf(status)
   return {
     ip: status.podIP,
     readySince: ready && (epochMs(ready.lastTransitionTime) ?? 0),
     deadReason: deadReasonOf(status.phase, agent),
-    waitingReason: waiting?.state?.waiting?.reason,
+    ...(trouble && { trouble }),
     containerId: agent?.containerID,
     ...(isNodeLost(status) && { nodeLost: true }),
     ...(unreachableSince !== undefined && { unreachableSince }),

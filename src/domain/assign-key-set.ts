@@ -1,3 +1,5 @@
+import { readExactJson } from './exact-json.ts'
+
 /**
  * JWK Sets of the Ed25519 keys that sign assignments, and the one rule for them. Four parts use it: `greenroom
  * assign-key` makes the keys, the webhook injects the public set, the session server signs, the agent verifies.
@@ -53,9 +55,9 @@ function readKeySet<Jwk extends PublicAssignJwk>(
   text: string,
   readJwk: (jwk: Readonly<Record<string, unknown>>) => JwkReading<Jwk>,
 ): KeySetReading<Jwk> {
-  const document = parseJson(text)
-  if (document === undefined) return { ok: false, problem: 'not valid JSON' }
-  const list = (document as { keys?: unknown } | null)?.keys
+  const reading = readExactJson(text)
+  if (!reading.ok) return { ok: false, problem: reading.problem }
+  const list = (reading.value as { keys?: unknown } | null)?.keys
   if (!Array.isArray(list)) return { ok: false, problem: 'not a JWK Set: "keys" is not a list' }
   if (list.length === 0) return { ok: false, problem: 'the JWK Set holds no key' }
   const keys: Jwk[] = []
@@ -84,13 +86,4 @@ function readPrivateJwk({ d, ...rest }: Readonly<Record<string, unknown>>): JwkR
   if ('problem' in key) return key
   if (typeof d !== 'string' || !keyPattern.test(d)) return { problem: 'has no private part d of 32 bytes' }
   return { ...key, d }
-}
-
-/** undefined for what is not JSON. The parser's own message quotes the text. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import type { Validator } from 'typebox/compile'
-import { parseDocument } from 'yaml'
+import { readYaml } from './read-yaml.ts'
 
 /** Either a valid document or every problem found in it, each with its path. */
 export type Checked<T> =
@@ -26,21 +26,9 @@ export function checkYaml<T>(text: string, schema: Validator, options: CheckOpti
   if (text.length > longestText) {
     return { ok: false, problems: [`/: has ${text.length} characters; at most ${longestText} are read`] }
   }
-  let raw: unknown
-  try {
-    // Deep nesting overflows the parser's stack; then it throws.
-    const document = parseDocument(text, { uniqueKeys: true, merge: false })
-    const [syntax] = document.errors
-    if (syntax) return { ok: false, problems: [`not valid YAML: ${syntax.message.split('\n')[0]}`] }
-    // Aliases are bounded, because a document of a few lines could expand to gigabytes.
-    raw = document.toJS({ maxAliasCount: 100 })
-  } catch (error) {
-    return {
-      ok: false,
-      problems: [`not valid YAML: ${error instanceof Error ? error.message : String(error)}`],
-    }
-  }
-  return checkValue(raw, schema, options)
+  const reading = readYaml(text)
+  if (!reading.ok) return { ok: false, problems: [reading.problem] }
+  return checkValue(reading.value, schema, options)
 }
 
 /** Checks a value that is already parsed; see {@link checkYaml}. */

@@ -12,10 +12,12 @@ export const expectationTtlMs = 5 * 60_000
 
 /**
  * A create without an answer either shows as soon as the watch works, or was never made. A watch that hangs is noticed
- * within 35 s and listed anew. So the place is free after a minute; otherwise an API server that was away for a moment
- * would leave the pool unfilled for five.
+ * within 35 s and listed anew. So the place is free after a minute, and sooner if a fresh list tells (`resolveUnanswered`).
  */
 export const unansweredTtlMs = 60_000
+
+/** The API server stops what it was asked when its caller hangs up; a write that it had begun then is done within this time. */
+const lateWriteMs = 2_000
 
 /** One pool's record. Times are epoch ms; memory is bounded by the pool's max and by `expectationTtlMs`. */
 export interface PoolExpectations {
@@ -25,6 +27,10 @@ export interface PoolExpectations {
   createAnswered(ticket: CreateTicket, podUid: string, now: number): void
   /** No answer came. The pod may show soon or not exist at all, so its place is held for `unansweredTtlMs` only. */
   createUnanswered(ticket: CreateTicket, now: number): void
+  /** True if there are such creates that a fresh list can tell by now. */
+  hasUnanswered(now: number): boolean
+  /** Takes the UIDs of a list that was asked for at `askedAt`: a create without an answer is among them or was never done. */
+  resolveUnanswered(listed: readonly string[], shown: ReadonlySet<string>, askedAt: number): void
   /** The API refused. */
   createFailed(ticket: CreateTicket): void
   /** To be called before the pod is retired and deleted. */
@@ -45,6 +51,8 @@ type CreateTicket = { readonly sentAt: number }
 export function createPoolExpectations(): PoolExpectations {
   /** Each create with the time at which it no longer counts. */
   const inFlight = new Map<CreateTicket, number>()
+  /** Those of them whose caller gave up, with the time. */
+  const unanswered = new Map<CreateTicket, number>()
   const created = new Map<string, number>()
   const removals = new Map<string, number>()
   /**
@@ -55,6 +63,7 @@ export function createPoolExpectations(): PoolExpectations {
 
   function land(ticket: CreateTicket): void {
     inFlight.delete(ticket)
+    unanswered.delete(ticket)
     if (inFlight.size === 0) goneUnasked.clear()
   }
 
@@ -70,7 +79,16 @@ export function createPoolExpectations(): PoolExpectations {
       if (!cameAndWent) created.set(podUid, now)
     },
     createUnanswered(ticket, now) {
-      if (inFlight.has(ticket)) inFlight.set(ticket, now + unansweredTtlMs)
+      if (!inFlight.has(ticket)) return
+      inFlight.set(ticket, now + unansweredTtlMs)
+      unanswered.set(ticket, now)
+    },
+    hasUnanswered: (now) => unanswered.values().some((since) => now - since >= lateWriteMs),
+    resolveUnanswered(listed, shown, askedAt) {
+      const told = [...unanswered].filter(([, since]) => askedAt - since >= lateWriteMs)
+      for (const [ticket] of told) land(ticket)
+      for (const podUid of listed)
+        if (!shown.has(podUid) && !created.has(podUid)) created.set(podUid, askedAt)
     },
     createFailed(ticket) {
       land(ticket)

@@ -1,4 +1,6 @@
 import type { AgentPod } from './agent-pod.ts'
+import type { PodTrouble } from './pod-trouble.ts'
+import { originFault, type PodOrigin, type SeenOrigin } from './pool-pod.ts'
 import { type PodClaim, slotStateOf } from './slot.ts'
 
 /** A pool as it is seen: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
@@ -18,8 +20,9 @@ export interface SlotView {
   /** Made from another template than the one in force. */
   readonly drifted: boolean
   readonly deadReason: string | undefined
-  readonly waitingReason: string | undefined
+  readonly trouble: PodTrouble | undefined
   readonly claim: PodClaim | undefined
+  readonly origin: PodOrigin
 }
 
 type SlotCounts = Readonly<Record<ObservedState, number>>
@@ -37,13 +40,20 @@ interface ObservePoolInput {
   readonly claims: ReadonlyMap<string, PodClaim>
   /** Hash of the template in force. undefined when the type was removed; then no slot counts as drifted. */
   readonly templateHash: string | undefined
+  /** By UID; every pod counts as ours where the origins are not known. */
+  readonly origins?: ReadonlyMap<string, SeenOrigin>
 }
 
 /** Joins pods and claims of one pool. Pure; the order of `pods` does not matter. */
-export function observePool({ agentType, pods, claims, templateHash }: ObservePoolInput): ObservedPool {
+export function observePool(input: ObservePoolInput): ObservedPool {
+  const { agentType, pods, claims, templateHash, origins } = input
   const slots = pods
     .filter((pod) => pod.agentType === agentType)
-    .map((pod) => slotView(pod, claims.get(pod.uid), templateHash))
+    .map((pod) => {
+      const { origin = 'ours', templateHash: madeFrom = pod.templateHash } = origins?.get(pod.uid) ?? {}
+      const drifted = templateHash !== undefined && madeFrom !== templateHash
+      return slotView(pod, { claim: claims.get(pod.uid), origin, drifted })
+    })
     .sort(oldestFirst)
   const counts = { warming: 0, ready: 0, claimed: 0, draining: 0, failed: 0 }
   for (const slot of slots) counts[slot.state] += 1
@@ -55,17 +65,33 @@ export function oldestFirst(a: SlotView, b: SlotView): number {
   return a.createdAt - b.createdAt || (a.podUid < b.podUid ? -1 : 1)
 }
 
-function slotView(pod: AgentPod, claim: PodClaim | undefined, templateHash: string | undefined): SlotView {
+interface SlotFacts {
+  readonly claim: PodClaim | undefined
+  readonly origin: PodOrigin
+  readonly drifted: boolean
+}
+
+/** A claimed slot goes its way whatever its origin; any other one is offered only if it is ours and as we made it. */
+function stateOf(pod: AgentPod, { claim, origin }: SlotFacts): ObservedState {
+  const state = slotStateOf(pod, claim)
+  if (claim || (state !== 'ready' && state !== 'warming')) return state
+  if (originFault(origin) !== undefined) return 'failed'
+  return origin === 'ours' ? state : 'warming'
+}
+
+function slotView(pod: AgentPod, facts: SlotFacts): SlotView {
+  const { claim, origin, drifted } = facts
   return {
     podUid: pod.uid,
     name: pod.name,
-    state: slotStateOf(pod, claim),
+    state: stateOf(pod, facts),
     createdAt: pod.createdAt,
     readySince: pod.readySince,
     deletingSince: pod.deletingSince,
-    drifted: templateHash !== undefined && pod.templateHash !== templateHash,
-    deadReason: pod.deadReason,
-    waitingReason: pod.waitingReason,
+    drifted,
+    deadReason: pod.deadReason ?? originFault(origin),
+    trouble: pod.trouble,
     claim,
+    origin,
   }
 }

@@ -19,9 +19,12 @@ export interface DesiredPool {
 
 /** Starts that failed since the last success. A new template starts at zero, because it may be the cure. */
 export interface StartFailures {
+  /** Each one halves the starts at a time. */
   readonly count: number
   /** Epoch ms of the latest. */
   readonly lastAt: number
+  /** How long to wait after the latest, ms; by the count unless given. */
+  readonly backoffMs?: number
 }
 
 export interface PlanInput {
@@ -32,6 +35,8 @@ export interface PlanInput {
   /** UIDs retired or deleted by us that the informer still shows as they were. */
   readonly pendingRemovals: ReadonlySet<string>
   readonly failures: StartFailures
+  /** True until a pod of the template in force has been Ready. */
+  readonly unproven?: boolean
   readonly now: number
 }
 
@@ -51,6 +56,8 @@ export interface PoolPlan {
 const firstBackoffMs = 1_000
 /** The kubelet's own ceiling for image pulls and crash loops: a broken image costs 12 pods an hour, not thousands. */
 const maxBackoffMs = 5 * 60_000
+/** Starts at a time until the first pod of a template is Ready: a wrong image or command costs three pods, not a pool. */
+const firstStarts = 3
 /** Share of the idle pods that a roll-out replaces at once; one pod at least. */
 const rollShare = 0.1
 /** A pod that remains this long after its grace period hangs, on a lost node for example. It no longer delays a roll-out. */
@@ -182,14 +189,16 @@ function refill(pool: SortedPool, input: PlanInput): Omit<PoolPlan, 'retire'> {
   const { desired, failures, now } = input
   const missing = desired.min + desired.cold + surge(pool, desired) - idleCount(pool)
   if (missing <= 0) return { create: 0, requeueAfterMs: undefined, boundBy: undefined }
-  const waitMs = failures.count > 0 ? failures.lastAt + startBackoffMs(failures.count) - now : 0
+  const { count, lastAt, backoffMs = startBackoffMs(count) } = failures
+  const waitMs = count > 0 ? lastAt + backoffMs - now : 0
   if (waitMs > 0) return { create: 0, requeueAfterMs: waitMs, boundBy: 'backoff' }
 
   const starting = pool.warming.length + pool.pendingCreates
   const limits = [
     { bound: 'max', places: desired.max - pool.total },
     { bound: 'in-flight', places: desired.inFlight - starting },
-    { bound: 'backoff', places: probes(desired.inFlight, failures.count) - starting },
+    { bound: 'in-flight', places: (input.unproven ? firstStarts : desired.inFlight) - starting },
+    { bound: 'backoff', places: probes(desired.inFlight, count) - starting },
   ] as const
   const tightest = limits.reduce((a, b) => (b.places < a.places ? b : a))
   const create = Math.max(0, Math.min(missing, tightest.places))

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { DocumentStatus } from './document-status.ts'
 import { orUndefined } from './or-undefined.ts'
+import { PoolProblem } from './pool-problem.ts'
 
 const Count = Type.Integer({ minimum: 0 })
 
@@ -19,6 +20,8 @@ export const PoolReport = Type.Object({
   hitRate: orUndefined(Type.Number()),
   boundBy: orUndefined(Type.String()),
   message: orUndefined(Type.String()),
+  /** Why the pool does not get its pods; undefined while it does. */
+  problem: orUndefined(PoolProblem),
   configuration: DocumentStatus,
 })
 export type PoolReport = Static<typeof PoolReport>

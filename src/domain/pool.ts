@@ -35,11 +35,12 @@ const LeaseSpec = Type.Object(
     defaultSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 60 }),
     minSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 10 }),
     maxSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 3600 }),
-    heldBy: Type.Union(LeaseHolder.anyOf, {
-      default: 'both',
-      description:
-        'Whose renewals extend the lease: the session ends when this party falls silent. Renewals by the other one are answered and extend nothing.',
-    }),
+    heldBy: Type.Optional(
+      Type.Union(LeaseHolder.anyOf, {
+        description:
+          'Whose renewals extend the lease: the session ends when this party falls silent. Renewals by the other one are answered and extend nothing. If it is left out, sessions opened with an Idempotency-Key have "both" and sessions without one "caller".',
+      }),
+    ),
   },
   { ...closed, default: {} },
 )

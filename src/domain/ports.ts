@@ -2,7 +2,10 @@ import type { AgentPod } from './agent-pod.ts'
 import type { Assignment, AssignmentEcho, EndOrder, LiveKitAccess } from './assignment.ts'
 import type { DocumentStatus } from './document-status.ts'
 import type { LeaseHolder } from './lease-holder.ts'
+import type { PodWriteError } from './pod-write-error.ts'
 import type { PoolsDocument } from './pool.ts'
+import type { PoolPod } from './pool-pod.ts'
+import type { PoolProblem } from './pool-problem.ts'
 import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { PodClaim } from './slot.ts'
 
@@ -63,8 +66,10 @@ export interface WaitingOpen {
 /** What keeps a pool from its goal. The controller tells it to every replica, for GET /v1/pools. Best effort. */
 export interface PoolNotice {
   readonly boundBy: string | undefined
-  /** The last refusal or failure, in words; undefined while all is well. */
+  /** The message of `problem`. */
   readonly message: string | undefined
+  /** undefined while all is well. */
+  readonly problem: PoolProblem | undefined
 }
 export interface PoolNotices {
   post(agentType: string, notice: PoolNotice): Promise<void>
@@ -118,7 +123,9 @@ export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
   readonly mostWaiting: number
 }
 
-export type ColdOutcome = CommitOutcome | { readonly kind: 'full' }
+export type ColdOutcome =
+  | Extract<CommitOutcome, { kind: 'committed' | 'session-exists' }>
+  | { readonly kind: 'full' }
 
 /** What happens to the pod of an open that failed. */
 export type PodFate =
@@ -130,6 +137,8 @@ export type CommitOutcome =
   | { readonly kind: 'committed'; readonly session: Session }
   /** Another session holds this pod, or it is retired. */
   | { readonly kind: 'pod-taken' }
+  /** The controller has not noted this pod for this agent type, whoever proposes it. */
+  | { readonly kind: 'pod-not-noted' }
   /** The session exists already (a retry, another replica, or an earlier failure). */
   | { readonly kind: 'session-exists'; readonly session: Session }
 
@@ -161,10 +170,13 @@ export interface SessionStore {
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string): Promise<Session | undefined>
+  /** Without their metadata, which may be large: {@link SessionStore.metadataOf}. */
   list(query: SessionQuery): Promise<readonly Session[]>
+  /** The metadata of these sessions as JSON text; those that have none are left out. */
+  metadataOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   /**
    * Extends the lease of a live session if this party may (`extendsLease`), else leaves it as it is: `done` either way.
-   * Never shortens it. Any other outcome tells why there was nothing to renew.
+   * Never shortens it. The session comes without its metadata. Any other outcome tells why there was nothing to renew.
    */
   renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
   /** PENDING or ACTIVE → ENDING. Without an epoch, any epoch will do. On ENDING or ENDED: `done`. */
@@ -187,7 +199,7 @@ export type TransitionOutcome =
   | { readonly kind: 'stale-epoch'; readonly session: Session }
   | { readonly kind: 'over'; readonly session: Session }
 
-/** PostgreSQL for the controller. */
+/** PostgreSQL for the controller. Its sessions have no metadata: it needs none, and looks at all live sessions at once. */
 export interface ClaimLedger {
   claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
   /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */
@@ -205,11 +217,11 @@ export interface ClaimLedger {
   get(id: string): Promise<Session | undefined>
   /** Number of PENDING sessions that wait for a pod of this type. The pool makes as many pods beyond its idle target. */
   coldWaiting(agentType: string): Promise<number>
-  /** Notes which claims' pods are gone; `presentUids` are all pods that exist. */
+  /** Notes which pods of claims and of `pool_pods` are gone; `presentUids` are all pods that exist. */
   noteGone(presentUids: readonly string[]): Promise<void>
   /**
-   * Deletes claims whose pod has long been gone, ended sessions that no claim names any more, and their events; at most
-   * `limit` rows of each.
+   * Deletes claims and notes of pods that have long been gone, ended sessions that no claim names any more, and their
+   * events; at most `limit` rows of each.
    */
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }
@@ -225,7 +237,20 @@ interface PurgeOptions {
 interface PurgedCounts {
   readonly sessions: number
   readonly claims: number
+  readonly poolPods: number
   readonly events: number
+}
+
+/** PostgreSQL's notes of the pods that the controller made. A session can claim no other pod. */
+export interface PoolPodLedger {
+  /** Notes what creates were answered; a UID that is noted already stays as it is. */
+  note(pods: readonly PoolPod[]): Promise<void>
+  /** The notes of these pods. */
+  noted(podUids: readonly string[]): Promise<readonly PoolPod[]>
+  /** False while pods of a version that noted nothing may be in use; claims do not ask for notes until then. */
+  isComplete(): Promise<boolean>
+  /** Notes these pods of an older version. From now on notes are complete. */
+  adopt(pods: readonly PoolPod[]): Promise<void>
 }
 
 /** What each API replica notes every second: that renewals can be taken, and that it takes care of its cold opens. */
@@ -251,12 +276,21 @@ export interface PodView {
 
 /** The only writer of pods. Every method may be repeated safely. */
 export interface PodWriter {
-  /** Creates one pod of the pool; resolves with its name and UID as the API server answered. */
-  create(agentType: string, spec: PoolsDocument['pools'][string]): Promise<{ uid: string; name: string }>
+  /** Creates one pod of the pool; resolves with what the API server answered, its admission included. */
+  create(
+    agentType: string,
+    spec: PoolsDocument['pools'][string],
+  ): Promise<{ uid: string; name: string; specDigest: string }>
+  /** Asks the API server, by a dry run, whether it would take such a pod; undefined if it would. */
+  wouldRefuse(agentType: string, spec: PoolsDocument['pools'][string]): Promise<PodWriteError | undefined>
+  /** The same for a plain pod of a row of the policy that has no pool. */
+  wouldRefusePlain(agentType: string): Promise<PodWriteError | undefined>
   /** Patches the state and session labels. False if the pod (name and UID) is gone. */
   labelClaimed(pod: { uid: string; name: string }, sessionId: string): Promise<boolean>
   /** Deletes with a UID precondition. False if the pod is gone already. `graceSeconds` undefined: the pod's own. */
   delete(pod: { uid: string; name: string }, graceSeconds?: number): Promise<boolean>
+  /** UIDs of the pods of this pool, by a fresh list that no cache answers. */
+  list(agentType: string): Promise<readonly string[]>
   /** Whether this very pod (name and UID) still exists, by a fresh read that no cache answers. */
   exists(pod: { uid: string; name: string }): Promise<boolean>
 }

@@ -21,6 +21,8 @@ export function canSessionMove(from: SessionStatus, to: SessionStatus): boolean 
 export const endReason = {
   caller: 'ended:caller',
   agent: 'ended:agent',
+  /** Its caller hung up before the answer was written, and had no Idempotency-Key to find it again. */
+  unanswered: 'ended:unanswered',
   leaseLapsed: 'lapsed:lease',
   maxDuration: 'lapsed:max-duration',
   podDied: 'pod:died',

@@ -1,16 +1,21 @@
 import type { TSchema } from 'typebox'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
-import { addServiceRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
+import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials } from './authenticate.ts'
+import { createCallSignals } from './call-signals.ts'
+import { createListGate } from './list-gate.ts'
+import { parseExactJsonOnly } from './parse-exact-json.ts'
 import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 
-export interface ApiAppDeps extends SessionRouteDeps, Credentials, ServiceRouteOptions {
+export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
+  /** Aborted when this replica drains. */
+  readonly draining: AbortSignal
   readonly logger: Logger
 }
 
@@ -27,23 +32,14 @@ const limits = {
 export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   const app = createService({ logger: deps.logger, limits, draining: deps.draining })
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => createRequestValidator(schema, httpPart))
-  parseJsonOnly(app)
+  parseExactJsonOnly(app)
   app.decorateRequest('sessionRight', undefined)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   await addApiDocument(app)
-  addSessionRoutes(app, deps)
-  addPoolRoutes(app, deps.readPools)
-  addServiceRoutes(app, deps)
+  const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
+  addSessionRoutes(app, deps, tools)
+  addPoolRoutes(app, deps.readPools, tools)
+  addProbeRoutes(app, { checks: deps.checks, explains: false })
   await app.ready()
   return app
-}
-
-/** No other media type than JSON. An empty body under its name is no body: many clients send it with every DELETE. */
-function parseJsonOnly(app: Service): void {
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '' && request.routeOptions.schema?.body === undefined) done(null, undefined)
-    else void parse(request, body as string, done)
-  })
 }

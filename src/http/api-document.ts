@@ -8,7 +8,7 @@ const info = {
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 }
 
-/** `/openapi.json`, and `/docs` for people. Describes the routes that are added after it. */
+/** `/openapi.json`, and `/docs` for people; `authenticate` says who may read them. Describes the routes that are added after it. */
 export async function addApiDocument(app: Service): Promise<void> {
   await app.register(swagger, {
     openapi: {

@@ -6,6 +6,7 @@ import { PoolReport } from '../domain/pool-report.ts'
 import { type SessionStatus, sessionStatuses } from '../domain/session.ts'
 import { anyKey, longestWaitMs, Name } from '../domain/session-request.ts'
 import { Problem } from '../serving/problem.ts'
+import { metadataBudgetBytes } from '../sessions/list-sessions.ts'
 
 /**
  * The wire of the session API: one schema a thing gives validation, static type and OpenAPI. What is more than wire is
@@ -53,6 +54,11 @@ export const ListQuery = Type.Object(
     agentType: Type.Optional(Name(longestAgentTypeAsked)),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+    fields: Type.Optional(
+      Type.Literal('metadata', {
+        description: `Adds each session's metadata. A page then ends early, with its cursor, when it holds ${metadataBudgetBytes} bytes of it.`,
+      }),
+    ),
   },
   closed,
 )
@@ -95,7 +101,9 @@ export const RenewedView = Type.Object({
 
 export const SessionList = Type.Object({
   sessions: Type.Array(SessionView),
-  nextCursor: Type.Optional(Type.String()),
+  nextCursor: Type.Optional(
+    Type.String({ description: 'There are more. A page may be shorter than its limit: only this tells.' }),
+  ),
 })
 
 export const PoolList = Type.Object({ pools: Type.Array(PoolReport) })

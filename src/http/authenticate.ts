@@ -16,13 +16,16 @@ declare module 'fastify' {
 export interface Credentials {
   readonly isApiKey: (key: string) => boolean
   readonly sessionTokens: Pick<SessionTokens, 'verify'>
+  /** Whether the description of the API needs no key. */
+  readonly publicDocument: boolean
 }
 
-/** /v1 needs an API key; renewing and ending a session may be done with that session's own token as well. */
+/** /v1 needs an API key, and so does its description unless it is public; renewing and ending a session may be done with that session's own token as well. */
 export async function authenticate(request: FastifyRequest, credentials: Credentials): Promise<void> {
   // By the route, not by the address: `/%761/sessions` and `http://host/v1/sessions` lead to the same route.
   const { url = request.url, config } = request.routeOptions
-  if (!url.startsWith('/v1/')) return
+  const isDocument = url === '/openapi.json' || /^\/docs(\/|$)/.test(url)
+  if (!url.startsWith('/v1/') && (!isDocument || credentials.publicDocument)) return
   const bearer = /^Bearer (\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) {
     const right = config.sessionToken ? credentials.sessionTokens.verify(bearer) : undefined

@@ -3,8 +3,14 @@ import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import { PoolList, PoolParams, refusals } from './api-schemas.ts'
+import type { SignalOf } from './call-signals.ts'
+import type { EnterListGate } from './list-gate.ts'
 
-export function addPoolRoutes(app: Service, readPools: ReadPools): void {
+export function addPoolRoutes(
+  app: Service,
+  readPools: ReadPools,
+  { signalOf, enterListGate }: { readonly signalOf: SignalOf; readonly enterListGate: EnterListGate },
+): void {
   app.get(
     '/v1/pools',
     {
@@ -15,7 +21,10 @@ export function addPoolRoutes(app: Service, readPools: ReadPools): void {
         response: { 200: PoolList, ...refusals },
       },
     },
-    async () => ({ pools: await readPools.all() }),
+    async (_request, reply) => {
+      await enterListGate(reply, signalOf(reply))
+      return { pools: await readPools.all() }
+    },
   )
   app.get(
     '/v1/pools/:agentType',

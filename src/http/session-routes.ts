@@ -1,10 +1,11 @@
-import type { FastifyReply } from 'fastify'
 import type { RoomAccess, SessionStore } from '../domain/ports.ts'
 import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
 import { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
+import type { EndCause } from '../sessions/close-session.ts'
+import type { ListSessions } from '../sessions/list-sessions.ts'
 import type { OpenSession } from '../sessions/open-session.ts'
 import { participantOf } from '../sessions/room-tokens.ts'
 import type { SessionRight } from '../sessions/session-token.ts'
@@ -20,20 +21,26 @@ import {
   SessionParams,
   SessionView,
 } from './api-schemas.ts'
-import { createCallSignals } from './call-signals.ts'
+import type { SignalOf } from './call-signals.ts'
+import { endIfUnanswered } from './end-unanswered.ts'
+import type { EnterListGate } from './list-gate.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
   readonly renewSession: (id: string, epoch: number, by: LeaseParty) => Promise<Session>
-  readonly closeSession: (id: string, by: LeaseParty, epoch?: number) => Promise<Session>
+  readonly closeSession: (id: string, by: EndCause, epoch?: number) => Promise<Session>
   readonly awaitSession: AwaitSession
-  readonly sessions: Pick<SessionStore, 'get' | 'list'>
+  readonly sessions: Pick<SessionStore, 'get'>
+  readonly listSessions: ListSessions
   readonly roomAccess: RoomAccess | undefined
   /** What the priority of a project is worth in the queue for a pod, ms. */
   readonly headStartMs: (projectId: string | undefined) => number
-  /** Aborted when this replica drains. */
-  readonly draining: AbortSignal
+}
+
+interface RouteTools {
+  readonly signalOf: SignalOf
+  readonly enterListGate: EnterListGate
 }
 
 /** A graceful end takes the agent's grace period and a little more. */
@@ -41,34 +48,53 @@ const endWaitMs = 60_000
 const defaultReadWaitMs = 10_000
 const tags = ['sessions']
 
-type SignalOf = (reply: FastifyReply) => AbortSignal
-
-export function addSessionRoutes(app: Service, deps: SessionRouteDeps): void {
-  const signalOf = createCallSignals(deps.draining)
+export function addSessionRoutes(app: Service, deps: SessionRouteDeps, tools: RouteTools): void {
+  const { signalOf } = tools
   addOpen(app, deps, signalOf)
-  addList(app, deps)
+  addList(app, deps, tools)
   addRead(app, deps, signalOf)
   addRenew(app, deps)
   addToken(app, deps)
   addEnd(app, deps, signalOf)
 }
 
-function addOpen(app: Service, { openSession, headStartMs }: SessionRouteDeps, signalOf: SignalOf): void {
+const openDescription = [
+  'With an Idempotency-Key a retry with the same body is answered with the same session (200), as long as that session lives.',
+  'When it has ended or is ending, the answer is 409 GRN_KEY_USED_UP: a new open needs a new key, and GET /v1/sessions/{id} shows the ended session.',
+  'Another body under the key is 422. An open that failed (503) may be tried again under its key.',
+  'Without a key, a session whose answer could not be written ends at once (ended:unanswered),',
+  'and its lease is held by the caller alone unless the pool says otherwise: see lease.heldBy in the answer, and renew.',
+].join(' ')
+
+function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void {
+  const { openSession, closeSession, headStartMs } = deps
   const schema = {
     operationId: 'openSession',
     summary: 'Open a session on a warm pod',
+    description: openDescription,
     tags,
     headers: OpenHeaders,
     body: OpenRequest,
     response: { 200: SessionView, 201: SessionView, 202: SessionView, ...refusals },
   }
   app.post('/v1/sessions', { schema }, async (request, reply) => {
+    const idempotencyKey = request.headers['idempotency-key']
     const answer = await openSession(request.body, {
-      idempotencyKey: request.headers['idempotency-key'],
+      idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
       headStartMs: headStartMs(request.body.projectId),
     })
+    const { id, epoch } = answer.session
+    // With a key the retry finds the session; without one nobody ever would.
+    if (idempotencyKey === undefined)
+      endIfUnanswered(reply, () => {
+        closeSession(id, 'unanswered', epoch).then(
+          () => request.log.info({ sessionId: id }, 'caller left before the answer: session is ended'),
+          (error: unknown) =>
+            request.log.warn({ err: error, sessionId: id }, 'unanswered session was not ended'),
+        )
+      })
     const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
     return reply
       .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
@@ -78,26 +104,26 @@ function addOpen(app: Service, { openSession, headStartMs }: SessionRouteDeps, s
   })
 }
 
-function addList(app: Service, { sessions }: SessionRouteDeps): void {
+function addList(
+  app: Service,
+  { listSessions }: SessionRouteDeps,
+  { signalOf, enterListGate }: RouteTools,
+): void {
   const schema = {
     operationId: 'listSessions',
-    summary: 'List sessions, newest first',
+    summary: 'List sessions, newest first, without their metadata unless it is asked for',
     tags,
     querystring: ListQuery,
     response: { 200: SessionList, ...refusals },
   }
-  app.get('/v1/sessions', { schema }, async ({ query: { cursor, limit, ...filters } }) => {
-    // One more than is shown tells whether there is another page.
-    const found = await sessions.list({
-      ...filters,
-      limit: limit + 1,
-      ...(cursor && { before: parseCursor(cursor) }),
-    })
-    const shown = found.slice(0, limit)
-    const last = shown.at(-1)
+  app.get('/v1/sessions', { schema }, async ({ query: { cursor, fields, ...filters } }, reply) => {
+    const before = cursor === undefined ? undefined : parseCursor(cursor)
+    await enterListGate(reply, signalOf(reply))
+    const page = await listSessions({ ...filters, ...(before && { before }) }, fields === 'metadata')
+    const last = page.sessions.at(-1)
     return {
-      sessions: shown.map((session) => sessionView(session)),
-      ...(found.length > limit && last && { nextCursor: cursorAfter(last) }),
+      sessions: page.sessions.map((session) => sessionView(session)),
+      ...(page.hasMore && last && { nextCursor: cursorAfter(last) }),
     }
   })
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createPodInformer } from '../cluster/pod-informer.ts'
-import type { Config } from '../config.ts'
+import { type Config, opsPort } from '../config.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadSigningKeys, type SigningKeys } from '../delivery/signing-keys.ts'
 import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
@@ -57,19 +57,20 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const database = createDatabaseHealth(stores, instance)
   const index = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
   const headStarts = headStartsOf(config.GREENROOM_PROJECT_PRIORITIES)
+  const checks = () => ({
+    draining: checkState(!draining.signal.aborted),
+    postgresql: checkState(database.isThere()),
+    kubernetes: checkState(pods.synced(), pods.staleSince() === undefined),
+    pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
+    redis: checkState(true, index.isWell()),
+  })
   const app = await createApiApp({
     ...sessionApi,
     headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
     isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
-    checks: () => ({
-      draining: checkState(!draining.signal.aborted),
-      postgresql: checkState(database.isThere()),
-      kubernetes: checkState(pods.synced(), pods.staleSince() === undefined),
-      pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
-      redis: checkState(true, index.isWell()),
-    }),
-    registry: metrics.registry,
+    publicDocument: config.GREENROOM_PUBLIC_DOCS,
+    checks,
     logger,
   })
   await startLoops(context, {
@@ -77,6 +78,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     'cold-opens': () => sessionApi.adoptOrphans(),
     'index-health': () => index.look(),
   })
+  await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })
   await serve({ app, keys, draining, sessionApi }, config, context)
 }
 

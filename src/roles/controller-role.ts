@@ -1,13 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
+import type { DocumentExaminer } from '../cluster/document-examination.ts'
 import { createEventRecorder } from '../cluster/event-recorder.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
-import { livePods } from '../cluster/live-pods.ts'
+import { createLimitRangeWatch } from '../cluster/limit-range-watch.ts'
+import { livePods, pooledPodObjects } from '../cluster/live-pods.ts'
 import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
-import type { Config } from '../config.ts'
+import { createQuotaWatch } from '../cluster/quota-watch.ts'
+import { type Config, opsPort } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
 import { createDriftWatch } from '../controllers/drift-watch.ts'
@@ -15,8 +18,12 @@ import { createIndexSync } from '../controllers/index-sync.ts'
 import { createInvariantWatch } from '../controllers/invariant-watch.ts'
 import { createPendingGrace } from '../controllers/pending-grace.ts'
 import { createPodDeaths } from '../controllers/pod-deaths.ts'
+import { createPoolPods } from '../controllers/pool-pods.ts'
 import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
+import { createPoolTrial } from '../controllers/pool-trial.ts'
+import { hasMoreRoom } from '../controllers/quota-room.ts'
 import { createRecentWrites } from '../controllers/recent-writes.ts'
+import { createReliefs } from '../controllers/relief.ts'
 import { createRetention } from '../controllers/retention.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
@@ -24,13 +31,12 @@ import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../delivery/signing-keys.ts'
 import type { AgentPod } from '../domain/agent-pod.ts'
 import { configMapName } from '../domain/names.ts'
+import type { PoolsDocument } from '../domain/pool.ts'
 import type { RoomService } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createRoomService } from '../livekit/room-service.ts'
-import { createOpsApp } from '../serving/ops-app.ts'
 import { pause } from '../timing/pause.ts'
-import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
-import { watchPools } from './pools-watch.ts'
+import { watchControllerDocuments } from './controller-documents.ts'
 import type { RoleContext } from './role.ts'
 import { connectStores } from './stores.ts'
 
@@ -56,35 +62,42 @@ export async function startController(config: Config<'controller'>, context: Rol
   })
   await lifecycle.start({ name: 'events', stop: () => events.stop() })
 
-  /** Makes an Event of a refused document. */
-  const onRejected =
-    (name: string) =>
-    ({ problems }: { readonly problems: readonly string[] }) =>
-      events.record({
-        regarding: { kind: 'ConfigMap', name },
-        type: 'Warning',
-        reason: 'DocumentRejected',
-        action: 'Accept',
-        note: `refused; the last accepted document stays in force: ${problems.join('; ')}`,
-      })
-  const where = { clients, namespace, logger }
-  const pools = watchPools({ ...where, keeps: true, onRejected: onRejected(configMapName.pools) })
-  // The webhook keeps the accepted policy.
-  const policy = watchPolicy({ ...where, keeps: false, onRejected: onRejected(configMapName.policy) })
-  const assignKeys = watchAssignKeys(where)
   const pods = createPodInformer({ transport, namespace, logger })
   const writer = createPodWriter({ clients, namespace })
   const now = () => Date.now()
   const monotonicMs = () => performance.now()
-  /** An Event on agent-pools, for people. */
-  const report = (action: string, reason: string, note: string) =>
-    events.record({
-      regarding: { kind: 'ConfigMap', name: configMapName.pools },
-      type: 'Warning',
-      reason,
-      action,
-      note,
-    })
+  let leading = false
+  const examiner: DocumentExaminer<PoolsDocument> = {
+    decides: () => leading,
+    examine: (next, inForce) => poolTrial.examine(next, inForce),
+  }
+  const documents = watchControllerDocuments({ clients, namespace, logger, events, examiner })
+  const { pools, policy, assignKeys, report } = documents
+  const poolTrial = createPoolTrial({
+    pools,
+    policy,
+    writer,
+    tried: (agentType, refusal) => poolReconciler.tried(agentType, refusal),
+    reportUntried: (note) => report('pools', { action: 'Try', reason: 'PodsNotTried', note }),
+    reportRow: (note) => report('policy', { action: 'Try', reason: 'PodsRefused', note }),
+    logger,
+  })
+  const reliefs = createReliefs()
+  policy.onChange(() => reliefs.tell('policy'))
+  const quotas = createQuotaWatch({
+    transport,
+    namespace,
+    logger,
+    onChange: (before, after) => {
+      if (hasMoreRoom(before, after)) reliefs.tell('quota')
+    },
+  })
+  const limitRanges = createLimitRangeWatch({
+    transport,
+    namespace,
+    logger,
+    onChange: () => reliefs.tell('limit-range'),
+  })
   const onEnding = announceEndings(wakes)
   const grace = createPendingGrace(monotonicMs)
   const podDeaths = createPodDeaths({ ledger, writer, grace, onEnding, logger })
@@ -92,6 +105,36 @@ export async function startController(config: Config<'controller'>, context: Rol
   pods.onChange((change) => podDeaths.note(change))
   const agentRemovals = createAgentRemovals({ ledger, rooms: roomServiceOf(config), logger, monotonicMs })
   const recentWrites = createRecentWrites(now)
+  const reportCreate = (agentType: string, reason: string, message: string) =>
+    report('pools', { action: 'Create', reason, note: `${agentType}: ${message}` })
+  const poolPods = createPoolPods({
+    poolPods: stores.poolPods,
+    ledger,
+    pools,
+    listPods: () => pooledPodObjects(clients.transport, namespace),
+    report: reportCreate,
+    metrics,
+    logger,
+    now,
+  })
+  const poolReconciler = createPoolReconciler({
+    pools,
+    pods,
+    ledger,
+    poolPods,
+    writer,
+    index,
+    notices,
+    metrics,
+    logger,
+    now,
+    recentWrites,
+    indexSync: createIndexSync({ index, wakes, now }),
+    podDeaths,
+    agentRemovals,
+    nodeLostMs: config.GREENROOM_NODE_LOST_SECONDS * 1_000,
+    report: reportCreate,
+  })
   const controller = createController({
     pools,
     pods,
@@ -99,22 +142,10 @@ export async function startController(config: Config<'controller'>, context: Rol
     wakes,
     metrics,
     logger,
-    poolReconciler: createPoolReconciler({
-      pools,
-      pods,
-      ledger,
-      writer,
-      notices,
-      metrics,
-      logger,
-      now,
-      recentWrites,
-      indexSync: createIndexSync({ index, wakes, now }),
-      podDeaths,
-      agentRemovals,
-      nodeLostMs: config.GREENROOM_NODE_LOST_SECONDS * 1_000,
-      report: (agentType, reason, message) => report('Create', reason, `${agentType}: ${message}`),
-    }),
+    poolReconciler,
+    poolTrial,
+    reliefs,
+    reconsiderPools: () => pools.reconsider(),
     sessionReconciler: createSessionReconciler({
       ledger,
       pods,
@@ -142,7 +173,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       podDeaths,
       grace,
       onEnding,
-      report: (reason, message) => report('EndSessions', reason, message),
+      report: (reason, note) => report('pools', { action: 'EndSessions', reason, note }),
       metrics,
       logger,
       monotonicMs,
@@ -153,6 +184,8 @@ export async function startController(config: Config<'controller'>, context: Rol
     { name: configMapName.pools, watch: pools },
     { name: configMapName.policy, watch: policy },
     { name: configMapName.assignKeys, watch: assignKeys },
+    { name: 'resource quotas', watch: quotas },
+    { name: 'limit ranges', watch: limitRanges },
   ]) {
     await lifecycle.start({ name: part.name, start: () => part.watch.start(), stop: () => part.watch.stop() })
   }
@@ -190,27 +223,28 @@ export async function startController(config: Config<'controller'>, context: Rol
     identity: instance,
     logger,
     async onLeading(signal) {
-      await untilSynced(() => pods.synced() && pools.current() !== undefined, signal)
-      if (!signal.aborted) await Promise.all([controller(signal), invariants.run(signal), drift.run(signal)])
+      leading = true
+      try {
+        // Followers take what is valid; the leader judges it before it acts on it.
+        await pools.reconsider()
+        await untilSynced(() => pods.synced() && pools.current() !== undefined, signal)
+        if (!signal.aborted)
+          await Promise.all([controller(signal), invariants.run(signal), drift.run(signal)])
+      } finally {
+        leading = false
+      }
     },
   })
   await lifecycle.start({ name: 'election', start: () => elector.start(), stop: () => elector.stop() })
 
-  const app = await createOpsApp({
-    logger,
-    registry: metrics.registry,
+  await context.ops.add('controller', {
+    host: config.GREENROOM_HOST,
+    port: opsPort(config),
     checks: () => ({
       kubernetes: pods.synced() ? 'ok' : 'failed',
       pools: pools.current() ? (pools.status().problems ? 'degraded' : 'ok') : 'degraded',
       redis: stores.redisIsReady() ? 'ok' : 'degraded',
     }),
-  })
-  await lifecycle.start({
-    name: 'controller http',
-    async start() {
-      await app.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_CONTROLLER_PORT })
-    },
-    stop: () => app.close(),
   })
 }
 

@@ -7,7 +7,10 @@ import type { WatchOptions } from './pools-watch.ts'
 
 /** `agent-policy` and the public assign keys: what shapes a pod. The session API reads neither. */
 
-export function watchPolicy({ keeps, ...options }: WatchOptions): DocumentWatch<PolicyDocument> {
+export function watchPolicy({
+  keeps,
+  ...options
+}: Omit<WatchOptions, 'examiner'>): DocumentWatch<PolicyDocument> {
   return createDocumentWatch({
     ...options,
     name: configMapName.policy,
@@ -17,7 +20,7 @@ export function watchPolicy({ keeps, ...options }: WatchOptions): DocumentWatch<
   })
 }
 
-export function watchAssignKeys(options: Omit<WatchOptions, 'keeps'>): DocumentWatch<string> {
+export function watchAssignKeys(options: Omit<WatchOptions, 'keeps' | 'examiner'>): DocumentWatch<string> {
   return createDocumentWatch({
     ...options,
     name: configMapName.assignKeys,

@@ -6,6 +6,7 @@ import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
+import { createPostgresPoolPods } from '../stores/postgres-pool-pods.ts'
 import { createPostgresReplicaLiveness } from '../stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
 import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.ts'
@@ -29,7 +30,10 @@ const databaseWaitMs = 30_000
 const databaseRetryMs = 500
 
 /** PostgreSQL and Redis for one process. Refuses to start on an old schema; starts without Redis. */
-export async function connectStores(config: StoreConfig, { lifecycle, logger, metrics }: RoleContext) {
+export async function connectStores(
+  config: StoreConfig,
+  { lifecycle, logger, metrics }: Pick<RoleContext, 'lifecycle' | 'logger' | 'metrics'>,
+) {
   const postgres = createPostgres(config.DATABASE_URL, logger)
   await lifecycle.start({
     name: 'postgresql',
@@ -57,6 +61,7 @@ export async function connectStores(config: StoreConfig, { lifecycle, logger, me
   return {
     sessions: createPostgresSessionStore(postgres),
     ledger: createPostgresClaimLedger(postgres),
+    poolPods: createPostgresPoolPods(postgres),
     ledgerReader: createPostgresInvariantReader(postgres),
     indexReader: createRedisIndexReader(redis),
     index: createRedisSlotIndex({ redis, logger, metrics, now: () => performance.now() }),

@@ -7,6 +7,7 @@ import { configMapName } from '../domain/names.ts'
 import { pause } from '../timing/pause.ts'
 import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
+import { createWebhookOpsApp } from '../webhook/webhook-ops-app.ts'
 import { watchAssignKeys, watchPolicy } from './policy-watch.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
@@ -41,35 +42,49 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   const inForce = () => policy.current() ?? builtInPolicy
   registerPolicyMetrics({ registry, policy: inForce, status: () => policy.status() })
   const draining = new AbortController()
-  const app = createWebhookApp({
+  const shared = {
     policy: inForce,
-    draining: draining.signal,
     assignKeys: () => assignKeys.current() ?? '',
+    logger,
+    registry,
+    // A replica that never saw the policy would deny what the others admit.
+    checks: () =>
+      ({
+        draining: draining.signal.aborted ? 'failed' : 'ok',
+        policy: policy.synced() ? 'ok' : 'failed',
+        assignKeys: assignKeys.synced() ? 'ok' : 'failed',
+        certificate: certificate.ready() ? 'ok' : 'failed',
+      }) as const,
+  }
+  const app = createWebhookApp({
+    ...shared,
+    draining: draining.signal,
     configuration: () => ({
       namespace,
       webhookUser: config.GREENROOM_WEBHOOK_USER,
       pools: pools.current(),
       quotas: quotas.current(),
     }),
-    logger,
-    registry,
     tls: certificate.tls(),
     callers: config.GREENROOM_WEBHOOK_CLIENT_CA_FILE
       ? config.GREENROOM_WEBHOOK_CLIENT_NAMES.split(',')
       : undefined,
-    // A replica that never saw the policy would deny what the others admit.
-    checks: () => ({
-      draining: draining.signal.aborted ? 'failed' : 'ok',
-      policy: policy.synced() ? 'ok' : 'failed',
-      assignKeys: assignKeys.synced() ? 'ok' : 'failed',
-      certificate: certificate.ready() ? 'ok' : 'failed',
-    }),
+  })
+  const opsApp = await createWebhookOpsApp({
+    ...shared,
     details: () => ({
       draining: draining.signal.aborted,
       policy: policy.status(),
       assignKeys: assignKeys.status(),
       certificate: certificate.ready() ? 'served' : 'not made yet',
     }),
+  })
+  await lifecycle.start({
+    name: 'webhook ops',
+    async start() {
+      await opsApp.listen({ host: config.GREENROOM_HOST, port: config.GREENROOM_WEBHOOK_OPS_PORT })
+    },
+    stop: () => opsApp.close(),
   })
   await lifecycle.start({
     name: 'webhook',

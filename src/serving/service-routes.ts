@@ -3,7 +3,7 @@ import type { Service } from './service.ts'
 
 /** `failed` makes the replica unready; `degraded` only says so. */
 export type CheckState = 'ok' | 'degraded' | 'failed'
-type ReadinessChecks = () => Readonly<Record<string, CheckState>>
+export type ReadinessChecks = () => Readonly<Record<string, CheckState>>
 
 export interface ServiceRouteOptions {
   readonly registry: Registry
@@ -12,12 +12,27 @@ export interface ServiceRouteOptions {
   readonly details?: () => unknown
 }
 
+const schema = { hide: true }
+
+/** Probes with their reasons, and metrics, without a key, as Prometheus expects: for a port that only operators reach. */
+export function addServiceRoutes(app: Service, options: ServiceRouteOptions): void {
+  const { registry } = options
+  addProbeRoutes(app, { ...options, explains: true })
+  app.get('/metrics', { schema }, async (_request, reply) =>
+    reply.header('content-type', registry.contentType).send(await registry.metrics()),
+  )
+}
+
+interface ProbeOptions extends Pick<ServiceRouteOptions, 'checks' | 'details'> {
+  /** Whether an answer tells what it waits for; not on a port that everybody reaches. */
+  readonly explains: boolean
+}
+
 /**
- * Probes and metrics, the same for every process; without a key, as Kubernetes and Prometheus expect. `/health` and
- * `/ready` are older names of `/livez` and `/readyz`.
+ * Probes, the same for every process, without a key, as Kubernetes expects. `/health` and `/ready` are older names of
+ * `/livez` and `/readyz`.
  */
-export function addServiceRoutes(app: Service, { registry, checks, details }: ServiceRouteOptions): void {
-  const schema = { hide: true }
+export function addProbeRoutes(app: Service, { checks, details, explains }: ProbeOptions): void {
   for (const path of ['/livez', '/health']) {
     app.get(path, { schema }, async () => ({ status: 'healthy' }))
   }
@@ -27,13 +42,10 @@ export function addServiceRoutes(app: Service, { registry, checks, details }: Se
       const states = Object.values(results)
       const failed = states.includes('failed')
       const status = failed ? 'not ready' : states.includes('degraded') ? 'degraded' : 'ready'
-      const verbose = Object.hasOwn(request.query as object, 'verbose')
+      const verbose = explains && Object.hasOwn(request.query as object, 'verbose')
       return reply
         .code(failed ? 503 : 200)
         .send({ status, ...(details && { details: details() }), ...(verbose && { checks: results }) })
     })
   }
-  app.get('/metrics', { schema }, async (_request, reply) =>
-    reply.header('content-type', registry.contentType).send(await registry.metrics()),
-  )
 }

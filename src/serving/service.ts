@@ -12,6 +12,7 @@ import {
 } from 'fastify'
 import { type ErrorCode, GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { boundConnections, type ConnectionLimits } from './connection-bounds.ts'
 import { greenroomErrorOf } from './greenroom-error-of.ts'
 import { pathOf } from './problem.ts'
 import { sendProblem, sendProblemOfParser } from './send-problem.ts'
@@ -28,7 +29,9 @@ export type Service<Server extends HttpServer | HttpsServer = HttpServer> = Fast
 export interface ServiceOptions {
   readonly logger: Logger
   /** Each number with its reason where it is chosen; without one, fastify's own. */
-  readonly limits?: Pick<FastifyServerOptions, 'bodyLimit' | 'keepAliveTimeout' | 'requestTimeout'>
+  readonly limits?: Pick<FastifyServerOptions, 'bodyLimit' | 'keepAliveTimeout' | 'requestTimeout'> & {
+    readonly connections?: ConnectionLimits
+  }
   /** Aborted when this replica drains: every answer then asks its caller to close the connection. */
   readonly draining?: AbortSignal | undefined
   /** Answered for an address that cannot be decoded. */
@@ -36,6 +39,16 @@ export interface ServiceOptions {
   /** Told of every error that a route or the reading of its body ended with, as it is answered. */
   readonly onRefused?: (error: GreenroomError) => void
 }
+
+const defaultConnections: ConnectionLimits = {
+  // Some 10 KB each without TLS. A load balancer brings all its callers from one address.
+  total: 10_000,
+  perAddress: 10_000,
+  headMs: 10_000,
+}
+
+/** Node looks at its time-outs only every 30 s by default, so 10 s became up to 40. */
+const timeouts = { connectionsCheckingInterval: 1_000 }
 
 /**
  * The base of the session API, the admission webhook and the controller's probes: request ids, the logger, and
@@ -46,10 +59,13 @@ export function createService(
 ): Service<HttpsServer>
 export function createService(options: ServiceOptions): Service
 export function createService(options: ServiceOptions & { readonly https?: HttpsOptions }): Service {
-  const { logger, limits, https, badAddress } = options
+  const { logger, https, badAddress } = options
+  const { connections = defaultConnections, ...limits } = options.limits ?? {}
   const app = fastify({
+    // Node's own is 0: a request that never ends holds its connection for ever.
+    requestTimeout: 10_000,
     ...limits,
-    ...(https && { https }),
+    ...(https ? { https: { ...https, ...timeouts } } : { http: timeouts }),
     loggerInstance: logger,
     // One line for each of thousands of requests a second says less than the metrics do.
     logController: new LogController({ disableRequestLogging: true }),
@@ -61,9 +77,22 @@ export function createService(options: ServiceOptions & { readonly https?: Https
     },
     clientErrorHandler: sendProblemOfParser,
   }).withTypeProvider<TypeBoxTypeProvider>()
+  refuseCodedBodies(app)
+  boundConnections(app.server, connections)
   answerErrors(app, options)
   endConnectionsWhileDraining(app, options.draining)
   return app
+}
+
+/** A compressed body would be called invalid JSON, and unpacking it is a way to fill this process's memory. */
+function refuseCodedBodies(app: Service): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    const coding = request.headers['content-encoding']
+    if (coding === undefined || /^\s*identity\s*$/i.test(coding)) return done()
+    void reply.header('accept-encoding', 'identity')
+    const detail = `The body is coded as "${coding.slice(0, 64)}" (Content-Encoding), which this server does not read.`
+    done(new GreenroomError('GRN_UNSUPPORTED_MEDIA_TYPE', detail))
+  })
 }
 
 function answerErrors(app: Service, { onRefused }: ServiceOptions): void {

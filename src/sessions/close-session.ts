@@ -1,5 +1,5 @@
 import type { SessionStore, WakeBus } from '../domain/ports.ts'
-import { type EndReason, endReason, type LeaseParty, type Session } from '../domain/session.ts'
+import { endReason, type LeaseParty, type Session } from '../domain/session.ts'
 import { changedSession } from './changed-session.ts'
 
 interface CloseSessionDeps {
@@ -7,11 +7,13 @@ interface CloseSessionDeps {
   readonly wakes: Pick<WakeBus, 'publish'>
 }
 
+/** Who wants it, or that nobody was told of the session. */
+export type EndCause = LeaseParty | 'unanswered'
+
 /** DELETE /v1/sessions/:id: ENDING now; the controller tells the agent, takes the pod away and writes ENDED. */
 export function createCloseSession({ sessions, wakes }: CloseSessionDeps) {
-  return async function closeSession(id: string, by: LeaseParty, epoch?: number): Promise<Session> {
-    const reason: EndReason = by === 'agent' ? endReason.agent : endReason.caller
-    const session = changedSession(await sessions.beginEnding(id, reason, epoch), id, epoch)
+  return async function closeSession(id: string, by: EndCause, epoch?: number): Promise<Session> {
+    const session = changedSession(await sessions.beginEnding(id, endReason[by], epoch), id, epoch)
     if (session.status === 'ENDING') wakes.publish({ kind: 'ending', sessionId: id })
     return session
   }

@@ -1,11 +1,11 @@
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { DocumentView, PodView, SessionStore, WakeBus } from '../domain/ports.ts'
 import { endReason, type Session } from '../domain/session.ts'
-import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import type { AwaitSession } from './await-session.ts'
 import type { Prior } from './commit-slot.ts'
 import type { CompleteColdOpen } from './complete-cold-open.ts'
+import type { EmptyPoolError } from './empty-pool.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import { deliveryFailed } from './open-failure.ts'
 import { openDeadlineMs } from './open-progress.ts'
@@ -20,6 +20,7 @@ interface ColdOpensDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly pods: Pick<PodView, 'synced'>
   readonly wakes: WakeBus
+  readonly emptyPool: EmptyPoolError
   /** Name of this replica, as in ReplicaLiveness. */
   readonly replica: string
   /** Aborted when this replica drains: other replicas go on with what it holds. */
@@ -44,6 +45,7 @@ const adoptedAtOnce = 20
  */
 export function createColdOpens(deps: ColdOpensDeps) {
   const { attempts, completeColdOpen, sessions, pools, pods, wakes, replica, draining, logger, now } = deps
+  const { emptyPool } = deps
   /** What goes on here behind the answers. */
   const underWay = new Set<Promise<void>>()
 
@@ -57,9 +59,9 @@ export function createColdOpens(deps: ColdOpensDeps) {
         pendingMs: spec.coldStart.deadlineSeconds * 1_000 + 2 * openDeadlineMs,
       }),
     )
-    if (outcome.kind === 'full' || outcome.kind === 'pod-taken') {
+    if (outcome.kind === 'full') {
       const message = `${spec.coldStart.max} sessions wait for a pod of ${request.agentType} already.`
-      throw new GreenroomError('GRN_POOL_EMPTY', message, { retryAfterMs: 5_000 })
+      throw await emptyPool({ agentType: request.agentType, sentence: message, retryAfterMs: 5_000 })
     }
     if (outcome.kind === 'session-exists') return { kind: 'exists', session: outcome.session }
     // The controller counts the sessions that wait and makes a pod for each.

@@ -1,5 +1,6 @@
 import type { CommitOutcome, OpenRecord, SessionStore, SlotIndex, WakeBus } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { Metrics } from '../metrics.ts'
 import { openRecordOf } from './open-record.ts'
 import type { Opening } from './opening.ts'
 import type { SlotCandidates } from './slot-candidates.ts'
@@ -10,6 +11,7 @@ interface CommitSlotDeps {
   readonly index: SlotIndex
   readonly candidates: SlotCandidates
   readonly wakes: WakeBus
+  readonly metrics: Pick<Metrics, 'proposalsRefused'>
 }
 
 /** What PostgreSQL says of this session when the next pod is claimed for it. */
@@ -21,7 +23,7 @@ export type Prior =
   | { readonly kind: 'undelivered'; readonly session: Session; readonly reason: string }
 
 /** Claims a slot in PostgreSQL. Whatever the outcome, the slot is claimed, dropped or given back afterwards. */
-export function createCommitSlot({ sessions, index, candidates, wakes }: CommitSlotDeps) {
+export function createCommitSlot({ sessions, index, candidates, wakes, metrics }: CommitSlotDeps) {
   function claim(prior: Prior, record: OpenRecord): Promise<CommitOutcome> {
     if (prior.kind === 'none') return sessions.commitOpen(record)
     if (prior.kind === 'failed') return sessions.reopen(prior.session, record)
@@ -34,13 +36,18 @@ export function createCommitSlot({ sessions, index, candidates, wakes }: CommitS
     podUid: string,
     outcome: CommitOutcome | undefined,
   ): Promise<void> {
+    const refused = outcome?.kind === 'pod-taken' || outcome?.kind === 'pod-not-noted'
     const taken = outcome?.kind === 'pod-taken' || isHeldBy(outcome, podUid)
+    // A pod without a note may get it yet: the controller writes it when PostgreSQL is back.
     candidates.release(podUid, taken)
     // A commit of unknown outcome may have claimed the slot: to give it back costs somebody one attempt at most.
-    if (!taken) return await index.giveBack(agentType, id, podUid)
+    if (!taken && !refused) return await index.giveBack(agentType, id, podUid)
     // The reservation goes, so that its lapse does not bring the slot back.
     void index.settle(agentType, id, podUid)
-    if (outcome?.kind === 'pod-taken') void index.drop(agentType, [podUid])
+    if (refused) {
+      metrics.proposalsRefused.inc({ agent_type: agentType, cause: outcome.kind.replace('pod-', '') })
+      void index.drop(agentType, [podUid])
+    }
     if (outcome?.kind === 'committed') wakes.publish({ kind: 'claimed', agentType })
   }
 

@@ -24,6 +24,9 @@ export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: D
   ): Promise<DeliveryOutcome> {
     const pod = session.pod && pods.get(session.pod.uid)
     if (!session.pod || !pod) return { kind: 'unreachable', reason: 'the pod is gone' }
+    // Somebody changed its label. A session's secrets go to no pod of another type.
+    if (pod.agentType !== session.agentType)
+      return { kind: 'unreachable', reason: `the pod belongs to pool ${pod.agentType}` }
     const assignment: Assignment = {
       sessionId: session.id,
       epoch: session.epoch,

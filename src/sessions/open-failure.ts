@@ -1,3 +1,4 @@
+import type { Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import { failureWindowMs } from './retirement-cap.ts'
 
@@ -9,6 +10,12 @@ export function deliveryFailed(reason?: string): GreenroomError {
 
 export function poolDegraded(): GreenroomError {
   return new GreenroomError('GRN_POOL_DEGRADED', undefined, { retryAfterMs: failureWindowMs })
+}
+
+/** The key names a session that was there and is over. To answer with it would look like an open that worked. */
+export function keyUsedUp({ id, status, endReason = '' }: Session): GreenroomError {
+  const message = `The session of this Idempotency-Key, ${id}, is ${status} (${endReason}).`
+  return new GreenroomError('GRN_KEY_USED_UP', message)
 }
 
 export function isPoolEmpty(error: unknown): boolean {

@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto'
+import { leaseHolderOf } from '../domain/lease-holder.ts'
+import { randomParticipantIdentity } from '../domain/participant-identity.ts'
 import type { ColdRecord, OpenRecord } from '../domain/ports.ts'
 import type { Opening } from './opening.ts'
 import type { TakenSlot } from './slot-taker.ts'
@@ -37,10 +40,11 @@ function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecor
     projectId: request.projectId,
     roomName: request.roomName ?? room,
     room,
-    participant: request.participant,
+    // Written down, so that a later token is for the same participant.
+    participant: request.participant ?? { identity: randomParticipantIdentity(randomUUID()) },
     metadata: request.metadata,
     leaseMs: leaseSeconds * 1_000,
-    leaseHeldBy: heldBy,
+    leaseHeldBy: leaseHolderOf(heldBy, identity.fingerprint !== undefined),
     maxSessionMs: spec.maxSessionSeconds * 1_000,
   }
 }

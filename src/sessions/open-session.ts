@@ -1,4 +1,5 @@
 import type { LiveKitAccess } from '../domain/assignment.ts'
+import { identityProblem } from '../domain/participant-identity.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { DocumentView, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
@@ -8,7 +9,7 @@ import type { Metrics, OpenStage } from '../metrics.ts'
 import type { ColdOpens } from './cold-open.ts'
 import type { Prior } from './commit-slot.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
-import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
+import { deliveryFailed, isPoolEmpty, keyUsedUp, poolDegraded } from './open-failure.ts'
 import { newOpening, type OpenContext, type Opening } from './opening.ts'
 import type { RoomTokens } from './room-tokens.ts'
 import type { IdentifySession } from './session-identity.ts'
@@ -66,6 +67,8 @@ export function createOpenSession(deps: OpenSessionDeps) {
         `There is no pool of agent type "${request.agentType}".`,
       )
     }
+    const problem = request.participant && identityProblem(request.participant.identity)
+    if (problem) throw new GreenroomError('GRN_INVALID_REQUEST', `body/participant/identity: ${problem}.`)
     const identity = deps.identify(request, context.idempotencyKey)
     return newOpening({ request, context, spec, identity, now: now() })
   }
@@ -136,6 +139,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
       // Its pod is still being taken away; the record can start again when that is done.
       throw deliveryFailed()
     }
+    if (session.status !== 'ACTIVE') throw keyUsedUp(session)
     return answerOf(opening, session, true)
   }
 

@@ -48,6 +48,7 @@ export function createReadPools(deps: ReadPoolsDeps) {
       hitRate: history.opened === 0 ? undefined : history.warm / history.opened,
       boundBy: notice?.boundBy,
       message: notice?.message,
+      problem: notice?.problem,
       configuration: pools.status(),
     }
   }

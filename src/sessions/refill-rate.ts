@@ -1,5 +1,5 @@
 import type { PodView } from '../domain/ports.ts'
-import { isServable } from './slot-candidates.ts'
+import { isServable } from './slot-fitness.ts'
 
 /** Long enough to see the refills of a quiet pool, short enough to notice that they stopped. */
 const windowMs = 60_000

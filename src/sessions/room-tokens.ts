@@ -40,6 +40,7 @@ export function createRoomTokens(roomAccess: RoomAccess | undefined) {
 
 export type RoomTokens = ReturnType<typeof createRoomTokens>
 
+/** Rows of older versions have no participant when the caller named none. */
 export function participantOf(session: Session): { identity: string; name?: string } {
   return session.participant ?? { identity: `participant-${session.id}` }
 }

@@ -18,6 +18,8 @@ import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDeliverSession } from './deliver-session.ts'
+import { createEmptyPool } from './empty-pool.ts'
+import { createListSessions } from './list-sessions.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
@@ -28,7 +30,8 @@ import { createRetirementCap } from './retirement-cap.ts'
 import { createRoomTokens } from './room-tokens.ts'
 import { createSessionIdentity } from './session-identity.ts'
 import { createSessionTokens } from './session-token.ts'
-import { createSlotCandidates, isServable } from './slot-candidates.ts'
+import { createSlotCandidates } from './slot-candidates.ts'
+import { isServable } from './slot-fitness.ts'
 import { createSlotTaker } from './slot-taker.ts'
 
 /** What one API replica needs of the world; see `domain/ports.ts`. */
@@ -67,11 +70,12 @@ export function createSessionApi(deps: SessionApiDeps) {
 
   const candidates = createSlotCandidates(pods, deps.replica)
   const tokens = createRoomTokens(roomAccess)
+  const emptyPool = createEmptyPool(notices)
   const refillRate = createRefillRate(pods, now)
   const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, now }),
-    commitSlot: createCommitSlot({ sessions, index, candidates, wakes }),
+    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, emptyPool, metrics, now }),
+    commitSlot: createCommitSlot({ sessions, index, candidates, wakes, metrics }),
     deliver: createDeliverSession({
       delivery: deps.delivery,
       pods,
@@ -88,6 +92,7 @@ export function createSessionApi(deps: SessionApiDeps) {
   const coldOpens = createColdOpens({
     ...deps,
     attempts,
+    emptyPool,
     completeColdOpen: createCompleteColdOpen({ ...deps, attempts, awaitSession }),
     awaitSession,
   })
@@ -116,6 +121,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     renewSession: createRenewSession({ sessions }),
     closeSession: createCloseSession({ sessions, wakes }),
     awaitSession,
+    listSessions: createListSessions({ sessions }),
     readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
     sessions,
     roomAccess,

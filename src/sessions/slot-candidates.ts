@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { AgentPod } from '../domain/agent-pod.ts'
 import type { PodView } from '../domain/ports.ts'
+import { isServable, type ServablePod } from './slot-fitness.ts'
 
 /**
  * Which pod to try when Redis says nothing: the informer's ready pods, without those in flight here, in this replica's
@@ -16,8 +16,8 @@ export function createSlotCandidates(pods: PodView, replica: string) {
 
   return {
     /** Takes the first candidate not tried yet; `release` it when its claim is settled. */
-    take(agentType: string, tried: ReadonlySet<string>): (AgentPod & { ip: string }) | undefined {
-      let best: (AgentPod & { ip: string }) | undefined
+    take(agentType: string, tried: ReadonlySet<string>): ServablePod | undefined {
+      let best: ServablePod | undefined
       let bestWeight = ''
       for (const pod of pods.byPool(agentType)) {
         if (!isServable(pod) || pod.stateLabel !== 'idle' || tried.has(pod.uid)) continue
@@ -40,13 +40,3 @@ export function createSlotCandidates(pods: PodView, replica: string) {
 }
 
 export type SlotCandidates = ReturnType<typeof createSlotCandidates>
-
-/** Whether a pod, as this replica sees it, can take a session now. */
-export function isServable(pod: AgentPod): pod is AgentPod & { ip: string } {
-  return (
-    pod.readySince !== undefined &&
-    pod.ip !== undefined &&
-    pod.deletingSince === undefined &&
-    pod.deadReason === undefined
-  )
-}

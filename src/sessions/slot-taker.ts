@@ -1,10 +1,12 @@
-import type { AgentPod } from '../domain/agent-pod.ts'
 import type { PodView, SlotIndex } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
 import { pause } from '../timing/pause.ts'
+import type { EmptyPoolError } from './empty-pool.ts'
 import type { PoolWaiters, QueuePlace, WaitTicket } from './pool-waiters.ts'
 import type { RefillRate } from './refill-rate.ts'
-import { isServable, type SlotCandidates } from './slot-candidates.ts'
+import type { SlotCandidates } from './slot-candidates.ts'
+import { type ServablePod, slotFitness } from './slot-fitness.ts'
 
 /** A freshly indexed pod may reach this replica's informer a moment later than the controller's. */
 const informerLagMs = 250
@@ -26,7 +28,7 @@ export interface SlotRequest {
 }
 
 export interface TakenSlot {
-  readonly pod: AgentPod & { ip: string }
+  readonly pod: ServablePod
   /** The number of this attempt; it becomes the fencing epoch. */
   readonly attempt: number
   /** Whether the caller had to wait for it. */
@@ -40,13 +42,17 @@ interface SlotTakerDeps {
   readonly candidates: SlotCandidates
   readonly waiters: PoolWaiters
   readonly refillRate: Pick<RefillRate, 'retryAfterMs'>
+  readonly metrics: Pick<Metrics, 'proposalsRefused'>
+  readonly emptyPool: EmptyPoolError
   readonly now: () => number
 }
 
-type Try = { readonly pod: AgentPod & { ip: string } } | 'empty' | 'again'
+type Try = { readonly pod: ServablePod } | 'empty' | 'again'
 
 /** Finds the next pod to try: from the index, or from the informer without it. While there is none, the open waits its turn. */
-export function createSlotTaker({ index, pods, candidates, waiters, refillRate, now }: SlotTakerDeps) {
+export function createSlotTaker(deps: SlotTakerDeps) {
+  const { index, pods, candidates, waiters, refillRate, emptyPool, now } = deps
+
   async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
     const { agentType, sessionId } = request
     const answer = await index.reserve({ agentType, sessionId, attempt })
@@ -56,26 +62,33 @@ export function createSlotTaker({ index, pods, candidates, waiters, refillRate, 
       const pod = candidates.take(agentType, tried)
       return pod ? { pod } : 'empty'
     }
-    const pod = await whenSeen(answer.podUid)
-    if (pod && !tried.has(pod.uid)) return { pod }
-    if (!pod && !pods.synced()) {
+    const seen = await whenSeen(agentType, answer.podUid)
+    if ('pod' in seen && !tried.has(seen.pod.uid)) return seen
+    if ('unfit' in seen && !pods.synced()) {
       // This replica does not see pods; the slot may be good for others.
       await index.giveBack(agentType, sessionId, answer.podUid)
       return 'empty'
     }
-    // Gone, dying or refused before. If this replica is wrong, the controller puts the slot back.
+    deps.metrics.proposalsRefused.inc({
+      agent_type: agentType,
+      cause: 'unfit' in seen ? seen.unfit : 'tried-before',
+    })
+    // The reservation goes too: its lapse would bring the slot back. If this replica is wrong, the controller puts the
+    // slot back.
+    void index.settle(agentType, sessionId, answer.podUid)
     await index.drop(agentType, [answer.podUid])
     return 'again'
   }
 
-  async function whenSeen(podUid: string): Promise<(AgentPod & { ip: string }) | undefined> {
+  /** Redis only proposes. What it says is held against the pod itself before PostgreSQL is asked. */
+  async function whenSeen(agentType: string, podUid: string): Promise<ReturnType<typeof slotFitness>> {
     const until = now() + informerLagMs
     for (;;) {
-      const pod = pods.get(podUid)
-      if (pod && isServable(pod)) return pod
-      // A pod that is not Ready here is lag as well: the controller indexed it because it saw it Ready.
-      if (pod?.deletingSince !== undefined || pod?.deadReason !== undefined || now() >= until)
-        return undefined
+      const fitness = slotFitness(agentType, pods.get(podUid))
+      if ('pod' in fitness) return fitness
+      // A pod that is not seen or not Ready here is lag: the controller indexed it because it saw it Ready.
+      const isLag = fitness.unfit === 'not-seen' || fitness.unfit === 'not-ready'
+      if (!isLag || now() >= until) return fitness
       await pause(informerLookMs)
     }
   }
@@ -123,7 +136,9 @@ export function createSlotTaker({ index, pods, candidates, waiters, refillRate, 
   async function refusal({ agentType, signal }: SlotRequest): Promise<GreenroomError> {
     if (signal.aborted && signal.reason instanceof GreenroomError) return signal.reason
     const waiting = (await index.waiting(agentType)) ?? waiters.waiting(agentType)
-    return new GreenroomError('GRN_POOL_EMPTY', `No pod of ${agentType} was free in time.`, {
+    return emptyPool({
+      agentType,
+      sentence: `No pod of ${agentType} was free in time.`,
       retryAfterMs: refillRate.retryAfterMs(agentType, waiting),
     })
   }

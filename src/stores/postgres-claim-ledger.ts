@@ -2,7 +2,7 @@ import type { ClaimLedger } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
 import type { ClaimPurpose, PodClaim } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
-import { type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
+import { type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
 
 interface ClaimRow {
   pod_uid: string
@@ -53,7 +53,7 @@ const lapseSql = `
     FROM late WHERE sessions.id = late.id
     RETURNING sessions.*
   )
-  SELECT ${sessionColumns} FROM s`
+  SELECT ${sessionFacts} FROM s`
 
 // A session that was never ACTIVE failed: its key may be tried again.
 const endOnPodsSql = `
@@ -67,7 +67,7 @@ const endOnPodsSql = `
     FROM dead WHERE sessions.id = dead.id
     RETURNING sessions.*
   )
-  SELECT ${sessionColumns} FROM s`
+  SELECT ${sessionFacts} FROM s`
 
 const finishSql = `
   UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id IN (
@@ -81,12 +81,19 @@ const noteGoneSql = `
       AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS present (uid) WHERE present.uid = c.pod_uid)
     FOR NO KEY UPDATE OF c SKIP LOCKED)`
 
-const noteBackSql = `
-  UPDATE pod_claims SET gone_at = NULL WHERE pod_uid IN (
-    SELECT pod_uid FROM pod_claims WHERE pod_uid = ANY ($1::text[]) AND gone_at IS NOT NULL
+const notePoolPodsGoneSql = `
+  UPDATE pool_pods SET gone_at = now() WHERE pod_uid IN (
+    SELECT p.pod_uid FROM pool_pods p
+    WHERE p.gone_at IS NULL AND p.noted_at < now() - interval '1 minute'
+      AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS present (uid) WHERE present.uid = p.pod_uid)
+    FOR NO KEY UPDATE OF p SKIP LOCKED)`
+
+const noteBackSql = (table: 'pod_claims' | 'pool_pods') => `
+  UPDATE ${table} SET gone_at = NULL WHERE pod_uid IN (
+    SELECT pod_uid FROM ${table} WHERE pod_uid = ANY ($1::text[]) AND gone_at IS NOT NULL
     FOR NO KEY UPDATE SKIP LOCKED)`
 
-// A claim stays while a session that is not ENDED names its pod. A session stays while any claim names it: without its
+// A note stays as long as a claim of its pod. A claim stays while a session that is not ENDED names its pod. A session stays while any claim names it: without its
 // record its key would start again at epoch 1, which an agent on an unreachable node may still hold. The session's events
 // name the pods that it claimed, so each claim is found by its key; a join would read both tables.
 const purgeSql = {
@@ -96,6 +103,12 @@ const purgeSql = {
       WHERE c.gone_at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (
         SELECT FROM sessions s WHERE s.pod_uid = c.pod_uid AND s.status IN ('PENDING', 'ACTIVE', 'ENDING'))
       ORDER BY c.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+  poolPods: `
+    DELETE FROM pool_pods WHERE pod_uid IN (
+      SELECT p.pod_uid FROM pool_pods p
+      WHERE p.gone_at < now() - $1::float8 * interval '1 ms'
+        AND (SELECT true FROM pod_claims c WHERE c.pod_uid = p.pod_uid) IS NULL
+      ORDER BY p.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
   sessions: `
     DELETE FROM sessions WHERE id IN (
       SELECT s.id FROM sessions s
@@ -145,17 +158,16 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     endOnPods: (deaths) =>
       sessions(endOnPodsSql, [deaths.map((death) => death.podUid), deaths.map((death) => death.reason)]),
     ending: (limit) =>
-      sessions(
-        `SELECT ${sessionColumns} FROM sessions s WHERE status = 'ENDING' ORDER BY ending_at LIMIT $1`,
-        [limit],
-      ),
+      sessions(`SELECT ${sessionFacts} FROM sessions s WHERE status = 'ENDING' ORDER BY ending_at LIMIT $1`, [
+        limit,
+      ]),
     async finishEnding(ids) {
       await rows(finishSql, [ids])
     },
     liveSessions: () =>
-      sessions(`SELECT ${sessionColumns} FROM sessions s WHERE status IN ('PENDING', 'ACTIVE')`, []),
+      sessions(`SELECT ${sessionFacts} FROM sessions s WHERE status IN ('PENDING', 'ACTIVE')`, []),
     async get(id) {
-      return (await sessions(`SELECT ${sessionColumns} FROM sessions s WHERE id = $1`, [id]))[0]
+      return (await sessions(`SELECT ${sessionFacts} FROM sessions s WHERE id = $1`, [id]))[0]
     },
     async coldWaiting(agentType) {
       const [row] = await rows<{ waiting: number }>(
@@ -166,12 +178,15 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     },
     async noteGone(presentUids) {
       await rows(noteGoneSql, [presentUids])
-      await rows(noteBackSql, [presentUids])
+      await rows(notePoolPodsGoneSql, [presentUids])
+      await rows(noteBackSql('pod_claims'), [presentUids])
+      await rows(noteBackSql('pool_pods'), [presentUids])
     },
     async purge({ sessionsAfterMs, claimsAfterMs, limit }) {
       // In this order one look removes everything that belongs together.
       return {
         claims: await changed(purgeSql.claims, [claimsAfterMs, limit]),
+        poolPods: await changed(purgeSql.poolPods, [claimsAfterMs, limit]),
         sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),
         events: await changed(purgeSql.events, [sessionsAfterMs, limit]),
       }

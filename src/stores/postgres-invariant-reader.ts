@@ -31,6 +31,11 @@ interface ClaimFacts {
   claimed_ms: number
 }
 
+interface NotedFacts {
+  pod_uid: string
+  agent_type: string
+}
+
 /** Nobody waits for this answer, but an open may wait for the connection, so it is not held for long. */
 const statementTimeoutMs = 4_000
 
@@ -65,6 +70,10 @@ const claimsSql = `
     WHERE gone_at IS NULL AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS read (uid) WHERE read.uid = pod_uid)
     ORDER BY at DESC LIMIT ${mostRows.presentClaims})`
 
+// Nothing is concluded while pods of an older version may be in use: see pool_pod_notes.
+const notedSql = 'SELECT pod_uid, agent_type FROM pool_pods WHERE pod_uid = ANY ($1::text[])'
+const completeSql = 'SELECT complete_since IS NOT NULL AS complete FROM pool_pod_notes WHERE singleton'
+
 /** Reads what the invariants are about in one REPEATABLE READ, READ ONLY transaction. */
 export function createPostgresInvariantReader({ durable }: Pick<Postgres, 'durable'>): LedgerReader {
   return {
@@ -97,9 +106,10 @@ async function readLedger(client: PoolClient, podUids: readonly string[]): Promi
   await rows(`SET LOCAL statement_timeout = ${statementTimeoutMs}`)
   const [clock] = await rows<{ now_ms: number }>(`SELECT ${ms('now()', 'now_ms')}`)
   const sessions = (await rows<SessionFacts>(sessionsSql)).map(sessionFrom)
-  const claims = (await rows<ClaimFacts>(claimsSql, [[...new Set([...podUids, ...podsOf(sessions)])]])).map(
-    claimFrom,
-  )
+  const asked = [...new Set([...podUids, ...podsOf(sessions)])]
+  const claims = (await rows<ClaimFacts>(claimsSql, [asked])).map(claimFrom)
+  const [notes] = await rows<{ complete: boolean }>(completeSql)
+  const noted = notes?.complete ? await rows<NotedFacts>(notedSql, [asked]) : undefined
   const listed = new Set(sessions.map((session) => session.id))
   const named = new Set(claims.flatMap(({ sessionId }) => sessionId ?? []).filter((id) => !listed.has(id)))
   if (named.size > 0) {
@@ -112,7 +122,12 @@ async function readLedger(client: PoolClient, podUids: readonly string[]): Promi
     if (unread.length > 0) claims.push(...(await rows<ClaimFacts>(more, [unread])).map(claimFrom))
   }
   await rows('COMMIT')
-  return { nowMs: clock?.now_ms ?? 0, claims, sessions }
+  return {
+    nowMs: clock?.now_ms ?? 0,
+    claims,
+    sessions,
+    noted: noted && new Map(noted.map((row) => [row.pod_uid, row.agent_type])),
+  }
 }
 
 function podsOf(sessions: readonly SeenSession[]): string[] {

@@ -4,18 +4,30 @@ import { runner } from 'node-pg-migrate'
 import { Client, type Pool } from 'pg'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { grantRows } from './postgres-grants.ts'
 
 const folder = fileURLToPath(new URL('./migrations', import.meta.url))
 const table = 'greenroom_migrations'
 
+interface MigrateOptions {
+  /** Of the session server, if it is not the one that owns the schema: it may read and write rows. */
+  readonly role?: string | undefined
+}
+
 /** Applies what is missing, forward only. Concurrent runs are safe: one applies, the others wait and find it done. */
-export async function migrate(databaseUrl: string, logger: Logger): Promise<readonly string[]> {
+export async function migrate(
+  databaseUrl: string,
+  logger: Logger,
+  { role }: MigrateOptions = {},
+): Promise<readonly string[]> {
   const client = new Client({ connectionString: databaseUrl })
   // A lost connection fails the query under way; without a listener the event would end the process.
   client.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
   await client.connect()
   try {
-    return await applyMissing(client, logger)
+    const applied = await applyMissing(client, logger)
+    if (role !== undefined) await grantRows(client, role, logger)
+    return applied
   } finally {
     await client.end()
   }
@@ -26,6 +38,8 @@ async function applyMissing(dbClient: Client, logger: Logger): Promise<readonly 
     dbClient,
     dir: folder,
     direction: 'up',
+    // All or nothing. A migration may also tell a new database by this: all of its migrations have one time.
+    singleTransaction: true,
     migrationsTable: table,
     advisoryLockMode: 'wait',
     logger: {

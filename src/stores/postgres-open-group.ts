@@ -9,10 +9,11 @@ import {
   type Postgres,
   runStatement,
 } from './postgres-client.ts'
+import { isPoolPod } from './postgres-pool-pods.ts'
 
 /**
- * Opens that arrive together are one statement and one fsync. A pod or a session that is there already refuses only its
- * own open. After any other failure the opens are tried one by one, so that none fails for another: two opens under one
+ * Opens that arrive together are one statement and one fsync. A pod or a session that is there already, and a pod that
+ * the controller did not note for the type, refuses only its own open. After any other failure the opens are tried one by one, so that none fails for another: two opens under one
  * key at the same moment, a value that PostgreSQL refuses, a pod that is locked for long.
  *
  * Every group takes its locks in one order, pods by UID and then sessions by id, so that two groups with the same
@@ -30,6 +31,7 @@ const openSql = `
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch)
     SELECT "podUid", 'session', id, epoch FROM input
     WHERE (SELECT true FROM sessions WHERE sessions.id = input.id) IS NULL
+      AND ${isPoolPod('input."podUid"', 'input."agentType"')}
     ORDER BY "podUid"
     ON CONFLICT (pod_uid) DO NOTHING
     RETURNING session_id
@@ -59,7 +61,7 @@ interface OpenedRow {
   lease_expires_ms: number
 }
 
-/** Resolves with the PENDING session, or undefined when the pod or the session is there already. */
+/** Resolves with the PENDING session, or undefined when the pod cannot be claimed or the session is there already. */
 type CommitOpenGroup = (record: OpenRecord) => Promise<Session | undefined>
 
 export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitOpenGroup {

@@ -2,8 +2,15 @@ import type { ColdRecord, CommitOutcome, OpenRecord, SessionStore } from '../dom
 import { isRetryableFailure, type Session } from '../domain/session.ts'
 import { pause } from '../timing/pause.ts'
 import { NotSentError } from './group-commit.ts'
-import { answerWithinMs, databaseError, type Postgres, violatedConstraint } from './postgres-client.ts'
+import {
+  answerWithinMs,
+  databaseError,
+  type Postgres,
+  runStatement,
+  violatedConstraint,
+} from './postgres-client.ts'
 import { createOpenGroup } from './postgres-open-group.ts'
+import { isPoolPod } from './postgres-pool-pods.ts'
 import { manySessions, oneSession, readSession } from './session-query.ts'
 import { sessionColumns } from './session-row.ts'
 
@@ -16,6 +23,7 @@ const reopenSql = `
     FOR NO KEY UPDATE
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $9, 'session', id, $8 FROM ended
+    WHERE ${isPoolPod('$9', '$2')}
     RETURNING pod_uid
   ), s AS (
     UPDATE sessions SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL, active_at = NULL,
@@ -68,9 +76,10 @@ const adoptSql = `
 // the failed one is among its candidates. For the rest see reopenSql.
 const commitNextAttemptSql = `
   WITH pending AS (
-    SELECT id FROM sessions WHERE id = $1 AND status = 'PENDING' AND epoch = $2 FOR NO KEY UPDATE
+    SELECT id, agent_type FROM sessions WHERE id = $1 AND status = 'PENDING' AND epoch = $2 FOR NO KEY UPDATE
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $4, 'session', id, $3 FROM pending
+    WHERE ${isPoolPod('$4', 'pending.agent_type')}
     RETURNING pod_uid
   ), s AS (
     UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6
@@ -112,6 +121,8 @@ const releaseHeldSql = `
   UPDATE sessions SET held_until = now() WHERE id IN (
     SELECT id FROM sessions WHERE held_by = $1 AND status = 'PENDING' ORDER BY id FOR NO KEY UPDATE)`
 
+const notedSql = `SELECT ${isPoolPod('$1', '$2')} AS noted`
+
 /** Enough to read one row by its primary key. */
 const leastLookMs = 100
 
@@ -140,7 +151,23 @@ export function createPostgresSessionClaims({
     if (session) return { kind: 'committed', session }
     const present = await readSession(durable, statement.id)
     if (present && !statement.isOurTurn(present)) return { kind: 'session-exists', session: present }
-    return { kind: 'pod-taken' }
+    return { kind: (await isNoted(statement)) ? 'pod-taken' : 'pod-not-noted' }
+  }
+
+  /** Asked only when a pod could not be claimed. A cold open names no pod. */
+  async function isNoted({ podUid, agentType }: ClaimStatement): Promise<boolean> {
+    if (podUid === undefined) return true
+    try {
+      const values = [podUid, agentType]
+      const [row] = await runStatement<{ noted: boolean }>(durable, {
+        name: 'pod-noted',
+        text: notedSql,
+        values,
+      })
+      return row?.noted ?? false
+    } catch (error) {
+      throw databaseError(error)
+    }
   }
 
   /** The statement may have run although its answer was lost. If the row can be read in time, it tells. */
@@ -182,6 +209,7 @@ export function createPostgresSessionClaims({
       return claim({
         id: pending.id,
         podUid: pod.uid,
+        agentType: pending.agentType,
         epoch,
         run: () =>
           oneSession({ pool: durable, name: 'session-next-attempt', text: commitNextAttemptSql, values }),
@@ -192,6 +220,7 @@ export function createPostgresSessionClaims({
       const outcome = await claim({
         id: record.id,
         podUid: undefined,
+        agentType: record.agentType,
         epoch: record.epoch,
         run: () =>
           oneSession({
@@ -203,7 +232,7 @@ export function createPostgresSessionClaims({
         isOurTurn: ({ status, endReason, epoch }) =>
           status === 'ENDED' && isRetryableFailure(endReason) && epoch < record.epoch,
       })
-      return outcome.kind === 'pod-taken' ? { kind: 'full' } : outcome
+      return 'session' in outcome ? outcome : { kind: 'full' }
     },
     adopt: (by, { id, limit }) =>
       manySessions({ pool: durable, name: 'sessions-adopt', text: adoptSql, values: [by, id, limit] }),
@@ -230,6 +259,7 @@ export function createPostgresSessionClaims({
 interface ClaimStatement {
   readonly id: string
   readonly podUid: string | undefined
+  readonly agentType: string
   readonly epoch: number
   /** Resolves with undefined, or rejects with a violated constraint, when a row prevents it. */
   readonly run: () => Promise<Session | undefined>
@@ -237,8 +267,8 @@ interface ClaimStatement {
   readonly isOurTurn: (session: Session) => boolean
 }
 
-function claimOf(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'epoch'> {
-  return { id: record.id, podUid: record.pod.uid, epoch: record.epoch }
+function claimOf(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'agentType' | 'epoch'> {
+  return { id: record.id, podUid: record.pod.uid, agentType: record.agentType, epoch: record.epoch }
 }
 
 function coldValues(record: ColdRecord): unknown[] {

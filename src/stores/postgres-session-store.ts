@@ -4,7 +4,7 @@ import { databaseError, type Postgres, runStatement } from './postgres-client.ts
 import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
 import { manySessions, oneSession, readSession } from './session-query.ts'
-import { sessionColumns } from './session-row.ts'
+import { sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
   WITH s AS (
@@ -15,12 +15,15 @@ const beginEndingSql = `
   SELECT ${sessionColumns} FROM s`
 
 const listSql = `
-  SELECT ${sessionColumns} FROM sessions s
+  SELECT ${sessionFacts} FROM sessions s
   WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR project_id = $2)
     AND ($3::text IS NULL OR agent_type = $3)
     AND ($4::float8 IS NULL OR (created_at, id) < (to_timestamp($4::float8 / 1000), $5::uuid))
   ORDER BY created_at DESC, id DESC
   LIMIT $6`
+
+const metadataSql = `
+  SELECT id, metadata::text AS metadata FROM sessions WHERE id = ANY ($1::uuid[]) AND metadata IS NOT NULL`
 
 /** The last thousand sessions of a type, or fewer: enough to tell 99.9 %, small enough for an index scan. */
 const historySql = `
@@ -75,6 +78,19 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       const createdAt = before && Math.min(Math.max(before.createdAt, 0), latestTimeMs)
       const values = [status, projectId, agentType, createdAt, before?.id, limit]
       return manySessions({ pool: durable, name: 'session-list', text: listSql, values })
+    },
+
+    async metadataOf(ids) {
+      try {
+        const found = await runStatement<{ id: string; metadata: string }>(durable, {
+          name: 'session-metadata',
+          text: metadataSql,
+          values: [ids],
+        })
+        return new Map(found.map(({ id, metadata }) => [id, metadata]))
+      } catch (error) {
+        throw databaseError(error)
+      }
     },
 
     async renew(id, epoch, byAgent = false) {

@@ -9,7 +9,7 @@ import {
   type Postgres,
   runStatement,
 } from './postgres-client.ts'
-import { ms, type SessionRow, sessionColumns, sessionFrom } from './session-row.ts'
+import { ms, type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
 
 /**
  * Activations and renewals that arrive together are one statement each. Rows are locked in the order of their ids
@@ -55,7 +55,7 @@ const renewSql = `
     FROM wanted WHERE sessions.id = wanted.id
     RETURNING sessions.*
   )
-  SELECT ${sessionColumns} FROM s`
+  SELECT ${sessionFacts} FROM s`
 
 /** A session whose row has this epoch, as the caller believes. */
 interface Activation {

@@ -6,13 +6,11 @@ import { type ServingTls, tlsOptions } from '../certificates/serving-certificate
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
-import { addServiceRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
-import { addExplainRoute } from './explain-route.ts'
+import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import { createContext, createJudge, type Endpoint, judges, type ReviewSources } from './judge-review.ts'
 import { createReviewBatch } from './review-batch.ts'
 import { checkReviewCaller } from './review-caller.ts'
-import { createReviewGate, type GateLimits } from './review-gate.ts'
-import { installIntake, isLate, longestTimeoutMs } from './review-intake.ts'
+import { bodyLimitBytes, type IntakeLimits, installIntake, isLate } from './review-intake.ts'
 import { createWebhookMetrics, registerGateMetrics, type WebhookMetrics } from './webhook-metrics.ts'
 
 export interface WebhookAppOptions extends ReviewSources, ServiceRouteOptions {
@@ -27,36 +25,48 @@ export interface WebhookAppOptions extends ReviewSources, ServiceRouteOptions {
   readonly callers?: readonly string[] | undefined
   /** Aborted when this replica drains. */
   readonly draining?: AbortSignal
-  readonly gateLimits?: GateLimits
+  readonly intakeLimits?: IntakeLimits
 }
 
 const limits = {
-  /** Two objects of at most 3 MiB (the API server's own limit) and the envelope. */
-  bodyLimit: 7 * 1024 * 1024,
+  bodyLimit: bodyLimitBytes,
   /** Longer than the 90 s for which the API server keeps an idle connection: we must never be the first to close. */
   keepAliveTimeout: 120_000,
-  requestTimeout: longestTimeoutMs,
+  /**
+   * Node's own limit also counts the time before the first byte, so it closed connections that the API server had opened
+   * ahead of need. The intake has a deadline for bodies, and the connection bounds have one for heads.
+   */
+  requestTimeout: 0,
+  connections: {
+    // An API server has a connection for each write under way, 600 at most. 1,000 idle ones took 57 MB (223 MB in all), and
+    // the manifests give 384 MiB: there is room left for bodies.
+    total: 1_200,
+    perAddress: 800,
+    // A TLS handshake and a head each have this long. The API server gives up a handshake after 10 s, a review after 2 s.
+    headMs: 5_000,
+  },
 }
 
 /**
- * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace, /warn-templates and
- * /explain; probes and metrics. The webhook configuration's namespaceSelector chooses the namespaces. Every
- * AdmissionReview is answered with 200 and a decision, also when judging it fails; every other request gets a
- * problem+json and a 4xx.
+ * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace and /warn-templates, and
+ * the kubelet's probes. What people ask for is on the ops port. The webhook configuration's namespaceSelector chooses the
+ * namespaces. Every AdmissionReview is answered with 200 and a decision, also when judging it fails; every other request
+ * gets a problem+json and a 4xx.
  */
 export function createWebhookApp(options: WebhookAppOptions): Service<Server> {
   const metrics = createWebhookMetrics(options.registry)
   const app = createWebhookServer(options, metrics)
 
-  const gate = createReviewGate(options.gateLimits)
-  registerGateMetrics(options.registry, gate)
-  installIntake(app, { gate, metrics, bodyLimitBytes: limits.bodyLimit })
-
   const { configuration = () => bareConfiguration, logger, callers } = options
+  const gate = installIntake(app, {
+    limits: options.intakeLimits,
+    onWait: () => metrics.waited.inc(),
+    ...(callers && { checkCaller: (request: FastifyRequest) => checkReviewCaller(request, callers) }),
+  })
+  registerGateMetrics(options.registry, gate)
   const context = createContext(options)
-  addReviewRoutes(app, createJudge({ context, configuration, logger, metrics }), callers)
-  addExplainRoute(app, context)
-  addServiceRoutes(app, options)
+  addReviewRoutes(app, createJudge({ context, configuration, logger, metrics }))
+  addProbeRoutes(app, { checks: options.checks, explains: false })
   return app
 }
 
@@ -76,23 +86,13 @@ function createWebhookServer(options: WebhookAppOptions, metrics: WebhookMetrics
     badAddress: 'GRN_NOT_FOUND',
     onRefused: ({ code }) => metrics.refused.inc({ code }),
   })
-  // A review is JSON; text/plain would reach us as a string.
-  app.removeContentTypeParser('text/plain')
   return app
 }
 
-function addReviewRoutes(
-  app: Service,
-  judge: ReturnType<typeof createJudge>,
-  callers: readonly string[] | undefined,
-): void {
-  // Before the body is read.
-  const onRequest = async (request: FastifyRequest): Promise<void> => {
-    if (callers !== undefined) checkReviewCaller(request, callers)
-  }
+function addReviewRoutes(app: Service, judge: ReturnType<typeof createJudge>): void {
   const batch = createReviewBatch()
   for (const endpoint of Object.keys(judges) as Endpoint[]) {
-    app.post(`/${endpoint}`, { onRequest }, async (request): Promise<ReviewAnswer> => {
+    app.post(`/${endpoint}`, async (request): Promise<ReviewAnswer> => {
       await batch()
       const review = decodeReview(request.body)
       if (!review.ok) throw new GreenroomError('GRN_BAD_REVIEW', badReviewDetail(review.problems))

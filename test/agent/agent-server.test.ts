@@ -108,6 +108,19 @@ void t.test('a pod is ready until it leaves, and takes one assignment', async (t
   t.same(await delivery.assign(pod, { ...assignment, epoch: 2 }, 5_000), other)
 })
 
+void t.test('an assignment of another agent type is refused, and costs the pod nothing', async (t) => {
+  const { delivery } = await startAgent(t)
+  const other = { ...assignment, agentType: 'stella-light' }
+  t.same(await delivery.assign(pod, other, 5_000), { kind: 'refused', reason: 'status 409 AGENT_OTHER_TYPE' })
+  t.match(await delivery.assign(pod, assignment, 5_000), { kind: 'accepted' })
+})
+
+void t.test('an agent that does not know its type takes any, as older ones do', async (t) => {
+  const { delivery } = await startAgent(t, { env: { ...env, GREENROOM_AGENT_TYPE: undefined } })
+  const other = { ...assignment, agentType: 'stella-light' }
+  t.match(await delivery.assign(pod, other, 5_000), { kind: 'accepted' })
+})
+
 void t.test('what is not signed for this pod, session, epoch and body is refused', async (t) => {
   const { url } = await startAgent(t, { onAssign: () => void t.fail('must not run') })
   const to = `${url}/assign`

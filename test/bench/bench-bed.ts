@@ -90,6 +90,8 @@ export interface GreenroomBed extends BenchBed {
   readonly roles: ReadonlyMap<string, Program>
   /** POST /v1/sessions of the API. */
   readonly apiUrl: string
+  /** Of the API: metrics. */
+  readonly opsUrl: string
   readonly target: LoadTarget
   /** Resolves when it is ready. */
   startApi(): Promise<void>
@@ -178,6 +180,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       if (pid !== undefined) setPace(pid, 'elsewhere')
   }
   const port = await freePort()
+  const opsPort = await freePort()
   const url = `http://127.0.0.1:${port}`
   const client = createBedClient({ url, apiKey: secrets.apiKey })
   bed.onStop(async () => client.close())
@@ -190,6 +193,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     assignKeyIds: JSON.parse(secrets.publicKeys).keys.map(({ kid }: { kid: string }) => kid),
     roles,
     apiUrl: url,
+    opsUrl: `http://127.0.0.1:${opsPort}`,
     target: {
       host: '127.0.0.1',
       port,
@@ -203,6 +207,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       const env = {
         ...serverEnv,
         GREENROOM_PORT: String(port),
+        GREENROOM_OPS_PORT: String(opsPort),
         GREENROOM_API_KEYS: secrets.apiKey,
         GREENROOM_API_URL: url,
         GREENROOM_DRAIN_MS: '0',
@@ -215,7 +220,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
     },
     async startController() {
-      await start('controller', { ...serverEnv, GREENROOM_CONTROLLER_PORT: String(await freePort()) })
+      await start('controller', { ...serverEnv, GREENROOM_OPS_PORT: String(await freePort()) })
       setPace(roles.get('controller')?.pid ?? 0, 'elsewhere')
     },
     podWrites: async () =>

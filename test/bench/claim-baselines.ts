@@ -60,11 +60,12 @@ export function measureLua({ settings, stock }: Baseline): Promise<readonly Benc
 export async function measureSql({ bed, settings, stock }: Baseline): Promise<readonly BenchRow[]> {
   const postgres = createPostgres(bed.databaseUrl, silent)
   const sessions = createPostgresSessionStore(postgres)
+  const podUids = Array.from({ length: settings.pool }, newSessionId)
   try {
     return await rowsOf('PostgreSQL statement alone', settings, async (concurrency) => {
-      await stock.refill({})
-      return inProcess(settings, concurrency, async () => {
-        const { kind } = await sessions.commitOpen(newOpenRecord(newSessionId()))
+      await stock.refill({ [agentType]: podUids })
+      return inProcess(settings, concurrency, async (index) => {
+        const { kind } = await sessions.commitOpen(newOpenRecord(podUids[index] ?? ''))
         return kind === 'committed'
       })
     })

@@ -183,7 +183,7 @@ function createClaimCases(cases: ClaimCases) {
   async function rowOf(name: string, concurrency: number, loop: LoadSpec['loop']): Promise<BenchRow> {
     const recorder = createLatencyRecorder()
     const cpu = createCpuSums()
-    const stagesBefore = await stageSums(bed.apiUrl)
+    const stagesBefore = await stageSums(bed.opsUrl)
     for (let round = 1; round <= rounds; round += 1) {
       await freshStock()
       if (round === rounds) toggleProfile()
@@ -201,7 +201,7 @@ function createClaimCases(cases: ClaimCases) {
       if (result.errors > 0) say(`${name}: ${JSON.stringify(result.statuses)}`)
     }
     cases.cpuMsPerOpen[name] = cpu.each(rounds * pool)
-    cases.stageMeanMs[name] = meanStageMs(stagesBefore, await stageSums(bed.apiUrl))
+    cases.stageMeanMs[name] = meanStageMs(stagesBefore, await stageSums(bed.opsUrl))
     const row = recorder.row(name, concurrency)
     say(
       `${name}: ${row.perSecond}/s, p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms; CPU ms each ${JSON.stringify(cases.cpuMsPerOpen[name])}, stages ${JSON.stringify(cases.stageMeanMs[name])}`,

@@ -117,7 +117,10 @@ function createClaimOne(
     const pod = { ...record.pod, uid: reservation.podUid }
     const { kind } = await sessions.commitOpen({ ...record, pod })
     void stock.index.settle(pool, record.id, reservation.podUid)
-    void stock.index.add(pool, [{ podUid: newSessionId(), rank: Number.MAX_SAFE_INTEGER }])
+    const podUid = newSessionId()
+    void stock
+      .note(pool, [podUid])
+      .then(() => stock.index.add(pool, [{ podUid, rank: Number.MAX_SAFE_INTEGER }]))
     return kind === 'committed'
   }
 }

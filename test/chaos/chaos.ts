@@ -98,7 +98,7 @@ async function runOn(bed: Bed): Promise<Run> {
   await storm
   const remains = await settle(bed, agentType, say)
   const entries = history.entries()
-  const violations = await judge({ bed, entries, struckPods: faults.struckPods, marks })
+  const violations = await judge({ bed, entries, ...faults, marks })
   return { entries, faults, violations: [...faults.troubles, ...remains, ...violations] }
 }
 

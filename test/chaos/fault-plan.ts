@@ -15,6 +15,8 @@ export type Fault =
   | { readonly kind: 'flush-redis' }
   /** `kubectl delete pod` of any pod, claimed or not. */
   | { readonly kind: 'delete-pod' }
+  /** A pod with the labels of a pool that the controller did not make, also put into the index. */
+  | { readonly kind: 'stranger' }
   | {
       readonly kind: 'network'
       readonly target: 'redis' | 'postgres'
@@ -81,6 +83,7 @@ function other(random: SeededRandom, before: readonly PlannedFault[]): Fault {
     ['network', 35],
     ['delete-pod', 15],
     ['flush-redis', 15],
+    ['stranger', 15],
     ['stop-postgres', 10],
   ])
   switch (kind) {
@@ -100,10 +103,12 @@ function other(random: SeededRandom, before: readonly PlannedFault[]): Fault {
       }
     case 'stop-postgres':
       return { kind, forMs: whole(random, 200, 2_500) }
-    case 'kill':
     case 'delete-pod':
+    case 'stranger':
+      return { kind }
+    case 'kill':
     case 'flush-redis':
-      return { kind: kind === 'delete-pod' ? 'delete-pod' : 'flush-redis' }
+      return { kind: 'flush-redis' }
   }
 }
 
@@ -128,5 +133,7 @@ export function describeFault(fault: Fault): string {
       return 'pod deleted by hand'
     case 'flush-redis':
       return 'redis FLUSHALL'
+    case 'stranger':
+      return 'a pod with the labels of the pool, made by somebody else'
   }
 }

@@ -1,11 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bed } from '../../bed/bed.ts'
 import { until } from '../../bed/processes/until.ts'
 import type { RoleProcess } from '../../bed/replicas/role-process.ts'
 import type { History } from '../support/history.ts'
+import { askRedis } from './ask-redis.ts'
 import { describeFault, type Fault, type PlannedFault } from './fault-plan.ts'
+import { createStrangers } from './strangers.ts'
 
 /** Does to the bed what the plan says. Every fault heals itself; `healed` waits for the last. */
 export interface Faults {
@@ -15,12 +16,15 @@ export interface Faults {
   kills(): number
   /** UIDs of pods that lost their process or were deleted by hand: their sessions may end for it. */
   readonly struckPods: ReadonlySet<string>
+  /** UIDs of pods that nobody may have been given. */
+  readonly strangers: ReadonlySet<string>
   /** What went wrong in the bed itself. */
   readonly troubles: readonly string[]
 }
 
 export function createFaults(bed: Bed, history: History): Faults {
   const struckPods = new Set<string>()
+  const strangers = createStrangers(bed)
   const troubles: string[] = []
   const underway = new Set<Promise<void>>()
   /** Servers and roles that a fault holds at present: another one would not find what it needs. */
@@ -75,7 +79,9 @@ export function createFaults(bed: Bed, history: History): Faults {
       case 'delete-pod':
         return deletePod(pick)
       case 'flush-redis':
-        return flushRedis(bed.redis.socketPath)
+        return askRedis(bed.redis.socketPath, 'FLUSHALL')
+      case 'stranger':
+        return strangers.add()
     }
   }
 
@@ -227,6 +233,7 @@ export function createFaults(bed: Bed, history: History): Faults {
     },
     kills: () => kills,
     struckPods,
+    strangers: strangers.uids,
     troubles,
   }
 }
@@ -257,17 +264,4 @@ function endIfThere(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-function flushRedis(socketPath: string): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>()
-  const socket = connect(socketPath, () => socket.write('FLUSHALL\r\n'))
-  socket.setTimeout(3_000, () => socket.destroy())
-  socket.once('data', (answer) => {
-    resolve(answer.toString().trim())
-    socket.destroy()
-  })
-  socket.once('error', ({ message }) => resolve(message))
-  socket.once('close', () => resolve('no answer'))
-  return promise
 }

@@ -12,12 +12,15 @@ export interface Evidence {
   readonly entries: readonly HistoryEntry[]
   /** Pods that were killed or deleted: sessions on them may end for it. */
   readonly struckPods: ReadonlySet<string>
+  /** Pods that the controller did not make. */
+  readonly strangers: ReadonlySet<string>
   /** What stood in the metadata of every open, and in every secret. */
   readonly marks: { readonly kept: string; readonly secret: string }
 }
 
 /** One text per violation, with its evidence; empty when everything held. */
-export async function judge({ bed, entries, struckPods, marks }: Evidence): Promise<readonly string[]> {
+export async function judge(evidence: Evidence): Promise<readonly string[]> {
+  const { bed, entries, struckPods, strangers, marks } = evidence
   const history = violationsOf(entries).map(
     ({ kind, subject, calls }) => `${kind} ${subject}\n    ${calls.join('\n    ')}`,
   )
@@ -27,10 +30,17 @@ export async function judge({ bed, entries, struckPods, marks }: Evidence): Prom
     ...nothingOpened(entries),
     ...internalErrors(entries),
     ...sharedPods(rows),
+    ...onStrangers(rows, strangers),
     ...wrongEnds(rows, entries, struckPods),
     ...wrongLives(rows, events),
     ...(await secretsAtRest(bed, marks)),
   ]
+}
+
+function onStrangers(rows: readonly Row[], strangers: ReadonlySet<string>): readonly string[] {
+  return rows
+    .filter(({ pod_uid }) => pod_uid !== null && strangers.has(pod_uid))
+    .map(({ id, pod_uid }) => `session ${id} was on pod ${pod_uid}, which the controller did not make`)
 }
 
 function nothingOpened(entries: readonly HistoryEntry[]): readonly string[] {

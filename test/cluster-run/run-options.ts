@@ -26,9 +26,9 @@ const usage = `usage: KUBECONFIG=FILE npm run cluster:rolling-restart -- --image
 --api-url URL       where this machine reaches the Service's pods; default: its cluster address
 --keep              leave the installation in the cluster
 
-Build the image and load it, in the repository's folder:
-  docker build -t greenroom:0.1.0 . && kind load docker-image greenroom:0.1.0     (minikube image load greenroom:0.1.0)
-  buildah build -t greenroom:0.1.0 . && buildah push greenroom:0.1.0 docker-archive:greenroom.tar:greenroom:0.1.0
+Build the image and load it, in the repository's folder, with the digest of its base (see the Dockerfile) in NODE_DIGEST:
+  docker build --build-arg NODE_DIGEST -t greenroom:0.1.0 . && kind load docker-image greenroom:0.1.0     (minikube image load greenroom:0.1.0)
+  buildah build --build-arg NODE_DIGEST -t greenroom:0.1.0 . && buildah push greenroom:0.1.0 docker-archive:greenroom.tar:greenroom:0.1.0
     and, on the node: ctr -n k8s.io images import greenroom.tar`
 
 /** Undefined, with the usage on stderr, if the arguments are wrong. */

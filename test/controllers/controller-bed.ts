@@ -3,19 +3,25 @@ import { createAgentRemovals } from '../../src/controllers/agent-removals.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { createPendingGrace } from '../../src/controllers/pending-grace.ts'
 import { createPodDeaths } from '../../src/controllers/pod-deaths.ts'
+import { createPoolPods } from '../../src/controllers/pool-pods.ts'
 import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
+import { createPoolTrial } from '../../src/controllers/pool-trial.ts'
 import { createRecentWrites } from '../../src/controllers/recent-writes.ts'
+import { createReliefs } from '../../src/controllers/relief.ts'
 import { createSessionReconciler } from '../../src/controllers/session-reconciler.ts'
 import { createVanishedPods } from '../../src/controllers/vanished-pods.ts'
+import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
 import type { ClaimLedger, DocumentView, PoolNotice, SlotIndex, Wake } from '../../src/domain/ports.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresPoolPods } from '../../src/stores/postgres-pool-pods.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newId, newRecord } from '../stores/open-records.ts'
 import { type Database, postgresFor } from '../stores/store-servers.ts'
 import { keptLog } from '../support/kept-log.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { createFakePods } from './fake-pods.ts'
 
 /** Reconcilers over a real database and index, with pods in memory and a clock that the test moves. */
@@ -45,6 +51,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
   let time = Date.now()
   const now = () => time
   const pods = createFakePods(now)
+  await notePods(postgres, [])
   const metrics = createMetrics()
   const published: Wake[] = []
   const wakeListeners = new Set<(wake: Wake) => void>()
@@ -70,6 +77,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
   }
   const notices = new Map<string, PoolNotice>()
   const reports: string[] = []
+  const waiting = { opens: 0 }
   const ended: string[] = []
   const told: EndOrder[] = []
   const recentWrites = createRecentWrites(now)
@@ -106,12 +114,27 @@ export async function controllerBed(t: Test, options: BedOptions) {
     monotonicMs: now,
   })
   const indexSync = createIndexSync({ index: options.index, wakes, now })
+  const report = (_type: string, reason: string, message: string) =>
+    void reports.push(`${reason}: ${message}`)
+  const poolPodLedger = createPostgresPoolPods(postgres)
+  const poolPods = createPoolPods({
+    poolPods: poolPodLedger,
+    ledger,
+    pools,
+    listPods: () => pods.list(),
+    report,
+    metrics,
+    logger,
+    now,
+  })
   const poolReconciler = createPoolReconciler({
+    poolPods,
     pools,
     pods: pods.view,
     ledger,
     writer: pods.writer,
     indexSync,
+    index: { waiting: async () => waiting.opens },
     recentWrites,
     notices: {
       post: async (type, notice) => void notices.set(type, notice),
@@ -120,10 +143,20 @@ export async function controllerBed(t: Test, options: BedOptions) {
     podDeaths,
     agentRemovals,
     nodeLostMs: 300_000,
-    report: (_type, reason, message) => void reports.push(`${reason}: ${message}`),
+    report,
     metrics,
     logger,
     now,
+  })
+  const reconsidered: number[] = []
+  const poolTrial = createPoolTrial({
+    pools,
+    policy: { current: () => undefined },
+    writer: pods.writer,
+    tried: (type, error) => poolReconciler.tried(type, error),
+    reportUntried: (message) => void reports.push(`untried: ${message}`),
+    reportRow: (message) => void reports.push(`row: ${message}`),
+    logger,
   })
   const sessionReconciler = createSessionReconciler({
     ledger,
@@ -147,12 +180,20 @@ export async function controllerBed(t: Test, options: BedOptions) {
     ledger,
     sessions,
     pods,
+    poolPodLedger,
+    /** Pods that this controller, or an earlier one, made and noted. */
+    async putMade(...made: AgentPod[]): Promise<void> {
+      for (const pod of made) pods.put(pod)
+      for (const { uid, agentType: type, templateHash: madeFrom = 'of no template' } of made)
+        await notePods(postgres, [uid], { agentType: type, madeFrom })
+    },
     metrics,
     pools,
     wakes,
     published,
     notices,
     reports,
+    waiting,
     ended,
     told,
     lines,
@@ -161,6 +202,10 @@ export async function controllerBed(t: Test, options: BedOptions) {
     sessionReconciler,
     podDeaths,
     vanishedPods,
+    poolTrial,
+    reliefs: createReliefs(),
+    reconsiderPools: async () => void reconsidered.push(time),
+    reconsidered,
     agentRemovals,
     rooms,
     removed,
@@ -175,7 +220,18 @@ export async function controllerBed(t: Test, options: BedOptions) {
     },
     listeners: () => pods.listeners() + wakeListeners.size + documentListeners.size,
     reconcile: (type = agentType) => poolReconciler.reconcile(type),
+    /** Another process that leads now: it finds the pods and the rows, and remembers nothing. */
+    async successor() {
+      const next = await controllerBed(t, { ...options, url: postgres.url })
+      for (const pod of pods.real.values()) next.pods.put(pod)
+      next.pods.continueFrom(pods)
+      return next
+    },
     async claim(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
+      await notePods(postgres, [uid])
+      return this.claimUnnoted(uid, status)
+    },
+    async claimUnnoted(uid: string, status: 'PENDING' | 'ACTIVE' = 'ACTIVE'): Promise<string> {
       const id = newId()
       const pod = {
         uid,

@@ -42,6 +42,28 @@ void t.test('leads: claim → refill, ending → deletion → ENDED, changed poo
   await until('the larger pool', () => bed.pods.of('create').length === 5, 1_500)
 })
 
+void t.test('what may cure a refusal wakes the pool, and the pools in force are tried', async (t) => {
+  const bed = await leadingBed(t)
+  await until('tried at the start', () => bed.pods.trials.length === 1, 3_000)
+  bed.pods.refuse('create', new PodWriteError('quota', 'exceeded quota', { answered: true }))
+  bed.setPools(poolsOf({ min: 4, max: 10 }))
+  await until('refused', () => bed.notices.get(agentType)?.problem?.cause === 'quota')
+  bed.pods.refuse('create', undefined)
+  bed.reliefs.tell('quota')
+  await until('made', () => bed.pods.of('create').length > 2, 900)
+
+  const tooLarge = new PodWriteError('limit-range', 'maximum cpu usage', { answered: true })
+  bed.pods.trialRefusals.set(agentType, tooLarge)
+  bed.reliefs.tell('limit-range')
+  await until('tried', () => bed.pods.trials.length === 2, 3_000)
+  await until('told', () => bed.notices.get(agentType)?.problem?.cause === 'limit-range', 5_000)
+  bed.reliefs.tell('policy')
+  await until('told on the policy', () => bed.reports.some((report) => report.startsWith('row: ')), 3_000)
+  bed.pods.trialRefusals.clear()
+  bed.reliefs.tell('limit-range')
+  await until('over', () => bed.notices.get(agentType)?.problem === undefined, 5_000)
+})
+
 void t.test('what no event told is found by the sweeps', async (t) => {
   const bed = await leadingBed(t)
   const [lapsed, vanished] = [await bed.claim('uid-1'), await bed.claim('uid-2')]
@@ -102,7 +124,7 @@ void t.test('a create that hangs keeps no dead pod’s session alive', async (t)
   const bed = await leadingBed(t)
   const hanging = Promise.withResolvers<never>()
   bed.pods.writer.create = () => hanging.promise
-  t.teardown(() => hanging.reject(new PodWriteError('unavailable', 'given up', { answered: false })))
+  t.teardown(() => hanging.reject(new PodWriteError('api', 'given up', { answered: false })))
   const id = await bed.claim('uid-1')
   bed.wakes.publish({ kind: 'claimed', agentType })
   await until('the pool is busy', () => bed.pods.of('label').includes('uid-1'))

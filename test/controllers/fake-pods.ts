@@ -1,8 +1,11 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import type { ListedPod } from '../../src/controllers/pool-pods.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { PodWriteError } from '../../src/domain/pod-write-error.ts'
 import type { PodWriter } from '../../src/domain/ports.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
 import { createFakePodView, newPod } from '../support/fake-pod-view.ts'
+import { madeDigest } from '../support/noted-pods.ts'
 
 /**
  * Pods in memory, with faults that a real API server does not produce on demand: a view that lags behind what is
@@ -26,6 +29,11 @@ export function createFakePods(now: () => number) {
   const shown = createFakePodView()
   const writes: Write[] = []
   const refusals: Partial<Record<Write['kind'] | 'exists', Refusal>> = {}
+  const objects: V1Pod[] = []
+  let listFault: Error | undefined
+  /** Dry runs so far, and their answers. */
+  const trials: string[] = []
+  const trialRefusals = new Map<string, PodWriteError>()
   let lagging = false
   let serial = 0
   let reads = 0
@@ -57,7 +65,15 @@ export function createFakePods(now: () => number) {
         writes.push({ kind: 'create', uid })
         put(newPod({ uid, agentType, createdAt: now(), templateHash: templateHash(agentType, spec) }))
       })
-      return { uid, name: `name-${uid}` }
+      return { uid, name: `name-${uid}`, specDigest: madeDigest }
+    },
+    async wouldRefuse(agentType) {
+      trials.push(agentType)
+      return trialRefusals.get(agentType)
+    },
+    async wouldRefusePlain(agentType) {
+      trials.push(`plain ${agentType}`)
+      return trialRefusals.get(`plain ${agentType}`)
     },
     async labelClaimed({ uid }, sessionId) {
       const pod = real.get(uid)
@@ -75,6 +91,10 @@ export function createFakePods(now: () => number) {
       })
       return pod !== undefined
     },
+    async list(agentType) {
+      if (refusals.exists) throw refusals.exists.error
+      return [...real.values()].filter((pod) => pod.agentType === agentType).map(({ uid }) => uid)
+    },
     async exists({ uid, name }) {
       reads += 1
       if (refusals.exists) throw refusals.exists.error
@@ -86,6 +106,8 @@ export function createFakePods(now: () => number) {
     view: shown.view,
     writer,
     writes,
+    trials,
+    trialRefusals,
     real,
     refuse(kind: Write['kind'] | 'exists', refusal: Refusal | PodWriteError | undefined): void {
       if (refusal === undefined) delete refusals[kind]
@@ -102,6 +124,11 @@ export function createFakePods(now: () => number) {
         show(uid, { events })
     },
     put,
+    /** New pods get other UIDs than those of an earlier process. */
+    continueFrom(before: { readonly serial: () => number }): void {
+      serial = before.serial()
+    },
+    serial: () => serial,
     /** Every pod that is not on its way out becomes Ready. */
     ready(readySince = now()): void {
       for (const pod of real.values())
@@ -125,6 +152,18 @@ export function createFakePods(now: () => number) {
     /** Pods that are being deleted are gone. */
     reap(): void {
       for (const pod of real.values()) if (pod.deletingSince !== undefined) this.vanish(pod.uid)
+    },
+    /** What a list of the API server would give; a test that needs whole pods puts them here. */
+    objects,
+    async list(): Promise<readonly ListedPod[]> {
+      if (listFault) throw listFault
+      return objects.flatMap((object) => {
+        const pod = real.get(object.metadata?.uid ?? '')
+        return pod ? [{ pod, object }] : []
+      })
+    },
+    failLists(fault: Error | undefined): void {
+      listFault = fault
     },
     listeners: shown.listeners,
     reads: () => reads,

@@ -21,8 +21,9 @@ function slot(podUid: string, overrides: Partial<SlotView> = {}): SlotView {
     deletingSince: undefined,
     drifted: false,
     deadReason: undefined,
-    waitingReason: undefined,
+    trouble: undefined,
     claim: undefined,
+    origin: 'ours',
     ...overrides,
   }
 }

@@ -71,7 +71,7 @@ const deaths: readonly Death[] = [
   { what: 'a probe failed', change: () => ({ readySince: undefined }), reason: undefined },
   {
     what: 'another image cannot be pulled',
-    change: () => ({ waitingReason: 'ErrImagePull' }),
+    change: () => ({ trouble: { cause: 'image', message: 'ErrImagePull' } }),
     reason: undefined,
     servable: true,
   },
@@ -138,7 +138,7 @@ void t.test('events: a death is queued once, by the name of its pod', async (t) 
   bed.pods.change('uid-1', { readySince: undefined })
   t.strictSame(keys, [])
   bed.pods.change('uid-1', { deadReason: 'agent container ended' })
-  bed.pods.change('uid-1', { deadReason: 'agent container ended', waitingReason: 'x' })
+  bed.pods.change('uid-1', { deadReason: 'agent container ended', trouble: { cause: 'crash', message: 'x' } })
   t.strictSame(keys, ['uid-1'])
   t.equal(await bed.podDeaths.reconcile(keys[0] ?? ''), undefined)
   t.match(await bed.session(id), { status: 'ENDING', endReason: 'pod:died' })

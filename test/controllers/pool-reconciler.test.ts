@@ -20,7 +20,7 @@ void t.test('fills to min, indexes what is ready, and then rests', async (t) => 
   t.match(bed.published, [{ kind: 'indexed', agentType }])
   await bed.reconcile()
   t.equal(bed.pods.writes.length, 3, 'level-triggered: nothing to do is nothing done')
-  t.strictSame(bed.notices.get(agentType), { boundBy: undefined, message: undefined })
+  t.strictSame(bed.notices.get(agentType), { boundBy: undefined, message: undefined, problem: undefined })
 })
 
 void t.test('a view that lags makes no pod twice', async (t) => {
@@ -68,7 +68,7 @@ void t.test('surplus is retired oldest first, in the ledger before the API', asy
     ['d', 4_000],
     ['c', 3_000],
   ] as const)
-    bed.pods.put(
+    await bed.putMade(
       newPod({ uid, createdAt, readySince: 5_000, ip: '127.0.0.9', templateHash: currentHash(bed) }),
     )
   await bed.reconcile()
@@ -105,7 +105,7 @@ void t.test('a retired pod whose deletion failed is deleted later, whoever retir
   const bed = await bedFor(t, { min: 1, max: 10 })
   await bed.settle()
   bed.setPools(poolsOf({ min: 0, max: 10 }))
-  bed.pods.refuse('delete', refusal('unavailable', 'etcd is away'))
+  bed.pods.refuse('delete', refusal('api', 'etcd is away'))
   await t.rejects(bed.reconcile(), { message: 'etcd is away' }, 'so that the queue tries again')
   t.ok(bed.notices.has(agentType), 'the notice is posted all the same')
   t.strictSame(await indexed(), [])

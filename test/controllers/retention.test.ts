@@ -51,6 +51,7 @@ async function startRetention(t: Test) {
     },
     sessions: () => column('SELECT id FROM sessions ORDER BY ended_at'),
     claims: () => column('SELECT pod_uid FROM pod_claims ORDER BY 1'),
+    notes: () => column('SELECT pod_uid FROM pool_pods ORDER BY 1'),
     events: () => column('SELECT DISTINCT session_id FROM session_events'),
   }
 }
@@ -71,6 +72,27 @@ void t.test(
     t.same(await bed.events(), [young])
   },
 )
+
+void t.test('a note goes a day after its pod, and with its claim', async (t) => {
+  const bed = await startRetention(t)
+  await bed.query(`
+    INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest, noted_at)
+    SELECT uid, 'echo-agent', 'h', 'd', now() - interval '9 days' FROM unnest('{present,gone,claimed}'::text[]) AS uid`)
+  await bed.query(
+    `INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest) VALUES ('fresh', 'echo-agent', 'h', 'd')`,
+  )
+  await bed.ended('claimed', 99)
+  await bed.query(`UPDATE pod_claims SET at = now()`)
+  bed.present.add('present')
+  await bed.look()
+  t.same(await bed.notes(), ['claimed', 'fresh', 'gone', 'present'], 'found gone just now')
+  await bed.query(`UPDATE pool_pods SET gone_at = gone_at - interval '25 hours'`)
+  await bed.look()
+  t.same(await bed.notes(), ['claimed', 'fresh', 'present'], 'a claim still names one of them')
+  await bed.query(`UPDATE pod_claims SET gone_at = now() - interval '25 hours'`)
+  await bed.look()
+  t.same(await bed.notes(), ['fresh', 'present'])
+})
 
 void t.test('a claim stays while its pod is there, or while a session lives on it', async (t) => {
   const bed = await startRetention(t)

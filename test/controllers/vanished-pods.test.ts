@@ -100,7 +100,7 @@ void t.test('deletions that an event told of are evidence: a whole node is not f
 void t.test('no answer is no absence, and stops no look for good', async (t) => {
   const bed = await liveBed(t, 3)
   bed.pods.vanish('p-0', { absent: true })
-  bed.pods.refuse('exists', new PodWriteError('unavailable', 'no answer', { answered: false }))
+  bed.pods.refuse('exists', new PodWriteError('api', 'no answer', { answered: false }))
   await t.rejects(bed.look(), { message: 'no answer' })
   t.strictSame(bed.ended, [])
   bed.pods.refuse('exists', undefined)

@@ -42,7 +42,6 @@ void t.test('a pod as it comes from a watch', (t) => {
     deletingSince: start + 60_000,
     readySince: start + 5_000,
     deadReason: undefined,
-    waitingReason: undefined,
     containerId: 'c1',
     templateHash: 'h',
     assignKeyIds: ['k2', 'k1'],
@@ -86,7 +85,7 @@ void t.test('why a pod is dead or cannot start', (t) => {
   )
   t.equal(agent({}, 'Failed')?.deadReason, 'pod phase Failed')
   t.equal(agent({}, 'Succeeded')?.deadReason, 'pod phase Succeeded')
-  t.equal(agent({ waiting: { reason: 'ErrImagePull' } })?.waitingReason, 'ErrImagePull')
+  t.same(agent({ waiting: { reason: 'ErrImagePull' } })?.trouble, { cause: 'image', message: 'ErrImagePull' })
   t.equal(agent({ waiting: { reason: 'ErrImagePull' } })?.deadReason, undefined)
   const sidecarEnded = wire({
     metadata,
@@ -152,6 +151,11 @@ void t.test('another container than the first is a dead agent, for good', (t) =>
   t.match(replaced, { deadReason: 'agent container was replaced', containerId: 'c1' })
   t.match(continuedFrom(replaced, agentPod('u', { containerId: 'c2' })), { deadReason: /replaced/ })
   t.equal(continuedFrom(first, agentPod('u', { containerId: 'c1' })).deadReason, undefined)
+  const made = agentPod('u', { specDigest: 'd1' })
+  t.equal(continuedFrom(made, made).specChanged, undefined)
+  const changed = continuedFrom(made, agentPod('u', { specDigest: 'd2' }))
+  t.match(changed, { specDigest: 'd2', specChanged: true })
+  t.match(continuedFrom(changed, made), { specChanged: true }, 'changed back is changed')
   t.equal(continuedFrom(first, agentPod('u')).deadReason, undefined, 'a status without one says nothing')
   t.equal(continuedFrom(undefined, agentPod('u', { containerId: 'c1' })).deadReason, undefined)
   t.equal(continuedFrom(agentPod('u'), agentPod('u', { containerId: 'c1' })).deadReason, undefined)
@@ -168,7 +172,7 @@ void t.test('why a session on a pod is over', (t) => {
     [{}, undefined],
     [{ readySince: undefined }, undefined],
     [{ unreachableSince: 1 }, undefined],
-    [{ waitingReason: 'ErrImagePull' }, undefined],
+    [{ trouble: { cause: 'image', message: 'ErrImagePull' } }, undefined],
     [{ deadReason: 'agent container ended' }, 'pod:died'],
     [{ deletingSince: 1 }, 'pod:deleted'],
     [{ deletingSince: 1, deadReason: 'agent container ended' }, 'pod:deleted'],

@@ -85,6 +85,23 @@ void t.test('a create that nobody answered holds its place for a short while onl
   t.equal(expectations.pendingCreates(), 0)
 })
 
+void t.test('a fresh list tells which creates without an answer were done', async (t) => {
+  const expectations = createPoolExpectations()
+  const fail = (at: number) => expectations.createUnanswered(expectations.createSent(at), at)
+  fail(0)
+  fail(0)
+  fail(1_500)
+  t.equal(expectations.hasUnanswered(1_999), false, 'the write may still be done')
+  t.equal(expectations.hasUnanswered(2_000), true)
+  expectations.resolveUnanswered(['a', 'b'], new Set(['a']), 2_000)
+  t.equal(expectations.pendingCreates(), 2, 'b was made and is not shown yet; one is too fresh to tell')
+  t.equal(expectations.hasUnanswered(2_000), false)
+  expectations.settle(new Set(['a', 'b']), 2_001)
+  t.equal(expectations.pendingCreates(), 1)
+  expectations.resolveUnanswered(['a', 'b'], new Set(['a', 'b']), 3_500)
+  t.equal(expectations.pendingCreates(), 0)
+})
+
 void t.test('an answer that comes after its create expired is still awaited in the informer', async (t) => {
   const expectations = createPoolExpectations()
   const ticket = expectations.createSent(0)

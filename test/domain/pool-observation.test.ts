@@ -2,6 +2,62 @@ import t from 'tap'
 import { observePool } from '../../src/domain/pool-observation.ts'
 import { agentPod, podClaim, retiredClaim } from './slot-views.ts'
 
+void t.test('a pod is offered only if it is ours; what is claimed goes its way', async (t) => {
+  const origins = ['ours', 'unconfirmed', 'unknown', 'changed', 'foreign'] as const
+  const pods = origins.flatMap((origin) => [
+    agentPod(`${origin}-ready`, { readySince: 2_000 }),
+    agentPod(`${origin}-claimed`, { readySince: 2_000 }),
+    agentPod(`${origin}-terminating`, { deletingSince: 9_000 }),
+  ])
+  const { slots } = observePool({
+    agentType: 'echo-agent',
+    pods,
+    claims: new Map(origins.map((origin) => [`${origin}-claimed`, podClaim(`${origin}-claimed`)])),
+    templateHash: 'current',
+    origins: new Map(
+      pods.map(({ uid }) => [
+        uid,
+        { origin: origins.find((origin) => uid.startsWith(origin)) ?? 'ours', templateHash: undefined },
+      ]),
+    ),
+  })
+  const stateOf = (podUid: string) => slots.find((slot) => slot.podUid === podUid)
+  t.equal(stateOf('ours-ready')?.state, 'ready')
+  t.equal(stateOf('unconfirmed-ready')?.state, 'warming')
+  t.equal(stateOf('unknown-ready')?.state, 'warming')
+  t.match(stateOf('changed-ready'), { state: 'failed', deadReason: 'changed after it was created' })
+  t.match(stateOf('foreign-ready'), { state: 'failed', deadReason: 'not created by the controller' })
+  for (const origin of origins) {
+    t.equal(stateOf(`${origin}-claimed`)?.state, 'claimed')
+    t.equal(stateOf(`${origin}-terminating`)?.state, 'draining')
+  }
+})
+
+void t.test(
+  'which template a pod was made from is what was noted, whatever its annotation says',
+  async (t) => {
+    const pods = ['current', 'older'].map((uid) => agentPod(uid, { templateHash: 'current' }))
+    const origins = new Map(
+      pods.map(({ uid }) => [uid, { origin: 'ours' as const, templateHash: uid }] as const),
+    )
+    const none = new Map()
+    const { slots } = observePool({
+      agentType: 'echo-agent',
+      pods,
+      claims: none,
+      templateHash: 'current',
+      origins,
+    })
+    t.same(
+      slots.map(({ podUid, drifted }) => [podUid, drifted]),
+      [
+        ['current', false],
+        ['older', true],
+      ],
+    )
+  },
+)
+
 void t.test('each slot has the state that pod and claim say, and is counted once', async (t) => {
   const pods = [
     agentPod('warming'),

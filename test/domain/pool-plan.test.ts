@@ -63,6 +63,21 @@ const table: { name: string; given: Overrides; expect: Partial<PoolPlan> }[] = [
     expect: { ...nothing, create: 2, boundBy: 'in-flight' },
   },
   {
+    name: 'until a pod of the template was Ready, three start at a time',
+    given: { desired: { min: 9, inFlight: 9 }, unproven: true },
+    expect: { ...nothing, create: 3, boundBy: 'in-flight' },
+  },
+  {
+    name: 'the three count what starts already',
+    given: { desired: { min: 9, inFlight: 9 }, slots: many(2, 'warming'), pendingCreates: 1, unproven: true },
+    expect: { ...nothing, boundBy: 'in-flight' },
+  },
+  {
+    name: 'the wait that is given counts, not the one of the count',
+    given: { failures: { count: 5, lastAt: 99_000, backoffMs: 2_000 } },
+    expect: { ...nothing, requeueAfterMs: 1_000, boundBy: 'backoff' },
+  },
+  {
     name: 'sessions that wait for a pod made for them are pods beyond min, below max',
     given: { desired: { min: 2, cold: 3, max: 4 }, slots: many(2, 'warming') },
     expect: { ...nothing, create: 2, boundBy: 'max' },

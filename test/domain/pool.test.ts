@@ -25,7 +25,7 @@ void t.test('defaults are filled in', async (t) => {
           max: 2,
           onEmpty: 'wait',
           waitMs: 5_000,
-          lease: { defaultSeconds: 60, minSeconds: 10, maxSeconds: 3_600, heldBy: 'both' },
+          lease: { defaultSeconds: 60, minSeconds: 10, maxSeconds: 3_600 },
           maxSessionSeconds: 14_400,
           refill: { inFlight: 20 },
           coldStart: { max: 10, deadlineSeconds: 120 },

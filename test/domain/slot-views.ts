@@ -14,7 +14,6 @@ export function agentPod(uid: string, overrides: Partial<AgentPod> = {}): AgentP
     deletingSince: undefined,
     readySince: undefined,
     deadReason: undefined,
-    waitingReason: undefined,
     containerId: undefined,
     templateHash: 'current',
     assignKeyIds: [],
@@ -62,7 +61,8 @@ export function slotView(
     deletingSince: state === 'draining' ? 3_000 : undefined,
     drifted: false,
     deadReason: state === 'failed' ? 'pod phase Failed' : undefined,
-    waitingReason: undefined,
+    trouble: undefined,
+    origin: 'ours',
     claim: state === 'claimed' ? podClaim(podUid) : undefined,
     ...overrides,
   }

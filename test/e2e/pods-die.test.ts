@@ -1,9 +1,13 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { Client } from 'pg'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { until } from '../../bed/processes/until.ts'
 import type { AnswerBody } from '../../bed/replicas/bed-client.ts'
+import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { pidOfPod } from '../support/pod-process.ts'
 import { agentType, createSessionCaller } from './session-caller.ts'
 
@@ -240,6 +244,76 @@ void t.test('one failed probe ends nothing', async (t) => {
   })
   t.equal((await client.read(id)).body.status, 'ACTIVE')
   t.match(await client.end(id, '?wait=true'), { status: 200, body: { endReason: 'ended:caller' } })
+})
+
+/** Writes pods with the rights of the session server, as whoever finds a way around the webhook would. */
+const asServer = '--as=system:serviceaccount:ai-agents:session-management-sa'
+/** Seen without a note for 5 s, by a look that comes every 2 s; the rest is for deletions on a busy machine. */
+const strangerBoundMs = 20_000
+
+async function retiredFor(uid: string): Promise<string | undefined> {
+  const database = new Client({ connectionString: bed.databaseUrl })
+  await database.connect()
+  const { rows } = await database.query<{ reason: string }>(
+    `SELECT reason FROM pod_claims WHERE pod_uid = $1 AND purpose = 'retired'`,
+    [uid],
+  )
+  await database.end()
+  return rows[0]?.reason
+}
+
+void t.test(
+  'a pod with every label of the pool that the controller did not make serves nobody',
+  async (t) => {
+    const { metadata, spec } = (await idlePod()) as PodJson & { spec: Record<string, unknown> }
+    const { nodeName: _node, ...specification } = spec
+    const body = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { ...metadata, name: 'stranger', uid: undefined, resourceVersion: undefined },
+      spec: specification,
+    }
+    const file = join(bed.folder, 'stranger.json')
+    await writeFile(file, JSON.stringify(body))
+    await kubectl('create', '-f', file, asServer)
+    const stranger = await readPod('stranger')
+    const redis = new Redis(bed.redis.url)
+    t.teardown(() => redis.disconnect())
+    const { uid } = stranger.metadata
+    const opened: AnswerBody[] = []
+    const begun = performance.now()
+    await until(
+      'retired',
+      async () => {
+        // First in the index all the time, and opens all the while.
+        await redis.zadd(poolKeys(agentType).ready, 0, uid)
+        const { status, body } = await client.open({ agentType, onEmpty: 'wait', waitMs: 1_000 })
+        if (status === 201) opened.push(body)
+        return (await retiredFor(uid)) !== undefined
+      },
+      strangerBoundMs,
+    )
+    t.comment(`${opened.length} sessions within ${Math.round(performance.now() - begun)} ms`)
+    t.equal(await retiredFor(uid), 'not created by the controller')
+    t.ok(opened.length > 0)
+    t.notOk(opened.some(({ pod }) => pod.uid === uid))
+    await until(
+      'deleted',
+      async () => !(await kubectl('get', 'pods', '-o', 'name')).includes('stranger'),
+      45_000,
+    )
+    t.match(await kubectl('get', 'events', '-o', 'json'), /ForeignPoolPod/)
+    await Promise.all(opened.map(({ id }) => client.end(id, '?wait=true')))
+  },
+)
+
+void t.test('an idle pod whose image somebody changes is replaced, and serves nobody', async (t) => {
+  const { metadata } = await idlePod()
+  const patch = JSON.stringify([{ op: 'replace', path: '/spec/containers/0/image', value: 'evil:1' }])
+  await kubectl('patch', 'pod', metadata.name, '--type=json', '-p', patch, asServer)
+  await until('retired', async () => (await retiredFor(metadata.uid)) !== undefined, strangerBoundMs)
+  t.equal(await retiredFor(metadata.uid), 'changed after it was created')
+  await untilIdle()
 })
 
 void t.test('a claimed pod whose session is gone is removed within 60 s', async (t) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Bed } from '../../bed/bed.ts'
 import { until } from '../../bed/processes/until.ts'
 import { type AnswerBody, createBedClient } from '../../bed/replicas/bed-client.ts'
@@ -19,7 +20,11 @@ export function createSessionCaller(bed: Bed) {
   return {
     client,
     kubectl,
-    open: async (body: object = {}, headers: Record<string, string> = {}): Promise<AnswerBody> => {
+    /** With a key unless the test gives headers of its own: its agent keeps such a session, whatever the caller does. */
+    open: async (
+      body: object = {},
+      headers: Record<string, string> = { 'idempotency-key': randomUUID() },
+    ): Promise<AnswerBody> => {
       const answer = await client.open({ agentType, ...body }, headers)
       if (answer.status !== 201) throw new Error(`open answered ${answer.status}: ${answer.text}`)
       return answer.body

@@ -5,6 +5,7 @@ import { until } from '../../bed/processes/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { sendHalf } from '../support/half-sent-request.ts'
 import {
+  type Api,
   apiKey,
   isProblem,
   knownId,
@@ -146,6 +147,71 @@ void t.test('open answers 201 with its headers, 200 when replayed', async (t) =>
     }),
     { statusCode: 201 },
   )
+})
+
+void t.test(
+  'a caller that hangs up before its answer: without a key the session ends, with a key it waits',
+  async (t) => {
+    for (const [headers, hangsUp, ended] of [
+      ['', true, true],
+      ['Idempotency-Key: k\r\n', true, false],
+      ['', false, false],
+    ] as const) {
+      const opening = Promise.withResolvers<void>()
+      const opened = Promise.withResolvers<void>()
+      const api = await startApi(t, {
+        async openSession() {
+          opening.resolve()
+          await opened.promise
+          return { session: newSession(), livekit: undefined, replayed: false, stagesMs: {} }
+        },
+      })
+      await api.app.listen({ port: 0, host: '127.0.0.1' })
+      const { port } = api.app.server.address() as { port: number }
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+      const body = JSON.stringify(open)
+      socket.write(
+        `POST /v1/sessions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${apiKey}\r\nContent-Type: application/json\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`,
+      )
+      await opening.promise
+      if (hangsUp) {
+        socket.destroy()
+        await until('the server knows it', async () => (await connectionsOf(api.app)) === 0)
+      }
+      opened.resolve()
+      if (hangsUp && ended) await until('the session is ended', () => api.calls.length > 0)
+      if (!hangsUp) t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 201 /)
+      socket.destroy()
+      await until('no connection is left', async () => (await connectionsOf(api.app)) === 0)
+      const closes = api.calls.filter(([name]) => name === 'close')
+      t.strictSame(closes, ended ? [['close', knownId, 'unanswered', 3]] : [], `${headers} ${hangsUp}`)
+    }
+  },
+)
+
+void t.test('a caller that hangs up while its answer is being written, without a key', async (t) => {
+  const opened = Promise.withResolvers<void>()
+  const api = await startApi(t, {
+    async openSession() {
+      opened.resolve()
+      // More than the kernel takes from a caller that does not read.
+      const session = newSession({ metadata: { x: 'x'.repeat(32 * 1024 * 1024) } })
+      return { session, livekit: undefined, replayed: false, stagesMs: {} }
+    },
+  })
+  await api.app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = api.app.server.address() as { port: number }
+  const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+  const body = JSON.stringify(open)
+  socket.write(
+    `POST /v1/sessions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${apiKey}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  await opened.promise
+  await once(socket, 'readable')
+  t.same(api.calls, [])
+  socket.destroy()
+  await until('the session is ended', () => api.calls.length > 0)
+  t.strictSame(api.calls, [['close', knownId, 'unanswered', 3]])
 })
 
 void t.test('the livekit token is in answers to open and token only', async (t) => {
@@ -291,4 +357,10 @@ async function rawRequest(app: Awaited<ReturnType<typeof startApi>>['app'], text
   socket.end(text)
   await once(socket, 'close')
   return answer
+}
+
+function connectionsOf(app: Api['app']): Promise<number> {
+  return new Promise((resolve, reject) => {
+    app.server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
+  })
 }

@@ -9,6 +9,7 @@ import { type ApiAppDeps, createApiApp } from '../../src/http/api-app.ts'
 import { createApiKeys } from '../../src/http/api-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
+import { createListSessions } from '../../src/sessions/list-sessions.ts'
 import type { OpenContext } from '../../src/sessions/opening.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { silent } from '../support/kept-log.ts'
@@ -127,12 +128,20 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     },
     sessions: {
       get: async (id) => rows.get(id),
-      async list(query) {
-        storable(query)
-        listed.push(query)
-        return [...rows.values()].slice(0, query.limit)
-      },
     },
+    listSessions: createListSessions({
+      sessions: {
+        async list(query) {
+          storable(query)
+          listed.push(query)
+          return [...rows.values()].slice(0, query.limit).map((row) => ({ ...row, metadata: undefined }))
+        },
+        async metadataOf(ids) {
+          const texts = ids.map((id) => [id, JSON.stringify(rows.get(id)?.metadata)] as const)
+          return new Map(texts.filter(([, text]) => text !== undefined))
+        },
+      },
+    }),
     headStartMs: () => 0,
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     draining: draining.signal,
@@ -143,7 +152,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
     checks: () => checks,
-    registry: metrics.registry,
+    publicDocument: false,
     logger: silent,
     ...overrides,
   })

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { startApi } from './api-bed.ts'
+import { isProblem, startApi } from './api-bed.ts'
 
 void t.test('the page for people, and the document: every route of /v1, each once', async (t) => {
-  const api = await startApi(t)
+  const api = await startApi(t, { publicDocument: true })
   t.equal((await api.app.inject({ url: '/docs' })).statusCode, 200)
   const answer = await api.app.inject({ url: '/openapi.json' })
   t.equal(answer.statusCode, 200)
@@ -30,6 +30,32 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     t.ok(responses['4XX'] ?? responses['4xx'], `${at} says what a refusal looks like`)
   }
 })
+
+void t.test('without the switch, both need an API key', async (t) => {
+  const api = await startApi(t)
+  for (const url of [
+    '/docs',
+    '/docs/',
+    '/docs/json',
+    '/docs/static/index.css',
+    '/openapi.json',
+    '/%6fpenapi.json',
+  ])
+    isProblem(t, await api.app.inject({ url }), 'GRN_UNAUTHENTICATED', 401)
+  t.equal((await api.call('GET', '/openapi.json')).statusCode, 200)
+  t.equal((await api.call('GET', '/docs')).statusCode, 200)
+  isProblem(t, await api.app.inject({ url: '/docsx' }), 'GRN_NOT_FOUND', 404)
+})
+
+void t.test(
+  'what a retry, an unanswered open and a page of metadata come to is said in the document',
+  async (t) => {
+    const api = await startApi(t, { publicDocument: true })
+    const { body } = await api.app.inject({ url: '/openapi.json' })
+    for (const said of ['GRN_KEY_USED_UP', 'ended:unanswered', 'lease.heldBy', '1048576 bytes'])
+      t.match(body, said)
+  },
+)
 
 interface Operation {
   readonly operationId: string

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { apiKey, isProblem, knownId, startApi } from './api-bed.ts'
@@ -7,15 +8,10 @@ const open = { agentType: 'echo-agent' }
 void t.test('bodies that are not one JSON object', async (t) => {
   const api = await startApi(t)
   const post = (body: unknown, headers = {}) => api.call('POST', '/v1/sessions', { body, headers })
-  for (const body of [
-    '{',
-    '',
-    'null x',
-    '{"agentType":',
-    '{"__proto__": {}}',
-    '{"constructor": {"prototype": {}}}',
-  ])
-    isProblem(t, await post(body), 'GRN_BAD_JSON', 400)
+  for (const body of ['{', '', 'null x', '{"agentType":', '{"agentType":"echo-agent",}'])
+    isProblem(t, await post(body), 'GRN_BAD_JSON', 400, /^The body is not valid JSON/)
+  for (const body of ['{"__proto__": {}}', '{"constructor": {"prototype": {}}}'])
+    isProblem(t, await post(body), 'GRN_LOSSY_JSON', 400, /__proto__|prototype/)
   for (const body of ['null', '1', '"text"', '[]', '[{"agentType":"echo-agent"}]'])
     isProblem(t, await post(body), 'GRN_INVALID_REQUEST', 400)
   isProblem(t, await post(JSON.stringify(open), { 'content-length': '3' }), 'GRN_INVALID_REQUEST', 400)
@@ -41,6 +37,50 @@ void t.test('bodies that are not one JSON object', async (t) => {
   t.equal((await post(sized(limit - frame))).statusCode, 201, 'exactly 256 KiB is taken')
   isProblem(t, await post(sized(limit - frame + 1)), 'GRN_BODY_TOO_LARGE', 413, /256 KiB/)
   t.equal(api.opened.length, 1, 'no half-done claim')
+})
+
+void t.test('a body that would not be kept as it was sent', async (t) => {
+  const api = await startApi(t)
+  const post = (body: string, headers = {}) => api.call('POST', '/v1/sessions', { body, headers })
+  for (const [metadata, hint] of [
+    ['{"id": 1546130668394913822}', /^body\/metadata\/id: is a number .*; send it as a string\. /],
+    ['{"a": [1e400]}', /^body\/metadata\/a\/0: is a number/],
+    ['{"a": 1, "\\u0061": 2}', /^body\/metadata\/a: comes twice in the same object/],
+    ['{"__proto__": {"admin": true}}', /^body\/metadata\/__proto__: is a name/],
+  ] as const)
+    isProblem(t, await post(`{"agentType":"echo-agent","metadata":${metadata}}`), 'GRN_LOSSY_JSON', 400, hint)
+  const metadata = '{"a":-0,"b":1.50,"c":9007199254740991,"d":"1546130668394913822"}'
+  const kept = await post(`\ufeff{"agentType":"echo-agent","metadata":${metadata}}`)
+  t.equal(kept.statusCode, 201)
+  t.strictSame(kept.json().metadata, { a: 0, b: 1.5, c: 9007199254740991, d: '1546130668394913822' })
+  t.equal(api.opened.length, 1)
+})
+
+void t.test('a body that is no text, or is compressed', async (t) => {
+  const api = await startApi(t)
+  const inject = (payload: Buffer, headers: Record<string, string>) =>
+    api.app.inject({
+      method: 'POST',
+      url: '/v1/sessions',
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', ...headers },
+      payload,
+    })
+  const body = JSON.stringify({ ...open, metadata: { name: 'é' } })
+  isProblem(t, await inject(Buffer.from(body, 'latin1'), {}), 'GRN_BAD_JSON', 400, /not text in UTF-8/)
+  for (const coding of ['gzip', 'br', 'deflate, gzip', 'GZIP', 'nonsense']) {
+    const answer = await inject(gzipSync(body), { 'content-encoding': coding })
+    isProblem(
+      t,
+      answer,
+      'GRN_UNSUPPORTED_MEDIA_TYPE',
+      415,
+      /is coded as "[^"]+" \(Content-Encoding\).* uncompressed/,
+    )
+    t.equal(answer.headers['accept-encoding'], 'identity')
+  }
+  isProblem(t, await inject(gzipSync(body), {}), 'GRN_BAD_JSON', 400, /not text in UTF-8/)
+  t.equal((await inject(Buffer.from(body), { 'content-encoding': 'identity' })).statusCode, 201)
+  t.equal(api.opened.length, 1)
 })
 
 void t.test('fields of the open body', async (t) => {

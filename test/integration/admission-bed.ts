@@ -8,7 +8,7 @@ import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
 import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
-import type { GateLimits } from '../../src/webhook/review-gate.ts'
+import type { IntakeLimits } from '../../src/webhook/review-intake.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 
 /** The API server, which calls the webhook of this process by the configurations of the manifests. */
@@ -17,7 +17,7 @@ interface AdmissionBedOptions {
   readonly name: string
   readonly policy: PolicyDocument
   readonly assignKeys: string
-  readonly gateLimits?: GateLimits
+  readonly intakeLimits?: IntakeLimits
   /** Another team's webhook: its configuration, and its route on our server. */
   readonly stranger?: {
     readonly configuration: string
@@ -47,7 +47,7 @@ export async function startAdmissionBed(t: Test, options: AdmissionBedOptions) {
 async function startWebhook(
   { webhook }: ControlPlane,
   registry: Registry,
-  { policy, assignKeys, gateLimits, stranger }: AdmissionBedOptions,
+  { policy, assignKeys, intakeLimits, stranger }: AdmissionBedOptions,
 ) {
   const [key = '', cert = ''] = await Promise.all(
     [webhook.keyPath, webhook.certPath].map((path) => readFile(path, 'utf8')),
@@ -59,7 +59,7 @@ async function startWebhook(
     registry,
     tls: { key, cert },
     checks: () => ({}),
-    ...(gateLimits && { gateLimits }),
+    ...(intakeLimits && { intakeLimits }),
   })
   stranger?.addRoute(server)
   await server.listen({ host: webhook.host, port: webhook.port })

@@ -9,6 +9,7 @@ import type { RoleProcess } from '../../bed/replicas/role-process.ts'
 import { servingFiles, startWebhookProcess } from '../../bed/replicas/webhook-process.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
+import { freePort } from '../../bed/servers/free-port.ts'
 import type { KubectlOutcome } from '../../bed/servers/kubectl.ts'
 import { policyTextOf } from '../admission/pod-samples.ts'
 import { call } from '../webhook/webhook-client.ts'
@@ -21,6 +22,7 @@ const base = join(root, 'manifests/base')
 export async function startGuardBed(t: Test) {
   const folder = await temporaryFolder('admission-guard')
   const plane = await startControlPlane({ folder: folder.path, webhookManifests: [join(base, 'webhook')] })
+  const opsPort = await freePort()
   let webhook: RoleProcess | undefined
   t.teardown(async () => {
     await webhook?.stop()
@@ -50,6 +52,7 @@ export async function startGuardBed(t: Test) {
         name: 'webhook',
         folder: folder.path,
         port,
+        opsPort,
         env: servingFiles(plane),
       })
       await until(
@@ -64,7 +67,8 @@ export async function startGuardBed(t: Test) {
     },
     /** Reviews answered at an endpoint so far. */
     reviews: async (endpoint: string): Promise<number> => {
-      const lines = (await get('/metrics')).text
+      const metrics = await fetch(`http://${plane.webhook.host}:${opsPort}/metrics`)
+      const lines = (await metrics.text())
         .split('\n')
         .filter((line) => line.startsWith('greenroom_admission_reviews'))
       return lines

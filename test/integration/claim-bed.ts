@@ -12,6 +12,7 @@ import {
   type startIndexServer,
 } from '../stores/store-servers.ts'
 import { createStepGate, heldStore, type StepGate } from '../support/claim-steps.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { startReplicaProcess } from '../support/replica-process.ts'
 
 /** Agents, Redis and PostgreSQL for one test, with replicas in this process or in processes that can be killed. */
@@ -34,6 +35,7 @@ export async function startClaimBed(t: Test, { database, redisServer }: Servers,
   const postgres = await postgresFor(t, database)
   const redis = await redisFor(t, redisServer.url)
   await redis.flushall()
+  await notePods(postgres, [...agents.agents.keys()])
   const sessions = createPostgresSessionStore(postgres)
   const index = indexOn(redis)
   await index.rebuild(agentType, agents.slots())

@@ -54,7 +54,7 @@ export class Step implements fc.AsyncCommand<ModelHolder, RealSide> {
 }
 
 /** A live session ⇔ its claim; the model has them by name, and what was seen is the same. */
-function assertClaimsAndSessions({ sessions, claims }: ModelState, seen: Seen): void {
+function assertClaimsAndSessions({ sessions, claims, noted }: ModelState, seen: Seen): void {
   const named = [...sessions.values()].flatMap(({ pod }) => pod ?? [])
   assert.equal(new Set(named).size, named.length, 'two records name one pod')
   for (const [s, { status, pod, epoch }] of sessions) {
@@ -63,6 +63,7 @@ function assertClaimsAndSessions({ sessions, claims }: ModelState, seen: Seen): 
   }
   for (const [pod, { purpose, session, epoch = 0 }] of claims) {
     if (session === undefined) continue
+    assert.ok(noted.has(pod), `${pod} is claimed, and the controller did not make it`)
     const row = sessions.get(session)
     assert.ok(row && epoch <= row.epoch, `the record of ${session} knows of ${pod} in epoch ${epoch}`)
     if (purpose !== 'session' || row.status === 'ENDED' || epoch < row.epoch) continue

@@ -47,11 +47,18 @@ function exists(s: string, session: ModelSession): Answer {
   return { kind: 'session-exists', session: summaryOf(s, session) }
 }
 
+/** Why a pod cannot be claimed; undefined for one that can. A pod without a note is nobody's, whoever proposes it. */
+function refusal(state: ModelState, pod: string): Answer {
+  if (!state.noted.has(pod)) return { kind: 'pod-not-noted' }
+  return state.claims.has(pod) ? { kind: 'pod-taken' } : undefined
+}
+
 export function open(state: ModelState, op: Op<'open'> | Op<'reopen'>): Answer {
   const { s, pod, epoch } = op
   const present = state.sessions.get(s)
   if (present) return exists(s, present)
-  if (state.claims.has(pod)) return { kind: 'pod-taken' }
+  const refused = refusal(state, pod)
+  if (refused) return refused
   state.sessions.set(s, fresh(op, pod))
   claim(state, pod, s, epoch)
   return committed(state, s)
@@ -60,7 +67,8 @@ export function open(state: ModelState, op: Op<'open'> | Op<'reopen'>): Answer {
 export function next(state: ModelState, { s, from, oldPod, pod, epoch }: Op<'next'>): Answer {
   const present = state.sessions.get(s)
   if (present && (present.status !== 'PENDING' || present.epoch !== from)) return exists(s, present)
-  if (!present || state.claims.has(pod)) return { kind: 'pod-taken' }
+  const refused = refusal(state, pod)
+  if (!present || refused) return refused ?? { kind: 'pod-taken' }
   retireClaim(state, oldPod, s)
   leavePod(state, present)
   present.epoch = epoch
@@ -85,12 +93,14 @@ export function reopen(state: ModelState, op: Op<'reopen'>): Answer {
   const present = state.sessions.get(s)
   // Purged meanwhile: the key is free, and the open like any other.
   if (!present) return open(state, op)
-  if (mayReopen(present, epoch) && !state.claims.has(pod)) {
+  const refused = refusal(state, pod)
+  if (mayReopen(present, epoch) && !refused) {
     restart(state, s, fresh(op, pod))
     claim(state, pod, s, epoch)
     return committed(state, s)
   }
-  return present.status === 'ENDED' && present.epoch === from ? { kind: 'pod-taken' } : exists(s, present)
+  const isOurTurn = present.status === 'ENDED' && present.epoch === from
+  return isOurTurn ? (refused ?? { kind: 'pod-taken' }) : exists(s, present)
 }
 
 export function cold(state: ModelState, op: Op<'cold'>): Answer {

@@ -1,5 +1,5 @@
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
-import type { ClaimLedger, PodFate, SessionStore, SlotIndex } from '../../src/domain/ports.ts'
+import type { ClaimLedger, PodFate, PoolPodLedger, SessionStore, SlotIndex } from '../../src/domain/ports.ts'
 import { endReason, type Session } from '../../src/domain/session.ts'
 import { type SlotState, slotStateOf } from '../../src/domain/slot.ts'
 import type { Postgres } from '../../src/stores/postgres-client.ts'
@@ -8,6 +8,7 @@ import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
+import { madeDigest, madeTemplate } from '../support/noted-pods.ts'
 import type { ModelState, PodFacts } from './claim-model.ts'
 import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {
@@ -71,20 +72,28 @@ interface RealParts {
   /** Of two replicas: operations at the same time go to both. */
   readonly stores: readonly [SessionStore, SessionStore]
   readonly ledger: ClaimLedger
+  readonly poolPods: PoolPodLedger
 }
 
-export function createRealSide({ postgres, redis, index, stores, ledger }: RealParts) {
+export function createRealSide({ postgres, redis, index, stores, ledger, poolPods }: RealParts) {
   const pods = new Map<string, AgentPod>()
   const places = new Map<string, number>()
   const sql = (text: string, values: unknown[] = []) => postgres.durable.query(text, values)
 
-  async function reset(given: ReadonlyMap<string, PodFacts>): Promise<void> {
+  const note = (uids: readonly string[]) =>
+    poolPods.note(
+      uids.map((podUid) => ({ podUid, agentType, templateHash: madeTemplate, specDigest: madeDigest })),
+    )
+
+  async function reset(given: ReadonlyMap<string, PodFacts>, noted: ReadonlySet<string>): Promise<void> {
     // Of a few rows this is much faster than TRUNCATE.
     await sql(
-      'WITH claims AS (DELETE FROM pod_claims), events AS (DELETE FROM session_events) DELETE FROM sessions',
+      `WITH claims AS (DELETE FROM pod_claims), events AS (DELETE FROM session_events), pods AS (DELETE FROM pool_pods)
+       DELETE FROM sessions`,
     )
     // Renewals can be taken all the time here; the gap has tests of its own.
     await sql(`UPDATE renewal_service SET alive_at = 'infinity', gap_ended_at = '-infinity'`)
+    await note([...noted])
     await redis.flushall()
     places.clear()
     pods.clear()
@@ -141,6 +150,9 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
         )
       case 'retire':
         return [...(await ledger.retire(op.pods, retireReason))].sort()
+      case 'note':
+        await note(op.pods)
+        return undefined
       case 'reap':
         return summaries(await ledger.lapse(10))
       case 'purge':
@@ -278,7 +290,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger }: RealP
 
 export type RealSide = ReturnType<typeof createRealSide>
 
-export const podNames = ['a', 'b', 'c', 'd', 'e', 'f'] as const
+/** The last one has the labels of the pool, and the controller did not make it. */
+export const podNames = ['a', 'b', 'c', 'd', 'e', 'f', 'g'] as const
 
 /** Both sides in one form; what does not count in a state is left out of it. */
 export interface Seen {

@@ -31,7 +31,7 @@ export type StoreOp =
   | Named<'renew', { s: string; epoch: number; byAgent: boolean }>
   | Named<'end', { s: string; epoch: number | undefined }>
   | Named<'finish', { s: string }>
-  | Named<'endOnPods' | 'retire', { pods: readonly string[] }>
+  | Named<'endOnPods' | 'retire' | 'note', { pods: readonly string[] }>
   | Named<'reap' | 'purge'>
 
 export interface Summary {

@@ -41,6 +41,9 @@ export function applyStoreOp(state: ModelState, op: StoreOp): Answer {
       return applyToMany(state, op)
     case 'retire':
       return retire(state, op.pods)
+    case 'note':
+      for (const pod of op.pods) state.noted.add(pod)
+      return undefined
     case 'purge':
       return purge(state)
   }

@@ -55,6 +55,7 @@ const storeNames: readonly (readonly [weight: number, name: StoreName])[] = [
   [5, 'finish'],
   [1, 'endOnPods'],
   [2, 'retire'],
+  [1, 'note'],
   [2, 'reap'],
   [2, 'purge'],
 ]
@@ -92,6 +93,7 @@ export function storeOpOf(state: ModelState, op: StoreName, wished: Wish): Store
       return { op, s }
     case 'endOnPods':
     case 'retire':
+    case 'note':
       return { op, pods }
     case 'reap':
     case 'purge':

@@ -3,8 +3,10 @@ import t, { type Test } from 'tap'
 import { sessionTransitions } from '../../src/domain/session.ts'
 import { slotTransitions } from '../../src/domain/slot.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresPoolPods } from '../../src/stores/postgres-pool-pods.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { type ModelState, movesSeen, newState } from './claim-model.ts'
 import { claimCommand, type ModelHolder, type Step, steps } from './claim-model-commands.ts'
 import { createRealSide, podNames } from './claim-model-real-side.ts'
@@ -21,6 +23,7 @@ const mostCommands = 60
 async function realSide(t: Test) {
   const postgres = await postgresFor(t, database)
   const other = await postgresFor(t, database, { url: postgres.url })
+  await notePods(postgres, [])
   const redis = await redisFor(t, redisServer.url)
   const real = createRealSide({
     postgres,
@@ -28,17 +31,19 @@ async function realSide(t: Test) {
     index: indexOn(redis),
     stores: [createPostgresSessionStore(postgres), createPostgresSessionStore(other)],
     ledger: createPostgresClaimLedger(postgres),
+    poolPods: createPostgresPoolPods(postgres),
   })
   return { postgres, real }
 }
 
-/** All pods are Ready but the last one, which is still starting. */
+/** All pods are Ready but `f`, which is still starting. All are noted but `g`. */
 function firstState(): ModelState {
   const state = newState()
   for (const pod of podNames) {
     const isReady = pod !== 'f'
     state.pods.set(pod, { isReady, isDeleting: false, isDead: false })
     state.slots.set(pod, isReady ? 'ready' : 'warming')
+    if (pod !== 'g') state.noted.add(pod)
   }
   return state
 }
@@ -49,7 +54,7 @@ void t.test('random operations, also several at a time over two replicas', async
     fc.asyncProperty(fc.commands([claimCommand], { maxCommands: mostCommands, size: 'max' }), (commands) =>
       fc.asyncModelRun(async () => {
         const model: ModelHolder = { state: firstState() }
-        await real.reset(model.state.pods)
+        await real.reset(model.state.pods, model.state.noted)
         return { model, real }
       }, commands),
     ),
@@ -111,6 +116,18 @@ const plays: readonly (readonly Step[])[] = [
     store({ op: 'reopen', s: 's2', from: 1, oldPod: 'b', pod: 'c', epoch: 2, lease: 'both' }),
     end('s2'),
   ],
+  // A pod that nobody noted is proposed and taken by nobody; noted, it is a pod like any other.
+  [
+    rebuild('g'),
+    reserve('s1'),
+    open('s1', 'g'),
+    open('s1', 'a'),
+    store({ op: 'next', s: 's1', from: 1, oldPod: 'a', pod: 'g', epoch: 2 }),
+    store({ op: 'fail', s: 's1', epoch: 1 }),
+    store({ op: 'reopen', s: 's1', from: 1, oldPod: 'a', pod: 'g', epoch: 2, lease: 'both' }),
+    store({ op: 'note', pods: ['g'] }),
+    store({ op: 'reopen', s: 's1', from: 1, oldPod: 'a', pod: 'g', epoch: 2, lease: 'both' }),
+  ],
   [pod('podDies', 'f'), retire('f')],
   [open('s1', 'a'), end('s1'), store({ op: 'finish', s: 's1' }, { op: 'purge' })],
   [open('s1', 'a'), store({ op: 'undo', s: 's1', epoch: 1, pod: 'a' }, { op: 'purge' }), open('s1', 'b')],
@@ -135,7 +152,7 @@ void t.test('every entry of the two tables is used, and nothing beside them', as
   const { real } = await realSide(t)
   for (const play of plays) {
     const model = { state: firstState() }
-    await real.reset(model.state.pods)
+    await real.reset(model.state.pods, model.state.noted)
     for (const step of play) await step.run(model, real)
   }
   for (const [table, seen] of [

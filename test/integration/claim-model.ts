@@ -47,6 +47,8 @@ export interface ModelState {
   readonly pods: Map<string, PodFacts>
   readonly sessions: Map<string, ModelSession>
   readonly claims: Map<string, ModelClaim>
+  /** Pods that the controller noted. */
+  readonly noted: Set<string>
   /** Reservations by session. */
   readonly held: Map<string, HeldSlot>
   /** What Redis offers; it may be stale, and says nothing about a slot's state. */
@@ -65,6 +67,7 @@ export function newState(): ModelState {
     pods: new Map(),
     sessions: new Map(),
     claims: new Map(),
+    noted: new Set(),
     held: new Map(),
     index: new Set(),
     isBuilt: false,

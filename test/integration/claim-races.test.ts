@@ -24,7 +24,7 @@ async function controllerOn(t: Parameters<typeof controllerBed>[0], bed: ClaimBe
   })
   // Oldest first is the order in which a surplus is retired.
   for (const [n, pod] of bed.agents.pods.view.all().entries())
-    controller.pods.put({ ...pod, createdAt: n, readySince: n, templateHash: undefined })
+    await controller.putMade({ ...pod, createdAt: n, readySince: n, templateHash: undefined })
   return controller
 }
 

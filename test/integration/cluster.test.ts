@@ -117,6 +117,38 @@ void t.test('informer and writer: the life of a slot', async (t) => {
   t.ok(lines.some((line) => line.msg === 'a listener of the pod informer failed'))
 })
 
+void t.test('what runs in a pod is compared with the answer to its create', async (t) => {
+  const { logger } = createLogLines()
+  const informer = createPodInformer({ transport, namespace, logger })
+  informer.start()
+  t.teardown(() => informer.stop())
+  const made = await writer.create('echo-agent', spec)
+  const seen = () => informer.get(made.uid)
+  await until('the pod', () => seen() !== undefined)
+  t.equal(seen()?.specDigest, made.specDigest, 'typed and raw, the digest is the same')
+  const bind = { metadata: { name: made.name }, target: { kind: 'Node', name: 'n1' } }
+  // The typed client reads the answer, a Status, as a Binding and fails; the call is made.
+  await core.createNamespacedPodBinding({ name: made.name, namespace, body: bind }).catch(() => undefined)
+  await setPodStatus(made.name, { phase: 'Running', podIP: '127.9.9.9' })
+  t.equal(await writer.labelClaimed(made, 'session-1'), true)
+  await until('bound and labelled', () => seen()?.nodeName === 'n1' && seen()?.sessionLabel !== undefined)
+  t.equal(seen()?.specDigest, made.specDigest, 'Kubernetes and Greenroom write to it all the time')
+  t.equal(seen()?.specChanged, undefined)
+  const setImage = (image: string) =>
+    core.patchNamespacedPod({
+      name: made.name,
+      namespace,
+      body: [{ op: 'replace', path: '/spec/containers/0/image', value: image }],
+    })
+  await setImage('evil')
+  await until('another image', () => seen()?.specDigest !== made.specDigest)
+  t.equal(seen()?.specChanged, true)
+  await setImage(spec.template.image)
+  await until('the image as it was', () => seen()?.specDigest === made.specDigest)
+  t.equal(seen()?.specChanged, true, 'it may have run meanwhile')
+  await writer.delete(made, 0)
+})
+
 void t.test('a namesake is never touched', async (t) => {
   const { uid, name } = await writer.create('echo-agent', spec)
   const impostor = { uid: '00000000-0000-4000-8000-000000000000', name }
@@ -154,7 +186,7 @@ void t.test('what cannot be written comes with the reason', async (t) => {
     throw new Error('the pod was created')
   }
   t.match(await failure('no-such-namespace'), {
-    reason: 'unavailable',
+    reason: 'api',
     retryable: true,
     message: /not found/,
   })
@@ -186,6 +218,21 @@ void t.test('what cannot be written comes with the reason', async (t) => {
   })
   t.match(await failure('full'), { reason: 'quota', retryable: true, message: /exceeded quota: none/ })
 
+  await plane.createNamespace('tight')
+  await core.createNamespacedLimitRange({
+    namespace: 'tight',
+    body: {
+      metadata: { name: 'tight' },
+      spec: { limits: [{ type: 'Pod', min: { cpu: '1' } }] },
+    },
+  })
+  t.match(await failure('tight'), {
+    reason: 'limit-range',
+    retryable: true,
+    blamesPod: false,
+    message: /minimum cpu usage per Pod is 1/,
+  })
+
   const template = { ...spec.template, env: [{ name: 'not a name=', value: '' }] }
   t.match(await failure(namespace, clients, { ...spec, template }), { reason: 'invalid', retryable: false })
 
@@ -193,6 +240,24 @@ void t.test('what cannot be written comes with the reason', async (t) => {
   const stranger = createKubeClients({ access: nobody })
   t.match(await failure(namespace, stranger), { reason: 'forbidden', retryable: false, message: /nobody/ })
   stranger.close()
+})
+
+void t.test('a dry run is answered as a create would be, and makes nothing', async (t) => {
+  const at = 'dry'
+  await plane.createNamespace(at)
+  const trial = createPodWriter({ clients, namespace: at })
+  t.equal(await trial.wouldRefuse('echo-agent', spec), undefined)
+  t.equal(await trial.wouldRefusePlain('echo-agent'), undefined)
+  const template = { ...spec.template, image: ' echo:1' }
+  t.match(await trial.wouldRefuse('echo-agent', { ...spec, template }), {
+    reason: 'invalid',
+    blamesPod: true,
+    message: /spec\.containers\[0\]\.image: Invalid value: " echo:1"/,
+  })
+  t.same(await trial.list('echo-agent'), [])
+  const { uid } = await trial.create('echo-agent', spec)
+  t.same(await trial.list('echo-agent'), [uid])
+  t.same(await trial.list('stella-agent'), [])
 })
 
 void t.test('a document: accepted, refused, restored', async (t) => {
@@ -278,8 +343,13 @@ void t.test('events are written, and counted once a minute', async (t) => {
     logger,
     everyMs: 300,
   })
+  const made = await core.createNamespacedConfigMap({
+    namespace,
+    body: { metadata: { name: 'agent-pools' } },
+  })
+  const uid = made.metadata?.uid ?? ''
   const event = {
-    regarding: { kind: 'ConfigMap', name: 'agent-pools' },
+    regarding: { kind: 'ConfigMap', name: 'agent-pools', uid },
     type: 'Warning',
     reason: 'Rejected',
     action: 'Accept',
@@ -297,6 +367,8 @@ void t.test('events are written, and counted once a minute', async (t) => {
   await until('the series', async () => (await written()).some(({ series }) => series?.count === 5))
   await recorder.stop()
   t.same(lines, [])
+  const described = await plane.kubectl(['describe', 'configmap', 'agent-pools', '-n', namespace])
+  t.match(described.stdout, /Rejected .*\(x5 over .*greenroom\.dev\/controller/, 'found by its UID, counted')
   t.match(
     (await written()).find((item) => item.note === 'another'),
     {

@@ -12,7 +12,7 @@ import { startClaimBed } from './claim-bed.ts'
 
 const servers = { database: await startDatabase(t), redisServer: await startIndexServer(t) }
 const { database } = servers
-const unavailable = new PodWriteError('unavailable', 'the API server is away', { answered: false })
+const unavailable = new PodWriteError('api', 'the API server is away', { answered: false })
 
 interface CrashBedOptions {
   readonly url?: string
@@ -110,7 +110,7 @@ void t.test(
   'controller killed after it retired a pod, before the delete: the next one deletes it',
   async (t) => {
     const dead = await crashBed(t)
-    dead.pods.put(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
+    await dead.putMade(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
     dead.pods.refuse('delete', unavailable)
     await t.rejects(dead.reconcile())
     t.match(await dead.ledger.claimsOf(['uid-1']), new Map([['uid-1', { purpose: 'retired' }]]))
@@ -128,7 +128,7 @@ void t.test(
     t.teardown(() => proxy.stop())
     url.port = String(proxy.port)
     const bed = await crashBed(t, { url: url.href })
-    bed.pods.put(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
+    await bed.putMade(newPod({ uid: 'uid-1', readySince: 1, ip: '127.1.2.3' }))
     const retire = bed.ledger.retire.bind(bed.ledger)
     bed.ledger.retire = async (podUids, reason) => {
       proxy.set('drop-replies')
@@ -153,7 +153,8 @@ void t.test(
   async (t) => {
     const bed = await startClaimBed(t, servers, 6)
     const controller = await crashBed(t, { url: bed.postgres.url, min: 6 })
-    for (const pod of bed.agents.pods.view.all()) controller.pods.put({ ...pod, templateHash: undefined })
+    for (const pod of bed.agents.pods.view.all())
+      await controller.putMade({ ...pod, templateHash: undefined })
     controller.pods.refuse('label', unavailable)
     const stop = new AbortController()
     const led = createController({ ...controller, pods: controller.pods.view, retention: async () => {} })(

@@ -101,6 +101,12 @@ async function soundStores() {
     await addClaim(podUid, id)
     return id
   }
+  const made = [idle, claimed, 'never-was', ...Object.values(podOf)]
+  await run(
+    `INSERT INTO pool_pods (pod_uid, agent_type, template_hash, spec_digest) SELECT uid, $2, '', '' FROM unnest($1::text[]) AS uid`,
+    [made, agentType],
+  )
+  await run('UPDATE pool_pod_notes SET complete_since = now()')
   await served(claimed)
   await addSession(null, { status: 'PENDING' })
   await served('gone-long-ago', { status: 'ENDED', over: '1 hour' })
@@ -135,6 +141,11 @@ const plants: Record<InvariantKind, (stores: Stores, podUid: string) => Promise<
   },
   'retired-pod-remains': async ({ addClaim }, podUid) => {
     await addClaim(podUid, null)
+    return podUid
+  },
+  'pod-not-noted-in-use': async ({ run, served }, podUid) => {
+    await served(podUid)
+    await run('DELETE FROM pool_pods WHERE pod_uid = $1', [podUid])
     return podUid
   },
   'index-entry-without-pod': async () => {
@@ -225,7 +236,7 @@ void t.test('the program finds all of them at once: a line for each, the numbers
   const inWords = await doctor({ ...stores, args: ['--settle-ms', '0'] })
   const lines = inWords.stdout.trimEnd().split('\n')
   const counts = invariantKinds.map((kind) => `${kind} 1`).join(', ')
-  t.equal(lines.pop(), `13 broken invariants (${counts}) in ${podCount} pods, 13 sessions, 1 pools`)
+  t.equal(lines.pop(), `14 broken invariants (${counts}) in ${podCount} pods, 14 sessions, 1 pools`)
   const named = lines.map((line) => line.slice(0, line.indexOf(': ')))
   t.same(named.sort(), planted.sort())
   t.equal(inWords.code, 1)

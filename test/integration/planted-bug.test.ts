@@ -6,7 +6,9 @@ import { createPostgresSessionStore } from '../../src/stores/postgres-session-st
 import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createHistory, type Outcome } from '../support/history.ts'
+import { brokenInvariantsNow } from '../support/invariants.ts'
 import { violationsOf } from '../support/linearizability.ts'
+import { notePods } from '../support/noted-pods.ts'
 
 /**
  * Is the judge of the fault tests worth anything? The same storm twice, while the index is wiped and built again from a
@@ -27,13 +29,13 @@ const credulous: AgentDelivery = {
 
 type Postgres = Awaited<ReturnType<typeof postgresFor>>
 
-/** The bug: that the pod is taken already does not matter, for the index has just proposed it. */
+/** The bug: that the pod is taken, or was never noted, does not matter, for the index has just proposed it. */
 function trustingTheIndex(sessions: SessionStore, postgres: Postgres): SessionStore {
   return {
     ...sessions,
     async commitOpen(record) {
       const outcome = await sessions.commitOpen(record)
-      if (outcome.kind !== 'pod-taken') return outcome
+      if (outcome.kind !== 'pod-taken' && outcome.kind !== 'pod-not-noted') return outcome
       const { id, agentType: type, roomName, room, epoch, pod, warm, leaseMs, maxSessionMs } = record
       await postgres.durable.query(
         `INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, pod_uid, pod_name, pod_ip, warm, lease_ms,
@@ -50,6 +52,8 @@ function trustingTheIndex(sessions: SessionStore, postgres: Postgres): SessionSt
 }
 
 const pods = 60
+/** Somebody else's pod with the labels of the pool: first in the index, and not noted. */
+const stranger = 'pod-0'
 const callers = 12
 const opensOfCaller = 8
 
@@ -62,6 +66,10 @@ async function storm(t: Test, plant: (sessions: SessionStore, postgres: Postgres
   const index = indexOn(own)
   await index.rebuild(agentType, agents.slots())
   const arbiter = await postgresFor(t, database, { url })
+  await notePods(
+    arbiter,
+    [...agents.agents.keys()].filter((uid) => uid !== stranger),
+  )
   // Said twice in the schema; the bug has to get past both.
   if (plant !== asIs) await arbiter.durable.query('DROP INDEX sessions_live_pod')
   const replicas = await Promise.all(
@@ -79,7 +87,10 @@ async function storm(t: Test, plant: (sessions: SessionStore, postgres: Postgres
   await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)))
   done.abort()
   await wiping
-  return history.entries()
+  const target = { databaseUrl: url, redisUrl: redisServer.url, pods: agents.pods.view }
+  const broken = (await brokenInvariantsNow(target)).filter(({ kind }) => kind === 'pod-not-noted-in-use')
+  const { rowCount } = await arbiter.durable.query('SELECT FROM sessions WHERE pod_uid = $1', [stranger])
+  return { entries: history.entries(), strangersSessions: rowCount ?? 0, broken }
 
   async function wipe(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -143,19 +154,25 @@ async function transition(asked: ReturnType<SessionStore['renew']>): Promise<Out
 void t.test(
   'with PostgreSQL as the arbiter the history is linearizable, however wrong the index is',
   async (t) => {
-    const entries = await storm(t, asIs)
+    const { entries, strangersSessions } = await storm(t, asIs)
     t.same(violationsOf(entries), [])
     const opened = entries.filter((entry) => entry.type === 'ok').length
     const wiped = entries.filter((entry) => entry.type === 'fault').length
     t.comment(`${opened} answers, index wiped ${wiped} times`)
     t.ok(opened >= pods, 'the pool was used up')
+    t.equal(strangersSessions, 0, 'a pod that nobody noted serves nobody, however often it is proposed')
   },
 )
 
 void t.test('a store that trusts the index is found out by the history of its callers', async (t) => {
-  const entries = await storm(t, trustingTheIndex)
+  const { entries, strangersSessions, broken } = await storm(t, trustingTheIndex)
   const violations = violationsOf(entries)
   t.ok(violations.length > 0, 'a pod was given twice and the checker saw it')
   t.comment(violations[0]?.calls.slice(0, 4).join('\n'))
   t.ok(violations.every(({ kind }) => kind === 'not-linearizable'))
+  t.ok(strangersSessions > 0)
+  t.ok(
+    broken.some(({ subject }) => subject === stranger),
+    'and the invariants find the session on a pod that nobody noted',
+  )
 })

@@ -75,7 +75,7 @@ void t.test('a storm of everything at once', async (t) => {
         leaseMs: 100,
         epoch: 1,
       })
-    const remember = (outcome: ColdOutcome) => {
+    const remember = (outcome: CommitOutcome | ColdOutcome) => {
       if ('session' in outcome) recent.push(outcome.session)
     }
     const withKnown = (work: (session: Session) => Promise<unknown>) =>

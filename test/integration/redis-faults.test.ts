@@ -17,6 +17,7 @@ import { type Agents, agentType, startAgents, startReplica } from '../sessions/o
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { assertInvariants } from '../support/invariants.ts'
 import { keptLog, silent } from '../support/kept-log.ts'
+import { notePods } from '../support/noted-pods.ts'
 
 /**
  * Redis is only an index: whatever becomes of it in the middle of a storm over three replicas, every open gets a pod of
@@ -39,6 +40,7 @@ async function startStorm(t: Test) {
   const agents = await startAgents(t, podCount)
   const url = await database.fresh()
   const postgres = await postgresFor(t, database, { url })
+  await notePods(postgres, [...agents.agents.keys()])
   const redis = await redisFor(t, redisServer.url)
   await redis.flushall()
   const controller = keepIndex(t, agents, { postgres, index: indexOn(redis) })

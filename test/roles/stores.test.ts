@@ -25,7 +25,7 @@ void t.test('a start waits for a PostgreSQL that comes up', async (t) => {
   t.teardown(() => lifecycle.stop())
   // Nothing listens there: Redis is not waited for.
   const config = { DATABASE_URL, REDIS_URL: 'redis://127.0.0.1:9' }
-  const connecting = connectStores(config, { lifecycle, logger, metrics: createMetrics(), instance: 'one' })
+  const connecting = connectStores(config, { lifecycle, logger, metrics: createMetrics() })
   // A rejection is looked at below.
   connecting.catch(() => undefined)
   await until('a failed look', () => lines.some((line) => line.includes('waiting for postgresql')))

@@ -1,11 +1,13 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { createMetrics } from '../../src/metrics.ts'
 import { createService } from '../../src/serving/service.ts'
-import { addServiceRoutes } from '../../src/serving/service-routes.ts'
-import { startApi } from '../http/api-bed.ts'
+import { addServiceRoutes, type CheckState } from '../../src/serving/service-routes.ts'
+import { isProblem, startApi } from '../http/api-bed.ts'
+import { silent } from '../support/kept-log.ts'
 
-void t.test('probes need no key and say what they wait for', async (t) => {
+void t.test('probes need no key; on the public port they say whether, and not why', async (t) => {
   const api = await startApi(t)
   const get = (url: string) => api.app.inject({ url })
   for (const url of ['/livez', '/health'])
@@ -16,9 +18,21 @@ void t.test('probes need no key and say what they wait for', async (t) => {
     api.setChecks({ postgresql: 'ok', redis: 'degraded' })
     t.match(await get(url), { statusCode: 200, body: '{"status":"degraded"}' })
     api.setChecks({ postgresql: 'failed', redis: 'degraded' })
-    t.match(await get(url), { statusCode: 503, body: '{"status":"not ready"}' })
+    for (const query of ['', '?verbose', '?verbose=', '?verbose=1'])
+      t.match(await get(`${url}${query}`), { statusCode: 503, body: '{"status":"not ready"}' })
+  }
+  isProblem(t, await get('/metrics'), 'GRN_NOT_FOUND', 404)
+})
+
+void t.test('on the port for operators they say what they wait for', async (t) => {
+  const app = createService({ logger: silent })
+  t.teardown(() => app.close())
+  const checks: Record<string, CheckState> = { postgresql: 'failed', redis: 'degraded' }
+  addServiceRoutes(app, { registry: new Registry(), checks: () => checks })
+  for (const url of ['/readyz', '/ready']) {
+    t.match(await app.inject({ url }), { statusCode: 503, body: '{"status":"not ready"}' })
     for (const query of ['verbose', 'verbose=', 'verbose=1']) {
-      const answer = await get(`${url}?${query}`)
+      const answer = await app.inject({ url: `${url}?${query}` })
       t.equal(answer.statusCode, 503)
       t.strictSame(answer.json().checks, { postgresql: 'failed', redis: 'degraded' })
     }
@@ -26,9 +40,12 @@ void t.test('probes need no key and say what they wait for', async (t) => {
 })
 
 void t.test('metrics are text that a scraper can read', async (t) => {
-  const api = await startApi(t)
-  api.metrics.openSeconds.observe({ agent_type: 'echo-agent', outcome: 'ok' }, 0.002)
-  const answer = await api.app.inject({ url: '/metrics' })
+  const metrics = createMetrics()
+  const app = createService({ logger: silent })
+  t.teardown(() => app.close())
+  addServiceRoutes(app, { registry: metrics.registry, checks: () => ({}) })
+  metrics.openSeconds.observe({ agent_type: 'echo-agent', outcome: 'ok' }, 0.002)
+  const answer = await app.inject({ url: '/metrics' })
   t.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/)
   const samples = answer.body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   for (const line of samples) {

@@ -5,6 +5,7 @@ import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledge
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** `onEmpty: cold` on real Redis and PostgreSQL; the pod that the controller would make is put there by the test. */
@@ -25,6 +26,7 @@ function poolsWith(coldStart: object, lease: object = {}) {
 async function startBed(t: Test, coldStart: object = { max: 2, deadlineSeconds: 20 }) {
   const agents = await startAgents(t, 3)
   const postgres = await postgresFor(t, database)
+  await notePods(postgres, [...agents.agents.keys()])
   const redis = await redisFor(t, redisServer.url)
   await redis.flushall()
   const index = indexOn(redis)

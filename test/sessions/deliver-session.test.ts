@@ -101,6 +101,16 @@ void t.test('what there is none of is left out', async (t) => {
     t.notOk(absent in (sent[0]?.assignment ?? {}), absent)
 })
 
+void t.test('a pod whose label names another pool gets nothing', async (t) => {
+  const { pods, sent, deliver } = start()
+  pods.set(readyPod({ uid: 'a', agentType: 'stella-light' }))
+  t.same(await deliver(session, { secrets: { KEY: 's' }, livekit: undefined }, 700), {
+    kind: 'unreachable',
+    reason: 'the pod belongs to pool stella-light',
+  })
+  t.same(sent, [])
+})
+
 void t.test('a pod that this replica does not see is unreachable', async (t) => {
   const { sent, deliver } = start()
   t.same(await deliver(session, { livekit: undefined }, 700), {

@@ -9,6 +9,7 @@ import {
   startDatabase,
   startIndexServer,
 } from '../stores/store-servers.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { type AgentMood, agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** PostgreSQL and Redis for a test file; for each test agents, all of them in the index, and replicas over both. */
@@ -33,6 +34,7 @@ async function startBed(
 ) {
   const agents = await startAgents(t, count)
   const postgres = await postgresFor(t, database)
+  await notePods(postgres, [...agents.agents.keys()])
   const sessions = createPostgresSessionStore(postgres)
   const redis = await redisFor(t, url)
   await redis.flushall()

@@ -4,6 +4,7 @@ import { GreenroomError } from '../../src/errors.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { type Agents, agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** Many opens over three replicas: whatever happens, no pod serves two sessions, and every answer is true. */
@@ -18,6 +19,7 @@ async function startReplicas(t: Test, pods: number, poolSize = pods) {
   await own.flushall()
   await indexOn(own).rebuild(agentType, agents.slots())
   const postgres = await postgresFor(t, database, { url })
+  await notePods(postgres, [...agents.agents.keys()])
   const replicas = await Promise.all(
     ['api-1', 'api-2', 'api-3'].map(async (name) => {
       const sessions = createPostgresSessionStore(await postgresFor(t, database, { url }))

@@ -58,6 +58,32 @@ void t.test('who holds the lease is what the pool said when the session was open
   t.equal((await after.open()).session.leaseHeldBy, 'agent')
 })
 
+void t.test('where the pool says nothing, a caller without a key holds the lease alone', async (t) => {
+  const { api } = await startBed(t, 2)
+  t.equal((await api.open()).session.leaseHeldBy, 'caller')
+  t.equal((await api.open({}, { idempotencyKey: 'held' })).session.leaseHeldBy, 'both')
+})
+
+void t.test(
+  'identities of Greenroom are refused; a caller without one gets one that nobody can foresee',
+  async (t) => {
+    const { api, sessions, claims } = await startBed(t, 2)
+    await t.rejects(api.open({ participant: { identity: ' Agent-7' } }), {
+      code: 'GRN_INVALID_REQUEST',
+      message: /^body\/participant\/identity: begins like "agent-", which is kept for agents/,
+    })
+    t.same(await claims(), [])
+    const { session } = await api.open()
+    t.match(session.participant?.identity, /^participant-[0-9a-f-]{36}$/)
+    t.notMatch(session.participant?.identity, session.id)
+    t.same(
+      (await sessions.get(session.id))?.participant,
+      session.participant,
+      'a later token is for the same one',
+    )
+  },
+)
+
 void t.test('an unknown type is refused', async (t) => {
   const { api } = await startBed(t, 1)
   for (const name of ['nobody', 'constructor', 'toString', '__proto__']) {
@@ -190,12 +216,24 @@ void t.test('one key and another body is a mismatch, at once and later', async (
   t.equal(project.replayed, false, 'keys belong to their project')
 })
 
-void t.test('a session that ended is told to who asks again with its key', async (t) => {
-  const { api, sessions } = await startBed(t, 2)
+void t.test('a key whose session is over is used up: no open looks as if it had worked', async (t) => {
+  const { api, sessions, ledger, claims } = await startBed(t, 2)
   const context = { idempotencyKey: 'k' }
   const { session } = await api.open({}, context)
   await sessions.beginEnding(session.id, endReason.caller)
-  t.match(await api.open({}, context), { replayed: true, session: { id: session.id, status: 'ENDING' } })
+  const usedUp = (status: string) => ({
+    code: 'GRN_KEY_USED_UP',
+    status: 409,
+    message: `The session of this Idempotency-Key, ${session.id}, is ${status} (ended:caller).`,
+  })
+  await t.rejects(api.open({}, context), usedUp('ENDING'))
+  await ledger.finishEnding([session.id])
+  const retries = await Promise.allSettled([api.open({}, context), api.open({}, context)])
+  for (const retry of retries) t.match(retry, { status: 'rejected', reason: usedUp('ENDED') })
+  await t.rejects(api.open({ metadata: { other: 1 } }, context), {
+    code: 'GRN_IDEMPOTENCY_MISMATCH',
+  })
+  t.equal((await claims()).length, 1, 'no pod is taken')
 })
 
 void t.test('a PENDING row of a replica that died is delivered by who asks again', async (t) => {

@@ -1,5 +1,7 @@
 import t from 'tap'
 import type { Reservation, SlotIndex } from '../../src/domain/ports.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createEmptyPool } from '../../src/sessions/empty-pool.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
 import { createSlotTaker, type SlotRequest } from '../../src/sessions/slot-taker.ts'
@@ -34,7 +36,20 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
   const candidates = createSlotCandidates(pods.view, 'api-1')
   const now = () => performance.now()
   const refillRate = { retryAfterMs: () => 1_000 }
-  const takeSlot = createSlotTaker({ index, pods: pods.view, candidates, waiters, refillRate, now })
+  const metrics = createMetrics()
+  const emptyPool = createEmptyPool({ read: async () => undefined })
+  const takeSlot = createSlotTaker({
+    index,
+    pods: pods.view,
+    candidates,
+    waiters,
+    refillRate,
+    emptyPool,
+    metrics,
+    now,
+  })
+  const refused = async () =>
+    (await metrics.proposalsRefused.get()).values.map(({ labels, value }) => [labels.cause, value])
   const request = (overrides: Partial<SlotRequest> = {}): SlotRequest => ({
     agentType,
     sessionId: 's1',
@@ -47,7 +62,7 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
   })
   const take = (tried: string[] = [], lastAttempt = 0, overrides: Partial<SlotRequest> = {}) =>
     takeSlot(request(overrides), lastAttempt, new Set(tried))
-  return { pods, calls, take, waiters, candidates }
+  return { pods, calls, take, waiters, candidates, refused }
 }
 
 const reserved = (podUid: string): Reservation => ({ kind: 'reserved', podUid })
@@ -73,6 +88,24 @@ void t.test('pods that are dying, dead, or used up by this open are dropped from
     calls.filter((call) => call.startsWith('drop')),
     ['drop dying', 'drop dead', 'drop used'],
   )
+})
+
+void t.test('a pod of another type is never tried, whatever Redis proposes', async (t) => {
+  const { pods, take, calls, refused } = startTaker([reserved('light'), reserved('gone'), reserved('ok')])
+  pods.set(readyPod({ uid: 'light', agentType: 'stella-light' }))
+  pods.set(readyPod({ uid: 'ok' }))
+  const begun = performance.now()
+  t.match(await take(), { pod: { uid: 'ok' }, attempt: 3 })
+  t.same(
+    calls,
+    ['reserve 1', 'settle', 'drop light', 'reserve 2', 'settle', 'drop gone', 'reserve 3'],
+    'its reservation goes too, so that its lapse brings nothing back',
+  )
+  t.same(await refused(), [
+    ['other-type', 1],
+    ['not-seen', 1],
+  ])
+  t.ok(performance.now() - begun >= 240, 'one that is not seen may be late')
 })
 
 void t.test('a replica that does not see gives slots back instead of emptying the index', async (t) => {

@@ -5,6 +5,7 @@ import { GreenroomError } from '../../src/errors.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
+import { notePods } from '../support/noted-pods.ts'
 import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** Waiting over three replicas on real Redis: in order, without starving, and not for the dead. */
@@ -15,6 +16,7 @@ const redisServer = await startIndexServer(t)
 async function startReplicas(t: Test, pods: number) {
   const agents = await startAgents(t, pods)
   const url = await database.fresh()
+  await notePods(await postgresFor(t, database, { url }), [...agents.agents.keys()])
   const own = await redisFor(t, redisServer.url)
   await own.flushall()
   const index = indexOn(own)

@@ -1,5 +1,6 @@
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { PodView } from '../../src/domain/ports.ts'
+import { madeDigest } from './noted-pods.ts'
 
 /** Pods in memory, shown as an informer shows those of a cluster. */
 export function createFakePodView() {
@@ -51,9 +52,9 @@ export function newPod(overrides: Partial<AgentPod> & { uid: string }): AgentPod
     deletingSince: undefined,
     readySince: undefined,
     deadReason: undefined,
-    waitingReason: undefined,
     containerId: 'c1',
     templateHash: undefined,
+    specDigest: madeDigest,
     assignKeyIds: ['k1'],
     stateLabel: 'idle',
     sessionLabel: undefined,

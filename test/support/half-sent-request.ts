@@ -26,6 +26,11 @@ export function sendHalf(t: Test, socket: Socket, { path, body, headers = [] }: 
   const sent = body.slice(0, 20)
   socket.write(`${head.join('\r\n')}\r\n\r\n${sent}`)
   return {
+    /** What is answered although the rest has not been sent. */
+    async answer(): Promise<string> {
+      await until('an answer', () => /HTTP\/1\.1 \d{3}/.test(received))
+      return received
+    },
     /** Sends the rest, and what comes behind it on the same connection; resolves with that many answers. */
     async finish(behind = '', answers = 1): Promise<string> {
       socket.write(body.slice(sent.length) + behind)

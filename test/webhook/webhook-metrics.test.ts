@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { registerPolicyMetrics } from '../../src/webhook/policy-metrics.ts'
 import { policy, samplePod } from '../admission/pod-samples.ts'
 import { reviewBody, startWebhookBed } from './webhook-bed.ts'
@@ -21,7 +22,10 @@ void t.test('every review is in the metrics, once', async (t) => {
   await send(1, '/mutate?timeout=0s')
   await bed.post('/mutate', { kind: 'Pod' })
 
-  const { text } = await bed.get('/metrics')
+  const inFlight = async () =>
+    (await bed.registry.getSingleMetric('greenroom_admission_in_flight')?.get())?.values
+  await until('the last answer to be written', async () => (await inFlight())?.[0]?.value === 0)
+  const { text } = await bed.ops.get('/metrics')
   const lines = text.split('\n')
   const has = (line: string) => t.ok(lines.includes(line), line)
   const reviews = (endpoint: string, operation: string, decision: string, count: number) =>
@@ -54,7 +58,7 @@ void t.test('every review is in the metrics, once', async (t) => {
   has('greenroom_admission_in_flight 0')
   has('greenroom_admission_waited_total 0')
 
-  const again = (await bed.get('/metrics')).text.split('\n')
+  const again = (await bed.ops.get('/metrics')).text.split('\n')
   t.ok(
     again.includes('greenroom_admission_changes_total{rule="read-only-root"} 3'),
     'reading twice counts once',

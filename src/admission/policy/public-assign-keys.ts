@@ -1,5 +1,6 @@
 import { readPublicKeySet } from '../../domain/assign-key-set.ts'
 import type { Checked } from '../../domain/checked-document.ts'
+import { readExactJson } from '../../domain/exact-json.ts'
 import { configMapKey } from '../../domain/names.ts'
 
 /** The public keys with which an agent checks an assignment: the text that goes into its environment, and their ids. */
@@ -19,11 +20,9 @@ export function assignKeysFrom(text: string): AssignKeys {
 
 /** For a watch that only passes the set on. Whether it holds usable keys is judged where they are used. */
 export function checkAssignKeys(text: string): Checked<string> {
-  try {
-    JSON.parse(text)
-    return { ok: true, value: text }
-  } catch {
-    // The parser's message quotes the text, and somebody may have put a private key there.
-    return { ok: false, problems: [`${configMapKey.assignKeys}: not valid JSON`] }
-  }
+  const reading = readExactJson(text)
+  // The problem quotes no value: somebody may have put a private key there.
+  return reading.ok
+    ? { ok: true, value: text }
+    : { ok: false, problems: [`${configMapKey.assignKeys}: ${reading.problem}`] }
 }

@@ -23,6 +23,8 @@ export const invariantKinds = [
   /** A pod that was given to a session which has ended or does not exist. */
   'claimed-pod-without-session',
   'retired-pod-remains',
+  /** A session is on, or Redis offers, a pod that the controller never noted for its type. */
+  'pod-not-noted-in-use',
   /** Redis offers a pod that is gone or cannot be claimed. */
   'index-entry-without-pod',
   /** Redis holds a pod more than once: ready and reserved, or reserved for two sessions. */

@@ -2,7 +2,7 @@ import { type PodClaim, slotStateOf } from '../slot.ts'
 import type { BrokenInvariant } from './broken-invariant.ts'
 import type { InvariantLimits } from './invariant-limits.ts'
 import type { SeenClaim, SeenPods, SeenPoolIndex, SeenReservation } from './invariant-snapshot.ts'
-import { type LedgerFacts, seconds } from './ledger-invariants.ts'
+import { isNoted, type LedgerFacts, seconds } from './ledger-invariants.ts'
 
 /** What Redis proves alone, and together with the other stores. It only proposes: each finding here costs attempts, no more. */
 
@@ -58,11 +58,16 @@ export function judgeIndexedPods(
         const state = slotStateOf(pod, claim && asPodClaim(claim, facts))
         if (state !== 'ready') found = `which is ${state}`
       }
-      if (found === undefined) return []
+      if (found === undefined) return isNoted(podUid, agentType, facts) ? [] : [notNoted(agentType, podUid)]
       const detail = `pool ${agentType} offers this pod, ${found}; expected only ready, unclaimed pods.`
       return [{ kind: 'index-entry-without-pod', subject: podUid, detail }]
     }),
   )
+}
+
+function notNoted(agentType: string, podUid: string): BrokenInvariant {
+  const detail = `pool ${agentType} offers this pod, which the controller did not note for it; expected only pods that it made.`
+  return { kind: 'pod-not-noted-in-use', subject: podUid, detail }
 }
 
 function asPodClaim(claim: SeenClaim, facts: LedgerFacts): PodClaim {

@@ -27,6 +27,11 @@ export interface SeenLedger {
   readonly claims: readonly SeenClaim[]
   /** Sessions that are not ENDED, that ended lately, or that the claims name. */
   readonly sessions: readonly SeenSession[]
+  /**
+   * The agent types for which pods are noted, by UID: of all pods that exist, and of the sessions listed. undefined while
+   * pods of a version that noted nothing may be in use.
+   */
+  readonly noted: ReadonlyMap<string, string> | undefined
 }
 
 export interface SeenClaim {

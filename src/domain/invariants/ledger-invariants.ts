@@ -13,6 +13,7 @@ export interface LedgerFacts {
   readonly claimsBySession: ReadonlyMap<string, readonly SeenClaim[]>
   /** Pods that `pod-claimed-twice` names; no other judge concludes anything from their rows. */
   readonly doubled: ReadonlySet<string>
+  readonly noted: SeenLedger['noted']
 }
 
 interface JudgedLedger {
@@ -32,10 +33,12 @@ export function judgeLedger(ledger: SeenLedger, limits: InvariantLimits): Judged
       (claim) => claim.sessionId ?? '',
     ),
     doubled: new Set(claimedTwice.map(({ subject }) => subject)),
+    noted: ledger.noted,
   }
   const perSession = ledger.sessions.flatMap((session) => [
     ...onTwoPods(session, facts),
     ...withoutClaim(session, facts),
+    ...withoutNote(session, facts),
     ...pastBound(session, facts.nowMs, limits),
     ...neverAcknowledged(session),
   ])
@@ -103,6 +106,20 @@ function withoutClaim(session: SeenSession, { claimsByPod, doubled }: LedgerFact
       detail: `${session.status} on pod ${podUid} with epoch ${session.epoch}, but ${claim ? `that pod is ${claimInWords(claim)}` : 'nothing claims that pod'}.`,
     },
   ]
+}
+
+/** Only the controller brings pods into a pool. A session anywhere else has given its secrets to a stranger. */
+function withoutNote(session: SeenSession, facts: LedgerFacts): BrokenInvariant[] {
+  const { id, podUid, agentType } = session
+  if (!isLive(session) || podUid === undefined || isNoted(podUid, agentType, facts)) return []
+  const found = facts.noted?.get(podUid)
+  const detail = `session ${id} of type ${agentType} is on this pod, which is noted for ${found ?? 'no type'}; expected a pod that the controller made for ${agentType}.`
+  return [{ kind: 'pod-not-noted-in-use', subject: podUid, detail }]
+}
+
+/** True also while notes are not complete. */
+export function isNoted(podUid: string, agentType: string, { noted }: Pick<LedgerFacts, 'noted'>): boolean {
+  return noted === undefined || noted.get(podUid) === agentType
 }
 
 export function claimInWords({ purpose, sessionId, epoch }: SeenClaim): string {

@@ -34,21 +34,25 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'the same key twice',
     'version: "1"\nversion: "2"\nagentTypes: {}',
-    /not valid YAML: Map keys must be unique/,
+    /not valid YAML: line \d+: a key comes twice/,
   ],
-  ['the same type twice', `${head}\n  echo-agent:${row}`, /not valid YAML: Map keys must be unique/],
+  ['the same type twice', `${head}\n  echo-agent:${row}`, /not valid YAML: line \d+: a key comes twice/],
   [
     'a bomb of aliases',
     `a: &a [1,1,1,1,1,1,1,1,1,1]\n${'bcdefgh'
       .split('')
       .map((c, i) => `${c}: &${c} [${Array(10).fill(`*${'abcdefg'[i]}`).join(',')}]`)
       .join('\n')}`,
-    /not valid YAML: Excessive alias count/,
+    /not valid YAML: its aliases .* expand to more than 100/,
   ],
-  ['an alias of nothing', 'version: *none', /not valid YAML: .*alias/i],
+  ['an alias of nothing', 'version: *none', /^line \d+: the alias \*none has no anchor before it$/],
   ['nested without end', '['.repeat(200_000), /not valid YAML/],
   ['huge', `version: "1"\n# ${'x'.repeat(300_000)}`, /^\/: has 300\d+ characters; at most 262144 are read/],
-  ['two documents', `${head}\n---\n${head}`, /not valid YAML/],
+  [
+    'two documents',
+    `${head}\n---\n${head}`,
+    /^\/: holds 2 YAML documents, separated by "---"; keep one of them$/,
+  ],
   // The top.
   [
     'a standard of tomorrow',
@@ -68,20 +72,16 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   ['no agent types', 'version: "1"', /^\/agentTypes: is missing/m],
   ['agent types as a list', types('[]'), /^\/agentTypes: must be object/m],
   ['an unknown key', onTop('colour: red'), /^\/colour: is not a known key/m],
-  ['a key of the prototype', onTop('"__proto__": { x: 1 }'), /^\/__proto__: is not a known key/m],
+  ['a key of the prototype', onTop('"__proto__": { x: 1 }'), /^line \d+: "__proto__" is a name that/],
   ['a constructor', onTop('constructor: { prototype: 1 }'), /^\/constructor: is not a known key/m],
   // Names of types.
   ['a type in capitals', types('{ Stella: {} }'), /^\/agentTypes/m],
   ['a type with a slash', types('{ a/b: {} }'), /^\/agentTypes/m],
-  ['a type named __proto__', types('{ "__proto__": {} }'), /^\/agentTypes/m],
+  ['a type named __proto__', types('{ "__proto__": {} }'), /^line \d+: "__proto__" is a name that/],
   ['a type with a name of 60 letters', types(`{ ${'a'.repeat(60)}: {} }`), /^\/agentTypes/m],
   ['a row that is a word', types('{ x: small }'), /^\/agentTypes\/x: must be object/m],
   ['an unknown key of a row', inRow('colour: red'), /^\/agentTypes\/echo-agent\/colour: is not a known key/m],
-  [
-    '__proto__ in a row',
-    inRow('"__proto__": {}'),
-    /^\/agentTypes\/echo-agent\/__proto__: is not a known key/m,
-  ],
+  ['__proto__ in a row', inRow('"__proto__": {}'), /^line \d+: "__proto__" is a name that/],
   // Resources.
   [
     'no resources',
@@ -377,11 +377,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     onTop('modes: { privileged: warn }'),
     /^\/modes\/privileged: is not a rule whose mode may be set; these are allowed-volumes, app-label, .*, every other is always enforced/m,
   ],
-  [
-    'the mode of __proto__',
-    onTop('modes: { "__proto__": warn }'),
-    /^\/modes\/__proto__: is not a rule whose mode may be set/m,
-  ],
+  ['the mode of __proto__', onTop('modes: { "__proto__": warn }'), /^line \d+: "__proto__" is a name that/],
   [
     'a mode that does not exist',
     onTop('modes: { probes: off }'),

@@ -25,7 +25,10 @@ void t.test('ids stay apart in the annotation that joins them by commas', async 
 void t.test('a document that is not JSON is refused without being quoted', async (t) => {
   const text = publicSets.bad['a private key']?.slice(0, -3) ?? ''
   const checked = checkAssignKeys(text)
-  t.same(checked, { ok: false, problems: ['keys.json: not valid JSON'] })
+  t.match(checked, {
+    ok: false,
+    problems: ['keys.json: not valid JSON: a comma, a colon or a closing bracket is missing'],
+  })
   t.notOk(quotesPrivateKey(JSON.stringify(checked)))
   const good = publicSets.good['two keys'] ?? ''
   t.same(checkAssignKeys(good), { ok: true, value: good })

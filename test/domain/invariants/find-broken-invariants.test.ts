@@ -71,7 +71,11 @@ const names = new Set(['uid', 'id', 'podUid', 'sessionId', 'sessionLabel'])
 
 /** The same world with other names, so that several fit into one. */
 function renamed(world: ReturnType<typeof emptyWorld>, prefix: string): ReturnType<typeof emptyWorld> {
-  const text = JSON.stringify({ ...world, ready: world.ready.map((uid) => prefix + uid) })
+  const text = JSON.stringify({
+    ...world,
+    ready: world.ready.map((uid) => prefix + uid),
+    strange: world.strange.map((uid) => prefix + uid),
+  })
   return JSON.parse(text, (key, value) => (names.has(key) ? prefix + value : value))
 }
 
@@ -91,6 +95,7 @@ void t.test('property: corruptions hide none of each other', async () => {
         whole.sessions.push(...part.sessions)
         whole.ready.push(...part.ready)
         whole.reservations.push(...part.reservations)
+        whole.strange.push(...part.strange)
       })
       assert.deepEqual(new Set(find(whole).map(({ kind, subject }) => `${kind} ${subject}`)), expected)
     }),

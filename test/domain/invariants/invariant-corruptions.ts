@@ -66,6 +66,31 @@ export const corruptions: Readonly<Record<string, Corruption>> = {
       return id
     },
   },
+  'a session on a pod that nobody noted': {
+    kind: 'pod-not-noted-in-use',
+    plant: (world) => {
+      addSession(world, id)
+      world.strange.push(podUid)
+      return podUid
+    },
+  },
+  'an open that is delivered to a pod that nobody noted': {
+    kind: 'pod-not-noted-in-use',
+    plant: (world) => {
+      addSession(world, id, pending)
+      world.strange.push(podUid)
+      return podUid
+    },
+  },
+  'a pod that nobody noted is offered': {
+    kind: 'pod-not-noted-in-use',
+    plant: (world) => {
+      world.pods.push(readyPod('stranger'))
+      world.ready.push('stranger')
+      world.strange.push('stranger')
+      return 'stranger'
+    },
+  },
   'no claim': {
     kind: 'session-without-claim',
     plant: (world) => {

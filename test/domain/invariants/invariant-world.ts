@@ -19,6 +19,8 @@ export function emptyWorld() {
     sessions: [] as SeenSession[],
     ready: [] as string[],
     reservations: [] as SeenReservation[],
+    /** Pods that the controller did not make; it made all others. */
+    strange: [] as string[],
   }
 }
 export type World = ReturnType<typeof emptyWorld>
@@ -28,10 +30,12 @@ export function snapshotOf(world: World): InvariantSnapshot & {
   ledger: object
   index: object
 } {
-  const { pods, claims, sessions, ready, reservations } = world
+  const { pods, claims, sessions, ready, reservations, strange } = world
+  const made = [...pods.map(({ uid }) => uid), ...sessions.flatMap(({ podUid }) => podUid ?? []), ...ready]
+  const noted = new Map(made.filter((uid) => !strange.includes(uid)).map((uid) => [uid, agentType]))
   return {
     pods: { nowMs, pods },
-    ledger: { nowMs, claims, sessions },
+    ledger: { nowMs, claims, sessions, noted },
     index: [{ agentType, nowMs, ready, reservations }],
   }
 }
@@ -92,6 +96,14 @@ export const legalStories: Readonly<Record<string, (world: World, id: string) =>
     world.ready.push(id)
   },
   'ready a moment ago': (world, id) => void world.pods.push(readyPod(id)),
+  'not noted and not offered': (world, id) => {
+    world.pods.push(readyPod(id))
+    world.strange.push(id)
+  },
+  'not noted, its session over': (world, id) => {
+    addSession(world, id, { ...ended, pod: false })
+    world.strange.push(`pod-of-${id}`)
+  },
   warming: (world, id) => void world.pods.push(agentPod(id)),
   reserved: (world, id) => {
     world.pods.push(readyPod(id))

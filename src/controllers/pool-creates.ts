@@ -1,0 +1,90 @@
+import { withoutSecrets } from '../domain/plain-message.ts'
+import { PodWriteError } from '../domain/pod-write-error.ts'
+import type { PoolSpec } from '../domain/pool.ts'
+import type { PoolExpectations } from '../domain/pool-expectations.ts'
+import type { PodWriter } from '../domain/ports.ts'
+import { templateHash } from '../domain/slot-pod.ts'
+import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
+import type { PoolFailures } from './pool-failures.ts'
+import type { PoolPods } from './pool-pods.ts'
+
+interface PoolCreatesDeps {
+  readonly writer: Pick<PodWriter, 'create' | 'list'>
+  readonly poolPods: Pick<PoolPods, 'created' | 'note'>
+  readonly report: (agentType: string, reason: string, message: string) => void
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Epoch ms. */
+  readonly now: () => number
+}
+
+/** What creates leave behind: places that are held, and refusals. */
+export interface PoolRecord {
+  readonly agentType: string
+  readonly expectations: PoolExpectations
+  readonly failures: PoolFailures
+}
+
+interface Wanted {
+  readonly spec: PoolSpec
+  readonly count: number
+  /** An open waits for a pod of this pool. */
+  readonly isWaitedFor: boolean
+}
+
+/** Makes the pods that a plan asks for, and notes what became of each. */
+export function createPoolCreates({ writer, poolPods, report, metrics, logger, now }: PoolCreatesDeps) {
+  async function createPod(
+    { agentType, expectations }: PoolRecord,
+    spec: PoolSpec,
+  ): Promise<PodWriteError | undefined> {
+    const ticket = expectations.createSent(now())
+    try {
+      const { uid, specDigest } = await writer.create(agentType, spec)
+      poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
+      expectations.createAnswered(ticket, uid, now())
+      metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
+      return undefined
+    } catch (error) {
+      if (!(error instanceof PodWriteError)) throw error
+      metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
+      // Without an answer the pod may exist all the same, so the create stays expected until it shows or a list tells.
+      if (error.answered) expectations.createFailed(ticket)
+      else expectations.createUnanswered(ticket, now())
+      return error
+    }
+  }
+
+  return {
+    async make(record: PoolRecord, { spec, count, isWaitedFor }: Wanted): Promise<void> {
+      if (count === 0) return
+      const { agentType, failures } = record
+      const results = await Promise.all(Array.from({ length: count }, () => createPod(record, spec)))
+      await poolPods.note()
+      const refused = results.filter((result) => result !== undefined)
+      const isNews = failures.answered(refused, isWaitedFor)
+      const [first] = refused
+      if (!first) return
+      const { reason: cause, message } = first
+      if (isNews) logger.error({ agentType, cause, err: first }, 'pod could not be created')
+      const words = failures.stableMessage(withoutSecrets(message))
+      report(agentType, 'PodCreateFailed', `${cause}: ${words}`)
+    },
+
+    /** After an outage a list tells which creates without an answer were done, so that their places do not stay held. */
+    async resolveUnanswered(
+      { agentType, expectations }: PoolRecord,
+      shown: ReadonlySet<string>,
+    ): Promise<void> {
+      const askedAt = now()
+      if (!expectations.hasUnanswered(askedAt)) return
+      try {
+        expectations.resolveUnanswered(await writer.list(agentType), shown, askedAt)
+      } catch (error) {
+        if (!(error instanceof PodWriteError)) throw error
+        logger.debug({ agentType, err: error }, 'creates without an answer are not resolved yet')
+      }
+    },
+  }
+}

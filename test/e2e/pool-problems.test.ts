@@ -1,0 +1,249 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CoreV1Api, type V1ResourceQuota } from '@kubernetes/client-node'
+import t from 'tap'
+import { startBed } from '../../bed/bed.ts'
+import { until } from '../../bed/processes/until.ts'
+import { createSessionCaller } from './session-caller.ts'
+
+/**
+ * Pools that do not get their pods, on a real API server with the real webhook: what ops and callers are told, how few
+ * writes it costs, and how soon the first pod comes once the cause is gone.
+ */
+
+t.setTimeout(300_000)
+const echo = { image: 'greenroom:0.1.0', command: ['node', 'src/agent/echo-agent.ts'] }
+
+/** pools.yaml is YAML, and JSON is YAML. */
+function poolsOf(pools: Readonly<Record<string, { template: object; min: number }>>): string {
+  const entries = Object.entries(pools).map(([type, pool]) => [type, { max: 20, ...pool }])
+  return JSON.stringify({ pools: Object.fromEntries(entries) })
+}
+
+const healthy = { 'echo-agent': { template: echo, min: 2 } }
+const bed = await startBed({ pools: poolsOf(healthy) })
+const caller = createSessionCaller(bed)
+const { client, kubectl, setPools } = caller
+const core = bed.plane.admin().makeApiClient(CoreV1Api)
+const { namespace } = bed
+t.teardown(async () => {
+  client.close()
+  await bed.stop()
+})
+await caller.untilIdle(2)
+
+const pool = async (type = 'echo-agent') => (await client.pool(type)).body
+const problemOf = (cause: string, type = 'echo-agent') =>
+  until(
+    `problem ${cause}`,
+    async () => {
+      const { problem } = await pool(type)
+      return problem?.cause === cause && problem
+    },
+    20_000,
+  )
+const untilWell = (type = 'echo-agent') =>
+  until('no problem', async () => (await pool(type)).problem === undefined, 20_000)
+const creates = async () =>
+  (await bed.plane.writes()).filter(
+    ({ verb, resource, user }) =>
+      [verb, resource].join() === 'create,pods' && user.endsWith('session-management-sa'),
+  )
+const podsOf = async (type: string): Promise<number> =>
+  JSON.parse(await kubectl('get', 'pods', '-l', `agent-type=${type}`, '-o', 'json')).items.length
+const described = (name: string) => kubectl('describe', 'configmap', name)
+/** A quiet machine needs one to two seconds. The back-off that this must not wait for is 40 s and more. */
+const cureBoundMs = 15_000
+
+/** From now until the pool has more pods than it has. */
+async function firstPodMs(cure: () => Promise<unknown>): Promise<number> {
+  const before = await podsOf('echo-agent')
+  await cure()
+  const begun = performance.now()
+  await until('a pod', async () => (await podsOf('echo-agent')) > before, 30_000)
+  return performance.now() - begun
+}
+
+void t.test('a document whose pods the API server refuses changes nothing', async (t) => {
+  const before = await pool()
+  for (const [template, path] of [
+    [{ ...echo, image: ' x:1' }, '/pools/echo-agent/template/image: '],
+    [{ ...echo, env: [{ name: 'A=B', value: 'c' }] }, '/pools/echo-agent/template/env/0: '],
+  ] as const) {
+    await setPools(poolsOf({ 'echo-agent': { template, min: 5 } }))
+    const { configuration } = await until('refused', async () => {
+      const now = await pool()
+      return now.configuration.problems?.some((problem) => problem.startsWith(path)) && now
+    })
+    t.match(configuration.problems, [/is invalid: .*Invalid value/], 'the API server’s own words')
+    t.equal(configuration.applied, before.configuration.applied)
+    t.match(await pool(), { desired: { min: 2 }, ready: 2 })
+  }
+  await until('the Event', async () => (await described('agent-pools')).includes('DocumentRejected'))
+  await setPools(poolsOf(healthy))
+  await until('in force', async () => (await pool()).configuration.problems === undefined)
+})
+
+void t.test('pods that do not start: few of them, and everybody is told why', async (t) => {
+  const type = 'stella-light'
+  const begun = (await creates()).length
+  await setPools(poolsOf({ ...healthy, [type]: { template: { image: 'no-such-image:1' }, min: 8 } }))
+  const image = await problemOf('image', type)
+  t.match(image, {
+    message: /^(ErrImagePull|ImagePullBackOff): image "no-such-image:1"/,
+    remedy: /template\.image/,
+  })
+  t.ok(Math.abs(Date.now() - Date.parse(image.since)) < 60_000)
+  const answer = await client.open({ agentType: type, waitMs: 300 })
+  t.equal(answer.status, 503)
+  t.match(answer.body.detail, /Since .* image: .*no-such-image:1/)
+  t.ok((await podsOf(type)) <= 3, 'three pods try, not eight')
+  t.ok((await creates()).length - begun <= 4, 'a trial and three pods')
+
+  await setPools(
+    poolsOf({ ...healthy, [type]: { template: { ...echo, command: ['sh', '-c', 'exit 3'] }, min: 8 } }),
+  )
+  const crash = await problemOf('crash', type)
+  t.match(crash, { message: /container agent ended: Error \(exit code 3\)/ })
+  await until('the next try', async () => (await pool(type)).problem?.nextTryAt !== undefined)
+  const events = await until('both Events', async () => {
+    const text = await described('agent-pools')
+    return text.includes('exit code 3') && text.includes('no-such-image:1') && text
+  })
+  t.notMatch(events.slice(events.indexOf('Events:')), /stella-light-[bcdfghjklmnpqrstvwxz2456789]{5}\b/)
+
+  await setPools(poolsOf({ ...healthy, [type]: { template: echo, min: 1 } }))
+  await until('a pod', async () => (await pool(type)).ready === 1, 30_000)
+  await untilWell(type)
+  await setPools(poolsOf(healthy))
+})
+
+void t.test('a LimitRange that the rows break is told although nothing is missing', async (t) => {
+  const limits = [{ type: 'Container', max: { cpu: '100m' } }]
+  await core.createNamespacedLimitRange({
+    namespace,
+    body: { metadata: { name: 'tight' }, spec: { limits } },
+  })
+  t.match(await problemOf('limit-range'), { message: /maximum cpu usage per Container is 100m/ })
+  t.equal((await pool()).ready, 2)
+  await setPools(poolsOf({ 'echo-agent': { template: echo, min: 3 } }))
+  await until('bound', async () => (await pool()).boundBy === 'limit-range')
+  const ms = await firstPodMs(() => core.deleteNamespacedLimitRange({ name: 'tight', namespace }))
+  t.ok(ms < cureBoundMs, `${ms} ms`)
+  await untilWell()
+  await setPools(poolsOf(healthy))
+  await caller.untilIdle(2)
+})
+
+void t.test(
+  'a full quota: few writes, one series of Events, and a pod as soon as there is room',
+  async (t) => {
+    const name = 'few'
+    // No controller manager runs here: the test writes the status that it would write.
+    const write = async (pods: string, used: string) => {
+      const body: V1ResourceQuota = {
+        metadata: { name },
+        spec: { hard: { pods } },
+        status: { hard: { pods }, used: { pods: used } },
+      }
+      await core.replaceNamespacedResourceQuotaStatus({ name, namespace, body })
+    }
+    await core.createNamespacedResourceQuota({
+      namespace,
+      body: { metadata: { name }, spec: { hard: { pods: '2' } } },
+    })
+    await write('2', '2')
+    const refusedBefore = (await creates()).filter(({ code }) => code === 403).length
+    await setPools(poolsOf({ 'echo-agent': { template: echo, min: 5 } }))
+    const first = await problemOf('quota')
+    t.match(first.message, /exceeded quota: few, requested: pods=1, used: pods=2/)
+    t.equal((await pool()).boundBy, 'quota')
+    const lines = async () =>
+      (await readFile(join(bed.folder, 'logs/controller.log'), 'utf8'))
+        .split('\n')
+        .filter((line) => line.includes('pod could not be created') && line.includes('"quota"'))
+    await until('the long wait', async () => ((await pool()).problem?.count ?? 0) >= 5, 30_000)
+    const seconds = (Date.now() - Date.parse(first.since)) / 1_000
+    const refused = (await creates()).filter(({ code }) => code === 403).length - refusedBefore
+    t.ok(refused <= 3 + seconds, `${refused} refused creates in ${seconds} s`)
+    t.equal((await lines()).length, 1, 'logged once')
+
+    const ms = await firstPodMs(() => write('3', '2'))
+    t.ok(ms < cureBoundMs, `${ms} ms after the quota was raised`)
+    await until('bound again', async () => (await pool()).problem?.message.includes('used: pods=3'))
+    const msDeleted = await firstPodMs(() => core.deleteNamespacedResourceQuota({ name, namespace }))
+    t.ok(msDeleted < cureBoundMs, `${msDeleted} ms after the quota was deleted`)
+    await untilWell()
+    t.equal((await pool()).boundBy, undefined)
+    await caller.untilIdle(5)
+    const events = await described('agent-pools')
+    t.match(events, /PodCreateFailed .*exceeded quota: few, requested: pods=1, limited: pods=2/)
+    t.match(await client.call({ method: 'GET', path: '/v1/pools' }).then(({ body }) => body.pools), [
+      { agentType: 'echo-agent', problem: undefined },
+    ])
+  },
+)
+
+void t.test(
+  'the webhook is away: one create each two seconds, and a pod as soon as it is back',
+  async (t) => {
+    const webhook = bed.roles.get('webhook')
+    const pid = webhook?.pid() ?? 0
+    const begun = (await creates()).length
+    // Stopped, not killed: its listener takes connections and answers none.
+    process.kill(pid, 'SIGSTOP')
+    t.teardown(() => process.kill(pid, 'SIGCONT'))
+    await setPools(poolsOf({ 'echo-agent': { template: echo, min: 7 } }))
+    const problem = await problemOf('webhook')
+    t.match(problem, { message: /failed calling webhook/, remedy: /webhook/ })
+    await until('some tries', async () => ((await pool()).problem?.count ?? 0) >= 3, 60_000)
+    const seconds = (Date.now() - Date.parse(problem.since)) / 1_000
+    const tries = (await creates()).length - begun
+    // The first batch is what was missing; after it one pod tries.
+    t.ok(tries <= 5 + 2 + seconds / 2, `${tries} creates in ${seconds} s`)
+    const ms = await firstPodMs(async () => process.kill(pid, 'SIGCONT'))
+    t.ok(ms < cureBoundMs, `${ms} ms`)
+    await caller.untilIdle(7)
+    await untilWell()
+  },
+)
+
+void t.test(
+  'the API server is away: warm claims go on, and the refill comes as soon as it is back',
+  async (t) => {
+    const before = await podsOf('echo-agent')
+    await bed.plane.killApiServer()
+    await caller.open()
+    t.match(await problemOf('api'), { message: /the API server cannot be reached/, remedy: /API server/ })
+    // Shorter than the leader may go without its lease.
+    await until('some tries', async () => ((await pool()).problem?.count ?? 0) >= 3)
+    await bed.plane.startApiServerAgain()
+    const begun = performance.now()
+    const count = () => podsOf('echo-agent').catch(() => 0)
+    await until('a pod', async () => (await count()) > before, 30_000)
+    const ms = performance.now() - begun
+    t.ok(ms < cureBoundMs, `${ms} ms`)
+    await untilWell()
+  },
+)
+
+void t.test('a row of the policy whose pod the API server refuses is told on the policy', async (t) => {
+  const policy = JSON.parse(await kubectl('get', 'configmap', 'agent-policy', '-o', 'json')).data[
+    'policy.yaml'
+  ]
+  const broken = policy.replace(
+    /\n {2}default:\n {4}resources:/,
+    '\n  default:\n    priorityClassName: no-such-class\n    resources:',
+  )
+  const patch = JSON.stringify({ data: { 'policy.yaml': broken } })
+  await kubectl('patch', 'configmap', 'agent-policy', '--type=merge', '-p', patch)
+  const events = await until(
+    'the Event',
+    async () => {
+      const text = await described('agent-policy')
+      return text.includes('PodsRefused') && text
+    },
+    60_000,
+  )
+  t.match(events, /default: denied: .*no PriorityClass with name no-such-class/)
+})
