@@ -47,8 +47,12 @@ const defaultConnections: ConnectionLimits = {
   headMs: 10_000,
 }
 
-/** Node looks at its time-outs only every 30 s by default, so 10 s became up to 40. */
-const timeouts = { connectionsCheckingInterval: 1_000 }
+/**
+ * Node looks at its time-outs only every 30 s by default, so 10 s became up to 40. Its limit for heads (60 s) also counts
+ * the time before the first byte: a client that opened its connection ahead of need was cut off just as it used it. The
+ * connection bounds limit heads instead.
+ */
+const timeouts = { connectionsCheckingInterval: 1_000, headersTimeout: 0 }
 
 /**
  * The base of the session API, the admission webhook and the controller's probes: request ids, the logger, and

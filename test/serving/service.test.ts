@@ -4,7 +4,7 @@ import t from 'tap'
 import { GreenroomError } from '../../src/errors.ts'
 import { createService, type ServiceOptions } from '../../src/serving/service.ts'
 import { isProblem } from '../http/api-bed.ts'
-import { keptLog } from '../support/kept-log.ts'
+import { keptLog, silent } from '../support/kept-log.ts'
 
 function start(options: Partial<ServiceOptions> = {}) {
   const { logger, lines } = keptLog()
@@ -75,4 +75,11 @@ void t.test('a draining replica asks every caller to close its connection', asyn
   draining.abort()
   t.equal((await failWith(new Error('x'))).answer.headers.connection, 'close')
   t.equal((await app.inject({ method: 'POST', url: '/taken' })).headers.connection, 'close')
+})
+
+void t.test('no limit of Node counts the time before the first byte against a head', async (t) => {
+  const app = createService({ logger: silent, limits: { requestTimeout: 0 } })
+  t.equal(app.server.headersTimeout, 0)
+  t.equal(app.server.requestTimeout, 0)
+  await app.close()
 })
