@@ -10,6 +10,8 @@ export interface ApiWrite {
   readonly namespace?: string
   /** Absent for a create with generateName. */
   readonly name?: string
+  /** Judged as a write and not carried out. */
+  readonly dryRun: boolean
   /** HTTP status of the answer. */
   readonly code: number
 }
@@ -28,6 +30,7 @@ export const auditPolicy = {
 interface AuditEvent {
   readonly user: { readonly username: string }
   readonly verb: string
+  readonly requestURI: string
   readonly objectRef?: {
     readonly resource?: string
     readonly subresource?: string
@@ -66,7 +69,7 @@ export function createAuditLog(path: string): () => Promise<readonly ApiWrite[]>
   }
 }
 
-function writeFrom({ user, verb, objectRef, responseStatus }: AuditEvent): ApiWrite {
+function writeFrom({ user, verb, requestURI, objectRef, responseStatus }: AuditEvent): ApiWrite {
   return {
     user: user.username,
     verb,
@@ -74,6 +77,7 @@ function writeFrom({ user, verb, objectRef, responseStatus }: AuditEvent): ApiWr
     ...(objectRef?.subresource !== undefined && { subresource: objectRef.subresource }),
     ...(objectRef?.namespace !== undefined && { namespace: objectRef.namespace }),
     ...(objectRef?.name !== undefined && { name: objectRef.name }),
+    dryRun: new URLSearchParams(requestURI.split('?')[1]).has('dryRun'),
     code: responseStatus?.code ?? 0,
   }
 }

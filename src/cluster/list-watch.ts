@@ -99,6 +99,8 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
   let synced = false
   let lastContact = 0
   let stale = false
+  /** The last contact ended an absence, and nothing has failed since. */
+  let isBack = false
   const backoff = createBackoff({ minMs: timing.backoffMinMs, maxMs: timing.backoffMaxMs })
 
   const guard = (what: string, call: () => void): void => {
@@ -143,8 +145,10 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
 
   const contact = (): void => {
     lastContact = now()
-    if (stale) logger.info({ path }, 'the watch is healthy again')
+    if (!stale) return
+    logger.info({ path }, 'the watch is healthy again')
     stale = false
+    isBack = true
   }
 
   const list = async (): Promise<void> => {
@@ -249,6 +253,10 @@ export function createListWatch<Raw extends KubeObject, T>(options: ListWatchOpt
     // After a refusal or a broken stream the version may be wrong. After a cut or no answer we resume from it.
     if (error instanceof WatchBrokenError || (error instanceof KubeApiError && error.status !== undefined))
       version = undefined
+    // A server that comes back often says so first: its cache does not have our version. The pause that grew while it was
+    // away (10 s at most) is over then. Once for each absence, so that a server that always answers so is not hurried.
+    if (expired && isBack) backoff.reset()
+    isBack = false
     if (!stale && !expired) {
       stale = true
       logger.warn({ path, reason }, 'the watch lost contact; what is known stays')

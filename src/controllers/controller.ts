@@ -43,6 +43,8 @@ const retentionMs = 60_000
 const allPods = 'all'
 /** The webhook's replicas and the API server's own caches hear of a change a moment after the controller. */
 const trialDelayMs = 1_000
+/** After an outage their watches pause for up to 10 s: until then a trial may have been judged by the policy before. */
+const policySettledMs = 15_000
 /** What a refused document lacks may come without an event: a PriorityClass, a Secret, another webhook's rule. */
 const reconsiderMs = 30_000
 /** Rows of one sweep. The next sweep takes the rest. */
@@ -80,10 +82,13 @@ export function createController(deps: ControllerDeps) {
     // One key for all, because whether absences are believed depends on their number.
     const absenceQueue = queueOf('absences', 1, () => vanishedPods.reconcile())
     const roomQueue = queueOf('rooms', 2, (key) => agentRemovals.reconcile(key))
-    const trialQueue = queueOf('trials', 1, async (key) => {
+    // A change of the policy that was made while nobody led is tried by the next leader.
+    let policyChangedAt = performance.now()
+    const trialQueue = queueOf('trials', 1, async (relief) => {
       if (pools.status().problems !== undefined) await reconsiderPools()
-      await poolTrial.look({ rows: key === 'policy' })
-      return undefined
+      await poolTrial.look({ rows: relief === 'policy' })
+      const settledInMs = policyChangedAt + policySettledMs - performance.now()
+      return relief === 'policy' && settledInMs > 0 ? settledInMs : undefined
     })
     const ease = (causes: readonly PodWriteReason[]) => {
       for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
@@ -110,6 +115,7 @@ export function createController(deps: ControllerDeps) {
       pools.onChange(() => poolReconciler.poolsToWatch().forEach((agentType) => poolQueue.add(agentType))),
       reliefs.subscribe((relief) => {
         ease(easedBy[relief])
+        if (relief === 'policy') policyChangedAt = performance.now()
         if (relief !== 'quota') trialQueue.addAfter(relief, trialDelayMs)
       }),
       wakes.subscribe((wake) => {
@@ -119,7 +125,7 @@ export function createController(deps: ControllerDeps) {
     ]
     const loop = (name: string, everyMs: number, work: () => Promise<void>) =>
       every({ name, everyMs, signal, logger, metrics }, work)
-    trialQueue.addAfter('start', trialDelayMs)
+    trialQueue.addAfter('policy', trialDelayMs)
     try {
       await Promise.all([
         loop('pool-resync', poolResyncMs, async () => {

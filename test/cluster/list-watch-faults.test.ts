@@ -50,6 +50,28 @@ void t.test('a refused watch version (410 as status) lists again', async (t) => 
   t.equal(fake.lists.length, 2)
 })
 
+void t.test('a server that is back and does not know the version is listed at once', async (t) => {
+  const timing = {
+    relistMs: 600_000,
+    watchSeconds: 30,
+    silenceGraceMs: 5_000,
+    backoffMinMs: 8,
+    backoffMaxMs: 60_000,
+  }
+  const { fake, names, watching } = await listWatchBed(t, { timing })
+  const cuts = 9
+  for (let count = 1; count <= cuts; count += 1) {
+    await watching(count)
+    fake.watches[count - 1]?.cut()
+  }
+  await watching(cuts + 1)
+  fake.put('missed', {}, true)
+  fake.watches[cuts]?.event('ERROR', JSON.parse(gone.body))
+  // The pause has grown to 2 s and more.
+  await until('the list', () => names().includes('missed'), 1_500)
+  t.equal(fake.lists.length, 2)
+})
+
 for (const [what, line] of [
   ['not JSON', '{"type":"ADDED","object":{"meta'],
   ['no object', '{"type":"ADDED"}'],

@@ -46,14 +46,14 @@ const untilWell = (type = 'echo-agent') =>
   until('no problem', async () => (await pool(type)).problem === undefined, 20_000)
 const creates = async () =>
   (await bed.plane.writes()).filter(
-    ({ verb, resource, user }) =>
-      [verb, resource].join() === 'create,pods' && user.endsWith('session-management-sa'),
+    ({ verb, resource, user, dryRun }) =>
+      !dryRun && [verb, resource].join() === 'create,pods' && user.endsWith('session-management-sa'),
   )
 const podsOf = async (type: string): Promise<number> =>
   JSON.parse(await kubectl('get', 'pods', '-l', `agent-type=${type}`, '-o', 'json')).items.length
 const described = (name: string) => kubectl('describe', 'configmap', name)
 /** A quiet machine needs one to two seconds. The back-off that this must not wait for is 40 s and more. */
-const cureBoundMs = 15_000
+const cureBoundMs = 3_000
 
 /** From now until the pool has more pods than it has. */
 async function firstPodMs(cure: () => Promise<unknown>): Promise<number> {
@@ -98,7 +98,7 @@ void t.test('pods that do not start: few of them, and everybody is told why', as
   t.equal(answer.status, 503)
   t.match(answer.body.detail, /Since .* image: .*no-such-image:1/)
   t.ok((await podsOf(type)) <= 3, 'three pods try, not eight')
-  t.ok((await creates()).length - begun <= 4, 'a trial and three pods')
+  t.ok((await creates()).length - begun <= 3, 'three pods were made, not eight')
 
   await setPools(
     poolsOf({ ...healthy, [type]: { template: { ...echo, command: ['sh', '-c', 'exit 3'] }, min: 8 } }),
@@ -231,19 +231,35 @@ void t.test('a row of the policy whose pod the API server refuses is told on the
   const policy = JSON.parse(await kubectl('get', 'configmap', 'agent-policy', '-o', 'json')).data[
     'policy.yaml'
   ]
-  const broken = policy.replace(
-    /\n {2}default:\n {4}resources:/,
-    '\n  default:\n    priorityClassName: no-such-class\n    resources:',
-  )
-  const patch = JSON.stringify({ data: { 'policy.yaml': broken } })
-  await kubectl('patch', 'configmap', 'agent-policy', '--type=merge', '-p', patch)
-  const events = await until(
-    'the Event',
-    async () => {
-      const text = await described('agent-policy')
-      return text.includes('PodsRefused') && text
-    },
-    60_000,
-  )
-  t.match(events, /default: denied: .*no PriorityClass with name no-such-class/)
+  const setClass = async (name: string) => {
+    const broken = policy.replace(
+      /\n {2}default:\n {4}resources:/,
+      `\n  default:\n    priorityClassName: ${name}\n    resources:`,
+    )
+    const patch = JSON.stringify({ data: { 'policy.yaml': broken } })
+    await kubectl('patch', 'configmap', 'agent-policy', '--type=merge', '-p', patch)
+  }
+  const told = (name: string) =>
+    until(
+      `the Event about ${name}`,
+      async () =>
+        new RegExp(`PodsRefused .*default: denied: .*no PriorityClass with name ${name}\\b`).test(
+          await described('agent-policy'),
+        ),
+      30_000,
+    )
+  await setClass('no-such-class')
+  await told('no-such-class')
+
+  // Nobody can judge the first trial, as after an outage when the webhook hears of the policy later than the controller.
+  const pid = bed.roles.get('webhook')?.pid() ?? 0
+  await setClass('not-this-one-either')
+  process.kill(pid, 'SIGSTOP')
+  t.teardown(() => process.kill(pid, 'SIGCONT'))
+  const unjudged = async () =>
+    (await bed.plane.writes()).filter(({ dryRun, code }) => dryRun && code === 500).length
+  const before = await unjudged()
+  await until('a trial that nobody judged', async () => (await unjudged()) > before, 20_000)
+  process.kill(pid, 'SIGCONT')
+  await told('not-this-one-either')
 })
