@@ -313,11 +313,14 @@ void t.test('quota and limit range are the ones specified', async (t) => {
   ])
 })
 
-void t.test("no warning of Pod Security speaks of what the webhook sets, and its refusals stay", async (t) => {
-  for (const { metadata } of all<Manifest>('Namespace')) {
-    const { labels = {} } = metadata
-    t.equal(labels['pod-security.kubernetes.io/enforce'], 'restricted', metadata.name)
-    if (labels['greenroom.dev/agents'] === 'enabled')
-      t.notOk('pod-security.kubernetes.io/warn' in labels, metadata.name)
-  }
-})
+void t.test(
+  'no warning of Pod Security speaks of what the webhook sets, and its refusals stay',
+  async (t) => {
+    for (const { metadata } of all<Manifest>('Namespace')) {
+      const { labels = {} } = metadata
+      t.equal(labels['pod-security.kubernetes.io/enforce'], 'restricted', metadata.name)
+      if (labels['greenroom.dev/agents'] === 'enabled')
+        t.notOk('pod-security.kubernetes.io/warn' in labels, metadata.name)
+    }
+  },
+)

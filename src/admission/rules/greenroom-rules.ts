@@ -4,6 +4,7 @@ import { allowedVolumes } from './allowed-volumes.ts'
 import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
 import { componentShape } from './component-shape.ts'
+import { copiedPod } from './copied-pod.ts'
 import { emptyDirSize } from './empty-dir-size.ts'
 import { gracePeriod } from './grace-period.ts'
 import type { GreenroomRule } from './greenroom-rule.ts'
@@ -43,6 +44,7 @@ export const identityRules: readonly GreenroomRule[] = [
 
 /** What a pod may have by its row. Pod Security is judged before them. */
 export const rowRules: readonly GreenroomRule[] = [
+  copiedPod,
   operatingSystem,
   serviceAccount,
   secretReferences,
