@@ -320,7 +320,12 @@ void t.test(
       const { labels = {} } = metadata
       t.equal(labels['pod-security.kubernetes.io/enforce'], 'restricted', metadata.name)
       if (labels['greenroom.dev/agents'] === 'enabled')
-        t.notOk('pod-security.kubernetes.io/warn' in labels, metadata.name)
+        t.equal(labels['pod-security.kubernetes.io/warn'], 'privileged', metadata.name)
     }
   },
 )
+
+void t.test('what the webhook guards is applied before the webhook is asked about it', async (t) => {
+  const kinds = objects.map(({ kind }) => kind)
+  t.ok(kinds.lastIndexOf('ConfigMap') < kinds.indexOf('ValidatingWebhookConfiguration'))
+})

@@ -113,7 +113,7 @@ function notJudged(endpoint: Endpoint, found: string): Answer {
         code: 'GRN_INTERNAL',
         path: 'object',
         found,
-        allowed: 'a judged pod',
+        allowed: 'what was judged',
         fix: 'Try again.',
       },
     ],

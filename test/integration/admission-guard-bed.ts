@@ -144,7 +144,7 @@ export function passes(t: Test, outcome: KubectlOutcome, warning?: RegExp): void
   t.equal(outcome.code, 0, outcome.stderr)
   if (warning) t.match(outcome.stderr, warning)
   else t.notMatch(outcome.stderr, /Warning: /)
-  // PodSecurity would judge templates as they are written; the base leaves its warnings off.
+  // PodSecurity would judge templates as they are written; the base turns its warnings off.
   t.notMatch(outcome.stderr, /would violate PodSecurity/)
 }
 

@@ -146,7 +146,7 @@ void t.test('no other ConfigMap is ever asked about, nor the same names elsewher
 void t.test('what the policy rests on is written by policyOwners alone', async (t) => {
   const keys = (text: string) => configMap('greenroom-assign-keys', { 'keys.json': text })
   passes(t, await applied(keys('{"keys":[]}')))
-  const own = configMap('agent-policy', { 'policy.yaml': versioned('2').replace('greenroom:*', '*') })
+  const own = configMap('agent-policy', { 'policy.yaml': versioned('2').replace('greenroom:*', 'evil:*') })
   const merge = (name: string, data: object) =>
     kubectlAs('alice', [
       'patch',
@@ -173,7 +173,7 @@ void t.test('what the policy rests on is written by policyOwners alone', async (
     refused(t, await refusal(), /owners\.agents\.greenroom\.dev.*GRN_DOCUMENT_OWNERSHIP/)
   passes(t, await kubectlAs('alice', ['label', 'cm', 'agent-policy', '-n', namespace, 'team=blue']))
   const poolsOfAlice = configMap('agent-pools', { 'pools.yaml': 'pools: {}' })
-  passes(t, await appliedBy('alice', poolsOfAlice))
+  passes(t, await appliedBy('alice', poolsOfAlice), /Warning: .*echo-agent: is removed/)
   t.equal(await versionInForce(), '2')
 
   const ownedBy = (version: string, owners: string) =>
@@ -331,5 +331,6 @@ void t.test('while the webhook is down, nothing that it does not judge is held u
   refused(t, await plane.kubectl(remove), /failed calling webhook "namespaces\.agents/)
   passes(t, await plane.kubectl(['label', 'namespace', namespace, 'team-']))
   passes(t, await applied(workload('apps/v1', 'Deployment', { replicas: 2 })))
-  passes(t, await policy(versioned('7')))
+  refused(t, await policy(versioned('7')), /failed calling webhook "owners\.agents/)
+  passes(t, await pools(3, 12))
 })

@@ -97,7 +97,9 @@ void t.test('2, 3 and back: deleted, the namespace taken out, and everything as 
   t.match(await run(scriptOf('Back')), { code: 0 })
   t.match(await labels(), { 'greenroom.dev/agents': 'enabled' })
   t.ok(
-    (await entries()).some(({ name, failurePolicy }) => /^owners\./.test(name) && failurePolicy === 'Fail'),
+    (await entries()).some(
+      ({ name, failurePolicy }) => name.startsWith('owners.') && failurePolicy === 'Fail',
+    ),
   )
   t.match(await createPod(), /failed calling webhook/)
 })
