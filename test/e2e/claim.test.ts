@@ -189,7 +189,7 @@ void t.test('kubectl debug makes a copy of a pool pod, which is not of the pool'
   )
   const debug = async (copy: string, ...more: string[]): Promise<void> => {
     const image = ['--image=greenroom:0.1.0', '--attach=false', `--copy-to=${copy}`]
-    const program = ['--', 'node', '-e', 'setTimeout(() => {}, 60_000)']
+    const program = ['--', 'node', 'src/agent/echo-agent.ts']
     const args = ['debug', name, '-n', bed.namespace, ...image, ...more, ...program]
     const { code, stderr } = await bed.plane.kubectl(args)
     if (code !== 0) throw new Error(stderr)

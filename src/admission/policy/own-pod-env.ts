@@ -24,8 +24,7 @@ export function ownPodEnv(agentType: string): readonly EnvVar[] {
 export function isShapedAgent({ env = [] }: Container): boolean {
   return (
     env.some((entry) => entry.name === agentEnv.podUid && sameValue(entry, podUid)) &&
-    env.some(({ name }) => name === agentEnv.assignKeys) &&
-    env.some(({ name }) => name === agentEnv.agentType)
+    env.some(({ name }) => name === agentEnv.assignKeys)
   )
 }
 

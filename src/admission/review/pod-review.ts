@@ -5,6 +5,7 @@ import { podPatch } from '../mutate/pod-patch.ts'
 import type { Violation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
+import { copiedPod, plainCopyOf } from '../rules/copied-pod.ts'
 import { violationBy } from '../rules/greenroom-rule.ts'
 import { judgePod } from '../rules/judge-pod.ts'
 import { labelOwnership } from '../rules/label-ownership.ts'
@@ -48,9 +49,41 @@ export interface CreationReview {
   readonly context?: AdmissionContext
   /** What the webhook would change, also in a pod that is denied. */
   readonly outcome?: Patched
+  readonly mutated?: MutatedPod
 }
 
 export function reviewCreation(request: AdmissionRequest, inForce: PolicyInForce): CreationReview {
+  const review = reviewAsWritten(request, inForce)
+  return review.answer.kind === 'denied' ? asPlainCopy(request, inForce, review) : review
+}
+
+const plainCopyWarning =
+  "This copy of an agent pod may not be of the type of its original. It is a plain pod, without what Greenroom injected there: no Secret of the type's row."
+
+/** A copy with another image or command may not hold what its original holds, but it may be a plain pod. */
+function asPlainCopy(
+  request: AdmissionRequest,
+  inForce: PolicyInForce,
+  review: CreationReview,
+): CreationReview {
+  const { context } = review
+  const object = context && plainCopyOf(context)
+  if (!object) return review
+  const plain = reviewAsWritten({ ...request, object }, inForce)
+  if (plain.answer.kind !== 'patched' || !plain.mutated) return review
+  const outcome = patched(context, {
+    pod: plain.mutated.pod,
+    rules: [...new Set([copiedPod.rule, ...plain.mutated.rules])],
+  })
+  const { warnings = [] } = plain.answer
+  return {
+    context,
+    outcome,
+    answer: { ...plain.answer, ...outcome, warnings: [plainCopyWarning, ...warnings] },
+  }
+}
+
+function reviewAsWritten(request: AdmissionRequest, inForce: PolicyInForce): CreationReview {
   const decoded = podContext(request, inForce)
   if (!decoded.ok) return { answer: malformed(decoded.problems) }
   const context = decoded.value
@@ -61,7 +94,7 @@ export function reviewCreation(request: AdmissionRequest, inForce: PolicyInForce
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
     : enforcedVerdict(found, withReasons(request, context, outcome))
-  return { answer, context, outcome }
+  return { answer, context, outcome, mutated }
 }
 
 /** What a copy of a pod may not keep is gone by now. Where nothing is changed, it is still there. */

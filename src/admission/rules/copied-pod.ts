@@ -1,12 +1,18 @@
-import { annotation, label, ownedPrefix } from '../../domain/names.ts'
+import { agentEnv, annotation, label, ownedPrefix } from '../../domain/names.ts'
+import type { EnvVar, Pod } from '../pod/pod.ts'
+import { sameValue } from '../pod/same-value.ts'
+import { effectiveRow } from '../policy/effective-row.ts'
 import { isShapedAgent } from '../policy/own-pod-env.ts'
+import type { PolicyDocument } from '../policy/policy-document.ts'
 import type { AdmissionContext } from './admission-context.ts'
+import { agentContainer as agentPath } from './field-path.ts'
 import { type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 import { writtenAnnotations } from './written-annotations.ts'
 
 /**
  * A copy of an agent pod, as `kubectl debug --copy-to` makes it, carries what the webhook injected into the original. It is
- * a pod of the same type, without the labels and annotations by which Greenroom knows the original.
+ * a pod of the same type, without the labels and annotations by which Greenroom knows the original. One of no type is a
+ * plain pod, without what was injected.
  */
 export const copiedPod: GreenroomRule = {
   rule: 'copied-pod',
@@ -15,9 +21,10 @@ export const copiedPod: GreenroomRule = {
     `metadata.labels[${label.agentType}]`,
     `metadata.{labels,annotations}[${ownedPrefix}*]`,
     `metadata.labels[${label.session}]`,
+    `${agentPath}.env[*]`,
   ],
   allowed:
-    "a new pod with the webhook's own `GREENROOM_*` variables is of the agent type that they name; the labels and annotations that belong to Greenroom are left out",
+    "a new pod with the webhook's own `GREENROOM_*` variables is of the agent type that they name, or a plain pod without these and the row's `secrets`; the labels and annotations that belong to Greenroom are left out",
   appliesTo: shapedPods,
   mode: 'always',
   mutated: 'yes',
@@ -25,14 +32,19 @@ export const copiedPod: GreenroomRule = {
   fix: '',
   mutate(draft, context) {
     if (!isCopy(context)) return
-    const { podClass } = context
+    const { podClass, policy } = context
+    if (podClass.kind === 'plain') {
+      for (const { container, isAgent } of draft.containers)
+        if (isAgent) draft.assign(container, { env: withoutInjected(container.env, policy) })
+    }
     const { labels, annotations } = draft.metadata
     const type = podClass.kind === 'agent' ? { [label.agentType]: podClass.agentType } : {}
     const written = writtenAnnotations(podClass, context)
-    const isLeftOut = (key: string): boolean =>
-      isOwned(key) && key !== annotation.explain && !Object.hasOwn(written, key)
+    const isLeftOut = (key: string): boolean => isNote(key) && !Object.hasOwn(written, key)
     draft.assign(draft.metadata, {
-      labels: { ...type, ...without(labels ?? {}, (key) => key === label.session || isOwned(key)) },
+      ...((labels !== undefined || podClass.kind === 'agent') && {
+        labels: { ...type, ...without(labels ?? {}, isGreenrooms) },
+      }),
       ...(annotations && { annotations: without(annotations, isLeftOut) }),
     })
   },
@@ -43,6 +55,45 @@ export function isCopy({ isNew, policy, username, agentContainer, metadata }: Ad
   if (!isNew || policy.greenroomServiceAccounts.includes(username)) return false
   if (metadata.ownerReferences?.some(({ controller }) => controller)) return false
   return agentContainer !== undefined && isShapedAgent(agentContainer.container)
+}
+
+/** The copy as a pod of no type: without what the webhook injected. Undefined if it is none, or if its label says the type. */
+export function plainCopyOf(context: AdmissionContext): Pod | undefined {
+  const { pod, agentContainer, metadata, policy } = context
+  if (metadata.labels?.[label.agentType] !== undefined || !isCopy(context)) return undefined
+  const containers = pod.spec.containers.map((container) =>
+    container === agentContainer?.container
+      ? { ...container, env: withoutInjected(container.env, policy) }
+      : container,
+  )
+  const { labels, annotations } = metadata
+  return {
+    ...pod,
+    metadata: {
+      ...metadata,
+      ...(labels && { labels: without(labels, isGreenrooms) }),
+      ...(annotations && { annotations: without(annotations, isNote) }),
+    },
+    spec: { ...pod.spec, containers },
+  }
+}
+
+/** Without the secrets of whatever row: a plain copy does not say its type any more. */
+function withoutInjected(env: readonly EnvVar[] = [], policy: PolicyDocument): EnvVar[] {
+  const own: ReadonlySet<string> = new Set(Object.values(agentEnv))
+  const secrets = Object.keys(policy.agentTypes).flatMap(
+    (name) => effectiveRow(name, policy)?.secretEnv ?? [],
+  )
+  return env.filter((entry) => !own.has(entry.name) && !secrets.some((secret) => sameValue(secret, entry)))
+}
+
+/** Everybody may ask for explanations. */
+function isNote(key: string): boolean {
+  return isOwned(key) && key !== annotation.explain
+}
+
+function isGreenrooms(key: string): boolean {
+  return key === label.session || isOwned(key)
 }
 
 function isOwned(key: string): boolean {

@@ -1,5 +1,6 @@
 import jsonPatch from 'fast-json-patch'
 import t from 'tap'
+import { explainPod } from '../../../src/admission/explain/explain-pod.ts'
 import type { Container, Metadata, Pod } from '../../../src/admission/pod/pod.ts'
 import type { Answer } from '../../../src/admission/review/admission-review.ts'
 import { mutateReview, validateReview } from '../../../src/admission/review/pod-review.ts'
@@ -65,7 +66,7 @@ void t.test('a copy with all labels is not of the pool and not of the session', 
 void t.test('a pod that only looks like one gains nothing', async (t) => {
   const labels = { 'agent-type': 'stella-agent', 'greenroom.dev/pool': 'stella-agent' }
   const env = original.spec.containers[0]?.env ?? []
-  for (const left of ['GREENROOM_POD_UID', 'GREENROOM_ASSIGN_KEYS', 'GREENROOM_AGENT_TYPE']) {
+  for (const left of ['GREENROOM_POD_UID', 'GREENROOM_ASSIGN_KEYS']) {
     const some = env.filter(({ name }) => name !== left)
     const { answer } = created(samplePod({ labels, container: { env: some } }))
     t.match(answer, { kind: 'denied', violations: [{ code: 'GRN_LABEL_OWNERSHIP' }] }, left)
@@ -79,10 +80,8 @@ void t.test('a pod that only looks like one gains nothing', async (t) => {
   const other = env.map((entry) =>
     entry.name === 'GREENROOM_AGENT_TYPE' ? { ...entry, value: 'nobody' } : entry,
   )
-  t.match(created(samplePod({ labels: {}, container: { env: other } })).answer, {
-    kind: 'denied',
-    violations: [{ code: 'GRN_AGENT_TYPE_UNKNOWN' }],
-  })
+  const { pod } = created(samplePod({ labels: {}, container: { env: other } }))
+  t.notMatch(JSON.stringify(pod), /agent-secrets|GREENROOM_/, 'of a type that is gone: a plain pod')
 })
 
 void t.test('Greenroom itself sets what it likes', async (t) => {
@@ -123,7 +122,34 @@ void t.test('a profile that does not work names the one that does', async (t) =>
   t.match(others, { kind: 'denied', violations: [{ fix: /capability\.$/ }] }, 'nobody else hears of it')
 })
 
-void t.test('a copy of a pod that an older version shaped is told of --keep-labels', async (t) => {
+void t.test('a copy that may not be of its type is a plain pod without a Secret', async (t) => {
+  const pinned = structuredClone(policy)
+  const row = pinned.agentTypes['stella-agent']
+  if (row) row.images = { allowed: ['stella-agent:1.0.0'], digest: 'allowed' }
+  const copy = copyOf(original)
+  const [, debug] = copy.spec.containers
+  if (debug) debug.image = 'busybox:1'
+  const within = inForceOf(pinned)
+  t.match(mutateReview(reviewOf(copy), within), {
+    warnings: [/^This copy of an agent pod may not be of the type/],
+  })
+  const { answer, pod } = created(copy, 'alice', within)
+  t.same(answer, { kind: 'allowed' })
+  t.same(pod.metadata?.labels ?? {}, {}, 'a plain pod')
+  t.same(pod.spec.containers[0]?.env, [])
+  t.notMatch(JSON.stringify(pod), /agent-secrets|GREENROOM_/)
+  t.same(created(pod, 'alice', within).pod, pod)
+  const labelled = { ...copy, metadata: { labels: { 'agent-type': 'stella-agent' } } }
+  t.match(created(labelled, 'alice', within).answer, { kind: 'denied', violations: [{ rule: 'images' }] })
+  const explained = explainPod(copy, { namespace: 'ai-agents', inForce: within, username: 'alice' })
+  t.equal(explained.decision, 'changed')
+  t.same(
+    explained.changes.filter(({ rule }) => rule === 'unexplained'),
+    [],
+  )
+})
+
+void t.test('a copy of a pod that an older version shaped is a plain pod as well', async (t) => {
   const fieldRef = { fieldPath: "metadata.labels['agent-type']" }
   const older = structuredClone(original)
   for (const entry of older.spec.containers[0]?.env ?? []) {
@@ -131,9 +157,8 @@ void t.test('a copy of a pod that an older version shaped is told of --keep-labe
     delete entry.value
     entry.valueFrom = { fieldRef }
   }
-  t.match(created(copyOf(older)).answer, {
-    kind: 'denied',
-    violations: [{ rule: 'secret-references', fix: /--keep-labels/ }],
-  })
-  t.same(created(copyOf(older, original.metadata)).answer, { kind: 'allowed' })
+  const { answer, pod } = created(copyOf(older))
+  t.same(answer, { kind: 'allowed' })
+  t.notMatch(JSON.stringify(pod), /agent-secrets|GREENROOM_/)
+  t.match(created(copyOf(older, original.metadata)).pod.metadata?.labels, { 'agent-type': 'stella-agent' })
 })

@@ -31,13 +31,24 @@ const samples: readonly AdmissionContext[] = [
     .sample(fc.tuple(arbitraryPod, fc.constantFrom(...policies)), { numRuns: 300, seed: 11 })
     .map(([pod, within], index) => contextOf(pod, within, index % 3 === 0)),
   ...greenroomRules.flatMap(({ fields }) => fields.flatMap(segmentsOf)).flatMap(planted),
-  ...policies.map((within) => contextOf(copied(within), within, false)),
+  ...policies.flatMap((within) => copied(within).map((pod) => contextOf(pod, within, false))),
 ]
 
-/** What the webhook has made of a pod, without the label, as `kubectl debug --copy-to` leaves it out. */
-function copied(within: PolicyInForce): Pod {
+/**
+ * What the webhook has made of a pod, without the label, as `kubectl debug --copy-to` leaves it out; and the same of a version
+ * that did not write the type into the pod.
+ */
+function copied(within: PolicyInForce): Pod[] {
+  const labels = { 'greenroom.dev/pool': 'stella-agent', session: 's' }
   const { spec } = mutated(samplePod(), within)
-  return { metadata: { labels: { 'greenroom.dev/pool': 'stella-agent', session: 's' } }, spec }
+  const containers = spec.containers.map((container) => ({
+    ...container,
+    env: container.env?.filter(({ name }) => name !== 'GREENROOM_AGENT_TYPE') ?? [],
+  }))
+  return [
+    { metadata: { labels }, spec },
+    { metadata: { labels }, spec: { ...spec, containers } },
+  ]
 }
 
 /** Pods that have all that leads to a field, so that a new rule needs no new random pods. */
