@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type PodRoad, podRoads } from '../admission/review/pod-roads.ts'
 import type { GreenroomRule, PodKind } from '../admission/rules/greenroom-rule.ts'
 import { greenroomRules } from '../admission/rules/greenroom-rules.ts'
 import type {
@@ -32,6 +33,14 @@ const podSecurityHeads = {
   mutated: 'set by the webhook',
 } as const
 
+const roadHeads = { road: 'road', operation: 'operation', writes: 'writes', judged: 'judged' } as const
+
+const judged: Readonly<Record<PodRoad['judged'], string>> = {
+  pod: 'the pod, by every rule',
+  metadata: '`label-ownership`, and the metadata of `own-pod-changes`',
+  nothing: 'not asked about',
+}
+
 /** The page with the tables of today between its markers; the rest stays. Throws if the markers are missing. */
 export function withChecks(page: string): string {
   const start = page.indexOf(markers.start)
@@ -60,6 +69,16 @@ export function checksTable(): string {
     'containers.',
     '',
     ...table(podSecurityHeads, [...inStandard('restricted'), ...inStandard('baseline')]),
+    '',
+    '### Roads to a pod',
+    '',
+    "Every resource by which the API can write a pod. `test/integration/admission.test.ts` compares this list with the API server's",
+    'own discovery, and `test/admission/review/pod-roads.test.ts` with the configurations of the webhook.',
+    '',
+    ...table(
+      roadHeads,
+      podRoads.map((road) => ({ ...road, road: `\`${road.road}\``, judged: judged[road.judged] })),
+    ),
   ].join('\n')
 }
 

@@ -122,7 +122,14 @@ const Volume = Type.Object({
 })
 export type Volume = Static<typeof Volume>
 
-export const Metadata = Type.Object({ name: text, namespace: text, labels: textMap, annotations: textMap })
+export const Metadata = Type.Object({
+  name: text,
+  namespace: text,
+  labels: textMap,
+  annotations: textMap,
+  ownerReferences: optional(Type.Array(Type.Object({}))),
+  finalizers: texts,
+})
 export type Metadata = Static<typeof Metadata>
 
 const NodeSelectorTerm = Type.Object({

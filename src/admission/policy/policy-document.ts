@@ -56,6 +56,11 @@ export const PolicyDocument = Type.Object(
         description: 'Who may take a namespace out of the policy, by user name or group.',
       },
     ),
+    debugPools: oneOf(['refuse', 'allow'], {
+      default: 'refuse',
+      description:
+        'Whether people may start debug containers in pods of pools. One in a claimed pod can read the secrets of its session.',
+    }),
     modes: Type.Record(Type.String(), oneOf(modes), {
       default: {},
       description:

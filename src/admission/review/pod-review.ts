@@ -9,8 +9,10 @@ import { violationBy } from '../rules/greenroom-rule.ts'
 import { judgePod } from '../rules/judge-pod.ts'
 import { labelOwnership } from '../rules/label-ownership.ts'
 import { malformedObject } from '../rules/malformed.ts'
+import { changedMetadata, ownPodChanges } from '../rules/own-pod-changes.ts'
 import type { AdmissionRequest, Answer, Patched } from './admission-review.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
+import { judgedOfRequest } from './pod-roads.ts'
 import { metadataContext, podContext } from './review-context.ts'
 import { rolloutVerdict, verdict } from './verdict.ts'
 
@@ -20,11 +22,6 @@ import { rolloutVerdict, verdict } from './verdict.ts'
  */
 
 const allowed = { kind: 'allowed' } as const satisfies Answer
-
-/** Subresources that cannot change what a pod is; unknown ones are judged in full, so that a newer API fails safe. */
-const harmless: ReadonlySet<string> = new Set(['exec', 'attach', 'eviction', 'log', 'portforward', 'proxy'])
-/** Subresources through which only metadata of the pod can change. A Binding's labels are copied to its pod. */
-const metadataOnly: ReadonlySet<string> = new Set(['status', 'binding'])
 
 /**
  * POST /mutate. Hardens a new pod or a new debug container, and refuses at once what hardening cannot make right:
@@ -106,11 +103,11 @@ function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {
 
 /** POST /validate. The last look at a new pod, and at what an update makes worse. Never patches. */
 export function validateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
-  const { operation, subResource = '' } = request
-  if (!isPods(request) || (operation !== 'CREATE' && operation !== 'UPDATE') || harmless.has(subResource)) {
-    return allowed
-  }
-  if (metadataOnly.has(subResource)) {
+  const { operation } = request
+  const judged = judgedOfRequest(request)
+  if (judged === undefined || judged === 'nothing') return allowed
+  if (operation !== 'CREATE' && operation !== 'UPDATE') return allowed
+  if (judged === 'metadata') {
     const decoded = metadataContext(request, inForce)
     if (!decoded.ok) return malformed(decoded.problems)
     return validateMetadata(decoded.value, isMirrorPod(request, decoded.value) ? mirrorPodRemark : allowed)
@@ -124,7 +121,10 @@ export function validateReview(request: AdmissionRequest, inForce: PolicyInForce
 }
 
 function validateMetadata(change: MetadataChange, passed: Answer): Answer {
-  const violations = labelOwnership.judge(change).map((found) => violationBy(labelOwnership, found))
+  const violations = [
+    ...labelOwnership.judge(change).map((found) => violationBy(labelOwnership, found)),
+    ...(change.isNew ? [] : changedMetadata(change)).map((found) => violationBy(ownPodChanges, found)),
+  ]
   return violations.length > 0 ? { kind: 'denied', violations } : passed
 }
 

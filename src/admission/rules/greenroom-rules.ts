@@ -3,6 +3,7 @@ import { agentType } from './agent-type.ts'
 import { allowedVolumes } from './allowed-volumes.ts'
 import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
+import { componentLabel } from './component-label.ts'
 import { componentShape } from './component-shape.ts'
 import { emptyDirSize } from './empty-dir-size.ts'
 import { gracePeriod } from './grace-period.ts'
@@ -13,6 +14,7 @@ import { labelOwnership } from './label-ownership.ts'
 import { malformed } from './malformed.ts'
 import { nodeAffinity } from './node-affinity.ts'
 import { operatingSystem } from './operating-system.ts'
+import { ownPodChanges } from './own-pod-changes.ts'
 import { policyVersion } from './policy-version.ts'
 import { poolCredentials } from './pool-credentials.ts'
 import { priorityClass } from './priority-class.ts'
@@ -36,8 +38,10 @@ import { writablePaths } from './writable-paths.ts'
 export const identityRules: readonly GreenroomRule[] = [
   malformed,
   labelOwnership,
+  ownPodChanges,
   poolCredentials,
   agentType,
+  componentLabel,
   componentShape,
 ]
 

@@ -356,6 +356,23 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     onTop('components: [{ serviceAccount: a, images: [x] }, { serviceAccount: a, images: [y] }]'),
     /^\/components: ServiceAccount a is listed twice/m,
   ],
+  [
+    'a name twice',
+    onTop('components: [{ name: b, serviceAccount: a, images: [x] }, { serviceAccount: b, images: [y] }]'),
+    /^\/components: two have the name b/m,
+  ],
+  [
+    'an account that is no value of a label',
+    onTop(`components: [{ serviceAccount: ${'a'.repeat(64)}, images: [x] }]`),
+    /^\/components\/0\/name: is missing; ServiceAccount a+ cannot be the value of a label/m,
+  ],
+  ['a name that is no value of a label', component('name: "a b"'), /^\/components\/0\/name: /m],
+  [
+    'a key without a Secret',
+    component('env: [{ name: A, key: k }]'),
+    /^\/components\/0\/env\/0\/key: needs a secret/m,
+  ],
+  ['debugPools as a flag', onTop('debugPools: true'), /^\/debugPools: must be one of "refuse", "allow"/m],
   ['args that are no lists', component('args: [api]'), /^\/components\/0\/args\/0: must be array/m],
   [
     'env of a component twice',

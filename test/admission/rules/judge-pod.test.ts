@@ -174,14 +174,17 @@ void t.test(
   async (t) => {
     const component = (image: string): Pod =>
       samplePod({
-        labels: { app: 'session-management-server' },
+        labels: {
+          app: 'session-management-server',
+          'greenroom.dev/component': 'session-management-server',
+        },
         container: {
           image,
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
           env: [
             {
               name: 'DATABASE_URL',
-              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'k' } },
+              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'DATABASE_URL' } },
             },
           ],
         },
