@@ -72,7 +72,7 @@ export function checksTable(): string {
     '',
     '### Roads to a pod',
     '',
-    "Every resource by which the API can write a pod. `test/integration/admission.test.ts` compares this list with the API server's",
+    "Every resource by which the API can write a pod. `test/integration/admission-identity.test.ts` compares this list with the API server's",
     'own discovery, and `test/admission/review/pod-roads.test.ts` with the configurations of the webhook.',
     '',
     ...table(

@@ -24,7 +24,9 @@ export const ownPodChanges: GreenroomRule = {
   mutated: 'no',
   why: 'The label stays while its pod becomes another: a changed image would be handed a session with its secrets.',
   code: 'GRN_POD_OWNERSHIP',
-  fix: 'Edit agent-pools or agent-policy: Greenroom replaces its pods by new ones. To look into one, copy it (docs/admission.md).',
+  fix:
+    'Edit agent-pools or agent-policy: Greenroom replaces its pods by new ones. To look into one, copy it: ' +
+    'kubectl debug POD --copy-to=NAME --profile=restricted.',
   guardsGreenroom: true,
   judge(context) {
     if (context.isNew || isGreenrooms(context)) return []
