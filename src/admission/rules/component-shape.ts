@@ -2,8 +2,8 @@ import type { Container, PodProbe } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
 import type { Component } from '../policy/policy-component.ts'
 import { environmentFindings, mountFindings } from './component-sources.ts'
+import { extraFields } from './extra-fields.ts'
 import { type Finding, finding, type GreenroomRule } from './greenroom-rule.ts'
-import { unknownFields } from './known-fields.ts'
 
 /** A field that this version does not know is refused. */
 export const componentShape: GreenroomRule = {
@@ -95,7 +95,7 @@ const containerFields: ReadonlySet<string> = new Set([
 ])
 
 function otherFields(value: object, known: ReadonlySet<string>, path: string): Finding[] {
-  return unknownFields(value, known).map((field) => finding(`${path}.${field}`, 'set', 'unset'))
+  return extraFields(value, known).map((field) => finding(`${path}.${field}`, 'set', 'unset'))
 }
 
 function words({ command, args, terminationMessagePath }: Container, row: Component, at: string): Finding[] {

@@ -4,8 +4,8 @@ import { samePath } from '../pod/same-path.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { tokenVolumePrefix } from '../pod/token-volume.ts'
 import type { Component, ComponentMount } from '../policy/policy-component.ts'
+import { extraFields } from './extra-fields.ts'
 import { type Finding, finding } from './greenroom-rule.ts'
-import { unknownFields } from './known-fields.ts'
 
 /**
  * Where the variables and files of a component come from. Each reference is compared as a whole: a Secret's name without
@@ -47,7 +47,7 @@ const podSources: ReadonlySet<string> = new Set(['fieldRef', 'resourceFieldRef']
 
 /** True if nothing is set but fields of these names. */
 function isOnly(value: unknown, known: ReadonlySet<string>): boolean {
-  return isJsonObject(value) && unknownFields(value, known).length === 0
+  return isJsonObject(value) && extraFields(value, known).length === 0
 }
 
 function sourceOf(wanted: WantedEnv): string {

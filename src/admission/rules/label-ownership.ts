@@ -32,7 +32,7 @@ export const labelOwnership = {
     return [
       ...changedKeys(before?.labels, after.labels, isGuarded)
         .filter((key) => !isOwnName(key, change))
-        .map((key) => foreign(`metadata.labels[${key}]`)),
+        .map((key) => (key === label.app ? borrowedName : foreign(`metadata.labels[${key}]`))),
       ...changedKeys(before?.annotations, after.annotations, (key) => isOwned(key) && !isWritten(key)).map(
         (key) => foreign(`metadata.annotations[${key}]`),
       ),
@@ -59,6 +59,13 @@ function writtenOver({ isNew, isRolledOut, podClass, metadata, ...inForce }: Own
 function isOwnName(key: string, { isNew, podClass, metadata }: OwnershipChange): boolean {
   if ((key !== label.component && key !== label.app) || !isNew || podClass?.kind !== 'component') return false
   return metadata.labels?.[key] === componentName(podClass.component)
+}
+
+const borrowedName: Finding = {
+  path: `metadata.labels[${label.app}]`,
+  found: "the name of one of Greenroom's components",
+  allowed: 'that on its own pods only',
+  fix: 'Use another value.',
 }
 
 /** A ReplicaSet adopts a pod with the labels of its own, and ends one of its own for it. */

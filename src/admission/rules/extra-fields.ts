@@ -1,5 +1,5 @@
 /** Names of the fields that say something and are not among the known ones. A newer Kubernetes may have more of them. */
-export function unknownFields(value: object, known: ReadonlySet<string>): string[] {
+export function extraFields(value: object, known: ReadonlySet<string>): string[] {
   return Object.entries(value)
     .filter(([field, content]) => !known.has(field) && !isNothing(content))
     .map(([field]) => field)
