@@ -56,8 +56,7 @@ export function checksTable(): string {
     '',
     '### Pod Security Standards',
     '',
-    `Up to Kubernetes 1.${newestMinor}, which is \`latest\`. "Every container" means containers, init containers and ephemeral`,
-    'containers.',
+    `Up to Kubernetes 1.${newestMinor}, which is \`latest\`.`,
     '',
     ...table(podSecurityHeads, [...inStandard('restricted'), ...inStandard('baseline')]),
   ].join('\n')
@@ -76,6 +75,10 @@ function table<K extends string>(
   ]
 }
 
+function quoted(fields: readonly string[]): string {
+  return fields.map((field) => `\`${field}\``).join(', ')
+}
+
 /** In a table a pipe would end the cell. */
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
@@ -92,7 +95,7 @@ function greenroomLine(rule: GreenroomRule): Readonly<Record<keyof typeof greenr
   return {
     rule: `\`${rule.rule}\``,
     title,
-    asked: `${fields.map((field) => `\`${field}\``).join(', ')}: ${allowed}`,
+    asked: `${quoted(fields)}: ${allowed}`,
     pods: podsOf(appliesTo),
     mode: mode === 'settable' ? '`enforce`, `warn` or `audit`' : 'always enforced',
     mutated,
@@ -126,7 +129,7 @@ function podSecurityLine(check: PodSecurityCheck): PodSecurityLine {
     title,
     standard,
     releases: releasesOf(check),
-    asked: `${fields}: ${versions.map((rules, index) => askedSince(rules, versions[index - 1])).join('. ')}. (${reference})`,
+    asked: `${quoted(fields)}: ${versions.map((rules, index) => askedSince(rules, versions[index - 1])).join('. ')}. (${reference})`,
     mode: 'always enforced',
     mutated,
   }

@@ -196,6 +196,9 @@ export const Pod = Type.Object({ metadata: optional(Metadata), spec: PodSpec })
 export type Pod = Static<typeof Pod>
 export type PodSpec = Static<typeof PodSpec>
 
+/** All containers, in the notation of rules/field-path.ts. */
+export const everyContainer = 'spec.{containers,initContainers,ephemeralContainers}[*]'
+
 export type ContainerKind = 'main' | 'init' | 'ephemeral'
 export interface PlacedContainer {
   readonly container: Container

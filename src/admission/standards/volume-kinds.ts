@@ -19,7 +19,7 @@ export const volumeKinds: PodSecurityCheck = {
   title: 'Volume kinds',
   standard: 'restricted',
   reference: 'check_restrictedVolumes.go',
-  fields: '`spec.volumes[*]`',
+  fields: ['spec.volumes[*]'],
   fix: 'Use a volume of one of these kinds; the file system of the node is never one.',
   mutated: 'no',
   overrides: hostPath,
