@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { GreenroomRule, PodKind } from '../admission/rules/greenroom-rule.ts'
 import { greenroomRules } from '../admission/rules/greenroom-rules.ts'
+import { type FieldsWithReason, freeFields, refusedFields } from '../admission/rules/pod-fields.ts'
 import type {
   ExemptPods,
   PodSecurityCheck,
@@ -32,6 +33,12 @@ const podSecurityHeads = {
   mutated: 'set by the webhook',
 } as const
 
+const fieldHeads = { state: 'free or refused', asked: 'fields', why: 'what they are' } as const
+
+function fieldLine(state: 'free' | 'refused') {
+  return ({ fields, why }: FieldsWithReason) => ({ state, asked: quoted(fields), why })
+}
+
 /** The page with the tables of today between its markers; the rest stays. Throws if the markers are missing. */
 export function withChecks(page: string): string {
   const start = page.indexOf(markers.start)
@@ -59,6 +66,12 @@ export function checksTable(): string {
     `Up to Kubernetes 1.${newestMinor}, which is \`latest\`.`,
     '',
     ...table(podSecurityHeads, [...inStandard('restricted'), ...inStandard('baseline')]),
+    '',
+    '### Fields that no rule judges',
+    '',
+    'A field of a pod that stands neither in the tables above nor here is unknown, and `unknown-fields` refuses it.',
+    '',
+    ...table(fieldHeads, [...freeFields.map(fieldLine('free')), ...refusedFields.map(fieldLine('refused'))]),
   ].join('\n')
 }
 

@@ -105,6 +105,7 @@ const Volume = Type.Object({
   emptyDir: optional(Type.Object({ sizeLimit: optional(QuantityValue), medium: text })),
   secret: optional(Type.Object({ secretName: text })),
   configMap: named,
+  image: optional(Type.Object({ reference: text })),
   csi: optional(Type.Object({ nodePublishSecretRef: named, volumeAttributes: textMap })),
   projected: optional(
     Type.Object({
@@ -172,6 +173,9 @@ const PodSpec = Type.Object({
   serviceAccountName: text,
   /** The older name of the same; the API server writes both. */
   serviceAccount: text,
+  resourceClaims: optional(
+    Type.Array(Type.Object({ resourceClaimName: text, resourceClaimTemplateName: text })),
+  ),
   imagePullSecrets: optional(Type.Array(Type.Object({ name: text }))),
   affinity: optional(Affinity),
   tolerations: optional(Type.Array(Toleration)),

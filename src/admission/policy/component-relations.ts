@@ -1,4 +1,5 @@
 import { duplicates } from './duplicates.ts'
+import { componentImageProblems } from './image-patterns.ts'
 import type { Component } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 
@@ -14,10 +15,7 @@ export function componentProblems({ components }: PolicyDocument): string[] {
 function shapeProblems(at: string, { images, env, mounts }: Component): string[] {
   const names = env.map((entry) => (typeof entry === 'string' ? entry : entry.name))
   return [
-    // `*` alone would let any image act as Greenroom.
-    ...images
-      .filter((image) => image === '*' || image.slice(0, -1).includes('*'))
-      .map((image) => `${at}/images: ${image} must name an image; only its last character may be *`),
+    ...componentImageProblems(`${at}/images`, images),
     ...duplicates(names).map((name) => `${at}/env: ${name} is listed twice`),
     ...env.flatMap((entry, index) =>
       typeof entry !== 'string' && entry.value !== undefined && entry.secret !== undefined

@@ -1,4 +1,4 @@
-import { restrictedVolumeKinds } from '../policy/policy-row.ts'
+import { restrictedVolumeKinds } from '../standards/volume-kinds.ts'
 import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
 export const allowedVolumes: GreenroomRule = {
