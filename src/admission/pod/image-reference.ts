@@ -28,7 +28,8 @@ type Version =
   | { readonly kind: 'any' }
   /** A digest decides what runs, so an image with one is not of a tag. */
   | { readonly kind: 'tag'; readonly tag: string; readonly isPrefix: boolean }
-  | { readonly kind: 'digest'; readonly tag?: string; readonly digest: string | 'any' }
+  /** Without a digest: any. */
+  | { readonly kind: 'digest'; readonly tag?: string; readonly digest?: string }
 
 // The grammar of github.com/distribution/reference, which the kubelet and the container runtimes use. It also allows capital
 // letters in hosts; they are refused here, so that a host has one spelling.
@@ -76,7 +77,11 @@ function versionOf(tag: string | undefined, digest: string | undefined): Version
   if (digest !== undefined) {
     if (digest !== '*' && !digestText.test(digest)) return undefined
     if (tag !== undefined && !tagText.test(tag)) return undefined
-    return { kind: 'digest', digest: digest === '*' ? 'any' : digest, ...(tag !== undefined && { tag }) }
+    return {
+      kind: 'digest',
+      ...(tag !== undefined && { tag }),
+      ...(digest !== '*' && { digest }),
+    }
   }
   if (tag === undefined || tag === '*') return { kind: 'any' }
   if (tagPrefix.test(tag)) return { kind: 'tag', tag: tag.slice(0, -1), isPrefix: true }
@@ -110,7 +115,7 @@ function isOfVersion({ tag = '', digest }: ImageReference, version: Version): bo
       return version.isPrefix ? tag.startsWith(version.tag) : tag === version.tag
     case 'digest':
       if (digest === undefined || (version.tag !== undefined && version.tag !== tag)) return false
-      return version.digest === 'any' || version.digest === digest
+      return version.digest === undefined || version.digest === digest
   }
 }
 

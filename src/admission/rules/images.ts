@@ -1,4 +1,5 @@
 import { hasDigest, imageMatches, parseImageReference } from '../pod/image-reference.ts'
+import type { Images } from '../policy/container-settings.ts'
 import type { AdmissionContext } from './admission-context.ts'
 import { everyContainer } from './field-path.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
@@ -16,15 +17,21 @@ export const images: GreenroomRule = {
   judge(context) {
     const { row } = context
     if (!row) return []
-    const { allowed, digest } = row.images
-    return imagesOf(context).flatMap(({ image, path }): Finding[] => {
-      if (image === undefined) return allowed ? [finding(path, image, allowed.join(', '))] : []
-      if (!parseImageReference(image)) return [notAReference(path, image)]
-      const isAllowed = !allowed || allowed.some((pattern) => imageMatches(image, pattern))
-      if (!isAllowed) return [finding(path, image, allowed.join(', '))]
-      return digest === 'required' && !hasDigest(image) ? [withoutDigest(path, image)] : []
-    })
+    return imagesOf(context).flatMap(({ image, path }) => imageFindings(image, path, row.images))
   },
+}
+
+/** What the row's `images` do not allow of one image. */
+export function imageFindings(
+  image: string | undefined,
+  path: string,
+  { allowed, digest }: Images,
+): Finding[] {
+  if (image === undefined) return allowed ? [finding(path, image, allowed.join(', '))] : []
+  if (!parseImageReference(image)) return [notAReference(path, image)]
+  const isAllowed = !allowed || allowed.some((pattern) => imageMatches(image, pattern))
+  if (!isAllowed) return [finding(path, image, allowed.join(', '))]
+  return digest === 'required' && !hasDigest(image) ? [withoutDigest(path, image)] : []
 }
 
 interface PlacedImage {

@@ -32,48 +32,23 @@ void t.test('a reference has a registry, a repository, a tag and a digest', asyn
   }
 })
 
+const texts = (list: string): string[] => list.split('|')
+
 const noReferences = [
-  ...['', ' ', ' nginx', 'nginx ', 'nginx\n', 'ng inx', '/x', 'x/', 'a//b', '.', '..', 'ghcr.io/'],
-  ...[
-    'a:b:c',
-    'x:',
-    'x:@',
-    `x:@${digest}`,
-    'x:-1',
-    'x:ü',
-    'x:1/',
-    `x:${'1'.repeat(129)}`,
-    ':1',
-    `@${digest}`,
-  ],
-  ...['x@', 'x@sha256:00', `x@${digest}@${digest}`, `x@md5:${'0'.repeat(32)}`, `x@sha256:${'A'.repeat(64)}`],
-  ...['Nginx', 'ghcr.io/Acme/x', 'GHCR.io/acme/x', 'nginх', 'ｎginx', 'acme／x', 'x：1', '\u202enginx'],
-  ...[
-    'host:/x',
-    'host:0/x',
-    'host:65536/x',
-    'host:99999999/x',
-    'host:5o00/x',
-    'host:1:2/x',
-    '-a.io/x',
-    'a..io/x',
-  ],
-  ...[
-    'x_',
-    '_x',
-    'a___b',
-    'x.-y',
-    'http://x',
-    'docker://x',
-    'user@host/x',
-    'x?y',
-    'x#y',
-    'x*',
-    '*',
-    'x:*',
-    'x/*',
-  ],
-  ...[`${'0'.repeat(64)}`, `ghcr.io/${'a'.repeat(250)}`, '../x', 'ghcr.io/../x', 'ghcr.io/./x', 'x\u0000'],
+  ...texts('| | nginx|nginx |nginx\n|ng inx|/x|x/|a//b|.|..|ghcr.io/|../x|ghcr.io/../x|ghcr.io/./x|x\u0000'),
+  ...texts('a:b:c|x:|x:@|x:-1|x:ü|x:1/|:1|x@|x@sha256:00|http://x|docker://x|user@host/x|x?y|x#y'),
+  ...texts('Nginx|ghcr.io/Acme/x|GHCR.io/acme/x|nginх|ｎginx|acme／x|x：1|\u202enginx|x_|_x|a___b|x.-y'),
+  ...texts(
+    'host:/x|host:0/x|host:65536/x|host:99999999/x|host:5o00/x|host:1:2/x|-a.io/x|a..io/x|x*|*|x:*|x/*',
+  ),
+  `x:@${digest}`,
+  `@${digest}`,
+  `x@${digest}@${digest}`,
+  `x@md5:${'0'.repeat(32)}`,
+  `x@sha256:${'A'.repeat(64)}`,
+  `x:${'1'.repeat(129)}`,
+  '0'.repeat(64),
+  `ghcr.io/${'a'.repeat(250)}`,
 ]
 
 void t.test('what is no reference matches nothing', async (t) => {
@@ -150,28 +125,15 @@ void t.test('a pattern is compared part by part', async (t) => {
 })
 
 void t.test('a * stands for a whole tag, digest or path, or the end of a tag', async (t) => {
-  for (const text of [
-    ...[
-      '*',
-      '/*',
-      'x*',
-      'ghcr.io/acme*',
-      'ghcr.io/*/x',
-      'x:*1',
-      'x:1*2',
-      'x:*@*',
-      'x@sha256:*',
-      'x:1**',
-      'x:**',
-    ],
-    ...['', ' x', 'Acme/*', 'a:b:c', 'x:', '*.io/x', 'host:*/x', 'a//*'],
-  ]) {
+  for (const text of texts(
+    '*|/*|x*|ghcr.io/acme*|ghcr.io/*/x|x:*1|x:1*2|x:*@*|x@sha256:*|x:1**|x:**|| x|Acme/*|a:b:c|x:|*.io/x|host:*/x|a//*',
+  )) {
     t.equal(parseImagePattern(text), undefined, JSON.stringify(text))
     t.notOk(imageMatches('x:1', text))
   }
 })
 
-void t.test('what a pattern below a path matches is below that path, whatever is written', async (t) => {
+void t.test('what a pattern below a path matches is below that path, whatever is written', async () => {
   const part = fc.stringMatching(/^[a-z0-9._:@/*-]{1,12}$/)
   fc.assert(
     fc.property(part, part, (image, path) => {
