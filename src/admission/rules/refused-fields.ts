@@ -1,6 +1,6 @@
 import { isJsonObject } from '../pod/json-object.ts'
 import { type Segments, segmentsOf } from './field-path.ts'
-import { everyPod, finding, type GreenroomRule } from './greenroom-rule.ts'
+import { everyPod, type Finding, type GreenroomRule } from './greenroom-rule.ts'
 import { refusedFields as refused } from './pod-fields.ts'
 
 export const refusedFields: GreenroomRule = {
@@ -13,29 +13,43 @@ export const refusedFields: GreenroomRule = {
   mutated: 'no',
   why: 'They bring files, devices or an identity into a pod that no row of the policy can give.',
   fix: 'Leave it out.',
-  judge: ({ pod }) =>
-    places.flatMap(({ segments, why }) =>
-      setAt(pod, segments, '').map((path) => ({
-        ...finding(path, undefined, 'unset'),
-        found: 'set',
-        fix: `Leave it out: it brings in ${why}.`,
-      })),
-    ),
+  judge: ({ pod }) => refusedBelow(refusedSpec, pod.spec, 'spec'),
 }
 
-const places = refused.flatMap(({ fields, why }) =>
-  fields.flatMap(segmentsOf).map((segments) => ({ segments, why })),
+/** What is refused below a place, by name; `*` is every element of a list. A text says what the field brings in. */
+type Refused = readonly (readonly [name: string, below: Refused | string])[]
+
+const refusedSpec = refusedOf(
+  refused.flatMap(({ fields, why }) =>
+    fields.flatMap(segmentsOf).map(([, ...segments]) => ({ segments, why })),
+  ),
 )
 
-/** Paths at which something is set. */
-function setAt(value: unknown, [key, ...rest]: Segments, path: string): string[] {
-  if (key === undefined) return isNothing(value) ? [] : [path]
-  if (key === '*') {
-    return Array.isArray(value)
-      ? value.flatMap((element: unknown, index) => setAt(element, rest, `${path}[${index}]`))
-      : []
+function refusedOf(places: readonly { readonly segments: Segments; readonly why: string }[]): Refused {
+  const byName = Map.groupBy(places, ({ segments: [name = ''] }) => name)
+  return [...byName].map(([name, group]) => {
+    const end = group.find(({ segments }) => segments.length === 1)
+    const below = group.map(({ segments: [, ...segments], why }) => ({ segments, why }))
+    return [name, end?.why ?? refusedOf(below)]
+  })
+}
+
+function refusedBelow(below: Refused | string, value: unknown, path: string): Finding[] {
+  if (isNothing(value)) return []
+  if (typeof below === 'string') {
+    return [{ path, found: 'set', allowed: 'unset', fix: `Leave it out: it brings in ${below}.` }]
   }
-  return isJsonObject(value) ? setAt(value[key], rest, path === '' ? key : `${path}.${key}`) : []
+  const found: Finding[] = []
+  for (const [name, inner] of below) {
+    if (name === '*' && Array.isArray(value)) {
+      for (const [index, element] of value.entries()) {
+        found.push(...refusedBelow(inner, element, `${path}[${index}]`))
+      }
+    } else if (isJsonObject(value) && !isNothing(value[name])) {
+      found.push(...refusedBelow(inner, value[name], `${path}.${name}`))
+    }
+  }
+  return found
 }
 
 /** What Go leaves out when it writes an object. */
