@@ -37,6 +37,12 @@ void t.test('a row without the kind image has no such volumes', async (t) => {
   const volumeKinds = defaults.volumeKinds.filter((kind) => kind !== 'image')
   t.equal(volumeKinds.length, defaults.volumeKinds.length - 1, 'the kind is one of the policy')
   const narrow = inForceOf({ ...policy, defaults: { ...defaults, volumeKinds } })
+  const nine = inForceOf({ ...policy, defaults: { ...defaults, volumeKinds: [...volumeKinds, 'secret'] } })
+  t.match(
+    found('x:1', nine, { image: { reference: 'x:1' } }),
+    [/^allowed-volumes/],
+    'a kind named twice is no other',
+  )
   t.match(found('x:1', narrow, { image: { reference: 'x:1' } }), [/^allowed-volumes spec\.volumes\[0\]/])
 })
 
