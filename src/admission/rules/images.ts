@@ -28,7 +28,7 @@ export function imageFindings(
   { allowed, digest }: Images,
 ): Finding[] {
   if (image === undefined) return allowed ? [finding(path, image, allowed.join(', '))] : []
-  if (!parseImageReference(image)) return [notAReference(path, image)]
+  if (!parseImageReference(image)) return [notAReference(path, image, allowed)]
   const isAllowed = !allowed || allowed.some((pattern) => imageMatches(image, pattern))
   if (!isAllowed) return [finding(path, image, allowed.join(', '))]
   return digest === 'required' && !hasDigest(image) ? [withoutDigest(path, image)] : []
@@ -49,10 +49,11 @@ function imagesOf({ pod, containers }: AdmissionContext): PlacedImage[] {
   ]
 }
 
-function notAReference(path: string, image: string): Finding {
+function notAReference(path: string, image: string, allowed: readonly string[] | undefined): Finding {
+  const example = 'a reference to an image, such as registry.example.org/team/name:tag'
   return {
-    ...finding(path, image, 'a reference to an image, such as registry.example.org/team/name:tag'),
-    fix: 'Write it in lower case, with one tag or digest and without spaces.',
+    ...finding(path, image, allowed?.join(', ') ?? example),
+    fix: 'It is no reference to an image: write it in lower case, with one tag or digest and without spaces.',
   }
 }
 
