@@ -15,7 +15,7 @@ import { checkPools } from '../../../src/domain/pool.ts'
 import { greenroomUser, inForce, policy, reviewOf } from '../pod-samples.ts'
 
 const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
-const pool = (min: number, max: number) => ({ template: { image: 'x:1' }, min, max })
+const pool = (min: number, max: number) => ({ template: { image: 'greenroom:1' }, min, max })
 const poolsText = (pools: object) => JSON.stringify({ pools })
 const policyText = JSON.stringify(policy)
 
@@ -229,7 +229,11 @@ void t.test('an accepted review means a document that every reader takes', async
 
 void t.test('an image of a pool that its row does not allow is told with either document', async (t) => {
   const images = { allowed: ['ghcr.io/acme/*'], digest: 'required' as const }
-  const pinned = { ...policy, version: '2', defaults: { ...policy.defaults, images } }
+  const pinned = {
+    ...policy,
+    version: '2',
+    agentTypes: { ...policy.agentTypes, 'echo-agent': { ...policy.agentTypes['echo-agent'], images } },
+  }
   const image = (name: string) => ({ ...pool(1, 3), template: { image: name } })
   const warned = (name: string): Answer =>
     configReview(

@@ -4,7 +4,11 @@ import { mutated, violationsIn } from '../pod-creation.ts'
 import { inForceOf, policy, samplePod } from '../pod-samples.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
-const row = (images: Images) => inForceOf({ ...policy, defaults: { ...policy.defaults, images } })
+const row = (images: Images) =>
+  inForceOf({
+    ...policy,
+    agentTypes: { ...policy.agentTypes, 'stella-agent': { ...policy.agentTypes['stella-agent'], images } },
+  })
 const open = row({ digest: 'allowed' })
 const pinned = row({ allowed: ['ghcr.io/acme/*'], digest: 'required' })
 
@@ -13,9 +17,9 @@ function found(image: string | undefined, within = pinned, volume?: object): str
     container: image === undefined ? {} : { image },
     spec: volume ? { volumes: [{ name: 'tools', ...volume }] } : {},
   })
-  return violationsIn(mutated(pod, within), within).map(
-    ({ rule, path, allowed }) => `${rule} ${path}: ${allowed}`,
-  )
+  return violationsIn(mutated(pod, within), within)
+    .filter(({ rule }) => rule === 'images' || rule === 'allowed-volumes')
+    .map(({ rule, path, allowed }) => `${rule} ${path}: ${allowed}`)
 }
 
 void t.test('the image of a volume is judged like that of a container', async (t) => {

@@ -44,9 +44,9 @@ void t.test('the walk sees a new field, an entry that is gone and one that no ru
 })
 
 const found = (spec: object, container: object = {}): string[] =>
-  violationsIn(mutated(samplePod({ spec: spec as Partial<Pod['spec']>, container }))).map(
-    ({ rule, path }) => `${rule} ${path}`,
-  )
+  violationsIn(mutated(samplePod({ spec: spec as Partial<Pod['spec']>, container })))
+    .filter(({ rule }) => /^(unknown|refused)-fields$|^volume-kinds$/.test(rule))
+    .map(({ rule, path }) => `${rule} ${path}`)
 
 void t.test('a field that this version does not know is refused wherever it could matter', async (t) => {
   const at = (path: string): string[] => [`unknown-fields spec${path}`]
