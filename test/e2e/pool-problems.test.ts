@@ -66,16 +66,24 @@ async function firstPodMs(cure: () => Promise<unknown>): Promise<number> {
 
 void t.test('a document whose pods the API server refuses changes nothing', async (t) => {
   const before = await pool()
-  for (const [template, path] of [
-    [{ ...echo, image: ' x:1' }, '/pools/echo-agent/template/image: '],
-    [{ ...echo, env: [{ name: 'A=B', value: 'c' }] }, '/pools/echo-agent/template/env/0: '],
+  for (const [template, path, words] of [
+    [
+      { ...echo, image: ' x:1' },
+      '/pools/echo-agent/template/image: ',
+      /is " x:1"; allowed: a reference to an image/,
+    ],
+    [
+      { ...echo, env: [{ name: 'A=B', value: 'c' }] },
+      '/pools/echo-agent/template/env/0: ',
+      /is invalid: .*Invalid value/,
+    ],
   ] as const) {
     await setPools(poolsOf({ 'echo-agent': { template, min: 5 } }))
     const { configuration } = await until('refused', async () => {
       const now = await pool()
       return now.configuration.problems?.some((problem) => problem.startsWith(path)) && now
     })
-    t.match(configuration.problems, [/is invalid: .*Invalid value/], 'the API server’s own words')
+    t.match(configuration.problems, [words], 'the words of the webhook, or those of the API server')
     t.equal(configuration.applied, before.configuration.applied)
     t.match(await pool(), { desired: { min: 2 }, ready: 2 })
   }

@@ -121,6 +121,7 @@ function tablePolicy(): PolicyDocument {
     serviceAccountName: 'agents',
   }
   document.agentTypes.token = { resources, automountServiceAccountToken: true }
+  document.agentTypes.devices = { resources, resourceClaimTemplates: ['one-gpu'] }
   document.agentTypes.pinned = { resources, images: { allowed: ['ghcr.io/acme/*'], digest: 'required' } }
   // Bare pods get the class too: `kubectl run` comes with the priority of none.
   document.agentTypes.default.priorityClassName = 'ai-agents'

@@ -14,8 +14,10 @@ import { until } from '../../bed/processes/until.ts'
 import { root } from '../../bed/repository.ts'
 import { startControllerManager, withoutControllerManager } from '../../bed/servers/controller-manager.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
+import { contradictions, differences } from '../admission/rules/pod-field-coverage.ts'
 import { refusal } from './admission-bed.ts'
 import { agentPod, labelled, namespace, startTableBed } from './admission-table-bed.ts'
+import { fieldsOfPods } from './open-api-fields.ts'
 
 /**
  * The table as the API server sees it: what its own plugins do before and after us, another mutating webhook, real
@@ -114,6 +116,49 @@ void t.test('a token only where the row allows one, and images only as it says',
   t.match(await refusal(create(agentPod('pinned', { image: 'ghcr.io/acme/x:1' }))), /digest/)
   const image = `ghcr.io/acme/x@sha256:${'a'.repeat(64)}`
   t.equal(await refusal(create(agentPod('pinned', { image }))), '')
+})
+
+void t.test("a volume's image is judged as an image, and a device needs the row's word", async (t) => {
+  const image = `ghcr.io/acme/x@sha256:${'a'.repeat(64)}`
+  const withTools = (reference: string) =>
+    agentPod('pinned', { image }, { volumes: [{ name: 'tools', image: { reference } }] })
+  t.match(
+    await refusal(create(withTools('evil.example/tools:latest'))),
+    /GRN_POLICY_VIOLATION.*spec\.volumes\[0\]\.image\.reference is .*evil\.example.*rule images/,
+  )
+  const allowed = await create(withTools(image))
+  t.equal(allowed.spec?.volumes?.find(({ name }) => name === 'tools')?.image?.reference, image)
+
+  const claiming = (agentType: string, claim: object) =>
+    agentPod(
+      agentType,
+      { resources: { claims: [{ name: 'gpu' }] } },
+      { resourceClaims: [{ name: 'gpu', ...claim }] },
+    )
+  const template = { resourceClaimTemplateName: 'one-gpu' }
+  t.match(
+    await refusal(create(claiming('ranged', template))),
+    /resourceClaimTemplateName.*rule resource-claims/,
+  )
+  t.match(
+    await refusal(create(claiming('devices', { resourceClaimName: 'one-gpu' }))),
+    /resourceClaimName.*rule resource-claims/,
+  )
+  const claimed = await create(claiming('devices', template))
+  t.match(claimed.spec?.resourceClaims, [{ name: 'gpu', ...template }])
+  t.match(claimed.spec?.containers[0]?.resources?.claims, [{ name: 'gpu' }])
+  const device = { volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] }
+  const disk = { volumes: [{ name: 'disk', persistentVolumeClaim: { claimName: 'c' } }] }
+  t.match(await refusal(create(agentPod('ranged', device, disk))), /volumeDevices.*rule refused-fields/)
+})
+
+void t.test("every field of the API server's pods is judged, free or refused", async (t) => {
+  const { code, stdout, stderr } = await plane.kubectl(['get', '--raw', '/openapi/v3/api/v1'])
+  t.equal(code, 0, stderr)
+  const fields = fieldsOfPods(stdout)
+  t.ok(fields.length > 700, `${fields.length} fields`)
+  t.same(differences(fields), [], 'src/admission/rules/pod-fields.ts has the lists')
+  t.same(contradictions(), [])
 })
 
 void t.test('what the API server would refuse for its own reasons is refused with ours', async (t) => {
@@ -219,7 +264,14 @@ void t.test("Greenroom's account serves the shapes of the manifests and no other
     securityContext: server.spec?.containers[0]?.securityContext,
   } as V1Container
   t.match(await refusal(create(changed({}, { initContainers: [init] }))), /component-shape/)
-  t.match(await refusal(create(changed({ image: 'evil:1' }))), /service-account/)
+  for (const image of [
+    'evil:1',
+    'greenroom:5000/evil/rootkit:1',
+    'evil/greenroom:1',
+    'greenroom.evil.example/x',
+  ]) {
+    t.match(await refusal(create(changed({ image }))), /service-account/, image)
+  }
 })
 
 void t.test(

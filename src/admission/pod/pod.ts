@@ -105,6 +105,7 @@ const Volume = Type.Object({
   emptyDir: optional(Type.Object({ sizeLimit: optional(QuantityValue), medium: text })),
   secret: optional(Type.Object({ secretName: text })),
   configMap: named,
+  image: optional(Type.Object({ reference: text })),
   csi: optional(Type.Object({ nodePublishSecretRef: named, volumeAttributes: textMap })),
   projected: optional(
     Type.Object({
@@ -179,6 +180,9 @@ const PodSpec = Type.Object({
   serviceAccountName: text,
   /** The older name of the same; the API server writes both. */
   serviceAccount: text,
+  resourceClaims: optional(
+    Type.Array(Type.Object({ resourceClaimName: text, resourceClaimTemplateName: text })),
+  ),
   imagePullSecrets: optional(Type.Array(Type.Object({ name: text }))),
   affinity: optional(Affinity),
   tolerations: optional(Type.Array(Toleration)),
@@ -202,6 +206,9 @@ const PodSpec = Type.Object({
 export const Pod = Type.Object({ metadata: optional(Metadata), spec: PodSpec })
 export type Pod = Static<typeof Pod>
 export type PodSpec = Static<typeof PodSpec>
+
+/** All containers, in the notation of rules/field-path.ts. */
+export const everyContainer = 'spec.{containers,initContainers,ephemeralContainers}[*]'
 
 export type ContainerKind = 'main' | 'init' | 'ephemeral'
 export interface PlacedContainer {

@@ -1,4 +1,5 @@
 import { duplicates } from './duplicates.ts'
+import { componentImageProblems } from './image-patterns.ts'
 import { type Component, componentName } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { labelValue } from './policy-scalars.ts'
@@ -24,10 +25,7 @@ function shapeProblems(at: string, component: Component): string[] {
     ...(labelValuePattern.test(name)
       ? []
       : [`${at}/name: is missing; ServiceAccount ${name} cannot be the value of a label`]),
-    // `*` alone would let any image act as Greenroom.
-    ...images
-      .filter((image) => image === '*' || image.slice(0, -1).includes('*'))
-      .map((image) => `${at}/images: ${image} must name an image; only its last character may be *`),
+    ...componentImageProblems(`${at}/images`, images),
     ...duplicates(names).map((name) => `${at}/env: ${name} is listed twice`),
     ...env.flatMap((entry, index) =>
       typeof entry !== 'string' && entry.value !== undefined && entry.secret !== undefined

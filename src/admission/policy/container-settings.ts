@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { QuantityValue } from '../pod/pod.ts'
+import { imagePatternText } from './image-patterns.ts'
 import { closed, described, envName, objectName, oneOf, seconds } from './policy-scalars.ts'
 
 /** What a row may say of the containers of a pod. */
@@ -82,9 +83,7 @@ export const Images = Type.Object(
     allowed: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
         minItems: 1,
-        description:
-          'Repositories (any tag or digest), whole references, or beginnings that end in /*, :* or @*. Docker Hub ' +
-          'names are compared in full: nginx is docker.io/library/nginx. Absent: any image.',
+        description: `Of containers and of volumes of kind image. ${imagePatternText} Absent: any image.`,
       }),
     ),
     digest: oneOf(['required', 'allowed'], {

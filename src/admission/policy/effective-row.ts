@@ -32,6 +32,7 @@ export interface EffectiveRow {
   readonly serviceAccountName: string | undefined
   readonly automountServiceAccountToken: boolean
   readonly volumeKinds: readonly string[]
+  readonly resourceClaimTemplates: readonly string[]
   /** Undefined: the pod may have any `app` label. */
   readonly appLabel: string | undefined
   readonly gracePeriodSeconds: number
@@ -103,6 +104,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     serviceAccountName: merged.serviceAccountName,
     automountServiceAccountToken: merged.automountServiceAccountToken,
     volumeKinds: merged.volumeKinds,
+    resourceClaimTemplates: merged.resourceClaimTemplates,
     // Pods without a type are not agents, so they do not get the defaults' label.
     appLabel: isDefault ? row.appLabel : merged.appLabel,
     gracePeriodSeconds: merged.gracePeriodSeconds,

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { imagePatternText } from './image-patterns.ts'
 import { closed, envName, labelValue, objectName } from './policy-scalars.ts'
 
 /**
@@ -51,7 +52,7 @@ export const Component = Type.Object(
     serviceAccount: objectName,
     images: Type.Array(Type.String({ minLength: 1 }), {
       minItems: 1,
-      description: 'Exact references; a last character * stands for any ending.',
+      description: `Images that may act as Greenroom, each with its tag or *. ${imagePatternText}`,
     }),
     commands: wordLists('Commands that its one container may have. Unset is always allowed.'),
     args: wordLists(

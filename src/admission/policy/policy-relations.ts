@@ -4,6 +4,7 @@ import { componentProblems } from './component-relations.ts'
 import type { WritablePath } from './container-settings.ts'
 import { duplicates } from './duplicates.ts'
 import { volumeNameOf } from './effective-row.ts'
+import { imageProblems } from './image-patterns.ts'
 import { fitsPattern } from './name-pattern.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import type { Defaults, Row } from './policy-row.ts'
@@ -117,13 +118,6 @@ function envProblems(at: string, { env = [], secrets = [] }: Rules): string[] {
       .filter((name) => name.startsWith('GREENROOM_'))
       .map((name) => `${at}: ${name} is set by Greenroom itself`),
   ]
-}
-
-/** `ghcr.io/acme*` would also allow ghcr.io/acme-other, which belongs to somebody else. */
-function imageProblems(at: string, images: readonly string[]): string[] {
-  return images
-    .filter((image) => image.includes('*') && !/^[^*]+[/:@]\*$/.test(image))
-    .map((image) => `${at}: ${image} may have a * only as its last character, after /, : or @`)
 }
 
 function pathProblems(at: string, paths: readonly WritablePath[]): string[] {

@@ -1,6 +1,7 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
 import { defaultAppLabel } from '../../domain/names.ts'
 import { QuantityValue } from '../pod/pod.ts'
+import { restrictedVolumeKinds } from '../standards/volume-kinds.ts'
 import { Images, Probes, resourceProperties, SecretEnv, WritablePath } from './container-settings.ts'
 import {
   closed,
@@ -22,18 +23,6 @@ import { MatchExpression, Toleration, TopologySpread } from './scheduling-settin
 
 /** The name of the row for pods without an `agent-type` label. Without such a row they are denied. */
 export const defaultRowName = 'default'
-
-/** The kinds that Pod Security Standard restricted allows; a policy may narrow them. */
-export const restrictedVolumeKinds = [
-  'configMap',
-  'csi',
-  'downwardAPI',
-  'emptyDir',
-  'ephemeral',
-  'persistentVolumeClaim',
-  'projected',
-  'secret',
-] as const
 
 const VolumeKind = oneOf(restrictedVolumeKinds)
 const VolumeKinds = (options: TSchemaOptions = {}) => Type.Array(VolumeKind, options)
@@ -75,6 +64,8 @@ const expressionsText =
 const tolerationsText = 'Added to those of the pod.'
 const spreadText = "Takes the place of the pod's constraint with the same topologyKey and whenUnsatisfiable."
 const automountText = 'True: a pod may have a ServiceAccount token. False: it never gets one.'
+const claimTemplatesText =
+  'ResourceClaimTemplates whose devices a pod may ask for; none: no device by a claim.'
 const emptyDirText = 'Size limit of every emptyDir that has none.'
 
 /** What may stand in both; nothing of it is imposed unless it stands in one. */
@@ -115,6 +106,7 @@ export const Row = Type.Object(
     topologySpreadConstraints: Type.Optional(list(TopologySpread, spreadText)),
     automountServiceAccountToken: Type.Optional(Type.Boolean(described(automountText))),
     volumeKinds: Type.Optional(VolumeKinds()),
+    resourceClaimTemplates: Type.Optional(list(objectName, claimTemplatesText)),
     appLabel: Type.Optional(Type.String({ pattern: `^${labelValue}$` })),
     // Without a default of its own: it would stand before that of `defaults`.
     gracePeriodSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
@@ -168,8 +160,12 @@ export const Defaults = Type.Object(
     automountServiceAccountToken: Type.Boolean({ default: false, ...described(automountText) }),
     volumeKinds: VolumeKinds({
       default: [...restrictedVolumeKinds],
-      ...described('Kinds of volumes that a pod may have: those of the restricted standard, or fewer.'),
+      ...described(
+        'Kinds of volumes that a pod may have: those of the restricted standard, or fewer. The image of a volume of kind ' +
+          'image is judged like one of a container.',
+      ),
     }),
+    resourceClaimTemplates: list(objectName, claimTemplatesText, { default: [] }),
     appLabel: Type.String({ pattern: `^${labelValue}$`, default: defaultAppLabel }),
     gracePeriodSeconds: seconds(0, 30),
   },

@@ -2,6 +2,7 @@ import type { PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
 import { sameValue } from '../pod/same-value.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
+import { imageWarnings } from './image-warnings.ts'
 import { quotaWarnings } from './quota-warnings.ts'
 
 /**
@@ -37,6 +38,7 @@ export function poolsWarnings(
         (name) =>
           `/pools/${name}: agent-policy in force (version ${policy.version}) has no row ${name}; its pods are denied until it has one`,
       ),
+    ...imageWarnings(after, policy),
     ...quotaWarnings(after, policy, quotas ?? []),
   ]
 }
@@ -59,7 +61,7 @@ export function policyWarnings(
     ...(users.length + groups.length === 0
       ? ['/namespaceOwners: names nobody; a namespace leaves the policy by docs/break-glass.md only']
       : []),
-    ...(pools ? quotaWarnings(pools, after, quotas ?? []) : []),
+    ...(pools ? [...imageWarnings(pools, after), ...quotaWarnings(pools, after, quotas ?? [])] : []),
   ]
 }
 

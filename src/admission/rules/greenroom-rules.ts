@@ -21,6 +21,8 @@ import { priorityClass } from './priority-class.ts'
 import { probes } from './probes.ts'
 import { projectedToken } from './projected-token.ts'
 import { readOnlyRoot } from './read-only-root.ts'
+import { refusedFields } from './refused-fields.ts'
+import { resourceClaims } from './resource-claims.ts'
 import { resourceRange } from './resource-range.ts'
 import { resources } from './resources.ts'
 import { runtimeClass } from './runtime-class.ts'
@@ -31,6 +33,7 @@ import { serviceAccountName } from './service-account-name.ts'
 import { serviceAccountToken } from './service-account-token.ts'
 import { tolerations } from './tolerations.ts'
 import { topologySpread } from './topology-spread.ts'
+import { unknownFields } from './unknown-fields.ts'
 import { userIds } from './user-ids.ts'
 import { writablePaths } from './writable-paths.ts'
 
@@ -52,6 +55,9 @@ export const rowRules: readonly GreenroomRule[] = [
   secretReferences,
   images,
   allowedVolumes,
+  resourceClaims,
+  refusedFields,
+  unknownFields,
   agentContainer,
   appLabel,
   policyVersion,

@@ -245,9 +245,22 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a beginning without an end',
     inRow('images: { allowed: ["ghcr.io/acme*"] }'),
-    /ghcr\.io\/acme\* may have a \* only as its last character, after \/, : or @/,
+    /images\/allowed: "ghcr\.io\/acme\*" is no image; write name, name:tag, name:\*/,
   ],
-  ['any image', inRow('images: { allowed: ["*"] }'), /images\/allowed: \* may have a \* only/],
+  ['any image', inRow('images: { allowed: ["*"] }'), /images\/allowed: "\*" is no image/],
+  ...['a:b:c', 'Acme/x', ' x:1', 'x:', 'x@sha256:00', 'x:1*2', 'host:99999/x', 'nginх'].map(
+    (image) =>
+      [
+        `no reference: ${image}`,
+        inRow(`images: { allowed: ["${image}"] }`),
+        /^\/agentTypes\/.*images\/allowed: .* is no image/m,
+      ] as const,
+  ),
+  [
+    'a claim template that has no name',
+    inRow('resourceClaimTemplates: ["gpu*"]'),
+    /resourceClaimTemplates\/0: /,
+  ],
   [
     'a digest rule that does not exist',
     inRow('images: { digest: always }'),
@@ -349,7 +362,22 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a component of any image',
     onTop('components: [{ serviceAccount: a, images: ["*"] }]'),
-    /^\/components\/0\/images: \* must name an image/m,
+    /^\/components\/0\/images: "\*" is no image/m,
+  ],
+  [
+    'a component of every image of a registry',
+    onTop('components: [{ serviceAccount: a, images: ["ghcr.io/*"] }]'),
+    /^\/components\/0\/images: ghcr\.io\/\* would let every image of a registry act as Greenroom/m,
+  ],
+  [
+    'a component whose image begins like Greenroom',
+    onTop('components: [{ serviceAccount: a, images: ["greenroom*"] }]'),
+    /^\/components\/0\/images: "greenroom\*" is no image/m,
+  ],
+  [
+    'a component without a tag, which meant latest once',
+    onTop('components: [{ serviceAccount: a, images: [greenroom] }]'),
+    /^\/components\/0\/images: greenroom names no tag; write greenroom:\* for any tag or digest, or greenroom:latest/m,
   ],
   [
     'an account twice',

@@ -15,7 +15,7 @@ import { checkPools } from '../../../src/domain/pool.ts'
 import { greenroomUser, inForce, policy, reviewOf } from '../pod-samples.ts'
 
 const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
-const pool = (min: number, max: number) => ({ template: { image: 'x:1' }, min, max })
+const pool = (min: number, max: number) => ({ template: { image: 'greenroom:1' }, min, max })
 const poolsText = (pools: object) => JSON.stringify({ pools })
 const policyText = JSON.stringify(policy)
 
@@ -225,4 +225,31 @@ void t.test('an accepted review means a document that every reader takes', async
       return passes === checkPolicy(text).ok
     }),
   )
+})
+
+void t.test('an image of a pool that its row does not allow is told with either document', async (t) => {
+  const images = { allowed: ['ghcr.io/acme/*'], digest: 'required' as const }
+  const pinned = {
+    ...policy,
+    version: '2',
+    agentTypes: { ...policy.agentTypes, 'echo-agent': { ...policy.agentTypes['echo-agent'], images } },
+  }
+  const image = (name: string) => ({ ...pool(1, 3), template: { image: name } })
+  const warned = (name: string): Answer =>
+    configReview(
+      reviewOf(configMap('agent-pools', { 'pools.yaml': poolsText({ 'echo-agent': image(name) }) }), {
+        resource: { group: '', version: 'v1', resource: 'configmaps' },
+      }),
+      { ...inForce, policy: pinned },
+      bareConfiguration,
+    )
+  t.same(warned(`ghcr.io/acme/echo@sha256:${'0'.repeat(64)}`), { kind: 'allowed' })
+  const foreign =
+    /\/pools\/echo-agent\/template\/image: is "x:1"; the policy allows for echo-agent: ghcr\.io\/acme\/\*/
+  t.match(warned('x:1'), { kind: 'allowed', warnings: [foreign] })
+  t.match(warned('ghcr.io/acme/echo:1'), { kind: 'allowed', warnings: [/a reference with a digest/] })
+  const known = checkPools(poolsText({ 'echo-agent': image('x:1') }))
+  if (!known.ok) throw new Error('the sample is wrong')
+  const edited = configMap('agent-policy', { 'policy.yaml': JSON.stringify(pinned) })
+  t.match(judge(edited, {}, { pools: known.value }), { kind: 'allowed', warnings: [foreign] })
 })
