@@ -84,6 +84,8 @@ export async function startBed(options: BedOptions): Promise<Bed> {
     await migrate(databaseUrl, migrateLog, { role: serverRole })
     const secrets = await provideServerSecrets(plane, folder, options.pools)
     await provideAgentSecret(plane, options.openAiKey)
+    // Last, as with `kubectl apply -k`: nobody may write the policy and the keys until the webhook answers.
+    await plane.installWebhooks()
     const proxies = options.proxied ? await startBedProxies({ redisUrl: redis.url, databaseUrl }) : undefined
     if (proxies) undo.push(() => proxies.stop())
     // The kubelet gets ready while Greenroom's processes start.
@@ -125,7 +127,7 @@ async function startServers(
   undo: (() => Promise<void>)[],
 ): Promise<[ControlPlane, RedisServer, PostgresServer]> {
   const starts = [
-    startControlPlane({ folder, webhookManifests }),
+    startControlPlane({ folder, webhookManifests, webhooksLater: true }),
     startRedis({ folder }),
     startPostgres({ folder }),
   ] as const

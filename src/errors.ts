@@ -203,8 +203,10 @@ export const errorCatalogue = {
   },
   GRN_DOCUMENT_OWNERSHIP: {
     status: 403,
-    title: 'Only Greenroom may write the accepted documents',
-    remedy: 'Edit agent-pools or agent-policy. Greenroom copies what it accepts.',
+    title:
+      'Only policyOwners may write the policy and the assign keys, and only Greenroom the accepted documents',
+    remedy:
+      'Ask one of the policyOwners in policy.yaml. What is accepted Greenroom copies itself. docs/break-glass.md shows the emergency exit.',
   },
   GRN_NAMESPACE_OWNERSHIP: {
     status: 403,

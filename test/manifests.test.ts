@@ -244,3 +244,20 @@ void t.test('quota and limit range are the ones specified', async (t) => {
     },
   ])
 })
+
+void t.test(
+  'no warning of Pod Security speaks of what the webhook sets, and its refusals stay',
+  async (t) => {
+    for (const { metadata } of all('Namespace')) {
+      const { labels = {} } = metadata
+      t.equal(labels['pod-security.kubernetes.io/enforce'], 'restricted', metadata.name)
+      if (labels['greenroom.dev/agents'] === 'enabled')
+        t.equal(labels['pod-security.kubernetes.io/warn'], 'privileged', metadata.name)
+    }
+  },
+)
+
+void t.test('what the webhook guards is applied before the webhook is asked about it', async (t) => {
+  const kinds = objects.map(({ kind }) => kind)
+  t.ok(kinds.lastIndexOf('ConfigMap') < kinds.indexOf('ValidatingWebhookConfiguration'))
+})

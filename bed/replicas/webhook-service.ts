@@ -28,10 +28,11 @@ export async function startWebhookService(options: ReplicaOptions): Promise<Webh
   }
   try {
     const { folder } = options
-    const plane = await startControlPlane({ folder, webhookManifests })
+    const plane = await startControlPlane({ folder, webhookManifests, webhooksLater: true })
     undo.push(() => plane.stop())
     await plane.apply(webhookInstallation)
     await provideAssignKeys(plane)
+    await plane.installWebhooks()
     const replicas: RoleProcess[] = []
     const urls: string[] = []
     for (let n = 1; n <= options.replicas; n += 1) {

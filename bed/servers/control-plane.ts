@@ -31,6 +31,8 @@ export interface ControlPlane {
   startApiServerAgain(): Promise<void>
   /** Where the API server calls the webhook: listen here with this certificate. */
   readonly webhook: WebhookServing
+  /** Creates the webhook configurations that `webhooksLater` held back. */
+  installWebhooks(): Promise<void>
   admin(): KubeConfig
   /** Path of a kubeconfig for this identity. `system:serviceaccount:NS:NAME` gets a ServiceAccount's groups. */
   kubeconfigFor(user: string, groups?: readonly string[]): Promise<string>
@@ -49,6 +51,8 @@ interface ControlPlaneOptions {
   readonly folder: string
   /** Files or folders with (Mutating|Validating)WebhookConfigurations; pointed at `webhook` before they are created. */
   readonly webhookManifests?: readonly string[]
+  /** They come with installWebhooks(). Until a webhook answers, nobody can write what they guard. */
+  readonly webhooksLater?: boolean
   readonly serviceAccounts?: readonly { readonly namespace: string; readonly name: string }[]
 }
 
@@ -137,7 +141,7 @@ async function describe(
 ): Promise<ControlPlane> {
   const { server, pids, killApiServer, startApiServerAgain, certificates, webhook, stop } = programs
   const access = certificates.admin(server)
-  await webhook.install(access)
+  if (!options.webhooksLater) await webhook.install(access)
   const kubeconfigPath = await writeKubeconfig(folder, 'admin', access)
   const admin = () => {
     const kubeConfig = new KubeConfig()
@@ -158,6 +162,7 @@ async function describe(
     killApiServer,
     startApiServerAgain,
     webhook: webhook.serving,
+    installWebhooks: () => webhook.install(access),
     admin,
     kubeconfigFor: createIdentities(folder, certificates.ca, access),
     kubectl,

@@ -26,6 +26,8 @@ export interface DocumentWatch<T> extends DocumentView<T> {
   stop(): Promise<void>
   /** True once it is known what is in force: the written text or, while that is not valid, the kept one. */
   synced(): boolean
+  /** True if a document was ever accepted, as far as is known; one that is not valid any more counts. */
+  wasAccepted(): boolean
   staleSince(): number | undefined
   /** The ConfigMap that people edit, as it was seen last: what Events are about. */
   subject(): DocumentSubject
@@ -273,6 +275,7 @@ export function createDocumentWatch<T>(options: DocumentWatchOptions<T>): Docume
     synced: () =>
       listWatch.synced() &&
       (status.problems === undefined || inForce !== undefined || (accepted?.synced() ?? true)),
+    wasAccepted: () => inForce !== undefined || accepted?.current() !== undefined,
     staleSince: () => listWatch.staleSince(),
     subject: () => subject,
     async reconsider() {

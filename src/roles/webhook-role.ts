@@ -62,6 +62,8 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     configuration: () => ({
       namespace,
       webhookUser: config.GREENROOM_WEBHOOK_USER,
+      // While the watch is down, a first policy may have been accepted elsewhere.
+      isUnowned: policy.synced() && policy.staleSince() === undefined && !policy.wasAccepted(),
       pools: pools.current(),
       quotas: quotas.current(),
     }),

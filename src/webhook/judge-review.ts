@@ -10,6 +10,7 @@ import {
 } from '../admission/review/admission-review.ts'
 import { type Configuration, configReview } from '../admission/review/config-review.ts'
 import { namespaceReview } from '../admission/review/namespace-review.ts'
+import { ownershipReview } from '../admission/review/ownership-review.ts'
 import { mutateReview, validateReview } from '../admission/review/pod-review.ts'
 import { templateReview } from '../admission/review/template-review.ts'
 import type { Logger } from '../logging.ts'
@@ -21,6 +22,7 @@ export const judges = {
   validate: validateReview,
   'validate-config': configReview,
   'validate-namespace': namespaceReview,
+  'validate-owner': ownershipReview,
   'warn-templates': templateReview,
 } as const satisfies Record<string, Review>
 export type Endpoint = keyof typeof judges
@@ -111,7 +113,7 @@ function notJudged(endpoint: Endpoint, found: string): Answer {
         code: 'GRN_INTERNAL',
         path: 'object',
         found,
-        allowed: 'a judged pod',
+        allowed: 'what was judged',
         fix: 'Try again.',
       },
     ],

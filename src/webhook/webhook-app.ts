@@ -48,8 +48,8 @@ const limits = {
 }
 
 /**
- * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace and /warn-templates, and
- * the kubelet's probes. What people ask for is on the ops port. The webhook configuration's namespaceSelector chooses the
+ * The admission webhook over HTTPS: POST /mutate, /validate, /validate-config, /validate-namespace, /validate-owner and
+ * /warn-templates, and the kubelet's probes. What people ask for is on the ops port. The webhook configuration's namespaceSelector chooses the
  * namespaces. Every AdmissionReview is answered with 200 and a decision, also when judging it fails; every other request
  * gets a problem+json and a 4xx.
  */

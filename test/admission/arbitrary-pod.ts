@@ -42,7 +42,7 @@ const env = fc.array(
         'GREENROOM_ASSIGN_KEYS',
         'LIVEKIT_TOKEN',
       ),
-      value: fc.constantFrom('', 'literal-value', 'sk-very-secret'),
+      value: fc.constantFrom('', 'literal-value', 'sk-very-secret', 'sk-very-secret $(OPENAI_API_KEY)'),
     }),
     fc.record({
       name: fc.constantFrom('S', 'OPENAI_API_KEY'),

@@ -32,12 +32,13 @@ export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promi
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    const plane = await startControlPlane({ folder: temporary.path, webhookManifests })
+    const plane = await startControlPlane({ folder: temporary.path, webhookManifests, webhooksLater: true })
     undo.push(() => plane.stop())
     await plane.apply(webhookInstallation)
     const kube = await createKubeApi(await plane.kubeconfigFor('bench', ['system:masters']))
     undo.push(async () => kube.close())
     await provideAssignKeys(plane)
+    await plane.installWebhooks()
     const compileCache = await fillCompileCache(temporary.path)
     const logPath = join(temporary.path, 'webhook.log')
     const webhook = await startProgram({

@@ -128,6 +128,7 @@ async function addGreenroom(bed: BenchBed, options: GreenroomBedOptions): Promis
   const plane = await startControlPlane({
     folder: bed.folder,
     webhookManifests: options.webhook ? webhookManifests : [],
+    webhooksLater: true,
   })
   bed.onStop(() => plane.stop())
   await plane.apply(options.webhook ? installation : serverInstallation)
@@ -135,6 +136,7 @@ async function addGreenroom(bed: BenchBed, options: GreenroomBedOptions): Promis
   const kube = await createKubeApi(kubeletConfig)
   bed.onStop(async () => kube.close())
   const secrets = await provideServerSecrets(plane, bed.folder, options.pools)
+  await plane.installWebhooks()
   bed.say('the Kubernetes API server is up')
   return withRoles({ bed, plane, kube, kubeletConfig, secrets, options })
 }

@@ -145,6 +145,75 @@ void t.test('pool pods are hardened by the webhook, carry no token and no value 
   t.notMatch(JSON.stringify(items), 'sk-of-the-test')
 })
 
+void t.test("$(NAME) in the author's environment is what the webhook injects", async (t) => {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'own-env', labels: { 'agent-type': agentType } },
+    spec: {
+      restartPolicy: 'Never',
+      containers: [
+        {
+          name: 'agent',
+          image: 'greenroom:0.1.0',
+          command: ['node', 'src/agent/echo-agent.ts'],
+          envFrom: [{ prefix: 'ALL_', secretRef: { name: 'agent-secrets' } }],
+          env: [
+            { name: 'H', value: 'Bearer $(OPENAI_API_KEY)' },
+            { name: 'OPENAI_API_KEY', value: 'sk-own' },
+            {
+              name: 'ME',
+              value: '$(GREENROOM_AGENT_TYPE) $(GREENROOM_POD_NAME) $$(H) $(ALL_OPENAI_API_KEY)',
+            },
+          ],
+        },
+      ],
+    },
+  }
+  const { code, stderr } = await bed.plane.kubectl(['create', '-n', bed.namespace, '-f', '-'], {
+    input: JSON.stringify(pod),
+  })
+  t.equal(code, 0, stderr)
+  const { metadata } = JSON.parse(await kubectl('get', 'pod', 'own-env', '-o', 'json'))
+  const pid = await until('its process', () => pidOfPod(metadata.uid).catch(() => false))
+  const environment = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0')
+  t.ok(environment.includes('H=Bearer sk-of-the-test'))
+  t.ok(environment.includes('OPENAI_API_KEY=sk-of-the-test'))
+  t.ok(environment.includes(`ME=${agentType} own-env $(H) sk-of-the-test`))
+  await kubectl('delete', 'pod', 'own-env', '--grace-period=1')
+})
+
+void t.test('kubectl debug makes a copy of a pool pod, which is not of the pool', async (t) => {
+  const [name = ''] = (await kubectl('get', 'pods', '-l', 'greenroom.dev/state=idle', '-o', 'name')).split(
+    '\n',
+  )
+  const debug = async (copy: string, ...more: string[]): Promise<void> => {
+    const image = ['--image=greenroom:0.1.0', '--attach=false', `--copy-to=${copy}`]
+    const program = ['--', 'node', '-e', 'setTimeout(() => {}, 60_000)']
+    const args = ['debug', name, '-n', bed.namespace, ...image, ...more, ...program]
+    const { code, stderr } = await bed.plane.kubectl(args)
+    if (code !== 0) throw new Error(stderr)
+  }
+  await t.rejects(
+    debug('refused'),
+    /GRN_POLICY_VIOLATION: .*capabilities.*With kubectl debug use --profile=restricted\./,
+  )
+  await debug('copy', '--profile=restricted')
+  await debug('copy-with-all', '--profile=restricted', '--keep-labels', '--keep-annotations')
+  for (const copy of ['copy', 'copy-with-all']) {
+    const { metadata, spec } = JSON.parse(await kubectl('get', 'pod', copy, '-o', 'json'))
+    t.same(metadata.labels, { 'agent-type': agentType, app: 'conversational-ai-agent' }, copy)
+    t.notOk(metadata.annotations['greenroom.dev/template-hash'])
+    t.equal(spec.containers.length, 2)
+    const env = spec.containers.map((container: { env?: unknown[] }) => container.env?.length ?? 0)
+    t.equal(Math.min(...env), 0, 'the other container has none of the variables')
+    const uid = await until('its agent', () => pidOfPod(metadata.uid).catch(() => false))
+    t.ok(uid, 'the agent of the copy runs, as a pod of its own')
+  }
+  t.match((await client.pool(agentType)).body, { ready: min, warming: 0 })
+  await kubectl('delete', 'pod', 'copy', 'copy-with-all', '--grace-period=1')
+})
+
 void t.test('an Idempotency-Key names one session: same body 200, other body 422', async (t) => {
   const headers = { 'idempotency-key': 'key-1' }
   const first = await open({ metadata: { n: 1 } }, headers)

@@ -19,18 +19,33 @@ import { podSpec, workload, workloads } from './template-owners.ts'
 
 /** The guards of what the policy rests on: the webhook's own process, its rights, and the entries of the manifests. */
 
-// Some twenty starts of kubectl, and the webhook's process four times.
-t.setTimeout(180_000)
+// Some eighty starts of kubectl, and the webhook's process four times.
+t.setTimeout(240_000)
 const bed = await startGuardBed(t)
 const { plane, core, folder, startWebhook, stopWebhook, kubectlAs } = bed
-const { applied, policy, pools, reviews, untilKept, versionInForce } = bed
+const { applied, policy, pools, reviews, unowned, untilKept, versionInForce } = bed
+const configMaps = {
+  apiGroups: [''],
+  resources: ['configmaps'],
+  verbs: ['get', 'list', 'create', 'update', 'patch', 'delete', 'deletecollection'],
+}
+const namespaces = {
+  apiGroups: [''],
+  resources: ['namespaces', 'namespaces/status', 'namespaces/finalize'],
+  verbs: ['get', 'list', 'update', 'patch'],
+}
+await grant(plane, 'alice', [configMaps, namespaces])
+const appliedBy = (user: string, object: object) =>
+  kubectlAs(user, ['apply', '--server-side', '--force-conflicts', '-f', '-'], stringify(object))
 
 void t.test('installed in the order: pools, webhook, policy', async (t) => {
   passes(t, await pools(2, 10))
   await startWebhook()
   t.equal(await versionInForce(), 'built-in')
   passes(t, await pools(2, 9), /Warning: .*agent-policy in force \(version built-in\) has no row echo-agent/)
-  passes(t, await policy(policyText))
+  // Nobody owns what was never there. She is warned that she cannot take it back.
+  const first = await appliedBy('alice', configMap('agent-policy', { 'policy.yaml': policyText }))
+  passes(t, first, /Warning: .*policyOwners: does not name you \(user "alice"\); once this is in force/)
   await until('in force', async () => (await versionInForce()) === '1')
   await untilKept('1')
 })
@@ -38,9 +53,13 @@ void t.test('installed in the order: pools, webhook, policy', async (t) => {
 void t.test('installed in the order: policy, webhook, pools', async (t) => {
   await stopWebhook()
   for (const name of ['agent-pools', 'agent-policy', 'agent-policy-accepted']) {
-    await core.deleteNamespacedConfigMap({ namespace, name })
+    const remove = () => core.deleteNamespacedConfigMap({ namespace, name })
+    await (name === 'agent-pools' ? remove() : unowned(remove))
   }
-  passes(t, await policy(versioned('2')))
+  await unowned(async () => {
+    const { code, stderr } = await policy(versioned('2'))
+    if (code !== 0) throw new Error(stderr)
+  })
   await startWebhook()
   t.equal(await versionInForce(), '2')
   await untilKept('2')
@@ -110,7 +129,8 @@ void t.test('no other ConfigMap is ever asked about, nor the same names elsewher
     const version = copy?.metadata?.annotations?.['greenroom.dev/source-resource-version']
     return version === document?.metadata?.resourceVersion
   })
-  const before = await reviews('validate-config')
+  const asked = async () => (await reviews('validate-config')) + (await reviews('validate-owner'))
+  const before = await asked()
   const other = configMap('other', { 'policy.yaml': 'x' })
   passes(t, await applied(other))
   passes(
@@ -120,14 +140,76 @@ void t.test('no other ConfigMap is ever asked about, nor the same names elsewher
       metadata: { name: 'agent-policy', namespace: 'default' },
     }),
   )
-  t.equal(await reviews('validate-config'), before)
+  t.equal(await asked(), before)
+})
+
+void t.test('what the policy rests on is written by policyOwners alone', async (t) => {
+  const keys = (text: string) => configMap('greenroom-assign-keys', { 'keys.json': text })
+  passes(t, await applied(keys('{"keys":[]}')))
+  const own = configMap('agent-policy', { 'policy.yaml': versioned('2').replace('greenroom:*', 'evil:*') })
+  const merge = (name: string, data: object) =>
+    kubectlAs('alice', [
+      'patch',
+      'cm',
+      name,
+      '-n',
+      namespace,
+      '--type=merge',
+      `-p=${JSON.stringify({ data })}`,
+    ])
+  const all = `/api/v1/namespaces/${namespace}/configmaps?fieldSelector=metadata.name%3D`
+  const refusals = [
+    () => appliedBy('alice', own),
+    () => merge('agent-policy', own.data),
+    () => appliedBy('alice', keys('{"keys":[{}]}')),
+    () => merge('greenroom-assign-keys', { more: 'x' }),
+    () => merge('agent-policy-accepted', own.data),
+    ...['agent-policy', 'greenroom-assign-keys', 'agent-policy-accepted'].flatMap((name) => [
+      () => kubectlAs('alice', ['delete', 'cm', name, '-n', namespace]),
+      () => kubectlAs('alice', ['delete', '--raw', `${all}${name}`]),
+    ]),
+  ]
+  for (const refusal of refusals)
+    refused(t, await refusal(), /owners\.agents\.greenroom\.dev.*GRN_DOCUMENT_OWNERSHIP/)
+  passes(t, await kubectlAs('alice', ['label', 'cm', 'agent-policy', '-n', namespace, 'team=blue']))
+  const poolsOfAlice = configMap('agent-pools', { 'pools.yaml': 'pools: {}' })
+  passes(t, await appliedBy('alice', poolsOfAlice), /Warning: .*echo-agent: is removed/)
+  t.equal(await versionInForce(), '2')
+
+  const ownedBy = (version: string, owners: string) =>
+    versioned(version).replace(/policyOwners:\n {2}groups: .*\n/, `policyOwners: { ${owners} }\n`)
+  refused(
+    t,
+    await policy(ownedBy('2b', 'groups: [], users: [sec-lead]')),
+    /without you \(user "envtest-admin"\)/,
+  )
+  passes(t, await policy(ownedBy('2b', 'users: [alice]')))
+  await until('in force', async () => (await versionInForce()) === '2b')
+  passes(t, await appliedBy('alice', keys('{"keys":[ ]}')))
+  passes(
+    t,
+    await appliedBy('alice', configMap('agent-policy', { 'policy.yaml': ownedBy('2c', 'users: [alice]') })),
+  )
+  await untilKept('2c')
+  passes(t, await policy(versioned('2')))
+  await untilKept('2')
+  await until('in force', async () => (await versionInForce()) === '2')
 })
 
 void t.test(
   'written while the webhook was down: what was accepted stays in force over the restart',
   async (t) => {
     await stopWebhook()
-    passes(t, await policy('version: "4"'))
+    refused(t, await policy('version: "4"'), /failed calling webhook "owners\.agents/)
+    const controller = 'system:serviceaccount:kube-system:namespace-controller'
+    await grant(plane, controller, [configMaps])
+    const dry = ['delete', 'cm', 'agent-policy', '-n', namespace, '--dry-run=server']
+    passes(t, await kubectlAs(controller, dry))
+    refused(t, await plane.kubectl(dry), /failed calling webhook "owners\.agents/)
+    await unowned(async () => {
+      const { code, stderr } = await policy('version: "4"')
+      if (code !== 0) throw new Error(stderr)
+    })
     await startWebhook()
     t.equal(await versionInForce(), '2')
     await core.deleteNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })
@@ -137,7 +219,7 @@ void t.test(
     await until('in force', async () => (await versionInForce()) === '5')
     // The kept copy disappears while no webhook runs.
     await stopWebhook()
-    await core.deleteNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })
+    await unowned(() => core.deleteNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' }))
     await startWebhook()
     t.equal(await versionInForce(), '5')
     await untilKept('5')
@@ -179,14 +261,7 @@ const rawNamespace = (subresource: string, user: string) =>
   })
 
 void t.test('the label of a namespace goes only by its owners, whatever the way', async (t) => {
-  const rules = [
-    {
-      apiGroups: [''],
-      resources: ['namespaces', 'namespaces/status', 'namespaces/finalize'],
-      verbs: ['get', 'list', 'update', 'patch'],
-    },
-  ]
-  for (const user of ['alice', 'sec-team']) await grant(plane, user, rules)
+  await grant(plane, 'sec-team', [namespaces])
   refused(t, await kubectlAs('alice', remove), /GRN_NAMESPACE_OWNERSHIP.*removed.*group system:masters/)
   for (const subresource of ['', '/status', '/finalize']) {
     refused(t, await rawNamespace(subresource, 'alice'), /GRN_NAMESPACE_OWNERSHIP/)
@@ -256,5 +331,6 @@ void t.test('while the webhook is down, nothing that it does not judge is held u
   refused(t, await plane.kubectl(remove), /failed calling webhook "namespaces\.agents/)
   passes(t, await plane.kubectl(['label', 'namespace', namespace, 'team-']))
   passes(t, await applied(workload('apps/v1', 'Deployment', { replicas: 2 })))
-  passes(t, await policy(versioned('7')))
+  refused(t, await policy(versioned('7')), /failed calling webhook "owners\.agents/)
+  passes(t, await pools(3, 12))
 })

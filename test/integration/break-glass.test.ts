@@ -71,10 +71,13 @@ void t.test('3: the label does not go while the webhook is down, before step 2',
   t.match(await run(scriptOf('Is it')), { output: /agent-webhook/ })
 })
 
-void t.test('4: one entry is taken out, and the policy is applied', async (t) => {
+void t.test('4: two entries are taken out, and the policy is applied', async (t) => {
+  const apply = 'kubectl apply --server-side -f manifests/base/agent-policy.yaml'
+  t.match(await run(apply), { code: 1, output: /failed calling webhook "owners\.agents/ })
   t.match(await run(scriptOf('4.')), { code: 0 })
   const names = (await entries()).map(({ name }) => name)
   t.notOk(names.includes('config.agents.greenroom.dev'))
+  t.notOk(names.includes('owners.agents.greenroom.dev'))
   t.ok(names.includes('judge.agents.greenroom.dev'))
 })
 
@@ -93,5 +96,10 @@ void t.test('2, 3 and back: deleted, the namespace taken out, and everything as 
   t.notOk('greenroom.dev/agents' in (await labels()))
   t.match(await run(scriptOf('Back')), { code: 0 })
   t.match(await labels(), { 'greenroom.dev/agents': 'enabled' })
+  t.ok(
+    (await entries()).some(
+      ({ name, failurePolicy }) => name.startsWith('owners.') && failurePolicy === 'Fail',
+    ),
+  )
   t.match(await createPod(), /failed calling webhook/)
 })

@@ -35,6 +35,7 @@ const endpoints = [
   '/validate',
   '/validate-config',
   '/validate-namespace',
+  '/validate-owner',
   '/warn-templates',
 ] as const
 const json = { 'content-type': 'application/json' }
@@ -82,7 +83,7 @@ const resources = [
   ['x', '__proto__'],
   ['constructor', 'prototype'],
 ] as const
-const names = ['agent-pools', 'agent-policy', 'agent-policy-accepted', 'x', '']
+const names = ['agent-pools', 'agent-policy', 'agent-policy-accepted', 'greenroom-assign-keys', 'x', '']
 /** Words that mean something here, so that what is made at random gets further than the first check. */
 const words = fc.constantFrom(
   ...'metadata name labels annotations spec template jobTemplate containers initContainers volumes env securityContext capabilities drop resources limits data policy.yaml pools.yaml agent-type greenroom.dev/agents constructor toString hasOwnProperty valueOf'.split(

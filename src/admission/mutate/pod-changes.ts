@@ -56,14 +56,30 @@ export function changesOf(pod: Pod, patch: readonly PatchOperation[], rules: rea
   const known = reasons.filter(({ rule }) => rules.includes(rule))
   // Copied as JSON, for the operations change the document while it is read.
   const document = jsonPatch.deepClone(pod) as Pod
-  return patch.flatMap((operation) => {
+  const parts = patch.flatMap((operation) => {
     const becomes = operation.op === 'remove' ? undefined : operation.value
     // An added element stands where another one may stand now.
     const was = operation.op === 'add' ? undefined : jsonPatch.getValueByPointer(document, operation.path)
     const place = placeOf(document, operation.path, becomes)
     jsonPatch.applyOperation(document, operation as Operation)
-    return partsOf({ place, was, becomes }, known).map(asChange(known))
+    return partsOf({ place, was, becomes }, known)
   })
+  return withMovesAsOne(parts).map(asChange(known))
+}
+
+/** An element that goes and comes again elsewhere, as a variable before those that refer to it, is one change. */
+function withMovesAsOne(parts: readonly Part[]): Part[] {
+  const gone = new Map<string, Part>()
+  const returned = new Set<Part>()
+  const merged = parts.map((part) => {
+    const key = part.place.join('/')
+    if (part.becomes === undefined) gone.set(key, part)
+    const former = part.was === undefined ? gone.get(key) : undefined
+    if (!former || former === part) return part
+    returned.add(former)
+    return { ...part, was: former.was }
+  })
+  return merged.filter((part) => !returned.has(part))
 }
 
 interface Part {

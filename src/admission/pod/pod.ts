@@ -128,7 +128,7 @@ export const Metadata = Type.Object({
   namespace: text,
   labels: textMap,
   annotations: textMap,
-  ownerReferences: optional(Type.Array(Type.Object({}))),
+  ownerReferences: optional(Type.Array(Type.Object({ controller: flag }))),
   finalizers: texts,
 })
 export type Metadata = Static<typeof Metadata>

@@ -2,6 +2,7 @@ import { agentContainerName, label } from '../../domain/names.ts'
 import { imageMatches } from '../pod/image-reference.ts'
 import { type Container, containersOf, type Pod } from '../pod/pod.ts'
 import { type EffectiveRow, effectiveRow } from './effective-row.ts'
+import { isShapedAgent, shapedTypeOf } from './own-pod-env.ts'
 import type { Component } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { defaultRowName } from './policy-row.ts'
@@ -23,7 +24,7 @@ export type ClassWithRow = {
 export function classOf(pod: Pod, policy: PolicyDocument): PodClass {
   const component = policy.components.find((candidate) => isPodOf(candidate, pod))
   if (component) return { kind: 'component', component }
-  const agentType = pod.metadata?.labels?.[label.agentType]
+  const agentType = pod.metadata?.labels?.[label.agentType] ?? copiedTypeOf(pod)
   const name = agentType ?? defaultRowName
   const row = effectiveRow(name, policy)
   if (!row) return { kind: 'unknown-type', agentType }
@@ -43,11 +44,20 @@ function isPodOf(component: Component, pod: Pod): boolean {
   )
 }
 
-/** The agent container: the one named `agent`, else the only one. */
+/** `kubectl debug --copy-to` leaves out the labels. What the webhook injected into the original says its type. */
+function copiedTypeOf(pod: Pod): string | undefined {
+  const agent = agentContainerOf(pod)
+  return agent && isShapedAgent(agent) ? shapedTypeOf(agent) : undefined
+}
+
+/**
+ * The agent container: the one named `agent`, else the only one, else the only one that the webhook has shaped as an agent.
+ * The last holds for a copy, or for a pod that another webhook gave a container after us.
+ */
 export function agentContainerOf(pod: Pod): Container | undefined {
   const { containers } = pod.spec
-  return (
-    containers.find((container) => container.name === agentContainerName) ??
-    (containers.length === 1 ? containers[0] : undefined)
-  )
+  const named = containers.find((container) => container.name === agentContainerName)
+  if (named) return named
+  const candidates = containers.length === 1 ? containers : containers.filter(isShapedAgent)
+  return candidates.length === 1 ? candidates[0] : undefined
 }

@@ -1,9 +1,10 @@
 import { type Static, Type } from 'typebox'
 import { agentTypePattern } from '../../domain/agent-type-name.ts'
 import { modes } from '../pod/violation.ts'
+import { Owners } from './owners.ts'
 import { Component } from './policy-component.ts'
 import { Defaults, Row } from './policy-row.ts'
-import { closed, oneOf } from './policy-scalars.ts'
+import { closed, oneOf, serviceAccountUser } from './policy-scalars.ts'
 
 /**
  * ConfigMap `agent-policy`, key `policy.yaml`: the one table that the mutator and the validator both read, so they cannot
@@ -38,23 +39,13 @@ export const PolicyDocument = Type.Object(
       default: [],
       description: "Greenroom's own pods in a namespace of agents, by ServiceAccount and image.",
     }),
-    greenroomServiceAccounts: Type.Array(Type.String({ pattern: '^system:serviceaccount:[^:]+:[^:]+$' }), {
+    greenroomServiceAccounts: Type.Array(serviceAccountUser, {
       default: [controllerUsername],
       description: 'Who may set greenroom.dev/* and session.',
     }),
-    namespaceOwners: Type.Object(
-      {
-        users: Type.Array(Type.String({ minLength: 1 }), { default: [] }),
-        // Cluster administrators: by certificate, and as kubeadm makes them since 1.29.
-        groups: Type.Array(Type.String({ minLength: 1 }), {
-          default: ['system:masters', 'kubeadm:cluster-admins'],
-        }),
-      },
-      {
-        ...closed,
-        default: {},
-        description: 'Who may take a namespace out of the policy, by user name or group.',
-      },
+    namespaceOwners: Owners('Who may take a namespace out of the policy.'),
+    policyOwners: Owners(
+      'Who may write ConfigMaps agent-policy and greenroom-assign-keys while a policy is in force. Name yourself, and what applies it for you.',
     ),
     debugPools: oneOf(['refuse', 'allow'], {
       default: 'refuse',

@@ -23,9 +23,19 @@ export function policyRelations(policy: PolicyDocument, settableRules: readonly 
     ...rulesProblems('/defaults', defaults, policy),
     ...Object.entries(agentTypes).flatMap(([name, row]) => rowProblems(name, row, policy)),
     ...componentProblems(policy),
+    ...ownerProblems(policy),
     ...modeProblems(policy, settableRules),
     ...podSecurityProblems(defaults.podSecurity.version),
   ]
+}
+
+/** Groups that the API server gives to everybody, or to every pod that has a token. */
+const everybody = ['system:authenticated', 'system:unauthenticated', 'system:serviceaccounts']
+
+function ownerProblems({ policyOwners }: PolicyDocument): string[] {
+  return everybody
+    .filter((group) => policyOwners.groups.includes(group))
+    .map((group) => `/policyOwners/groups: ${group} is nearly everybody; name who decides on the policy`)
 }
 
 function podSecurityProblems(version: string): string[] {

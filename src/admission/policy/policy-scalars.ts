@@ -27,3 +27,5 @@ export const labelKey = Type.String({
   pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$',
 })
 export const envName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_.-]*$' })
+/** The user name of a ServiceAccount. */
+export const serviceAccountUser = Type.String({ pattern: '^system:serviceaccount:[^:]+:[^:]+$' })

@@ -1,16 +1,13 @@
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import type { Checked } from '../../domain/checked-document.ts'
-import { configMapKey, configMapName, ownedPrefix, webhookUsername } from '../../domain/names.ts'
+import { configMapKey, configMapName, webhookUsername } from '../../domain/names.ts'
 import { checkPools, type PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
 import type { ErrorCode } from '../../errors.ts'
-import { Metadata } from '../pod/pod.ts'
-import { sameValue } from '../pod/same-value.ts'
 import { shown, type Violation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { checkPolicy } from '../rules/check-policy.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
+import { configMapNameOf, decodeConfigMap, isOfConfigMap, textOf } from './config-map.ts'
 import { policyWarnings, poolsWarnings, type Surroundings } from './document-warnings.ts'
 
 /** Where the documents live, and what the webhook holds in memory besides the policy. */
@@ -18,6 +15,8 @@ export interface Configuration {
   readonly namespace: string
   /** User name under which the webhook itself keeps the accepted policy. */
   readonly webhookUser: string
+  /** No policy was ever accepted, which is certain: nobody owns it yet. */
+  readonly isUnowned: boolean
   /** In force; undefined if never seen. */
   readonly pools: PoolsDocument | undefined
   /** Of the namespace; undefined if never seen. */
@@ -28,35 +27,26 @@ export interface Configuration {
 export const bareConfiguration: Configuration = {
   namespace: 'ai-agents',
   webhookUser: webhookUsername,
+  isUnowned: false,
   pools: undefined,
   quotas: undefined,
 }
 
-const ConfigMap = Type.Object({
-  metadata: Type.Optional(Metadata),
-  data: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())])),
-  binaryData: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.String())])),
-})
-type ConfigMap = Static<typeof ConfigMap>
-const validator = Compile(ConfigMap)
-
 const allowed: Answer = { kind: 'allowed' }
 
 /**
- * POST /validate-config. Refuses documents that no reader would accept, and changes of the accepted ones by others than
- * Greenroom. Every other ConfigMap passes, whatever the webhook configuration sends.
+ * POST /validate-config. Refuses documents that no reader would accept. Every other ConfigMap passes, whatever the webhook
+ * configuration sends. Who may write them is /validate-owner's question.
  */
 export function configReview(
   request: AdmissionRequest,
   { policy }: PolicyInForce,
   configuration: Configuration,
 ): Answer {
-  const { resource, namespace, subResource = '' } = request
-  if (resource.group !== '' || resource.resource !== 'configmaps' || subResource !== '') return allowed
-  if (namespace !== configuration.namespace) return allowed
-  const { pools, quotas } = configuration
+  const { namespace, pools, quotas } = configuration
+  if (!isOfConfigMap(request, namespace)) return allowed
   const surroundings = { policy, pools, quotas }
-  switch (nameOf(request) ?? '') {
+  switch (configMapNameOf(request) ?? '') {
     case configMapName.pools:
       return documentReview(request, surroundings, {
         name: configMapName.pools,
@@ -75,21 +65,9 @@ export function configReview(
         inForce: policy,
         warnings: policyWarnings,
       })
-    case configMapName.poolsAccepted:
-    case configMapName.policyAccepted:
-      return acceptedReview(request, [...policy.greenroomServiceAccounts, configuration.webhookUser])
     default:
       return allowed
   }
-}
-
-/** `request.name` is empty for a generated name and while a collection is deleted. */
-function nameOf({ name, object, oldObject }: AdmissionRequest): string | undefined {
-  return decode(object)?.metadata?.name ?? decode(oldObject)?.metadata?.name ?? name
-}
-
-function decode(object: unknown): ConfigMap | undefined {
-  return validator.Check(object) ? object : undefined
 }
 
 interface DocumentRules<T> {
@@ -125,13 +103,8 @@ function documentReview<T>(request: AdmissionRequest, around: Surroundings, rule
   ])
 }
 
-function textOf(object: unknown, key: string): string | undefined {
-  const data = decode(object)?.data ?? {}
-  return Object.hasOwn(data, key) ? data[key] : undefined
-}
-
 function otherKeys(object: unknown, key: string): string[] {
-  const { data, binaryData } = decode(object) ?? {}
+  const { data, binaryData } = decodeConfigMap(object) ?? {}
   return [...Object.keys(data ?? {}), ...Object.keys(binaryData ?? {})].filter((other) => other !== key)
 }
 
@@ -139,7 +112,7 @@ function missingKey(
   object: unknown,
   { name, key, code }: Pick<DocumentRules<never>, 'name' | 'key' | 'code'>,
 ): Violation {
-  const inBinary = Object.hasOwn(decode(object)?.binaryData ?? {}, key)
+  const inBinary = Object.hasOwn(decodeConfigMap(object)?.binaryData ?? {}, key)
   const others = otherKeys(object, key)
   const found = inBinary
     ? `it stands in binaryData`
@@ -167,35 +140,6 @@ function violationOfDocument(code: ErrorCode) {
     allowed: 'a document that can be in force',
     fix: 'Correct the named path; what was in force stays.',
   }
-}
-
-/** The kept text, and the note of the version it came from, may not change; other metadata may. */
-function acceptedReview(request: AdmissionRequest, keepers: readonly string[]): Answer {
-  if (request.operation === 'DELETE') {
-    return withWarnings(['Greenroom keeps its last accepted document here and writes it again'])
-  }
-  if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return allowed
-  const { username = '' } = request.userInfo
-  if (keepers.includes(username) || sameValue(keptBy(request.object), keptBy(request.oldObject)))
-    return allowed
-  return denied([
-    {
-      rule: 'document-ownership',
-      code: 'GRN_DOCUMENT_OWNERSHIP',
-      path: 'data',
-      found: 'written by somebody else',
-      allowed: "Greenroom's own ServiceAccounts only",
-      fix: 'Edit agent-pools or agent-policy; Greenroom keeps the accepted document here itself.',
-    },
-  ])
-}
-
-function keptBy(object: unknown) {
-  const { metadata, data, binaryData } = decode(object) ?? {}
-  const annotations = Object.entries(metadata?.annotations ?? {}).filter(([key]) =>
-    key.startsWith(ownedPrefix),
-  )
-  return { data: data ?? {}, binaryData: binaryData ?? {}, annotations: Object.fromEntries(annotations) }
 }
 
 function withWarnings(warnings: readonly string[]): Answer {

@@ -1,6 +1,7 @@
 import type { PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
 import { sameValue } from '../pod/same-value.ts'
+import { ownersCount } from '../policy/owners.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
 import { imageWarnings } from './image-warnings.ts'
 import { quotaWarnings } from './quota-warnings.ts'
@@ -48,7 +49,6 @@ export function policyWarnings(
   before: PolicyDocument | undefined,
   { pools, quotas }: Surroundings,
 ): string[] {
-  const { users, groups } = after.namespaceOwners
   return [
     ...Object.keys(pools?.pools ?? {})
       .filter((name) => !Object.hasOwn(after.agentTypes, name))
@@ -58,8 +58,11 @@ export function policyWarnings(
           `/version: is still ${after.version} though the policy changes; pods of before and after look the same`,
         ]
       : []),
-    ...(users.length + groups.length === 0
+    ...(ownersCount(after.namespaceOwners) === 0
       ? ['/namespaceOwners: names nobody; a namespace leaves the policy by docs/break-glass.md only']
+      : []),
+    ...(ownersCount(after.policyOwners) === 0
+      ? ['/policyOwners: names nobody; the policy changes by docs/break-glass.md only']
       : []),
     ...(pools ? [...imageWarnings(pools, after), ...quotaWarnings(pools, after, quotas ?? [])] : []),
   ]

@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile'
 import { agentsNamespaceLabel, ownedPrefix } from '../../domain/names.ts'
 import { Metadata } from '../pod/pod.ts'
 import { shown, type Violation } from '../pod/violation.ts'
+import { isOwner, ownersInWords } from '../policy/owners.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
@@ -25,7 +26,7 @@ export function namespaceReview(request: AdmissionRequest, { policy }: PolicyInF
   const { resource, operation, userInfo, object, oldObject } = request
   if (resource.group !== '' || resource.resource !== 'namespaces' || operation !== 'UPDATE') return allowed
   const before = labelsOf(oldObject)
-  if (before[agentsNamespaceLabel] === undefined || isOwner(userInfo, policy)) return allowed
+  if (before[agentsNamespaceLabel] === undefined || isOwner(userInfo, policy.namespaceOwners)) return allowed
   const after = labelsOf(object)
   const violations = ownedKeys(before, after)
     .filter((key) => before[key] !== after[key])
@@ -47,33 +48,17 @@ function ownedKeys(before: Labels, after: Labels): string[] {
   )
 }
 
-function isOwner({ username, groups = [] }: AdmissionRequest['userInfo'], policy: PolicyDocument): boolean {
-  const owners = policy.namespaceOwners
-  return (
-    (username !== undefined && owners.users.includes(username)) ||
-    groups.some((group) => owners.groups.includes(group))
-  )
-}
-
-/** Most owners that a message names; the policy has the whole list. */
-const namedOwners = 5
-
 function foreign(
   key: string,
   value: string | undefined,
   { namespaceOwners, version }: PolicyDocument,
 ): Violation {
-  const owners = [
-    ...namespaceOwners.users.map((user) => `user ${user}`),
-    ...namespaceOwners.groups.map((group) => `group ${group}`),
-  ]
-  const named = owners.slice(0, namedOwners).join(', ') || 'nobody'
   return {
     rule: 'namespace-ownership',
     code: 'GRN_NAMESPACE_OWNERSHIP',
     path: `metadata.labels[${key}]`,
     found: value === undefined ? 'removed' : `changed to ${shown(value)}`,
-    allowed: `changes by ${named}${owners.length > namedOwners ? ', …' : ''} (policy version ${version})`,
+    allowed: `changes by ${ownersInWords(namespaceOwners)} (policy version ${version})`,
     fix: 'Ask one of them, or name yourself in namespaceOwners of policy.yaml; docs/break-glass.md has the way out.',
   }
 }

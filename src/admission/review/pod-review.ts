@@ -11,6 +11,7 @@ import { labelOwnership } from '../rules/label-ownership.ts'
 import { malformedObject } from '../rules/malformed.ts'
 import { changedMetadata, ownPodChanges } from '../rules/own-pod-changes.ts'
 import type { AdmissionRequest, Answer, Patched } from './admission-review.ts'
+import { withDebugHint } from './debug-hint.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
 import { judgedOfRequest } from './pod-roads.ts'
 import { metadataContext, podContext } from './review-context.ts'
@@ -52,12 +53,18 @@ export function reviewCreation(request: AdmissionRequest, inForce: PolicyInForce
   const context = decoded.value
   if (isMirrorPod(request, context)) return { answer: mirrorPodRemark, context }
   const mutated = mutatePod(context)
-  const found = worthTelling(judgePod(withPod(context, mutated.pod)))
+  const found = withDebugHint(worthTelling(judgePod(afterMutation(context, mutated))), context)
   const outcome = patched(context, mutated)
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
     : enforcedVerdict(found, withReasons(request, context, outcome))
   return { answer, context, outcome }
+}
+
+/** What a copy of a pod may not keep is gone by now. Where nothing is changed, it is still there. */
+function afterMutation(context: AdmissionContext, { pod }: MutatedPod): AdmissionContext {
+  const judged = withPod(context, pod)
+  return context.isRolledOut ? judged : { ...judged, metadata: pod.metadata ?? {} }
 }
 
 /**
@@ -78,7 +85,10 @@ function reviewDebugging(request: AdmissionRequest, inForce: PolicyInForce): Ans
   if (context.isRolledOut) return allowed
   const mutated = mutatePod(context)
   const found = withoutOlder(judgePod(withPod(context, mutated.pod)), context)
-  return enforcedVerdict(found, withReasons(request, context, patched(context, mutated)))
+  return enforcedVerdict(
+    withDebugHint(found, context),
+    withReasons(request, context, patched(context, mutated)),
+  )
 }
 
 function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {

@@ -9,7 +9,7 @@ export interface MetadataChange extends PolicyInForce {
   readonly username: string
   /** True at creation: admission may still write over what stands there. */
   readonly isNew: boolean
-  /** The metadata as it was sent, before any mutation. */
+  /** The metadata that is judged: as it was sent, or as the mutating webhook has made it. */
   readonly metadata: Metadata
   /** The metadata that the object had before; undefined at creation. */
   readonly before: Metadata | undefined

@@ -5,6 +5,7 @@ import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
 import { componentLabel } from './component-label.ts'
 import { componentShape } from './component-shape.ts'
+import { copiedPod } from './copied-pod.ts'
 import { emptyDirSize } from './empty-dir-size.ts'
 import { gracePeriod } from './grace-period.ts'
 import type { GreenroomRule } from './greenroom-rule.ts'
@@ -50,6 +51,7 @@ export const identityRules: readonly GreenroomRule[] = [
 
 /** What a pod may have by its row. Pod Security is judged before them. */
 export const rowRules: readonly GreenroomRule[] = [
+  copiedPod,
   operatingSystem,
   serviceAccount,
   secretReferences,

@@ -1,8 +1,10 @@
-import { agentEnv, label } from '../../domain/names.ts'
+import { agentEnv } from '../../domain/names.ts'
 import type { EnvVar } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
+import { ownPodEnv } from '../policy/own-pod-env.ts'
 import type { PodClass } from '../policy/pod-class.ts'
 import type { AssignKeys } from '../policy/public-assign-keys.ts'
+import { mergedEnv } from './env-order.ts'
 import { agentContainer as agentPath } from './field-path.ts'
 import { type Finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
@@ -13,7 +15,7 @@ export const injectedEnv: GreenroomRule = {
   title: 'Environment that Greenroom decides',
   fields: [ownVariables, `${agentPath}.env[*]`],
   allowed:
-    "the `GREENROOM_*` variables and the row's `secrets` are present, and each entry of their names is as the webhook sets it; other variables are the author's",
+    "the `GREENROOM_*` variables and the row's `secrets` are present, each entry of their names is as the webhook sets it, and they stand before what refers to them by `$(NAME)`; other variables are the author's",
   appliesTo: shapedPods,
   mode: 'always',
   mutated: 'yes',
@@ -36,10 +38,10 @@ export const injectedEnv: GreenroomRule = {
   },
   mutate(draft, { podClass, row, assignKeys }) {
     const forced = forcedEnv(podClass, assignKeys)
-    const added = [...forced, ...(row?.env ?? [])]
+    const defaults = row?.env ?? []
     for (const { container, isAgent } of draft.containers) {
-      if (!isAgent || (added.length === 0 && !container.env)) continue
-      draft.assign(container, { env: merged(container.env ?? [], forced, added) })
+      if (!isAgent || (forced.length + defaults.length === 0 && !container.env)) continue
+      draft.assign(container, { env: mergedEnv(container.env ?? [], forced, defaults) })
     }
   },
 }
@@ -48,31 +50,6 @@ export const injectedEnv: GreenroomRule = {
 function forcedEnv(podClass: PodClass, assignKeys: AssignKeys): readonly EnvVar[] {
   if (podClass.kind === 'plain') return podClass.row.secretEnv
   if (podClass.kind !== 'agent') return []
-  return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...podFields, ...podClass.row.secretEnv]
-}
-
-/** What the agent is told of its own pod. */
-const podFields = [
-  fieldEnv(agentEnv.podUid, 'metadata.uid'),
-  fieldEnv(agentEnv.podName, 'metadata.name'),
-  fieldEnv(agentEnv.podIp, 'status.podIP'),
-  fieldEnv(agentEnv.agentType, `metadata.labels['${label.agentType}']`),
-]
-
-function fieldEnv(name: string, fieldPath: string): EnvVar {
-  return { name, valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } } }
-}
-
-/**
- * Merges by name. A forced variable replaces every entry of its name, because the kubelet lets the last one win. No entry
- * moves: the patch would hold its value, and patches go to the audit log. Of `added`, only what the pod leaves out comes
- * in.
- */
-function merged(given: readonly EnvVar[], forced: readonly EnvVar[], added: readonly EnvVar[]): EnvVar[] {
-  const byName = new Map(forced.map((entry) => [entry.name, entry]))
-  const present = new Set(given.map((entry) => entry.name))
-  return [
-    ...given.map((entry) => byName.get(entry.name) ?? entry),
-    ...added.filter((entry) => !present.has(entry.name)),
-  ]
+  const { row, agentType } = podClass
+  return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...ownPodEnv(agentType), ...row.secretEnv]
 }

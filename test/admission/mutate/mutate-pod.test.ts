@@ -1,4 +1,5 @@
 import t from 'tap'
+import { podPatch } from '../../../src/admission/mutate/pod-patch.ts'
 import type { Container, Pod } from '../../../src/admission/pod/pod.ts'
 import { mutated, violationsIn } from '../pod-creation.ts'
 import { inForce, keySet, policy, samplePod } from '../pod-samples.ts'
@@ -108,6 +109,27 @@ void t.test(
     t.notMatch(JSON.stringify(after), /sk-|forged/)
   },
 )
+
+void t.test("every $(NAME) of the author's values finds what the webhook injects", async (t) => {
+  const env = [
+    { name: 'H', value: 'Bearer $(OPENAI_API_KEY) for $(GREENROOM_POD_IP)' },
+    { name: 'OPENAI_API_KEY', value: 'sk-literal' },
+    { name: 'A', value: '1' },
+  ]
+  const pod = samplePod({ container: { env } })
+  const after = mutate(pod)
+  const names = after.spec.containers[0]?.env?.map((entry) => entry.name) ?? []
+  t.same(names.slice(-2), ['H', 'A'])
+  t.ok(names.indexOf('OPENAI_API_KEY') < names.indexOf('H'))
+  t.ok(names.indexOf('GREENROOM_POD_IP') < names.indexOf('H'))
+  const patch = podPatch(pod, after).filter(({ path }) => path.includes('/env/'))
+  t.same(
+    patch.map(({ op, path }) => `${op} ${path.slice(path.lastIndexOf('/') + 1)}`),
+    ['remove 1', 'add 0', 'add 1', 'add 2', 'add 3', 'add 4', 'add 5'],
+    'only what comes and what goes is written',
+  )
+  t.notMatch(JSON.stringify(patch), /Bearer|sk-literal/)
+})
 
 void t.test('labels are added where absent and never changed', async (t) => {
   const pod = samplePod({ labels: { 'agent-type': 'stella-agent', app: 'other' } })

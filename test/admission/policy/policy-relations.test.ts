@@ -65,6 +65,16 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     /^\/defaults\/podSecurity\/version: /m,
   ],
   ['owners without names', `${head}\nnamespaceOwners: { users: [""] }`, /^\/namespaceOwners\/users\/0: /m],
+  [
+    'everybody as owner of the policy',
+    `${head}\npolicyOwners: { groups: [system:authenticated] }`,
+    /^\/policyOwners\/groups: system:authenticated is nearly everybody/m,
+  ],
+  [
+    'a ServiceAccount by its short name',
+    `${head}\npolicyOwners: { serviceAccounts: ["argocd:x"] }`,
+    /^\/policyOwners\/serviceAccounts\/0: /m,
+  ],
   ['no version', `agentTypes: {}`, /^\/version: is missing/m],
   ['an empty version', `version: ""\nagentTypes: {}`, /^\/version: /m],
   ['a number as version', `version: 1\nagentTypes: {}`, /^\/version: must be string/m],

@@ -12,9 +12,8 @@ import {
 } from '../../../src/admission/review/config-review.ts'
 import { checkPolicy } from '../../../src/admission/rules/check-policy.ts'
 import { checkPools } from '../../../src/domain/pool.ts'
-import { greenroomUser, inForce, policy, reviewOf } from '../pod-samples.ts'
+import { inForce, policy, reviewOf } from '../pod-samples.ts'
 
-const webhookUser = 'system:serviceaccount:greenroom-system:agent-webhook'
 const pool = (min: number, max: number) => ({ template: { image: 'greenroom:1' }, min, max })
 const poolsText = (pools: object) => JSON.stringify({ pools })
 const policyText = JSON.stringify(policy)
@@ -143,6 +142,9 @@ void t.test('a policy that changes under the same version, and owners that are n
   t.match(change({ version: '2', namespaceOwners: { users: [], groups: [] } }), {
     warnings: [/namespaceOwners: names nobody/],
   })
+  t.match(change({ version: '2', policyOwners: { users: [], groups: [] } }), {
+    warnings: [/policyOwners: names nobody/],
+  })
 })
 
 void t.test('quotas: the tightest bound of each pool, and all minima together', async (t) => {
@@ -181,7 +183,6 @@ void t.test('quotas: the tightest bound of each pool, and all minima together', 
 void t.test('deleting is a warning; metadata of a bad document may change', async (t) => {
   const gone = (name: string) => judge(null, { operation: 'DELETE', oldObject: configMap(name, {}), name })
   t.match(gone('agent-pools'), { kind: 'allowed', warnings: [/last accepted stays in force/] })
-  t.match(gone('agent-policy-accepted'), { kind: 'allowed', warnings: [/writes it again/] })
   t.same(judge(null, { operation: 'DELETE', oldObject: null, name: 'other' }), { kind: 'allowed' })
   const bad = { 'pools.yaml': 'pools: 1' }
   const relabelled = { operation: 'UPDATE', oldObject: configMap('agent-pools', bad) } as const
@@ -189,27 +190,10 @@ void t.test('deleting is a warning; metadata of a bad document may change', asyn
   t.match(judge(configMap('agent-pools', { 'pools.yaml': 'pools: 2' }), relabelled), { kind: 'denied' })
 })
 
-void t.test("the accepted documents are Greenroom's", async (t) => {
-  for (const name of ['agent-pools-accepted', 'agent-policy-accepted']) {
-    const object = configMap(name, { 'policy.yaml': policyText })
-    t.match(judge(object), { kind: 'denied', violations: [{ code: 'GRN_DOCUMENT_OWNERSHIP' }] })
-    const update = { operation: 'UPDATE', oldObject: object } as const
-    const forged = configMap(name, { 'policy.yaml': 'x' })
-    t.match(judge(forged, update), { kind: 'denied' })
-    const annotated = (key: string) => ({ ...object, metadata: { name, annotations: { [key]: '9' } } })
-    t.match(judge(annotated('greenroom.dev/source-resource-version'), update), { kind: 'denied' })
-    t.same(judge(annotated('team'), update), { kind: 'allowed' }, 'metadata of others may change')
-    for (const username of [greenroomUser, webhookUser]) {
-      t.same(judge(forged, { ...update, userInfo: { username } }), { kind: 'allowed' })
-    }
-    t.match(judge(object, { userInfo: {} }), { kind: 'denied' })
-  }
-})
-
 void t.test('every other ConfigMap passes, whatever it holds', async () => {
   fc.assert(
     fc.property(fc.string(), fc.jsonValue(), fc.boolean(), (name, data, elsewhere) => {
-      fc.pre(elsewhere || !/^agent-(pools|policy)(-accepted)?$/.test(name))
+      fc.pre(elsewhere || !/^agent-(pools|policy)$/.test(name))
       const request = elsewhere
         ? { namespace: 'other', object: configMap('agent-policy', { x: 'y' }) }
         : { object: { metadata: { name }, data } }

@@ -15,7 +15,13 @@ function judge(
   const resource = { group: '', version: 'v1', resource: 'namespaces' }
   return namespaceReview(
     reviewOf(namespace(after), { resource, operation: 'UPDATE', oldObject: namespace(before), ...more }),
-    { ...inForce, policy: { ...policy, namespaceOwners: { users: ['sec'], groups: ['system:masters'] } } },
+    {
+      ...inForce,
+      policy: {
+        ...policy,
+        namespaceOwners: { users: ['sec'], groups: ['system:masters'], serviceAccounts: [] },
+      },
+    },
   )
 }
 

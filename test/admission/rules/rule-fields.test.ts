@@ -11,7 +11,7 @@ import { covers, leadsTo, type Segments, segmentsOf } from '../../../src/admissi
 import { type GreenroomRule, kindOf } from '../../../src/admission/rules/greenroom-rule.ts'
 import { greenroomRules } from '../../../src/admission/rules/greenroom-rules.ts'
 import { arbitraryPod } from '../arbitrary-pod.ts'
-import { creationOf } from '../pod-creation.ts'
+import { creationOf, mutated } from '../pod-creation.ts'
 import { fullPolicy, inForce, inForceOf, reviewOf, samplePod } from '../pod-samples.ts'
 import { recordedPod } from './recorded-pod.ts'
 
@@ -38,7 +38,14 @@ const samples: readonly AdmissionContext[] = [
     .map(([pod, within], index) => contextOf(pod, within, index % 3 === 0)),
   ...greenroomRules.flatMap(({ fields }) => fields.flatMap(segmentsOf)).flatMap(planted),
   contextOf(samplePod(ofComponent), inForce, false),
+  ...policies.map((within) => contextOf(copied(within), within, false)),
 ]
+
+/** What the webhook has made of a pod, without the label, as `kubectl debug --copy-to` leaves it out. */
+function copied(within: PolicyInForce): Pod {
+  const { spec } = mutated(samplePod(), within)
+  return { metadata: { labels: { 'greenroom.dev/pool': 'stella-agent', session: 's' } }, spec }
+}
 
 /** Pods that have all that leads to a field, so that a new rule needs no new random pods. */
 function planted(field: Segments): AdmissionContext[] {
