@@ -65,7 +65,7 @@ export function samplePod({ labels, annotations, container, spec }: SampleOption
       containers: [
         {
           name: 'agent',
-          image: 'stella:1',
+          image: 'stella-agent:1',
           resources: {},
           volumeMounts: [tokenMount],
           ...container,

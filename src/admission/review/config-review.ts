@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Checked } from '../../domain/checked-document.ts'
+import type { LimitRange } from '../../domain/limit-range.ts'
 import { configMapKey, configMapName, ownedPrefix, webhookUsername } from '../../domain/names.ts'
 import { checkPools, type PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
@@ -22,6 +23,8 @@ export interface Configuration {
   readonly pools: PoolsDocument | undefined
   /** Of the namespace; undefined if never seen. */
   readonly quotas: readonly Quota[] | undefined
+  /** Of the namespace; undefined if never seen. */
+  readonly limitRanges: readonly LimitRange[] | undefined
 }
 
 /** Documents are judged even where nothing else is known. */
@@ -30,6 +33,7 @@ export const bareConfiguration: Configuration = {
   webhookUser: webhookUsername,
   pools: undefined,
   quotas: undefined,
+  limitRanges: undefined,
 }
 
 const ConfigMap = Type.Object({
@@ -54,8 +58,8 @@ export function configReview(
   const { resource, namespace, subResource = '' } = request
   if (resource.group !== '' || resource.resource !== 'configmaps' || subResource !== '') return allowed
   if (namespace !== configuration.namespace) return allowed
-  const { pools, quotas } = configuration
-  const surroundings = { policy, pools, quotas }
+  const { pools, quotas, limitRanges } = configuration
+  const surroundings = { policy, pools, quotas, limitRanges }
   switch (nameOf(request) ?? '') {
     case configMapName.pools:
       return documentReview(request, surroundings, {

@@ -1,7 +1,9 @@
+import type { LimitRange } from '../../domain/limit-range.ts'
 import type { PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
 import { sameValue } from '../pod/same-value.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
+import { limitRangeWarnings } from './limit-range-warnings.ts'
 import { quotaWarnings } from './quota-warnings.ts'
 
 /**
@@ -14,6 +16,7 @@ export interface Surroundings {
   readonly policy: PolicyDocument
   readonly pools: PoolsDocument | undefined
   readonly quotas: readonly Quota[] | undefined
+  readonly limitRanges: readonly LimitRange[] | undefined
 }
 
 /** A change of size by more than this factor is more often a typing mistake than a wish. */
@@ -22,7 +25,7 @@ const largestJump = 5
 export function poolsWarnings(
   after: PoolsDocument,
   before: PoolsDocument | undefined,
-  { policy, quotas }: Surroundings,
+  { policy, quotas, limitRanges }: Surroundings,
 ): string[] {
   return [
     ...jumps(after, before),
@@ -38,13 +41,14 @@ export function poolsWarnings(
           `/pools/${name}: agent-policy in force (version ${policy.version}) has no row ${name}; its pods are denied until it has one`,
       ),
     ...quotaWarnings(after, policy, quotas ?? []),
+    ...limitRangeWarnings(Object.keys(after.pools), policy, limitRanges ?? []),
   ]
 }
 
 export function policyWarnings(
   after: PolicyDocument,
   before: PolicyDocument | undefined,
-  { pools, quotas }: Surroundings,
+  { pools, quotas, limitRanges }: Surroundings,
 ): string[] {
   const { users, groups } = after.namespaceOwners
   return [
@@ -60,6 +64,7 @@ export function policyWarnings(
       ? ['/namespaceOwners: names nobody; a namespace leaves the policy by docs/break-glass.md only']
       : []),
     ...(pools ? quotaWarnings(pools, after, quotas ?? []) : []),
+    ...limitRangeWarnings(Object.keys(after.agentTypes), after, limitRanges ?? []),
   ]
 }
 

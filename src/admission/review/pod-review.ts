@@ -11,6 +11,7 @@ import { labelOwnership } from '../rules/label-ownership.ts'
 import { malformedObject } from '../rules/malformed.ts'
 import type { AdmissionRequest, Answer, Patched } from './admission-review.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
+import { replacedValues } from './replaced-values.ts'
 import { metadataContext, podContext } from './review-context.ts'
 import { rolloutVerdict, verdict } from './verdict.ts'
 
@@ -90,11 +91,17 @@ function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
 
 type Told = Patched & Pick<Answer, 'warnings'>
 
-/** A dry run, or an author who asks, is told what changes and why; others are not told of 30 changes for each pod. */
-function withReasons({ dryRun }: AdmissionRequest, { pod }: AdmissionContext, outcome: Patched): Told {
+/**
+ * An author is told what becomes of the values that they gave. A dry run, or an author who asks, is told of the thirty
+ * other changes too.
+ */
+function withReasons({ dryRun }: AdmissionRequest, context: AdmissionContext, outcome: Patched): Told {
+  const { pod, policy, username } = context
   const isAsked = dryRun === true || pod.metadata?.annotations?.[annotation.explain] === 'true'
-  if (!isAsked) return outcome
-  return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+  // Greenroom's controller has nobody to tell.
+  if (!isAsked && policy.greenroomServiceAccounts.includes(username)) return outcome
+  const changes = changesOf(pod, outcome.patch, outcome.rules)
+  return { ...outcome, warnings: isAsked ? changes.map(describeChange) : replacedValues(pod, changes) }
 }
 
 function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {

@@ -1,10 +1,14 @@
 import { agentContainer } from './agent-container.ts'
 import { agentType } from './agent-type.ts'
+import { allowedTolerations } from './allowed-tolerations.ts'
 import { allowedVolumes } from './allowed-volumes.ts'
 import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
+import { commands } from './commands.ts'
 import { componentShape } from './component-shape.ts'
+import { containerCount } from './container-count.ts'
 import { emptyDirSize } from './empty-dir-size.ts'
+import { ephemeralClaims } from './ephemeral-claims.ts'
 import { gracePeriod } from './grace-period.ts'
 import type { GreenroomRule } from './greenroom-rule.ts'
 import { images } from './images.ts'
@@ -12,6 +16,7 @@ import { injectedEnv } from './injected-env.ts'
 import { labelOwnership } from './label-ownership.ts'
 import { malformed } from './malformed.ts'
 import { nodeAffinity } from './node-affinity.ts'
+import { nodeName } from './node-name.ts'
 import { operatingSystem } from './operating-system.ts'
 import { policyVersion } from './policy-version.ts'
 import { poolCredentials } from './pool-credentials.ts'
@@ -21,24 +26,30 @@ import { projectedToken } from './projected-token.ts'
 import { readOnlyRoot } from './read-only-root.ts'
 import { resourceRange } from './resource-range.ts'
 import { resources } from './resources.ts'
+import { rootInitContainers } from './root-init-containers.ts'
 import { runtimeClass } from './runtime-class.ts'
 import { secretReferences } from './secret-references.ts'
 import { securityContext } from './security-context.ts'
 import { serviceAccount } from './service-account.ts'
 import { serviceAccountName } from './service-account-name.ts'
 import { serviceAccountToken } from './service-account-token.ts'
+import { systemPriority } from './system-priority.ts'
 import { tolerations } from './tolerations.ts'
 import { topologySpread } from './topology-spread.ts'
 import { userIds } from './user-ids.ts'
 import { writablePaths } from './writable-paths.ts'
 
-/** What a pod is and whose it is: said before anything else that may be wrong with it. */
+/**
+ * What a pod is and whose it is: said before anything else that may be wrong with it. Root init containers are here
+ * because their reason says more than that of Pod Security.
+ */
 export const identityRules: readonly GreenroomRule[] = [
   malformed,
   labelOwnership,
   poolCredentials,
   agentType,
   componentShape,
+  rootInitContainers,
 ]
 
 /** What a pod may have by its row. Pod Security is judged before them. */
@@ -47,7 +58,10 @@ export const rowRules: readonly GreenroomRule[] = [
   serviceAccount,
   secretReferences,
   images,
+  commands,
   allowedVolumes,
+  ephemeralClaims,
+  containerCount,
   agentContainer,
   appLabel,
   policyVersion,
@@ -66,9 +80,12 @@ export const rowRules: readonly GreenroomRule[] = [
   writablePaths,
   nodeAffinity,
   tolerations,
+  allowedTolerations,
+  nodeName,
   topologySpread,
   runtimeClass,
   priorityClass,
+  systemPriority,
   gracePeriod,
 ]
 
