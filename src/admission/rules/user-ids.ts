@@ -49,16 +49,19 @@ export const userIds: GreenroomRule = {
     const { runAsUser, runAsGroup } = row.securityContext
     draft.assign(draft.security, row.securityContext)
     removeForeignGroups(draft, row.allowedGroups)
-    for (const { security } of changeable(draft, policy)) {
+    for (const container of draft.containers) {
+      const { security } = container
       // A group of the container's own would go before the pod's; without one there is nothing to change.
-      draft.assign(security, { runAsUser, ...(security.runAsGroup !== undefined && { runAsGroup }) })
+      if (security.runAsGroup !== undefined) draft.assign(security, { runAsGroup })
+      if (!isRefused(container, policy)) draft.assign(security, { runAsUser })
     }
   },
   /** Pod Security never allows root. */
   mutateAnyway(draft, { row, policy }) {
     if (!row) return
     const { runAsUser } = row.securityContext
-    for (const security of [draft.security, ...changeable(draft, policy).map((found) => found.security)]) {
+    const containers = draft.containers.filter((container) => !isRefused(container, policy))
+    for (const security of [draft.security, ...containers.map((found) => found.security)]) {
       if (security.runAsUser === 0) draft.assign(security, { runAsUser })
     }
   },
@@ -69,10 +72,9 @@ export const userIds: GreenroomRule = {
   },
 }
 
-/** Init containers that ask for root are refused by their own rule, with its reason. */
-function changeable({ containers }: Draft, policy: PolicyDocument): readonly DraftContainer[] {
-  if (!isEnforced(rootInitContainers.rule, policy)) return containers
-  return containers.filter(({ kind, security }) => !(kind === 'init' && security.runAsUser === 0))
+/** An init container that asks for root keeps its user, so that its own rule refuses it with its reason. */
+function isRefused({ kind, security }: DraftContainer, policy: PolicyDocument): boolean {
+  return kind === 'init' && security.runAsUser === 0 && isEnforced(rootInitContainers.rule, policy)
 }
 
 function foreignGroups(found: SecurityContext | undefined, allowed: readonly number[]): Finding[] {
