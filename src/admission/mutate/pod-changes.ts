@@ -66,7 +66,7 @@ export function changesOf(pod: Pod, patch: readonly PatchOperation[], rules: rea
   })
 }
 
-interface Part {
+export interface Part {
   /** Names on the way to the field; an element of a list by its own name, where it has one. */
   readonly place: Segments
   readonly was: unknown
@@ -99,6 +99,11 @@ function partsOf(part: Part, known: readonly Reason[]): Part[] {
 function membersOf(value: unknown): (readonly [string, unknown])[] {
   if (Array.isArray(value)) return value.map((part, index) => [nameOf(part) ?? String(index), part] as const)
   return isJsonObject(value) ? Object.entries(value) : []
+}
+
+/** One changed value, with the reason of the rule that changed it. `rules` are those that changed the pod. */
+export function changeAt(part: Part, rules: readonly string[]): Change {
+  return asChange(reasons.filter(({ rule }) => rules.includes(rule)))(part)
 }
 
 function asChange(known: readonly Reason[]) {

@@ -2,6 +2,7 @@ import { annotation } from '../../domain/names.ts'
 import { type MutatedPod, mutatePod } from '../mutate/mutate-pod.ts'
 import { changesOf, describeChange } from '../mutate/pod-changes.ts'
 import { podPatch } from '../mutate/pod-patch.ts'
+import type { Pod } from '../pod/pod.ts'
 import type { Violation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
@@ -60,7 +61,7 @@ export function reviewCreation(request: AdmissionRequest, inForce: PolicyInForce
   const outcome = patched(context, mutated)
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
-    : enforcedVerdict(found, withReasons(request, context, outcome))
+    : enforcedVerdict(found, withReasons(request, context, { ...outcome, pod: mutated.pod }))
   return { answer, context, outcome }
 }
 
@@ -82,7 +83,8 @@ function reviewDebugging(request: AdmissionRequest, inForce: PolicyInForce): Ans
   if (context.isRolledOut) return allowed
   const mutated = mutatePod(context)
   const found = withoutOlder(judgePod(withPod(context, mutated.pod)), context)
-  return enforcedVerdict(found, withReasons(request, context, patched(context, mutated)))
+  const outcome = { ...patched(context, mutated), pod: mutated.pod }
+  return enforcedVerdict(found, withReasons(request, context, outcome))
 }
 
 function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
@@ -95,13 +97,19 @@ type Told = Patched & Pick<Answer, 'warnings'>
  * An author is told what becomes of the values that they gave. A dry run, or an author who asks, is told of the thirty
  * other changes too.
  */
-function withReasons({ dryRun }: AdmissionRequest, context: AdmissionContext, outcome: Patched): Told {
-  const { pod, policy, username } = context
+function withReasons(
+  { dryRun }: AdmissionRequest,
+  { pod, policy, username }: AdmissionContext,
+  { pod: after, ...outcome }: Patched & { readonly pod: Pod },
+): Told {
   const isAsked = dryRun === true || pod.metadata?.annotations?.[annotation.explain] === 'true'
+  if (isAsked) {
+    return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+  }
   // Greenroom's controller has nobody to tell.
-  if (!isAsked && policy.greenroomServiceAccounts.includes(username)) return outcome
-  const changes = changesOf(pod, outcome.patch, outcome.rules)
-  return { ...outcome, warnings: isAsked ? changes.map(describeChange) : replacedValues(pod, changes) }
+  if (policy.greenroomServiceAccounts.includes(username)) return outcome
+  const warnings = replacedValues(pod, after, outcome.rules)
+  return warnings.length > 0 ? { ...outcome, warnings } : outcome
 }
 
 function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {

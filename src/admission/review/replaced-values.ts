@@ -1,69 +1,125 @@
-import { type Change, describeChange } from '../mutate/pod-changes.ts'
+import { changeAt, describeChange, type Part } from '../mutate/pod-changes.ts'
+import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
 import { limitRangerDefaults } from '../pod/limit-ranger.ts'
-import { containersOf, type Pod } from '../pod/pod.ts'
+import type { Pod } from '../pod/pod.ts'
 import { sameQuantity } from '../pod/quantity.ts'
+import { sameValue } from '../pod/same-value.ts'
 import { tokenVolumePrefix } from '../pod/token-volume.ts'
+import type { Segments } from '../rules/field-path.ts'
 
 /**
  * Warnings to the author of a new pod: each value of their own that the policy replaced or removed, what it becomes and
- * why. Nothing is said of what was added, nor of values that the API server's defaults and plugins wrote.
+ * why. Nothing is said of what was added, nor of values that the API server's defaults and plugins wrote. `rules` are
+ * those that changed the pod.
+ *
+ * The pods are compared, not their patch: they share all that no rule touched, so this takes a few microseconds where
+ * there is nothing to say.
  */
-export function replacedValues(pod: Pod, changes: readonly Change[]): string[] {
-  const isPlugins = writtenByPlugins(pod)
-  return changes
-    .filter((change) => change.was !== unset && !isDefault(change) && !isPlugins(change))
-    .map((change) => `${describeChange(change)}${asksForRoot(change) ? rootNote : ''}`)
+export function replacedValues(pod: Pod, mutated: Pod, rules: readonly string[]): string[] {
+  const found: Part[] = []
+  compare({ place: ['spec'], was: pod.spec, becomes: mutated.spec }, found)
+  const authored = found.length > 0 ? found.filter(isAuthored(pod)) : found
+  return authored.map(
+    (part) => `${describeChange(changeAt(part, rules))}${asksForRoot(part) ? rootNote : ''}`,
+  )
 }
-
-const unset = 'unset'
 
 const rootNote = ' A program that needs root will fail'
 
-function asksForRoot({ path, was }: Change): boolean {
-  return was === '0' && path.endsWith('.runAsUser')
+function asksForRoot({ place, was }: Part): boolean {
+  return was === 0 && place.at(-1) === 'runAsUser'
 }
 
-/** What the API server fills in where the author says nothing, by the last part of the path. */
-const defaults: Readonly<Record<string, string>> = {
-  terminationGracePeriodSeconds: '30',
-  timeoutSeconds: '1',
-  periodSeconds: '10',
-  successThreshold: '1',
-  failureThreshold: '3',
-  scheme: '"HTTP"',
-  serviceAccountName: '"default"',
+/** Notes what was there and is not there any more. */
+function compare(part: Part, found: Part[]): void {
+  const { place, was, becomes } = part
+  if (was === becomes || isNothing(was)) return
+  if (Array.isArray(was) && Array.isArray(becomes)) compareLists(place, was, becomes, found)
+  else if (isJsonObject(was) && isJsonObject(becomes)) compareMembers(place, was, becomes, found)
+  else found.push(part)
 }
 
-function isDefault({ path, was }: Change): boolean {
-  const field = path.slice(path.lastIndexOf('.') + 1)
-  return Object.hasOwn(defaults, field) && defaults[field] === was
+function isNothing(value: unknown): boolean {
+  return (
+    value === undefined || value === null || value === '' || (typeof value === 'object' && isEmpty(value))
+  )
 }
 
-/** Fields that a plugin works out from another field, which has a warning of its own; and Greenroom's own notes. */
-const derived = /^spec\.(serviceAccount|overhead|priority|preemptionPolicy)(\.|\[|$)|^metadata\.annotations\b/
+function isEmpty(value: object): boolean {
+  return Array.isArray(value) ? value.length === 0 : Object.keys(value).length === 0
+}
 
-function writtenByPlugins(pod: Pod): (change: Change) => boolean {
-  const isLimitRangers = limitRangerDefaults(pod.metadata)
-  const containers = containersOf(pod)
-  return ({ path }) => {
-    if (derived.test(path) || path.includes(`[${tokenVolumePrefix}`)) return true
-    if (path === 'spec.priorityClassName') return !isSentByAuthor(pod, 'f:priorityClassName')
-    const [, list, key, field, resource] =
-      /^spec\.(containers|initContainers)(?:\.|\[)([^\].]+)\]?\.resources\.(request|limit)s(?:\.|\[)([^\]]+)\]?$/.exec(
-        path,
-      ) ?? []
-    if (list === undefined || (field !== 'request' && field !== 'limit') || resource === undefined)
-      return false
-    const kind = list === 'containers' ? 'main' : 'init'
-    const found = containers.find((placed) => placed.kind === kind && placed.container.name === key)
-    if (!found) return false
-    const { requests, limits } = found.container.resources ?? {}
-    return (
-      isLimitRangers({ kind, name: found.container.name }, field, resource) ||
-      // Kubernetes makes the limit the request where the author gives none.
-      (field === 'request' && sameQuantity(requests?.[resource], limits?.[resource]))
-    )
+function compareMembers(place: Segments, was: JsonObject, becomes: JsonObject, found: Part[]): void {
+  for (const key in was) {
+    if (was[key] === becomes[key]) continue
+    compare({ place: [...place, key], was: was[key], becomes: becomes[key] }, found)
   }
+}
+
+function compareLists(
+  place: Segments,
+  was: readonly unknown[],
+  becomes: readonly unknown[],
+  found: Part[],
+): void {
+  const gone = was.filter((element) => !becomes.includes(element))
+  if (gone.length === 0) return
+  if (gone.every((element) => nameOf(element) !== undefined)) {
+    for (const element of gone) {
+      const name = nameOf(element) ?? ''
+      // The plugin's own; rule service-account-token removes it.
+      if (name.startsWith(tokenVolumePrefix)) continue
+      const successor = becomes.find((other) => nameOf(other) === name)
+      compare({ place: [...place, name], was: element, becomes: successor }, found)
+    }
+    return
+  }
+  if (gone.every((element) => becomes.some((other) => sameValue(other, element)))) return
+  if (was.length === becomes.length && was.every(isJsonObject)) {
+    for (const [index, element] of was.entries()) {
+      compare({ place: [...place, String(index)], was: element, becomes: becomes[index] }, found)
+    }
+    return
+  }
+  found.push({ place, was, becomes })
+}
+
+function nameOf(element: unknown): string | undefined {
+  return isJsonObject(element) && typeof element['name'] === 'string' ? element['name'] : undefined
+}
+
+/** Fields that a plugin works out from another one, which has a warning of its own. */
+const derived: ReadonlySet<string> = new Set(['serviceAccount', 'overhead', 'priority', 'preemptionPolicy'])
+
+/** What the API server or a plugin fills in where the author says nothing, by the name of the field. */
+const defaults: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ['terminationGracePeriodSeconds', 30],
+  ['timeoutSeconds', 1],
+  ['periodSeconds', 10],
+  ['successThreshold', 1],
+  ['failureThreshold', 3],
+  ['scheme', 'HTTP'],
+  ['serviceAccountName', 'default'],
+])
+
+function isAuthored(pod: Pod): (part: Part) => boolean {
+  const isLimitRangers = limitRangerDefaults(pod.metadata)
+  return ({ place, was }) => {
+    const [, field = '', name = '', inside, list = '', resource = ''] = place
+    const last = place.at(-1) ?? ''
+    if (derived.has(field) || (defaults.has(last) && defaults.get(last) === was)) return false
+    if (field === 'priorityClassName') return isSentByAuthor(pod, field)
+    if (inside !== 'resources' || (field !== 'containers' && field !== 'initContainers')) return true
+    const kind = field === 'containers' ? 'main' : 'init'
+    if (isLimitRangers({ kind, name }, list === 'requests' ? 'request' : 'limit', resource)) return false
+    // Kubernetes makes the limit the request where the author gives none.
+    const limits = pod.spec[field]?.find((container) => container.name === name)?.resources?.limits
+    return list !== 'requests' || !isQuantity(was) || !sameQuantity(was, limits?.[resource])
+  }
+}
+
+function isQuantity(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
 }
 
 /**
@@ -72,5 +128,5 @@ function writtenByPlugins(pod: Pod): (change: Change) => boolean {
  */
 function isSentByAuthor({ metadata }: Pod, field: string): boolean {
   const { managedFields } = { managedFields: undefined, ...metadata } as { readonly managedFields?: unknown }
-  return !Array.isArray(managedFields) || JSON.stringify(managedFields).includes(`"${field}"`)
+  return !Array.isArray(managedFields) || JSON.stringify(managedFields).includes(`"f:${field}"`)
 }
