@@ -96,7 +96,8 @@ const expressionsText =
   'matchExpressions that every node must meet; added to each term of the pod, for terms are alternatives.'
 const tolerationsText = 'Added to those of the pod.'
 const allowedTolerationsText =
-  'What a pod may tolerate besides `tolerations` and the two that Kubernetes adds (not-ready and unreachable): these, or less.'
+  'What a pod may tolerate besides `tolerations` and what Kubernetes adds: these, or less. What a RuntimeClass adds (its ' +
+  '`scheduling.tolerations`) must be here too.'
 const maxContainersText = 'Most containers and init containers of a pod together.'
 const claimsText = 'Volumes that a pod asks for itself, kind ephemeral.'
 const groupsText =

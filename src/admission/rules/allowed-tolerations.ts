@@ -10,7 +10,8 @@ export const allowedTolerations: GreenroomRule = {
   title: 'Tolerations of the author',
   fields: ['spec.tolerations[*]'],
   allowed:
-    "the row's `tolerations` and `allowedTolerations`, or less than these, and the two that Kubernetes adds (`not-ready` and `unreachable`, NoExecute)",
+    "the row's `tolerations` and `allowedTolerations`, or less than these, and those that Kubernetes adds: `not-ready` and `unreachable` (NoExecute), " +
+    "`memory-pressure`, and one for each device in the row's `resources`",
   appliesTo: podsOfRows,
   mode: 'settable',
   mutated: 'no',
@@ -19,21 +20,28 @@ export const allowedTolerations: GreenroomRule = {
   judge({ pod, row }) {
     if (!row) return []
     const allowed = [...row.tolerations, ...row.allowedTolerations]
+    const devices = row.resources.map(({ name }) => name).filter((name) => name.includes('/'))
+    const added = [...addedByKubernetes, ...devices.map(forDevice)]
     const named = allowed.length > 0 ? shown(allowed) : 'none of its own'
     return (pod.spec.tolerations ?? []).flatMap((given, index) =>
-      [...addedByKubernetes, ...allowed].some((one) => covers(one, given))
+      [...added, ...allowed].some((one) => covers(one, given))
         ? []
         : [finding(`spec.tolerations[${index}]`, given, named)],
     )
   },
 }
 
-/** By the plugin DefaultTolerationSeconds, for as long as the cluster says. */
-const addedByKubernetes: readonly PolicyToleration[] = ['not-ready', 'unreachable'].map((condition) => ({
-  key: `node.kubernetes.io/${condition}`,
-  operator: 'Exists',
-  effect: 'NoExecute',
-}))
+/** By the plugins DefaultTolerationSeconds, for as long as the cluster says, and PodTolerationRestriction. */
+const addedByKubernetes: readonly PolicyToleration[] = [
+  { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
+  { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
+  { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
+]
+
+/** By the plugin ExtendedResourceToleration. */
+function forDevice(name: string): PolicyToleration {
+  return { key: name, operator: 'Exists', effect: 'NoSchedule' }
+}
 
 /** True if `given` tolerates no more than `allowed` does. */
 function covers(allowed: PolicyToleration, given: Toleration): boolean {

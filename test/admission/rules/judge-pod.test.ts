@@ -300,7 +300,11 @@ void t.test("the release whose standard is enforced is the policy's choice", asy
 })
 
 void t.test('bounds that a row widens', async (t) => {
-  const text = policyTextOf('base/agent-policy.yaml').replace(
+  const base = policyTextOf('base/agent-policy.yaml').replace(
+    'memory: 2Gi }',
+    'memory: 2Gi, nvidia.com/gpu: 1 }',
+  )
+  const text = base.replace(
     'images: { allowed: [stella-agent] }',
     `images: { allowed: [stella-agent] }
     securityContext: { supplementalGroups: [2000], supplementalGroupsPolicy: Strict }
@@ -323,12 +327,15 @@ void t.test('bounds that a row widens', async (t) => {
     { key: 'gpu', value: 'a100', effect: 'NoExecute' },
     { key: 'drain', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 5 },
     { key: 'own', operator: 'Exists' },
+    { key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
+    { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
   ]) {
     t.same(tolerating(toleration), [], JSON.stringify(toleration))
   }
   for (const toleration of [
     { key: 'spot', operator: 'Exists' },
     { key: 'gpu', operator: 'Exists' },
+    { key: 'amd.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
     { key: 'gpu', value: 'h100' },
     { key: 'drain', operator: 'Exists', effect: 'NoExecute' },
     { operator: 'Exists', effect: 'NoSchedule' },
