@@ -61,7 +61,7 @@ async function allowEchoIn(type: string): Promise<void> {
   await core.replaceNamespacedConfigMap({
     namespace,
     name: 'agent-policy',
-    body: { ...policy, data: { 'policy.yaml': text } },
+    body: { metadata: { name: 'agent-policy' }, data: { 'policy.yaml': text } },
   })
   await until('the policy to be in force', async () => {
     const kept = await core.readNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })

@@ -1,6 +1,6 @@
 import { changeAt, describeChange, type Part } from '../mutate/pod-changes.ts'
 import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
-import { limitRangerDefaults } from '../pod/limit-ranger.ts'
+import { type IsDefaulted, limitRangerDefaults } from '../pod/limit-ranger.ts'
 import type { Pod } from '../pod/pod.ts'
 import { sameQuantity } from '../pod/quantity.ts'
 import { sameValue } from '../pod/same-value.ts'
@@ -104,18 +104,28 @@ const defaults: ReadonlyMap<string, unknown> = new Map<string, unknown>([
 
 function isAuthored(pod: Pod): (part: Part) => boolean {
   const isLimitRangers = limitRangerDefaults(pod.metadata)
-  return ({ place, was }) => {
-    const [, field = '', name = '', inside, list = '', resource = ''] = place
-    const last = place.at(-1) ?? ''
-    if (derived.has(field) || (defaults.has(last) && defaults.get(last) === was)) return false
+  return (part) => {
+    const [, field = ''] = part.place
+    if (derived.has(field) || isDefault(part)) return false
     if (field === 'priorityClassName') return isSentByAuthor(pod, field)
-    if (inside !== 'resources' || (field !== 'containers' && field !== 'initContainers')) return true
-    const kind = field === 'containers' ? 'main' : 'init'
-    if (isLimitRangers({ kind, name }, list === 'requests' ? 'request' : 'limit', resource)) return false
-    // Kubernetes makes the limit the request where the author gives none.
-    const limits = pod.spec[field]?.find((container) => container.name === name)?.resources?.limits
-    return list !== 'requests' || !isQuantity(was) || !sameQuantity(was, limits?.[resource])
+    return !isFilledIn(pod, part, isLimitRangers)
   }
+}
+
+function isDefault({ place, was }: Part): boolean {
+  const last = place.at(-1) ?? ''
+  return defaults.has(last) && defaults.get(last) === was
+}
+
+/** A quantity of a container that a LimitRange gave, or a request that Kubernetes made of the limit. */
+function isFilledIn(pod: Pod, { place, was }: Part, isLimitRangers: IsDefaulted): boolean {
+  const [, field, name = '', inside, list, resource = ''] = place
+  if (inside !== 'resources' || (field !== 'containers' && field !== 'initContainers')) return false
+  const kind = field === 'containers' ? 'main' : 'init'
+  const isRequest = list === 'requests'
+  if (isLimitRangers({ kind, name }, isRequest ? 'request' : 'limit', resource)) return true
+  const limits = pod.spec[field]?.find((container) => container.name === name)?.resources?.limits
+  return isRequest && isQuantity(was) && sameQuantity(was, limits?.[resource])
 }
 
 function isQuantity(value: unknown): value is string | number {
