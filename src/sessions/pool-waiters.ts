@@ -1,4 +1,5 @@
 import type { SlotIndex } from '../domain/ports.ts'
+import type { Metrics } from '../metrics.ts'
 import { startPause } from '../timing/pause.ts'
 
 /**
@@ -42,11 +43,12 @@ interface Waiter extends JoinRequest {
 
 interface PoolWaitersDeps {
   readonly index: Pick<SlotIndex, 'keepWaiting' | 'leaveWaiting'>
+  readonly metrics: Pick<Metrics, 'poolWaiting'>
   /** Epoch ms: the order within the replica while Redis is away. */
   readonly clock: () => number
 }
 
-export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
+export function createPoolWaiters({ index, metrics, clock }: PoolWaitersDeps) {
   const queues = new Map<string, Waiter[]>()
   let beating = false
 
@@ -57,6 +59,7 @@ export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
     const before = queue.findIndex((other) => placeOf(other) > place)
     if (before < 0) queue.push(waiter)
     else queue.splice(before, 0, waiter)
+    metrics.poolWaiting.set({ agent_type: waiter.agentType }, queue.length)
   }
 
   function remove(waiter: Waiter): void {
@@ -64,6 +67,7 @@ export function createPoolWaiters({ index, clock }: PoolWaitersDeps) {
     const position = queue?.indexOf(waiter) ?? -1
     if (!queue || position < 0) return
     queue.splice(position, 1)
+    metrics.poolWaiting.set({ agent_type: waiter.agentType }, queue.length)
     if (queue.length === 0) queues.delete(waiter.agentType)
     else if (position === 0) queue[0]?.wake()
   }

@@ -65,7 +65,7 @@ export function createSessionApi(deps: SessionApiDeps) {
   const { sessions, ledger, index, notices, wakes, pods, pools, roomAccess, metrics, now } = deps
   const sessionTokens = createSessionTokens(deps.hmacSecret)
   const awaitSession = createAwaitSession({ sessions, wakes, now })
-  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
+  const waiters = createPoolWaiters({ index, metrics, clock: () => Date.now() })
   wakeWaiters()
 
   const candidates = createSlotCandidates(pods, deps.replica)

@@ -19,6 +19,9 @@ async function leadingBed(t: Parameters<typeof controllerBed>[0]) {
     await led
   })
   await until('the pool is filled', () => bed.pods.of('create').length === 2)
+  // A claim of a test notes its pod too, and must not come before the controller's own note of the same pod.
+  const noted = () => bed.poolPodLedger.noted(bed.pods.of('create'))
+  await until('and noted', async () => (await noted()).length === 2)
   bed.pods.ready()
   return { ...bed, stop, led }
 }

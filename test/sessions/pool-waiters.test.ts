@@ -2,6 +2,7 @@ import t from 'tap'
 import { settledWithin } from '../../bed/processes/settled-within.ts'
 import { until } from '../../bed/processes/until.ts'
 import type { WaitingOpen } from '../../src/domain/ports.ts'
+import { createMetrics } from '../../src/metrics.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 
 const never = new AbortController().signal
@@ -13,6 +14,7 @@ function start(options: { redisIsDown?: boolean } = {}) {
   const kept: (readonly WaitingOpen[])[] = []
   const left: string[] = []
   let time = 1_000
+  const metrics = createMetrics()
   const waiters = createPoolWaiters({
     index: {
       async keepWaiting(_agentType, waiting) {
@@ -22,21 +24,25 @@ function start(options: { redisIsDown?: boolean } = {}) {
       },
       leaveWaiting: async (_agentType, sessionId) => void left.push(sessionId),
     },
+    metrics,
     clock: () => (time += 1),
   })
   const join = (agentType: string, sessionId: string, headStartMs = 0) =>
     waiters.join({ agentType, sessionId, headStartMs, queuePlace: { place: undefined } })
-  return { waiters, join, kept, left }
+  const gauge = async () =>
+    (await metrics.poolWaiting.get()).values.map(({ labels, value }) => [labels.agent_type, value])
+  return { waiters, join, kept, left, gauge }
 }
 
 void t.test('the first to come is the head; leaving makes the next one so and wakes it', async (t) => {
-  const { waiters, join } = start()
+  const { waiters, join, gauge } = start()
   const [a, b, c] = [await join('x', 'a'), await join('x', 'b'), await join('x', 'c')]
   t.same(
     [a, b, c].map((ticket) => ticket.isHead()),
     [true, false, false],
   )
   t.equal(waiters.waiting('x'), 3)
+  t.same(await gauge(), [['x', 3]])
   const next = b.next(never, 60_000)
   a.leave()
   t.ok(await settledWithin(next, atOnceMs))
@@ -49,6 +55,7 @@ void t.test('the first to come is the head; leaving makes the next one so and wa
   b.leave()
   b.leave()
   t.equal(waiters.waiting('x'), 0)
+  t.same(await gauge(), [['x', 0]])
 })
 
 void t.test('a wake-up reaches the head of its pool only', async (t) => {

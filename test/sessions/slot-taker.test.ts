@@ -32,11 +32,11 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     waiting: async () => 0,
     noteFailure: async () => 1,
   }
-  const waiters = createPoolWaiters({ index, clock: () => Date.now() })
+  const metrics = createMetrics()
+  const waiters = createPoolWaiters({ index, metrics, clock: () => Date.now() })
   const candidates = createSlotCandidates(pods.view, 'api-1')
   const now = () => performance.now()
   const refillRate = { retryAfterMs: () => 1_000 }
-  const metrics = createMetrics()
   const emptyPool = createEmptyPool({ read: async () => undefined })
   const takeSlot = createSlotTaker({
     index,
