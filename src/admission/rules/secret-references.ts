@@ -1,7 +1,7 @@
 import { label } from '../../domain/names.ts'
 import { fitsPattern } from '../policy/name-pattern.ts'
 import type { AdmissionContext } from './admission-context.ts'
-import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 import { isPoolPod, type SecretReference, secretFields, secretReferencesOf } from './pod-secrets.ts'
 
 export const secretReferences: GreenroomRule = {
@@ -17,32 +17,33 @@ export const secretReferences: GreenroomRule = {
   why: "An author of pods could otherwise read every Secret of the namespace, Greenroom's signing key included.",
   fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
   judge(context) {
-    const allowedSecrets = context.row?.allowedSecrets ?? []
-    const pulling = (context.pod.spec.imagePullSecrets ?? []).map(
+    const { pod, row } = context
+    const allowed = row?.allowedSecrets ?? []
+    const pulling = (pod.spec.imagePullSecrets ?? []).map(
       ({ name }, index): SecretReference => ({ path: `spec.imagePullSecrets[${index}].name`, secret: name }),
     )
     return [
-      ...foreign(
-        secretReferencesOf(context).filter(({ kind }) => mayRead(context, kind)),
-        allowedSecrets,
+      ...secretReferencesOf(context).flatMap((reference) =>
+        mayRead(context, reference) ? foreign(reference, allowed) : [outsidePool(reference)],
       ),
-      ...foreign(
-        secretReferencesOf(context).filter(({ kind }) => !mayRead(context, kind)),
-        [],
-      ).map((found) => ({ ...found, allowed: 'no Secret outside a pool (secretsFor: pools)' })),
-      ...foreign(pulling, allowedSecrets),
+      ...pulling.flatMap((reference) => foreign(reference, allowed)),
     ]
   },
 }
 
 /** A debug container of a pool's pod is somebody else's. */
-function mayRead(context: AdmissionContext, kind: SecretReference['kind']): boolean {
+function mayRead(context: AdmissionContext, { kind }: SecretReference): boolean {
   return context.row?.secretsFor === 'everyone' || (isPoolPod(context) && kind !== 'ephemeral')
 }
 
-function foreign(references: readonly SecretReference[], allowedSecrets: readonly string[]) {
-  const allowed = allowedSecrets.length > 0 ? allowedSecrets.join(', ') : 'no Secret'
-  return references
-    .filter(({ secret }) => secret === undefined || !allowedSecrets.some((name) => fitsPattern(secret, name)))
-    .map(({ path, secret }) => finding(path, secret, allowed))
+function outsidePool({ path, secret }: SecretReference): Finding {
+  return {
+    ...finding(path, secret, 'no Secret outside a pool (secretsFor: pools)'),
+    fix: 'Leave the reference out; pods of pools alone get the Secrets of this row.',
+  }
+}
+
+function foreign({ path, secret }: SecretReference, allowed: readonly string[]): Finding[] {
+  if (secret !== undefined && allowed.some((name) => fitsPattern(secret, name))) return []
+  return [finding(path, secret, allowed.length > 0 ? allowed.join(', ') : 'no Secret')]
 }
