@@ -26,6 +26,8 @@ const SecurityContext = Type.Object({
   runAsUser: optional(Type.Integer()),
   runAsGroup: optional(Type.Integer()),
   fsGroup: optional(Type.Integer()),
+  supplementalGroups: optional(Type.Array(Type.Integer())),
+  supplementalGroupsPolicy: text,
   procMount: text,
   capabilities: optional(Type.Object({ add: texts, drop: texts })),
   seccompProfile: optional(TypedProfile),
@@ -46,6 +48,7 @@ const handler = {
     }),
   ),
   tcpSocket: optional(Type.Object({ host: text })),
+  exec: optional(Type.Object({})),
 }
 const Handler = optional(Type.Object(handler))
 const Probe = optional(
@@ -84,6 +87,7 @@ const Container = Type.Object({
   image: text,
   command: texts,
   args: texts,
+  workingDir: text,
   terminationMessagePath: text,
   env: optional(Type.Array(EnvVar)),
   envFrom: optional(Type.Array(Type.Object({ secretRef: named }))),
@@ -106,6 +110,20 @@ const Volume = Type.Object({
   secret: optional(Type.Object({ secretName: text })),
   configMap: named,
   image: optional(Type.Object({ reference: text })),
+  ephemeral: optional(
+    Type.Object({
+      volumeClaimTemplate: optional(
+        Type.Object({
+          spec: optional(
+            Type.Object({
+              storageClassName: text,
+              resources: optional(Type.Object({ requests: quantities })),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
   csi: optional(Type.Object({ nodePublishSecretRef: named, volumeAttributes: textMap })),
   projected: optional(
     Type.Object({
@@ -114,7 +132,12 @@ const Volume = Type.Object({
         Type.Union([
           Type.Null(),
           Type.Array(
-            Type.Object({ secret: named, configMap: named, serviceAccountToken: optional(Type.Object({})) }),
+            Type.Object({
+              secret: named,
+              configMap: named,
+              serviceAccountToken: optional(Type.Object({})),
+              downwardAPI: optional(Type.Object({})),
+            }),
           ),
         ]),
       ),
@@ -184,6 +207,7 @@ const PodSpec = Type.Object({
     Type.Array(Type.Object({ resourceClaimName: text, resourceClaimTemplateName: text })),
   ),
   imagePullSecrets: optional(Type.Array(Type.Object({ name: text }))),
+  nodeName: text,
   affinity: optional(Affinity),
   tolerations: optional(Type.Array(Toleration)),
   topologySpreadConstraints: optional(Type.Array(TopologySpread)),

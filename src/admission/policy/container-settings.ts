@@ -95,6 +95,32 @@ export const Images = Type.Object(
 )
 export type Images = Static<typeof Images>
 
+export const Command = Type.Object(
+  {
+    command: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    args: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  },
+  { ...closed, minProperties: 1 },
+)
+export type Command = Static<typeof Command>
+
+export const EphemeralClaims = Type.Object(
+  {
+    maxSize: Type.Union([Type.String(), Type.Number()], {
+      default: '10Gi',
+      ...described('Most storage that the ephemeral claims of one pod may ask for together.'),
+    }),
+    storageClasses: Type.Optional(
+      Type.Array(objectName, {
+        minItems: 1,
+        ...described('The classes that they may name. Absent: any, and none named is the default class.'),
+      }),
+    ),
+  },
+  closed,
+)
+export type EphemeralClaims = Static<typeof EphemeralClaims>
+
 /** No character that would need thought in a volume's name, and no "..": the path becomes both. */
 const writablePathPattern = '^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$'
 

@@ -2,6 +2,7 @@ import { annotation } from '../../domain/names.ts'
 import { type MutatedPod, mutatePod } from '../mutate/mutate-pod.ts'
 import { changesOf, describeChange } from '../mutate/pod-changes.ts'
 import { podPatch } from '../mutate/pod-patch.ts'
+import type { Pod } from '../pod/pod.ts'
 import type { Violation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
@@ -14,6 +15,7 @@ import type { AdmissionRequest, Answer, Patched } from './admission-review.ts'
 import { withDebugHint } from './debug-hint.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
 import { judgedOfRequest } from './pod-roads.ts'
+import { replacedValues } from './replaced-values.ts'
 import { metadataContext, podContext } from './review-context.ts'
 import { rolloutVerdict, verdict } from './verdict.ts'
 
@@ -57,7 +59,7 @@ export function reviewCreation(request: AdmissionRequest, inForce: PolicyInForce
   const outcome = patched(context, mutated)
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
-    : enforcedVerdict(found, withReasons(request, context, outcome))
+    : enforcedVerdict(found, withReasons(request, context, { ...outcome, pod: mutated.pod }))
   return { answer, context, outcome }
 }
 
@@ -85,10 +87,8 @@ function reviewDebugging(request: AdmissionRequest, inForce: PolicyInForce): Ans
   if (context.isRolledOut) return allowed
   const mutated = mutatePod(context)
   const found = withoutOlder(judgePod(withPod(context, mutated.pod)), context)
-  return enforcedVerdict(
-    withDebugHint(found, context),
-    withReasons(request, context, patched(context, mutated)),
-  )
+  const outcome = { ...patched(context, mutated), pod: mutated.pod }
+  return enforcedVerdict(withDebugHint(found, context), withReasons(request, context, outcome))
 }
 
 function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
@@ -97,11 +97,23 @@ function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
 
 type Told = Patched & Pick<Answer, 'warnings'>
 
-/** A dry run, or an author who asks, is told what changes and why; others are not told of 30 changes for each pod. */
-function withReasons({ dryRun }: AdmissionRequest, { pod }: AdmissionContext, outcome: Patched): Told {
+/**
+ * An author is told what becomes of the values that they gave. A dry run, or an author who asks, is told of the thirty
+ * other changes too.
+ */
+function withReasons(
+  { dryRun }: AdmissionRequest,
+  { pod, policy, username }: AdmissionContext,
+  { pod: after, ...outcome }: Patched & { readonly pod: Pod },
+): Told {
   const isAsked = dryRun === true || pod.metadata?.annotations?.[annotation.explain] === 'true'
-  if (!isAsked) return outcome
-  return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+  if (isAsked) {
+    return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+  }
+  // Greenroom's controller has nobody to tell.
+  if (policy.greenroomServiceAccounts.includes(username)) return outcome
+  const warnings = replacedValues(pod, after, outcome.rules)
+  return warnings.length > 0 ? { ...outcome, warnings } : outcome
 }
 
 function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {

@@ -243,6 +243,54 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     inRow('secrets: [{ env: LIVEKIT_API_SECRET, secret: s, key: k }]'),
     /LIVEKIT_API_SECRET belongs to one session and comes with its assignment/,
   ],
+  [
+    'a secret for a label, in any image',
+    inRow('secrets: [{ env: A, secret: s, key: k }]'),
+    /^\/agentTypes\/echo-agent\/images\/allowed: is missing; everybody who may create pods gets s by the label agent-type=echo-agent.* Add images: .*, or secretsFor: pools$/m,
+  ],
+  [
+    'a secret to refer to, in any image',
+    inRow('allowedSecrets: [s]'),
+    /^\/agentTypes\/echo-agent\/images\/allowed: is missing; .* gets s by the label/m,
+  ],
+  [
+    'a secret of the defaults, images of the row',
+    `${inRow('images: { digest: required }')}\ndefaults: { secrets: [{ env: A, secret: s, key: k }], images: { allowed: [x] } }`,
+    /^\/agentTypes\/echo-agent\/images\/allowed: is missing/m,
+  ],
+  [
+    'images that only warn beside a secret',
+    `${inRow('secrets: [{ env: A, secret: s, key: k }]\n    images: { allowed: [x] }')}\nmodes: { images: warn }`,
+    /^\/modes\/images: must be enforce while row echo-agent gives s to everyone/m,
+  ],
+  [
+    "a component's secret as a row's own",
+    `${inRow('secretsFor: pools\n    secrets: [{ env: A, secret: server, key: k }]')}\ncomponents: [{ serviceAccount: a, images: [x], env: [{ name: B, secret: server }] }]`,
+    /^\/agentTypes\/echo-agent\/secrets\/0\/secret: server is a component's and may be used by no row/m,
+  ],
+  ['secrets for nobody', inRow('secretsFor: nobody'), /secretsFor: must be one of "everyone", "pools"/],
+  ['a command of nothing', inRow('commands: [{}]'), /commands\/0: must not have fewer than 1/],
+  [
+    'a command that the pod completes',
+    inRow('commands: [{ command: [node], args: ["$(FILE)"] }]'),
+    /commands\/0: \$\(FILE\) may not refer to a variable/,
+  ],
+  ['no container', inRow('maxContainers: 0'), /maxContainers: must be >= 1/],
+  [
+    'claims of nothing',
+    inRow('ephemeralClaims: { maxSize: 0 }'),
+    /ephemeralClaims\/maxSize: must be more than 0/,
+  ],
+  [
+    'the group of root',
+    inRow('securityContext: { supplementalGroups: [0] }'),
+    /supplementalGroups\/0: must be >= 1/,
+  ],
+  [
+    'a toleration without a key that is allowed',
+    inRow('allowedTolerations: [{}]'),
+    /allowedTolerations\/0\/key: is missing/,
+  ],
   ['every secret', inRow('allowedSecrets: ["*"]'), /allowedSecrets\/0/],
   ['a * in the middle', inRow('allowedSecrets: ["a*b"]'), /allowedSecrets\/0/],
   [
@@ -430,7 +478,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'the mode of a rule that is always enforced',
     onTop('modes: { privileged: warn }'),
-    /^\/modes\/privileged: is not a rule whose mode may be set; these are allowed-volumes, app-label, .*, every other is always enforced/m,
+    /^\/modes\/privileged: is not a rule whose mode may be set; these are allowed-tolerations, allowed-volumes, .*, every other is always enforced/m,
   ],
   ['the mode of __proto__', onTop('modes: { "__proto__": warn }'), /^line \d+: "__proto__" is a name that/],
   [

@@ -180,6 +180,36 @@ void t.test('quotas: the tightest bound of each pool, and all minima together', 
   )
 })
 
+void t.test('limit ranges: what a row gives and the namespace refuses', async (t) => {
+  const range = (more: object, type = 'Container') => [{ name: 'r', limits: [{ type, ...more }] }]
+  const said = (limitRanges: ReturnType<typeof range>) =>
+    pools({ 'echo-agent': pool(1, 3) }, undefined, { limitRanges }).warnings ?? []
+  // An echo-agent asks for 50m and 128Mi, with limits 250m and 512Mi; a sidecar for 25m and 64Mi.
+  const at = '/agentTypes/echo-agent/resources'
+  t.same(said(range({ maxLimitRequestRatio: { cpu: '4', memory: '4' } })), [
+    `${at}/cpu: LimitRange r refuses every container with it: its limit 250m is more than 4 times its request 50m (maxLimitRequestRatio)`,
+    '/defaults/sidecar/cpu: LimitRange r refuses every container with it: its limit 250m is more than 4 times its request 25m (maxLimitRequestRatio)',
+  ])
+  t.match(said(range({ min: { memory: '256Mi' } })), [`${at}/memory: `, '/defaults/sidecar/memory: '])
+  t.match(said(range({ max: { cpu: '200m' } })), [/its limit 250m is more than max 200m/, /sidecar/])
+  t.match(said(range({ max: { memory: '256Mi' } }, 'Pod')), [/refuses every pod with it: its limit 512Mi/])
+  t.match(said(range({ max: { 'nvidia.com/gpu': '1' } }, 'Pod')), [
+    /resources: .* it gives no nvidia\.com\/gpu$/,
+  ])
+  for (const kept of [
+    range({ min: { cpu: '25m' }, max: { cpu: '250m' }, maxLimitRequestRatio: { cpu: '10' } }),
+    range({ max: { storage: '1Gi' } }, 'PersistentVolumeClaim'),
+    range({ default: { cpu: '1' }, defaultRequest: { cpu: '1' } }),
+    range({ max: { cpu: 'nonsense' } }),
+  ]) {
+    t.same(said(kept), [], JSON.stringify(kept))
+  }
+  const edited = configMap('agent-policy', { 'policy.yaml': JSON.stringify({ ...policy, version: '2' }) })
+  t.match(judge(edited, {}, { limitRanges: range({ max: { memory: '1Gi' } }) }), {
+    warnings: [/^\/agentTypes\/stella-agent\/resources\/memory: .* 2Gi is more than max 1Gi/],
+  })
+})
+
 void t.test('deleting is a warning; metadata of a bad document may change', async (t) => {
   const gone = (name: string) => judge(null, { operation: 'DELETE', oldObject: configMap(name, {}), name })
   t.match(gone('agent-pools'), { kind: 'allowed', warnings: [/last accepted stays in force/] })
