@@ -162,9 +162,13 @@ void t.test('quotas: the tightest bound of each pool, and all minima together', 
     /max: is 20, but ResourceQuota q allows limits\.memory 3Gi: at most 6 fit/,
   ])
   t.same(said({ 'echo-agent': pool(1, 6) }, quota(hard)), [])
-  t.match(said({ 'echo-agent': pool(4, 6), 'stella-light': pool(3, 3) }, quota(hard)), [
-    /idle pods \(min\) of all pools together need more than ResourceQuota q allows limits\.cpu 2/,
-  ])
+  t.match(
+    said(
+      { 'echo-agent': pool(4, 6), 'stella-light': { ...pool(3, 3), template: { image: 'stella-light:1' } } },
+      quota(hard),
+    ),
+    [/idle pods \(min\) of all pools together need more than ResourceQuota q allows limits\.cpu 2/],
+  )
   for (const other of [quota(hard, ['Terminating']), quota(hard, ['NotTerminating'], true)]) {
     t.same(said({ 'echo-agent': pool(1, 20) }, other), [], 'a quota that does not count agents')
   }

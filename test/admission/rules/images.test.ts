@@ -43,11 +43,13 @@ void t.test('a row without the kind image has no such volumes', async (t) => {
   const narrow = inForceOf({ ...policy, defaults: { ...defaults, volumeKinds } })
   const nine = inForceOf({ ...policy, defaults: { ...defaults, volumeKinds: [...volumeKinds, 'secret'] } })
   t.match(
-    found('x:1', nine, { image: { reference: 'x:1' } }),
+    found('stella-agent:1', nine, { image: { reference: 'stella-agent:1' } }),
     [/^allowed-volumes/],
     'a kind named twice is no other',
   )
-  t.match(found('x:1', narrow, { image: { reference: 'x:1' } }), [/^allowed-volumes spec\.volumes\[0\]/])
+  t.match(found('stella-agent:1', narrow, { image: { reference: 'stella-agent:1' } }), [
+    /^allowed-volumes spec\.volumes\[0\]/,
+  ])
 })
 
 void t.test('what is no reference is refused in every row', async (t) => {
