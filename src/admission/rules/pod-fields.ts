@@ -26,18 +26,20 @@ const inSecurity = (fields: string): string[] =>
 export const judgedFields: readonly string[] = [
   'spec.{automountServiceAccountToken,hostIPC,hostNetwork,hostPID,overhead,preemptionPolicy,priority,priorityClassName}',
   'spec.{resources,runtimeClassName,serviceAccount,serviceAccountName,terminationGracePeriodSeconds,tolerations}',
-  'spec.{topologySpreadConstraints,os.name,imagePullSecrets[*].name}',
+  'spec.{topologySpreadConstraints,nodeName,os.name,imagePullSecrets[*].name}',
+  `${claimTemplate}.spec.storageClassName`,
   'spec.resourceClaims[*].{resourceClaimName,resourceClaimTemplateName}',
   `${required}.matchExpressions`,
   ...inSecurity(
     '{runAsNonRoot,runAsUser,seccompProfile.type,appArmorProfile.type,windowsOptions.hostProcess}',
   ),
   ...inSecurity('seLinuxOptions.{type,user,role}'),
-  'spec.securityContext.{fsGroup,runAsGroup,sysctls[*].name}',
+  'spec.securityContext.{fsGroup,runAsGroup,supplementalGroups,supplementalGroupsPolicy,sysctls[*].name}',
   `${everyContainer}.securityContext.{allowPrivilegeEscalation,capabilities,privileged,procMount}`,
   `${startedContainers}.securityContext.{readOnlyRootFilesystem,runAsGroup}`,
   `${everyContainer}.{image,ports[*].hostPort,envFrom[*].secretRef.name}`,
   'spec.containers[*].name',
+  `${startedContainers}.{args,command,workingDir}`,
   `${startedContainers}.resources.{limits,requests}`,
   `${startedContainers}.volumeMounts[*].mountPath`,
   `${variable}.{name,valueFrom.secretKeyRef.name,valueFrom.secretKeyRef.key}`,
@@ -62,7 +64,8 @@ export const freeFields: readonly FieldsWithReason[] = [
   {
     why: "the author's own program and its files, which run with the rights that the other rules leave",
     fields: [
-      `${everyContainer}.{args,command,workingDir,stdin,stdinOnce,tty,terminationMessagePath,terminationMessagePolicy}`,
+      `${everyContainer}.{stdin,stdinOnce,tty,terminationMessagePath,terminationMessagePolicy}`,
+      `${debugContainers}.{args,command,workingDir}`,
       `${everyContainer}.{restartPolicy,restartPolicyRules,resizePolicy,imagePullPolicy,lifecycle.stopSignal}`,
       `${debugContainers}.{targetContainerName,securityContext.readOnlyRootFilesystem,securityContext.runAsGroup}`,
       `${variable}.value`,
@@ -118,7 +121,7 @@ export const freeFields: readonly FieldsWithReason[] = [
   {
     why: 'a new and empty disk, which the namespace pays for by its quota',
     fields: [
-      `${claimTemplate}.{metadata,spec.accessModes,spec.resources,spec.storageClassName,spec.volumeMode}`,
+      `${claimTemplate}.{metadata,spec.accessModes,spec.volumeMode,spec.resources}`,
       `${claimTemplate}.spec.volumeAttributesClassName`,
     ],
   },
@@ -136,7 +139,7 @@ export const freeFields: readonly FieldsWithReason[] = [
       'spec.affinity.{podAffinity,podAntiAffinity}',
       `${nodeAffinity}.preferredDuringSchedulingIgnoredDuringExecution`,
       `${required}.matchFields`,
-      'spec.{nodeName,nodeSelector,readinessGates,schedulerName,schedulingGates,schedulingGroup.podGroupName}',
+      'spec.{nodeSelector,readinessGates,schedulerName,schedulingGates,schedulingGroup.podGroupName}',
     ],
   },
   {
@@ -145,7 +148,7 @@ export const freeFields: readonly FieldsWithReason[] = [
       ...inSecurity(
         '{seLinuxOptions.level,seccompProfile.localhostProfile,appArmorProfile.localhostProfile}',
       ),
-      'spec.securityContext.{fsGroupChangePolicy,seLinuxChangePolicy,supplementalGroups,supplementalGroupsPolicy}',
+      'spec.securityContext.{fsGroupChangePolicy,seLinuxChangePolicy}',
       'spec.securityContext.sysctls[*].value',
       'spec.hostUsers',
     ],

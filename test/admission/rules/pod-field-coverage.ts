@@ -36,7 +36,13 @@ export function differences(fields: readonly string[], lists = fieldLists): stri
 }
 
 /** These look at whole objects, and the last two only hold the lists. */
-const holdNoField = new Set(['malformed', 'component-shape', 'unknown-fields', 'refused-fields'])
+const holdNoField = new Set([
+  'malformed',
+  'own-pod-changes',
+  'component-shape',
+  'unknown-fields',
+  'refused-fields',
+])
 
 const ruled = [...greenroomRules, ...podSecurityChecks]
   .filter(({ rule }) => !holdNoField.has(rule))
