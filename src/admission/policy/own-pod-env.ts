@@ -20,7 +20,7 @@ export function ownPodEnv(agentType: string): readonly EnvVar[] {
   return [...podFields, { name: agentEnv.agentType, value: agentType }]
 }
 
-/** True if the webhook has shaped this container as an agent. Whoever writes the same into a pod gains nothing by it. */
+/** True if the webhook has shaped this container as an agent. An author who writes the same into a pod gains nothing by it. */
 export function isShapedAgent({ env = [] }: Container): boolean {
   return (
     env.some((entry) => entry.name === agentEnv.podUid && sameValue(entry, podUid)) &&

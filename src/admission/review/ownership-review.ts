@@ -14,10 +14,9 @@ const allowed: Answer = { kind: 'allowed' }
 const namespaceController = 'system:serviceaccount:kube-system:namespace-controller'
 
 /**
- * POST /validate-owner. The root of trust: whoever writes `agent-policy` decides what runs under Greenroom's accounts, and
- * whoever writes the assign keys can give work to agents. Both are for the policy's owners, the accepted documents for the
- * role that keeps each. Before any policy was accepted nobody owns it, so the first one is free. Labels and annotations of
- * others are not guarded.
+ * POST /validate-owner. `agent-policy` decides what runs under Greenroom's accounts, and the assign keys decide who gives
+ * work to agents. Only the owners of the policy write these two, and only the role that keeps it an accepted document. Before
+ * any policy was accepted nobody owns it, so the first one is free. Labels and annotations of others are not guarded.
  */
 export function ownershipReview(
   request: AdmissionRequest,
@@ -88,7 +87,7 @@ function ownExclusion({ operation, object, userInfo }: AdmissionRequest, isUnown
     path: `data[${configMapKey.policy}]/policyOwners`,
     found: `without you (${who})`,
     allowed: 'a policy that its author can change again',
-    fix: 'Name yourself in policyOwners; whoever takes the policy over can take you out.',
+    fix: 'Name yourself in policyOwners. The next owner can take you out.',
   })
 }
 
