@@ -87,11 +87,11 @@ const loadsCode =
 
 function loading({ env = [] }: Container, row: EffectiveRow, at: string): Finding[] {
   const isRows = (entry: EnvVar): boolean => row.env.some((own) => sameValue(own, entry))
-  return env.flatMap((entry, index) =>
+  return env.flatMap((entry) =>
     loadsCode.test(entry.name) && !isRows(entry)
       ? [
           finding(
-            `${at}.env[${index}].name`,
+            `${at}.env[${entry.name}]`,
             entry.name,
             "no variable by which a program loads code, but the row's",
           ),

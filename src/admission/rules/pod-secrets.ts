@@ -42,9 +42,9 @@ export function isPoolPod({ pod }: Pick<AdmissionContext, 'pod'>): boolean {
 
 function inContainer(container: Container, path: string): SecretReference[] {
   return [
-    ...(container.env ?? []).flatMap(({ valueFrom }, index) =>
+    ...(container.env ?? []).flatMap(({ name, valueFrom }) =>
       valueFrom?.secretKeyRef
-        ? [{ path: `${path}.env[${index}].valueFrom.secretKeyRef.name`, secret: valueFrom.secretKeyRef.name }]
+        ? [{ path: `${path}.env[${name}].valueFrom.secretKeyRef.name`, secret: valueFrom.secretKeyRef.name }]
         : [],
     ),
     ...(container.envFrom ?? []).flatMap(({ secretRef }, index) =>

@@ -62,12 +62,20 @@ function unknownBelow(below: Below | undefined, value: unknown, path: string): F
   if (below === 'all') return []
   if (Array.isArray(value)) {
     const element = below.get('*')
-    return value.flatMap((content: unknown, index) => unknownBelow(element, content, `${path}[${index}]`))
+    return value.flatMap((content: unknown, index) =>
+      unknownBelow(element, content, `${path}[${nameOf(content, path) ?? index}]`),
+    )
   }
   if (!isJsonObject(value)) return []
   return Object.entries(value)
     .filter(([, content]) => content !== undefined && content !== null)
     .flatMap(([name, content]) => unknownBelow(below.get(name), content, `${path}.${name}`))
+}
+
+/** Of a variable: the webhook puts its own before those of the author, so a number would be another than theirs. */
+function nameOf(content: unknown, path: string): string | undefined {
+  if (!path.endsWith('.env') || !isJsonObject(content)) return undefined
+  return typeof content.name === 'string' ? content.name : undefined
 }
 
 function unknown(path: string): Finding {

@@ -36,7 +36,7 @@ void t.test('an own command of an allowed image is refused where the row gives a
   for (const name of ['NODE_OPTIONS', 'LD_PRELOAD', 'PATH', 'PYTHONPATH', 'BASH_ENV']) {
     t.same(
       found({ labels: echo, container: { env: [{ name, value: 'x' }] } }),
-      ['spec.containers[0].env[0].name'],
+      [`spec.containers[0].env[${name}]`],
       name,
     )
   }

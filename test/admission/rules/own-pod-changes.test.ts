@@ -96,7 +96,9 @@ void t.test('debug containers where the policy allows them, and nothing else wit
     capabilities: { drop: ['ALL'] },
     seccompProfile: { type: 'RuntimeDefault' },
   }
-  const after = withSpec(pooled, { ephemeralContainers: [{ name: 'd', image: 'sh:1', securityContext }] })
+  const after = withSpec(pooled, {
+    ephemeralContainers: [{ name: 'd', image: 'greenroom:0.1.0', securityContext }],
+  })
   const request = (object: object) =>
     reviewOf(object, { operation: 'UPDATE', oldObject: pooled, subResource: 'ephemeralcontainers' })
   t.match(mutateReview(request(after), inForce), denied('spec.ephemeralContainers'))

@@ -63,14 +63,14 @@ void t.test('a field that this version does not know is refused wherever it coul
   t.same(found({}, { resources: { pools: ['gpu'] } }), at(`${container}.resources.pools`))
   t.same(
     found({}, { env: [{ name: 'A', valueFrom: { vaultRef: { name: 'x' } } }] }),
-    at(`${container}.env[0].valueFrom.vaultRef`),
+    at(`${container}.env[A].valueFrom.vaultRef`),
   )
   t.same(
     found(
       {},
       { env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'x', key: 'k', namespace: 'y' } } }] },
     ),
-    at(`${container}.env[0].valueFrom.configMapKeyRef.namespace`),
+    at(`${container}.env[A].valueFrom.configMapKeyRef.namespace`),
   )
   t.same(
     found(volume({ configMap: { name: 'x', namespace: 'kube-system' } })),
