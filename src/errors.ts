@@ -191,8 +191,15 @@ export const errorCatalogue = {
   },
   GRN_LABEL_OWNERSHIP: {
     status: 403,
-    title: 'Only Greenroom may set labels and annotations of greenroom.dev and the label session',
+    title:
+      'Only Greenroom may set labels and annotations of greenroom.dev, the label session, and app to the name of a component',
     remedy: 'Leave them out. Greenroom sets them itself.',
+  },
+  GRN_POD_OWNERSHIP: {
+    status: 403,
+    title: "Only Greenroom may change the pods of its pools, and nobody the spec of its own components' pods",
+    remedy:
+      'Edit agent-pools or agent-policy, or the Deployment: the pods are replaced. docs/admission.md says how to debug one.',
   },
   GRN_DOCUMENT_OWNERSHIP: {
     status: 403,

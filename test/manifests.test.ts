@@ -1,67 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type {
   V1Deployment,
   V1Job,
   V1LimitRange,
-  V1NetworkPolicy,
   V1PodTemplateSpec,
   V1ResourceQuota,
   V1Role,
   V1Service,
 } from '@kubernetes/client-node'
-import t from 'tap'
-import { parseAllDocuments, stringify } from 'yaml'
+import t, { type Test } from 'tap'
+import { stringify } from 'yaml'
 import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
-import { createKubectl } from '../bed/servers/kubectl.ts'
-import { findControlPlane } from '../bed/set-up/binaries.ts'
-import {
-  agentPort,
-  configMapKey,
-  configMapName,
-  label,
-  webhookCertificatesName,
-} from '../src/domain/names.ts'
+import { configMapKey, configMapName, webhookCertificatesName } from '../src/domain/names.ts'
 import { checkPools } from '../src/domain/pool.ts'
-
-const manifests = fileURLToPath(new URL('../manifests', import.meta.url))
-const base = join(manifests, 'base')
-
-interface Manifest {
-  readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string; labels?: Record<string, string> }
-}
-interface ConfigMap extends Manifest {
-  readonly data: Record<string, string>
-}
-
-async function build(folder: string): Promise<Manifest[]> {
-  const kubectl = findControlPlane()?.kubectl
-  if (!kubectl) throw new Error('kubectl is missing: run "npm run setup" first')
-  await using scratch = await temporaryFolder('kustomize')
-  const { code, stdout, stderr } = await createKubectl(
-    scratch.path,
-    kubectl,
-    '/dev/null',
-  )(['kustomize', folder])
-  if (code !== 0) throw new Error(stderr)
-  return parseAllDocuments(stdout).map((document) => document.toJS() as Manifest)
-}
-
-const objects = await build(base)
-
-/** The types are the API's; that the documents match them is what the API server checks below. */
-function all<T>(kind: string): (T & Manifest)[] {
-  return objects.filter((object) => object.kind === kind) as (T & Manifest)[]
-}
-
-function one<T>(kind: string, name: string): T & Manifest {
-  const found = all<T>(kind).find(({ metadata }) => metadata.name === name)
-  if (!found) throw new Error(`no ${kind} ${name}`)
-  return found
-}
+import { all, base, build, type ConfigMap, manifests, objects, one } from './support/built-manifests.ts'
 
 function podTemplates(): { owner: string; namespace: string | undefined; template: V1PodTemplateSpec }[] {
   return [...all<V1Deployment>('Deployment'), ...all<V1Job>('Job')].map(({ kind, metadata, spec }) => ({
@@ -151,7 +105,7 @@ void t.test(
     }
     const webhook = found.find(
       ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'agent-webhook',
-    ) as (V1Deployment & Manifest) | undefined
+    ) as V1Deployment | undefined
     const [container] = webhook?.spec?.template.spec?.containers ?? []
     const env = new Map(container?.env?.map(({ name, value }) => [name, value]))
     t.equal(env.get('GREENROOM_WEBHOOK_CERTIFICATES'), 'files')
@@ -229,21 +183,35 @@ void t.test(
   },
 )
 
+/** The variables of a Secret's example, which holds no values. */
+function namesIn(t: Test, example: string): string[] {
+  const text = readFileSync(join(base, 'session-server', example), 'utf8')
+  return [...text.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => {
+    t.equal(value, '', `${name}: the example holds no value`)
+    return name ?? ''
+  })
+}
+
+void t.test('the migration alone has the owner of the schema, under an account of its own', async (t) => {
+  const [job] = all<V1Job>('Job')
+  const spec = job?.spec?.template.spec
+  t.equal(spec?.serviceAccountName, 'greenroom-migrate')
+  t.same(
+    spec?.containers[0]?.env?.map(({ name, valueFrom }) => [name, valueFrom?.secretKeyRef?.name]),
+    namesIn(t, 'migrate.example.env').map((name) => [name, 'greenroom-migrate']),
+  )
+  const server = one<V1Deployment>('Deployment', 'session-management-server')
+  t.notMatch(JSON.stringify(server), /greenroom-migrate/)
+  const roles = JSON.stringify([...all('RoleBinding'), ...all('ClusterRoleBinding')])
+  t.notMatch(roles, /greenroom-migrate/, 'it has no rights in the cluster')
+})
+
 void t.test('the environment of the server is complete, and secrets come by reference', async (t) => {
   const [container] =
     one<V1Deployment>('Deployment', 'session-management-server').spec?.template.spec?.containers ?? []
   const env = new Map((container?.env ?? []).map((variable) => [variable.name, variable]))
-  t.notOk(env.has('GREENROOM_MIGRATE_DATABASE_URL'), 'the server never sees the owner of the schema')
-  const [migration] = all<V1Job>('Job')[0]?.spec?.template.spec?.containers ?? []
-  const ownersUrl = migration?.env?.find(({ name }) => name === 'GREENROOM_MIGRATE_DATABASE_URL')
-  const example = readFileSync(join(base, 'session-server/secret.example.env'), 'utf8')
-  const fromSecret = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => {
-    t.equal(value, '', `${name}: the example holds no value`)
-    return name ?? ''
-  })
-  for (const name of fromSecret) {
-    const variable = env.get(name) ?? (name === ownersUrl?.name ? ownersUrl : undefined)
-    t.equal(variable?.valueFrom?.secretKeyRef?.key, name)
+  for (const name of namesIn(t, 'secret.example.env')) {
+    t.match(env.get(name)?.valueFrom?.secretKeyRef, { name: 'session-management-server', key: name })
   }
   for (const name of [
     'GREENROOM_NAMESPACE',
@@ -259,42 +227,6 @@ void t.test('the environment of the server is complete, and secrets come by refe
     'the key is mounted there',
   )
 })
-
-void t.test(
-  'the network policy of agents: in from the session server alone, out to no store and no agent',
-  async (t) => {
-    const { spec } = one<V1NetworkPolicy>('NetworkPolicy', 'agent-network-policy')
-    t.strictSame(spec?.podSelector, { matchExpressions: [{ key: label.agentType, operator: 'Exists' }] })
-    t.strictSame(spec?.ingress as unknown, [
-      {
-        from: [{ podSelector: { matchLabels: { app: 'session-management-server' } } }],
-        ports: [{ protocol: 'TCP', port: agentPort }],
-      },
-    ])
-    const ports = (spec?.egress ?? []).flatMap(({ ports = [] }) =>
-      ports.map(({ port, protocol }) => `${port}/${protocol}`),
-    )
-    t.strictSame([...new Set(ports)].sort(), [
-      '3000/TCP',
-      '443/TCP',
-      '443/UDP',
-      '53/TCP',
-      '53/UDP',
-      '7880/TCP',
-      '7881/TCP',
-      '7882/UDP',
-    ])
-    for (const rule of spec?.egress ?? []) {
-      t.ok(rule.to && rule.ports, 'no rule is open in targets or ports')
-      for (const { ipBlock, podSelector } of rule.to ?? []) {
-        if (ipBlock?.cidr === '0.0.0.0/0')
-          t.match(ipBlock.except, ['10.0.0.0/8', '100.64.0.0/10', '169.254.0.0/16'])
-        else if (!ipBlock) t.ok(podSelector?.matchLabels, 'pods are named')
-      }
-    }
-    t.strictSame(one<V1NetworkPolicy>('NetworkPolicy', 'default-deny').spec?.podSelector, {})
-  },
-)
 
 void t.test('quota and limit range are the ones specified', async (t) => {
   t.strictSame(one<V1ResourceQuota>('ResourceQuota', 'ai-agents-quota').spec?.hard, {
@@ -316,7 +248,7 @@ void t.test('quota and limit range are the ones specified', async (t) => {
 void t.test(
   'no warning of Pod Security speaks of what the webhook sets, and its refusals stay',
   async (t) => {
-    for (const { metadata } of all<Manifest>('Namespace')) {
+    for (const { metadata } of all('Namespace')) {
       const { labels = {} } = metadata
       t.equal(labels['pod-security.kubernetes.io/enforce'], 'restricted', metadata.name)
       if (labels['greenroom.dev/agents'] === 'enabled')

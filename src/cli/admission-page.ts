@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type PodRoad, podRoads } from '../admission/review/pod-roads.ts'
 import type { GreenroomRule, PodKind } from '../admission/rules/greenroom-rule.ts'
 import { greenroomRules } from '../admission/rules/greenroom-rules.ts'
+import { type FieldsWithReason, freeFields, refusedFields } from '../admission/rules/pod-fields.ts'
 import type {
   ExemptPods,
   PodSecurityCheck,
@@ -32,6 +34,20 @@ const podSecurityHeads = {
   mutated: 'set by the webhook',
 } as const
 
+const roadHeads = { road: 'road', operation: 'operation', writes: 'writes', judged: 'judged' } as const
+
+const judged: Readonly<Record<PodRoad['judged'], string>> = {
+  pod: 'the pod, by every rule',
+  metadata: '`label-ownership`, and the metadata of `own-pod-changes`',
+  nothing: 'not asked about',
+}
+
+const fieldHeads = { state: 'free or refused', asked: 'fields', why: 'what they are' } as const
+
+function fieldLine(state: 'free' | 'refused') {
+  return ({ fields, why }: FieldsWithReason) => ({ state, asked: quoted(fields), why })
+}
+
 /** The page with the tables of today between its markers; the rest stays. Throws if the markers are missing. */
 export function withChecks(page: string): string {
   const start = page.indexOf(markers.start)
@@ -56,10 +72,25 @@ export function checksTable(): string {
     '',
     '### Pod Security Standards',
     '',
-    `Up to Kubernetes 1.${newestMinor}, which is \`latest\`. "Every container" means containers, init containers and ephemeral`,
-    'containers.',
+    `Up to Kubernetes 1.${newestMinor}, which is \`latest\`.`,
     '',
     ...table(podSecurityHeads, [...inStandard('restricted'), ...inStandard('baseline')]),
+    '',
+    '### Roads to a pod',
+    '',
+    "Every resource by which the API can write a pod. `test/integration/admission-identity.test.ts` compares this list with the API server's",
+    'own discovery, and `test/admission/review/pod-roads.test.ts` with the configurations of the webhook.',
+    '',
+    ...table(
+      roadHeads,
+      podRoads.map((road) => ({ ...road, road: `\`${road.road}\``, judged: judged[road.judged] })),
+    ),
+    '',
+    '### Fields that no rule judges',
+    '',
+    'A field of a pod that stands neither in the tables above nor here is unknown, and `unknown-fields` refuses it.',
+    '',
+    ...table(fieldHeads, [...freeFields.map(fieldLine('free')), ...refusedFields.map(fieldLine('refused'))]),
   ].join('\n')
 }
 
@@ -74,6 +105,10 @@ function table<K extends string>(
     `|${'---|'.repeat(keys.length)}`,
     ...lines.map((line) => row(keys.map((key) => line[key]))),
   ]
+}
+
+function quoted(fields: readonly string[]): string {
+  return fields.map((field) => `\`${field}\``).join(', ')
 }
 
 /** In a table a pipe would end the cell. */
@@ -92,7 +127,7 @@ function greenroomLine(rule: GreenroomRule): Readonly<Record<keyof typeof greenr
   return {
     rule: `\`${rule.rule}\``,
     title,
-    asked: `${fields.map((field) => `\`${field}\``).join(', ')}: ${allowed}`,
+    asked: `${quoted(fields)}: ${allowed}`,
     pods: podsOf(appliesTo),
     mode: mode === 'settable' ? '`enforce`, `warn` or `audit`' : 'always enforced',
     mutated,
@@ -126,7 +161,7 @@ function podSecurityLine(check: PodSecurityCheck): PodSecurityLine {
     title,
     standard,
     releases: releasesOf(check),
-    asked: `${fields}: ${versions.map((rules, index) => askedSince(rules, versions[index - 1])).join('. ')}. (${reference})`,
+    asked: `${quoted(fields)}: ${versions.map((rules, index) => askedSince(rules, versions[index - 1])).join('. ')}. (${reference})`,
     mode: 'always enforced',
     mutated,
   }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { LimitRange } from '../domain/limit-range.ts'
 import { apiPath } from './api-path.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { createListWatch } from './list-watch.ts'
@@ -9,19 +10,29 @@ interface LimitRangeWatchOptions {
   readonly namespace: string
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   /** A LimitRange of the namespace came, changed or went; not for those of the first list. */
-  readonly onChange: () => void
+  readonly onChange?: () => void
 }
 
-/** Tells of changes of the LimitRanges of a namespace. What they say is left to the API server: a dry run asks it. */
+type RawLimitRange = KubeObject & { readonly spec?: { readonly limits?: LimitRange['limits'] } }
+
+/** The LimitRanges of a namespace, watched. */
 export function createLimitRangeWatch({ transport, namespace, logger, onChange }: LimitRangeWatchOptions) {
-  const listWatch = createListWatch<KubeObject, string>({
+  const ranges = new Map<string, LimitRange>()
+  const listWatch = createListWatch<RawLimitRange, LimitRange>({
     transport,
     path: apiPath({ resource: 'limitranges', namespace }),
-    keep: ({ metadata }) => metadata?.name,
-    onChange: () => {
-      if (listWatch.synced()) onChange()
+    keep: ({ metadata, spec }) => ({ name: metadata?.name ?? '', limits: spec?.limits ?? [] }),
+    onChange: (range, gone) => {
+      if (gone) ranges.delete(range.name)
+      else ranges.set(range.name, range)
+      if (listWatch.synced()) onChange?.()
     },
     logger,
   })
-  return { start: () => listWatch.start(), stop: () => listWatch.stop() }
+  return {
+    start: () => listWatch.start(),
+    stop: () => listWatch.stop(),
+    /** undefined until they were listed once. */
+    current: (): readonly LimitRange[] | undefined => (listWatch.synced() ? [...ranges.values()] : undefined),
+  }
 }

@@ -55,7 +55,7 @@ export function createPoolTrial({ writer, logger, ...deps }: PoolTrialDeps) {
     }
     return refused
       .filter(({ refusal }) => refusal.blamesPod)
-      .map(({ agentType, refusal }) => problemOf(agentType, refusal))
+      .map(({ agentType, refusal }) => problemOf(agentType, next.pools[agentType], refusal))
   }
 
   return {
@@ -116,10 +116,17 @@ function sentenceOf(agentType: string, refusal: PodWriteError): string {
 /** Fields of the pod that are fields of the template. The agent's container is the first and only one that we make. */
 const templateField = /spec\.containers\[0\]\.(image|command|args|env|imagePullPolicy)\b((?:\[\d+\])?)/
 
-function problemOf(agentType: string, refusal: PodWriteError): string {
-  const [, field, index = ''] = templateField.exec(refusal.message) ?? []
-  const at = field === undefined ? '' : `/${field}${index.replace(/\[(\d+)\]/, '/$1')}`
+function problemOf(agentType: string, spec: PoolSpec | undefined, refusal: PodWriteError): string {
+  const [, field, found = ''] = templateField.exec(refusal.message) ?? []
+  const index = field === 'env' ? indexOfVariable(spec, refusal) : found.slice(1, -1)
+  const at = field === undefined ? '' : `/${field}${index === '' ? '' : `/${index}`}`
   return `/pools/${agentType}/template${at}: ${wordsOf(agentType, refusal)}`
+}
+
+/** By its name: the webhook puts variables before those of the template, so the API server's number is another. */
+function indexOfVariable(spec: PoolSpec | undefined, { message }: PodWriteError): string {
+  const index = spec?.template.env?.findIndex(({ name }) => message.includes(JSON.stringify(name))) ?? -1
+  return index < 0 ? '' : String(index)
 }
 
 function wordsOf(agentType: string, refusal: PodWriteError): string {

@@ -7,6 +7,8 @@ export const label = {
   managed: 'greenroom.dev/managed',
   pool: 'greenroom.dev/pool',
   state: 'greenroom.dev/state',
+  /** Which of Greenroom's own components a pod is. Admission gives it; Services and network policies select by it. */
+  component: 'greenroom.dev/component',
 } as const
 
 export const annotation = {

@@ -1,6 +1,7 @@
 import { builtInPolicy } from '../admission/rules/check-policy.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
+import { createLimitRangeWatch } from '../cluster/limit-range-watch.ts'
 import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
 import { configMapName } from '../domain/names.ts'
@@ -26,9 +27,10 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   // The webhook keeps this document: it may be the only part of Greenroom that runs in the cluster.
   const policy = watchPolicy({ ...where, keeps: true })
   const assignKeys = watchAssignKeys(where)
-  // These two serve only for warnings about edited documents: nothing waits for them.
+  // These three serve only for warnings about edited documents: nothing waits for them.
   const pools = watchPools({ ...where, keeps: false })
   const quotas = createQuotaWatch({ transport: clients.transport, namespace, logger })
+  const limitRanges = createLimitRangeWatch({ transport: clients.transport, namespace, logger })
   const { certificate, rotation } = await createWebhookCertificates({ config, clients, context })
   await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   for (const { name, watch } of [
@@ -36,6 +38,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
     { name: configMapName.assignKeys, watch: assignKeys },
     { name: configMapName.pools, watch: pools },
     { name: 'resource quotas', watch: quotas },
+    { name: 'limit ranges', watch: limitRanges },
   ]) {
     await lifecycle.start({ name, start: () => watch.start(), stop: () => watch.stop() })
   }
@@ -66,6 +69,7 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
       isUnowned: policy.synced() && policy.staleSince() === undefined && !policy.wasAccepted(),
       pools: pools.current(),
       quotas: quotas.current(),
+      limitRanges: limitRanges.current(),
     }),
     tls: certificate.tls(),
     callers: config.GREENROOM_WEBHOOK_CLIENT_CA_FILE

@@ -23,6 +23,8 @@ const securityContext = record({
   runAsNonRoot: fc.boolean(),
   runAsUser: fc.constantFrom(0, 1000, 4711),
   runAsGroup: fc.constantFrom(0, 1000),
+  supplementalGroups: fc.subarray([0, 6, 1000, 2000]),
+  supplementalGroupsPolicy: fc.constantFrom('Merge', 'Strict'),
   procMount: fc.constantFrom('Default', 'Unmasked'),
   capabilities: record({
     add: fc.subarray(['NET_BIND_SERVICE', 'SYS_ADMIN']),
@@ -79,6 +81,8 @@ const container = fc.record(
       `nginx@sha256:${'0'.repeat(64)}`,
     ),
     env,
+    // Seldom: in a pod that holds a Secret most commands are refused.
+    command: fc.constantFrom<string[]>([], [], [], ['node', 'src/agent/echo-agent.ts'], ['env']),
     envFrom: fc.array(
       fc.record({ secretRef: fc.record({ name: fc.constantFrom('agent-secrets', 'other') }) }),
       {
@@ -116,6 +120,14 @@ const volume = fc.oneof(
   fc.constant({ name: 'published', csi: { driver: 'd', nodePublishSecretRef: { name: 'other' } } }),
   fc.constant({ name: 'parts', projected: { sources: [{ secret: { name: 'other' } }] } }),
   fc.constant({ name: 'claim', persistentVolumeClaim: { claimName: 'c' } }),
+  fc.constant({
+    name: 'scratch',
+    ephemeral: {
+      volumeClaimTemplate: {
+        spec: { storageClassName: 'slow', resources: { requests: { storage: '8Gi' } } },
+      },
+    },
+  }),
 )
 const expression = fc.constantFrom(
   { key: 'workload-type', operator: 'In', values: ['ai-agents'] },
@@ -142,6 +154,7 @@ const toleration = fc.constantFrom(
   { key: 'workload-type', operator: 'Equal', value: 'ai-agents', effect: 'NoSchedule' },
   { key: 'workload-type', value: 'ai-agents', effect: 'NoSchedule' },
   { operator: 'Exists' },
+  { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
 )
 const spread = fc.constantFrom(
   { maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway', minDomains: 2 },

@@ -65,7 +65,8 @@ export function samplePod({ labels, annotations, container, spec }: SampleOption
       containers: [
         {
           name: 'agent',
-          image: 'stella:1',
+          // One that the row of the base allows.
+          image: labels?.['agent-type'] === 'echo-agent' ? 'greenroom:1' : 'stella-agent:1',
           resources: {},
           volumeMounts: [tokenMount],
           ...container,

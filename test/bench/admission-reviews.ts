@@ -8,7 +8,7 @@ const tokenVolume = 'kube-api-access-x7k2p'
 function container(name: string): object {
   return {
     name,
-    image: `registry.example.com/agents/${name}:1.14.2`,
+    image: 'stella-agent:1.14.2',
     ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }],
     env: [
       { name: 'LOG_LEVEL', value: 'info' },
@@ -151,7 +151,7 @@ export const podToCreate = {
   metadata: { generateName: 'bench-', labels: { 'agent-type': 'stella-agent' } },
   spec: {
     // As the webhook would make it: where it is not called the namespace enforces nothing.
-    containers: ['agent', 'log-shipper'].map((name) => ({ name, image: `${name}:1` })),
-    initContainers: [{ name: 'fetch', image: 'fetch:1' }],
+    containers: ['agent', 'log-shipper'].map((name) => ({ name, image: 'stella-agent:1' })),
+    initContainers: [{ name: 'fetch', image: 'stella-agent:1' }],
   },
 }

@@ -14,7 +14,7 @@ apiVersion: v1
 kind: Pod
 metadata: { name: one, namespace: ai-agents, labels: { agent-type: echo-agent } }
 spec:
-  containers: [{ name: agent, image: "echo:1", env: [{ name: TOKEN, value: very-secret }] }]
+  containers: [{ name: agent, image: "greenroom:1", env: [{ name: TOKEN, value: very-secret }] }]
 ---
 apiVersion: v1
 kind: Service

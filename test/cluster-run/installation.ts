@@ -86,6 +86,7 @@ function secrets({ apiKey, stores }: InstallOptions): object[] {
       DATABASE_URL: stores.databaseUrl,
       REDIS_URL: stores.redisUrl,
     }),
+    secret('greenroom-migrate', namespace, 'Opaque', { DATABASE_URL: stores.databaseUrl }),
   ]
 }
 

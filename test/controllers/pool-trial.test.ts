@@ -8,9 +8,14 @@ import { createFakePods } from './fake-pods.ts'
 
 /** Dry runs over answers that the test gives; test/e2e/pool-problems.test.ts asks a real API server. */
 
+const env = [
+  { name: 'A', value: 'b' },
+  { name: 'A=B', value: 'c' },
+]
+
 function poolsOf(images: Readonly<Record<string, string>>, min = 1): PoolsDocument {
   const pools = Object.fromEntries(
-    Object.entries(images).map(([type, image]) => [type, { template: { image }, min, max: 5 }]),
+    Object.entries(images).map(([type, image]) => [type, { template: { image, env }, min, max: 5 }]),
   )
   const checked = checkPools(JSON.stringify({ pools }))
   if (!checked.ok) throw new Error(checked.problems.join())
@@ -37,7 +42,7 @@ function bed(inForce?: PoolsDocument, rows: readonly string[] = []) {
 
 const invalid = new PodWriteError(
   'invalid',
-  'Pod "a-x7k2p" is invalid: spec.containers[0].env[2].name: Invalid value: "A=B"',
+  'Pod "a-x7k2p" is invalid: spec.containers[0].env[8].name: Invalid value: "A=B"',
   { answered: true },
 )
 
@@ -55,7 +60,7 @@ void t.test('a refusal that blames the pod refuses the document, with the path i
   })
   trialRefusals.set('b', denied)
   t.same(await trial.examine(poolsOf({ a: 'x', b: 'y', c: 'z' }), undefined), [
-    '/pools/a/template/env/2: Pod "a-*" is invalid: spec.containers[0].env[2].name: Invalid value: "A=B"',
+    '/pools/a/template/env/1: Pod "a-*" is invalid: spec.containers[0].env[8].name: Invalid value: "A=B"',
     '/pools/b/template: admission webhook "w" denied the request: no',
   ])
   t.same(told, [])

@@ -12,6 +12,7 @@ void t.test('the public names, letter by letter: manifests, clients and people r
       managed: 'greenroom.dev/managed',
       pool: 'greenroom.dev/pool',
       state: 'greenroom.dev/state',
+      component: 'greenroom.dev/component',
     },
     annotation: {
       templateHash: 'greenroom.dev/template-hash',

@@ -309,7 +309,7 @@ void t.test(
 
 void t.test('an idle pod whose image somebody changes is replaced, and serves nobody', async (t) => {
   const { metadata } = await idlePod()
-  const patch = JSON.stringify([{ op: 'replace', path: '/spec/containers/0/image', value: 'evil:1' }])
+  const patch = JSON.stringify([{ op: 'replace', path: '/spec/containers/0/image', value: 'greenroom:evil' }])
   await kubectl('patch', 'pod', metadata.name, '--type=json', '-p', patch, asServer)
   await until('retired', async () => (await retiredFor(metadata.uid)) !== undefined, strangerBoundMs)
   t.equal(await retiredFor(metadata.uid), 'changed after it was created')

@@ -51,6 +51,23 @@ const creates = async () =>
   )
 const podsOf = async (type: string): Promise<number> =>
   JSON.parse(await kubectl('get', 'pods', '-l', `agent-type=${type}`, '-o', 'json')).items.length
+/** The row of the base allows its own image alone. */
+async function allowEchoIn(type: string): Promise<void> {
+  const changed = `allowed: [${type}, greenroom]`
+  const policy = await core.readNamespacedConfigMap({ namespace, name: 'agent-policy' })
+  const text = (policy.data?.['policy.yaml'] ?? '')
+    .replace('version: "1"', 'version: "2"')
+    .replace(`allowed: [${type}]`, changed)
+  await core.replaceNamespacedConfigMap({
+    namespace,
+    name: 'agent-policy',
+    body: { metadata: { name: 'agent-policy' }, data: { 'policy.yaml': text } },
+  })
+  await until('the policy to be in force', async () => {
+    const kept = await core.readNamespacedConfigMap({ namespace, name: 'agent-policy-accepted' })
+    return kept.data?.['policy.yaml']?.includes(changed)
+  })
+}
 const described = (name: string) => kubectl('describe', 'configmap', name)
 /** It takes 0.1 to 2.1 s, and 4 s beside other tests. The back-off that this must not wait for is 40 s and more. */
 const cureBoundMs = 15_000
@@ -66,16 +83,26 @@ async function firstPodMs(cure: () => Promise<unknown>): Promise<number> {
 
 void t.test('a document whose pods the API server refuses changes nothing', async (t) => {
   const before = await pool()
-  for (const [template, path] of [
-    [{ ...echo, image: ' x:1' }, '/pools/echo-agent/template/image: '],
-    [{ ...echo, env: [{ name: 'A=B', value: 'c' }] }, '/pools/echo-agent/template/env/0: '],
+  for (const [template, path, words] of [
+    [
+      { ...echo, image: ' x:1' },
+      '/pools/echo-agent/template/image: ',
+      // The webhook's words.
+      /" x:1".*allowed: greenroom.*rule images/,
+    ],
+    [
+      { ...echo, env: [{ name: 'A=B', value: 'c' }] },
+      '/pools/echo-agent/template/env/0: ',
+      // The API server's own.
+      /is invalid: .*Invalid value/,
+    ],
   ] as const) {
     await setPools(poolsOf({ 'echo-agent': { template, min: 5 } }))
     const { configuration } = await until('refused', async () => {
       const now = await pool()
       return now.configuration.problems?.some((problem) => problem.startsWith(path)) && now
     })
-    t.match(configuration.problems, [/is invalid: .*Invalid value/], 'the API server’s own words')
+    t.match(configuration.problems, [words])
     t.equal(configuration.applied, before.configuration.applied)
     t.match(await pool(), { desired: { min: 2 }, ready: 2 })
   }
@@ -86,17 +113,18 @@ void t.test('a document whose pods the API server refuses changes nothing', asyn
 
 void t.test('pods that do not start: few of them, and everybody is told why', async (t) => {
   const type = 'stella-light'
+  await allowEchoIn(type)
   const begun = (await creates()).length
-  await setPools(poolsOf({ ...healthy, [type]: { template: { image: 'no-such-image:1' }, min: 8 } }))
+  await setPools(poolsOf({ ...healthy, [type]: { template: { image: 'stella-light:none' }, min: 8 } }))
   const image = await problemOf('image', type)
   t.match(image, {
-    message: /^(ErrImagePull|ImagePullBackOff): image "no-such-image:1"/,
+    message: /^(ErrImagePull|ImagePullBackOff): image "stella-light:none"/,
     remedy: /template\.image/,
   })
   t.ok(Math.abs(Date.now() - Date.parse(image.since)) < 60_000)
   const answer = await client.open({ agentType: type, waitMs: 300 })
   t.equal(answer.status, 503)
-  t.match(answer.body.detail, /Since .* image: .*no-such-image:1/)
+  t.match(answer.body.detail, /Since .* image: .*stella-light:none/)
   t.ok((await podsOf(type)) <= 3, 'three pods try, not eight')
   t.ok((await creates()).length - begun <= 3, 'three pods were made, not eight')
 
@@ -108,7 +136,7 @@ void t.test('pods that do not start: few of them, and everybody is told why', as
   await until('the next try', async () => (await pool(type)).problem?.nextTryAt !== undefined)
   const events = await until('both Events', async () => {
     const text = await described('agent-pools')
-    return text.includes('exit code 3') && text.includes('no-such-image:1') && text
+    return text.includes('exit code 3') && text.includes('stella-light:none') && text
   })
   t.notMatch(events.slice(events.indexOf('Events:')), /stella-light-[bcdfghjklmnpqrstvwxz2456789]{5}\b/)
 

@@ -85,6 +85,28 @@ void t.test(
     await until('the pools are seen', async () =>
       (await pools(11, 60)).stderr.includes('allows pods 50: at most 50 fit'),
     )
+    const range = {
+      apiVersion: 'v1',
+      kind: 'LimitRange',
+      metadata: { name: 'narrow', namespace },
+      spec: { limits: [{ type: 'Container', maxLimitRequestRatio: { cpu: '4' }, max: { memory: '1Gi' } }] },
+    }
+    passes(t, await applied(range))
+    const broken =
+      /echo-agent\/resources\/cpu: LimitRange narrow refuses every container with it: its limit 250m is more than 4 times/
+    await until('the limit range is seen', async () => broken.test((await pools(3, 13)).stderr))
+    passes(
+      t,
+      await policy(versioned('2').replace('gracePeriodSeconds: 30', 'gracePeriodSeconds: 31')),
+      broken,
+    )
+    passes(
+      t,
+      await policy(versioned('2')),
+      /stella-agent\/resources\/memory: LimitRange narrow refuses .* its limit 2Gi is more than max 1Gi/,
+    )
+    await core.deleteNamespacedLimitRange({ namespace, name: 'narrow' })
+    await until('the limit range is gone', async () => !broken.test((await pools(3, 12)).stderr))
     passes(t, await pools(3, 12))
     t.equal(await versionInForce(), '2', 'what was refused changed nothing')
   },

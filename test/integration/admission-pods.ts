@@ -14,7 +14,7 @@ export const keySet = JSON.stringify({
 /** As Greenroom makes it for a pool. */
 export function poolPod(namespace = 'ai-agents', agentType = 'echo-agent'): V1Pod {
   const spec = {
-    template: { image: 'greenroom-echo:1', env: [{ name: 'OPENAI_API_KEY', value: 'sk-in-the-pod' }] },
+    template: { image: 'greenroom:1', env: [{ name: 'OPENAI_API_KEY', value: 'sk-in-the-pod' }] },
   }
   return slotPod(agentType, spec as unknown as Parameters<typeof slotPod>[1], { namespace })
 }
@@ -39,10 +39,10 @@ export function deploymentPod(namespace = 'ai-agents', labels: Record<string, st
     },
     spec: {
       containers: [
-        { name: 'agent', image: 'stella:1' },
-        { name: 'log-shipper', image: 'shipper:1' },
+        { name: 'agent', image: 'stella-agent:1' },
+        { name: 'log-shipper', image: 'stella-agent:1' },
       ],
-      initContainers: [{ name: 'fetch', image: 'fetch:1' }],
+      initContainers: [{ name: 'fetch', image: 'stella-agent:1' }],
     },
   }
 }

@@ -57,18 +57,22 @@ await plane.apply([join(root, 'manifests/base/session-server/rbac.yaml')])
 void t.test('pods that came in through the policy are clean, whatever the API server added', async (t) => {
   const { code, stderr } = await plane.kubectl(['run', 'bare', '--image=nginx', '-n', namespace])
   t.equal(code, 0, stderr)
-  const spec = { template: { image: 'echo:1', env: [{ name: 'A', value: 'b' }] } } as PoolSpec
+  const spec = { template: { image: 'greenroom:1', env: [{ name: 'A', value: 'b' }] } } as PoolSpec
   await create(slotPod('echo-agent', spec, { namespace }), greenroomUser)
   const several = {
     metadata: { name: 'several', namespace, labels: { 'agent-type': 'stella-agent' } },
     spec: {
       containers: [
-        { name: 'agent', image: 'stella:1', ports: [{ containerPort: 8080 }] },
-        { name: 'log-shipper', image: 'shipper:1', volumeMounts: [{ name: 'data', mountPath: '/data' }] },
+        { name: 'agent', image: 'stella-agent:1', ports: [{ containerPort: 8080 }] },
+        {
+          name: 'log-shipper',
+          image: 'stella-agent:1',
+          volumeMounts: [{ name: 'data', mountPath: '/data' }],
+        },
       ],
       initContainers: [
-        { name: 'fetch', image: 'fetch:1' },
-        { name: 'proxy', image: 'proxy:1', restartPolicy: 'Always' },
+        { name: 'fetch', image: 'stella-agent:1' },
+        { name: 'proxy', image: 'stella-agent:1', restartPolicy: 'Always' },
       ],
       volumes: [{ name: 'data', emptyDir: {} }],
     },

@@ -19,6 +19,12 @@ metadata: { name: ai-agents }
 value: 1000
 preemptionPolicy: Never
 ---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: { name: standard }
+value: 10
+globalDefault: true
+---
 apiVersion: node.k8s.io/v1
 kind: RuntimeClass
 metadata: { name: sandbox }
@@ -115,12 +121,14 @@ function tablePolicy(): PolicyDocument {
     resources,
     nodeAffinity: [{ key: 'workload-type', operator: 'In', values: ['ai-agents'] }],
     tolerations: [{ key: 'workload-type', value: 'ai-agents', effect: 'NoSchedule' }],
+    allowedTolerations: [{ key: 'mine', operator: 'Exists' }],
     topologySpreadConstraints: [{ topologyKey: 'kubernetes.io/hostname' }],
     priorityClassName: 'ai-agents',
     runtimeClassName: 'sandbox',
     serviceAccountName: 'agents',
   }
   document.agentTypes.token = { resources, automountServiceAccountToken: true }
+  document.agentTypes.devices = { resources, resourceClaimTemplates: ['one-gpu'] }
   document.agentTypes.pinned = { resources, images: { allowed: ['ghcr.io/acme/*'], digest: 'required' } }
   // Bare pods get the class too: `kubectl run` comes with the priority of none.
   document.agentTypes.default.priorityClassName = 'ai-agents'

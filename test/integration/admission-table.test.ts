@@ -14,8 +14,10 @@ import { until } from '../../bed/processes/until.ts'
 import { root } from '../../bed/repository.ts'
 import { startControllerManager, withoutControllerManager } from '../../bed/servers/controller-manager.ts'
 import { greenroomUser } from '../admission/pod-samples.ts'
+import { contradictions, differences } from '../admission/rules/pod-field-coverage.ts'
 import { refusal } from './admission-bed.ts'
 import { agentPod, labelled, namespace, startTableBed } from './admission-table-bed.ts'
+import { fieldsOfPods } from './open-api-fields.ts'
 
 /**
  * The table as the API server sees it: what its own plugins do before and after us, another mutating webhook, real
@@ -115,6 +117,134 @@ void t.test('a token only where the row allows one, and images only as it says',
   const image = `ghcr.io/acme/x@sha256:${'a'.repeat(64)}`
   t.equal(await refusal(create(agentPod('pinned', { image }))), '')
 })
+
+void t.test("a volume's image is judged as an image, and a device needs the row's word", async (t) => {
+  const image = `ghcr.io/acme/x@sha256:${'a'.repeat(64)}`
+  const withTools = (reference: string) =>
+    agentPod('pinned', { image }, { volumes: [{ name: 'tools', image: { reference } }] })
+  t.match(
+    await refusal(create(withTools('evil.example/tools:latest'))),
+    /GRN_POLICY_VIOLATION.*spec\.volumes\[0\]\.image\.reference is .*evil\.example.*rule images/,
+  )
+  const allowed = await create(withTools(image))
+  t.equal(allowed.spec?.volumes?.find(({ name }) => name === 'tools')?.image?.reference, image)
+
+  const claiming = (agentType: string, claim: object) =>
+    agentPod(
+      agentType,
+      { resources: { claims: [{ name: 'gpu' }] } },
+      { resourceClaims: [{ name: 'gpu', ...claim }] },
+    )
+  const template = { resourceClaimTemplateName: 'one-gpu' }
+  t.match(
+    await refusal(create(claiming('ranged', template))),
+    /resourceClaimTemplateName.*rule resource-claims/,
+  )
+  t.match(
+    await refusal(create(claiming('devices', { resourceClaimName: 'one-gpu' }))),
+    /resourceClaimName.*rule resource-claims/,
+  )
+  const claimed = await create(claiming('devices', template))
+  t.match(claimed.spec?.resourceClaims, [{ name: 'gpu', ...template }])
+  t.match(claimed.spec?.containers[0]?.resources?.claims, [{ name: 'gpu' }])
+  const device = { volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] }
+  const disk = { volumes: [{ name: 'disk', persistentVolumeClaim: { claimName: 'c' } }] }
+  t.match(await refusal(create(agentPod('ranged', device, disk))), /volumeDevices.*rule refused-fields/)
+})
+
+void t.test("every field of the API server's pods is judged, free or refused", async (t) => {
+  const { code, stdout, stderr } = await plane.kubectl(['get', '--raw', '/openapi/v3/api/v1'])
+  t.equal(code, 0, stderr)
+  const fields = fieldsOfPods(stdout)
+  t.ok(fields.length > 700, `${fields.length} fields`)
+  t.same(differences(fields), [], 'src/admission/rules/pod-fields.ts has the lists')
+  t.same(contradictions(), [])
+})
+
+void t.test('the Secret that comes with a label cannot be printed by a command of the author', async (t) => {
+  const own = { command: ['sh', '-c', 'echo $OPENAI_API_KEY'] }
+  const allowed = { image: 'stella-agent:1.0.0' }
+  t.match(await refusal(create(agentPod('stella-agent', own))), /images/)
+  t.match(
+    await refusal(create(agentPod('stella-agent', { ...allowed, ...own }))),
+    /spec\.containers\[0\]\.command.*allowed: the image's own.*commands/,
+  )
+  const exec = { lifecycle: { postStart: { exec: { command: ['env'] } } } }
+  t.match(await refusal(create(agentPod('stella-agent', { ...allowed, ...exec }))), /postStart\.exec/)
+  t.equal(await refusal(create(agentPod('stella-agent', allowed))), '')
+  const echo = { image: 'greenroom:0.1.0', command: ['node', 'src/agent/echo-agent.ts'] }
+  t.equal(await refusal(create(agentPod('echo-agent', echo))), '', 'the row names this command')
+})
+
+void t.test('what a pod may not take for itself', async (t) => {
+  const claim = (storage: string) => ({
+    name: 'scratch',
+    ephemeral: {
+      volumeClaimTemplate: {
+        spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
+      },
+    },
+  })
+  const containers = Array.from({ length: 60 }, (_, n) => ({
+    name: n === 0 ? 'agent' : `c${n}`,
+    image: 'x:1',
+  }))
+  const refused: readonly (readonly [string, Partial<V1Pod['spec']>])[] = [
+    ['node-name', { nodeName: 'control-plane-1' }],
+    ['system-priority', { priorityClassName: 'system-cluster-critical' }],
+    ['allowed-tolerations', { tolerations: [{ operator: 'Exists' }] }],
+    ['ephemeral-claims', { volumes: [claim('100Ti')] }],
+    ['container-count', { containers }],
+    [
+      'root-init-containers',
+      { initContainers: [{ name: 'i', image: 'x:1', securityContext: { runAsUser: 0 } }] },
+    ],
+  ]
+  for (const [rule, spec] of refused) {
+    t.match(await refusal(create(agentPod('ranged', {}, spec))), new RegExp(`rule ${rule}\\)`), rule)
+  }
+  const { spec } = await create(
+    agentPod('ranged', {}, { securityContext: { supplementalGroups: [0, 6] }, volumes: [claim('1Gi')] }),
+  )
+  t.notOk(spec?.securityContext?.supplementalGroups)
+})
+
+void t.test(
+  'an author hears of each value that is replaced, and a second apply is explained by it',
+  async (t) => {
+    const apply = async (name: string, spec: object, agentType = 'placed') => {
+      const metadata = { name, namespace, labels: { 'agent-type': agentType } }
+      return plane.kubectl(['apply', '-f', '-'], {
+        input: stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec }),
+      })
+    }
+    const container = { name: 'agent', image: 'a:1' }
+    const plain = await apply('plain', { containers: [container] })
+    t.equal(plain.code, 0, plain.stderr)
+    t.notMatch(
+      plain.stderr,
+      /Warning/,
+      "not of a LimitRange's, the default class's or Kubernetes' own defaults",
+    )
+    t.match((await apply('plain', { containers: [container] })).stdout, /unchanged/)
+
+    const spec = {
+      priorityClassName: 'standard',
+      containers: [{ ...container, resources: { limits: { memory: '4Gi' } } }],
+    }
+    const first = await apply('wishes', spec)
+    t.equal(first.code, 0, first.stderr)
+    const lines = first.stderr.split('\n').filter((line) => line.startsWith('Warning'))
+    t.match(lines, [
+      /^Warning: spec\.(containers\[agent\]\.resources\.limits\.memory: was "?4Gi"?, becomes "?1Gi"?|priorityClassName)/,
+      /^Warning: spec\.(priorityClassName: was "standard", becomes "ai-agents"\..*\(rule priority-class\)|containers)/,
+    ])
+    t.equal(lines.length, 2, first.stderr)
+    const second = await apply('wishes', spec)
+    t.not(second.code, 0)
+    t.match(second.stderr, /pod updates may not change fields/)
+  },
+)
 
 void t.test('what the API server would refuse for its own reasons is refused with ours', async (t) => {
   const privileged = { privileged: true, allowPrivilegeEscalation: false }
@@ -219,7 +349,14 @@ void t.test("Greenroom's account serves the shapes of the manifests and no other
     securityContext: server.spec?.containers[0]?.securityContext,
   } as V1Container
   t.match(await refusal(create(changed({}, { initContainers: [init] }))), /component-shape/)
-  t.match(await refusal(create(changed({ image: 'evil:1' }))), /service-account/)
+  for (const image of [
+    'evil:1',
+    'greenroom:5000/evil/rootkit:1',
+    'evil/greenroom:1',
+    'greenroom.evil.example/x',
+  ]) {
+    t.match(await refusal(create(changed({ image }))), /service-account/, image)
+  }
 })
 
 void t.test(

@@ -261,7 +261,7 @@ void t.test('a real Deployment gets its pod, and without the webhook gets none',
     spec: {
       replicas: 1,
       selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers: [{ name: 'agent', image: 'stella:1' }] } },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'agent', image: 'stella-light:1' }] } },
     },
   }
   for (const namespace of ['ai-agents', 'plain-restricted']) {

@@ -31,7 +31,7 @@ const pod = {
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { generateName: 'storm-', labels: { 'agent-type': 'echo-agent' } },
-  spec: { containers: [{ name: 'agent', image: 'echo:1' }] },
+  spec: { containers: [{ name: 'agent', image: 'greenroom:1' }] },
 }
 
 async function metricSum(name: string, labels: (text: string) => boolean = () => true): Promise<number> {

@@ -2,7 +2,7 @@ import type { Pod } from '../pod/pod.ts'
 import { isEnforced } from '../policy/modes.ts'
 import type { AdmissionContext } from '../rules/admission-context.ts'
 import { type Draft, debugDraftOf, draftOf } from '../rules/draft.ts'
-import { kindOf } from '../rules/greenroom-rule.ts'
+import { kindOf, type PodKind } from '../rules/greenroom-rule.ts'
 import { greenroomRules } from '../rules/greenroom-rules.ts'
 
 export interface MutatedPod {
@@ -12,19 +12,32 @@ export interface MutatedPod {
 }
 
 /**
- * The pod as the table wants it: each rule changes a draft of it. The given pod is left alone, and so are Greenroom's
- * components, pods of an unknown type and Windows pods. What no rule decides stays, unknown fields included. What cannot be
- * made right (`privileged`, `hostPath`, a foreign label) stays as well, and the rules refuse it.
+ * The pod as the table wants it: each rule changes a draft of it. The given pod is left alone, and so are pods of an
+ * unknown type and Windows pods; Greenroom's components get their name. What no rule decides stays, unknown fields included.
+ * What cannot be made right (`privileged`, `hostPath`, a foreign label) stays as well, and the rules refuse it.
  */
 export function mutatePod(context: AdmissionContext): MutatedPod {
   const { pod, podClass, policy, isNew } = context
-  if (kindOf(podClass) !== 'shaped') return { pod, rules: [] }
+  const kind = kindOf(podClass)
+  if (kind === 'component') return nameComponent(context)
+  if (kind !== 'shaped') return { pod, rules: [] }
   if (!isNew) return mutateDebugContainers(context)
   const draft = draftOf(context)
   const rules = newPodRules.flatMap(({ rule, mutate, mutateAnyway }) =>
     isChanged(draft, context, isEnforced(rule, policy) ? mutate : mutateAnyway) ? [rule] : [],
   )
   return { pod: { ...pod, metadata: draft.metadata, spec: draft.spec }, rules }
+}
+
+/** The rules for components change metadata alone: their spec is refused where it is not as the policy says. */
+function nameComponent(context: AdmissionContext): MutatedPod {
+  const { pod, isNew } = context
+  if (!isNew) return { pod, rules: [] }
+  const draft = draftOf(context)
+  const rules = componentRules.flatMap(({ rule, mutate }) =>
+    isChanged(draft, context, mutate) ? [rule] : [],
+  )
+  return { pod: rules.length > 0 ? { ...pod, metadata: draft.metadata } : pod, rules }
 }
 
 /** Of a running pod only new debug containers can still be changed, and the API allows little there. */
@@ -38,7 +51,10 @@ function mutateDebugContainers(context: AdmissionContext): MutatedPod {
   return { pod: { ...pod, spec: draft.spec }, rules }
 }
 
-const newPodRules = greenroomRules.filter(({ mutate, mutateAnyway }) => mutate ?? mutateAnyway)
+const changingRules = greenroomRules.filter(({ mutate, mutateAnyway }) => mutate ?? mutateAnyway)
+const appliesTo = (kind: PodKind) => changingRules.filter((rule) => rule.appliesTo.includes(kind))
+const newPodRules = appliesTo('shaped')
+const componentRules = appliesTo('component')
 const debugRules = greenroomRules.filter(({ mutateDebug }) => mutateDebug)
 
 type Mutate = (draft: Draft, context: AdmissionContext) => void

@@ -82,7 +82,7 @@ function withMovesAsOne(parts: readonly Part[]): Part[] {
   return merged.filter((part) => !returned.has(part))
 }
 
-interface Part {
+export interface Part {
   /** Names on the way to the field; an element of a list by its own name, where it has one. */
   readonly place: Segments
   readonly was: unknown
@@ -115,6 +115,11 @@ function partsOf(part: Part, known: readonly Reason[]): Part[] {
 function membersOf(value: unknown): (readonly [string, unknown])[] {
   if (Array.isArray(value)) return value.map((part, index) => [nameOf(part) ?? String(index), part] as const)
   return isJsonObject(value) ? Object.entries(value) : []
+}
+
+/** One changed value, with the reason of the rule that changed it. `rules` are those that changed the pod. */
+export function changeAt(part: Part, rules: readonly string[]): Change {
+  return asChange(reasons.filter(({ rule }) => rules.includes(rule)))(part)
 }
 
 function asChange(known: readonly Reason[]) {

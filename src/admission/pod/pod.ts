@@ -26,6 +26,8 @@ const SecurityContext = Type.Object({
   runAsUser: optional(Type.Integer()),
   runAsGroup: optional(Type.Integer()),
   fsGroup: optional(Type.Integer()),
+  supplementalGroups: optional(Type.Array(Type.Integer())),
+  supplementalGroupsPolicy: text,
   procMount: text,
   capabilities: optional(Type.Object({ add: texts, drop: texts })),
   seccompProfile: optional(TypedProfile),
@@ -46,6 +48,7 @@ const handler = {
     }),
   ),
   tcpSocket: optional(Type.Object({ host: text })),
+  exec: optional(Type.Object({})),
 }
 const Handler = optional(Type.Object(handler))
 const Probe = optional(
@@ -84,6 +87,7 @@ const Container = Type.Object({
   image: text,
   command: texts,
   args: texts,
+  workingDir: text,
   terminationMessagePath: text,
   env: optional(Type.Array(EnvVar)),
   envFrom: optional(Type.Array(Type.Object({ secretRef: named }))),
@@ -105,6 +109,21 @@ const Volume = Type.Object({
   emptyDir: optional(Type.Object({ sizeLimit: optional(QuantityValue), medium: text })),
   secret: optional(Type.Object({ secretName: text })),
   configMap: named,
+  image: optional(Type.Object({ reference: text })),
+  ephemeral: optional(
+    Type.Object({
+      volumeClaimTemplate: optional(
+        Type.Object({
+          spec: optional(
+            Type.Object({
+              storageClassName: text,
+              resources: optional(Type.Object({ requests: quantities })),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
   csi: optional(Type.Object({ nodePublishSecretRef: named, volumeAttributes: textMap })),
   projected: optional(
     Type.Object({
@@ -113,7 +132,12 @@ const Volume = Type.Object({
         Type.Union([
           Type.Null(),
           Type.Array(
-            Type.Object({ secret: named, configMap: named, serviceAccountToken: optional(Type.Object({})) }),
+            Type.Object({
+              secret: named,
+              configMap: named,
+              serviceAccountToken: optional(Type.Object({})),
+              downwardAPI: optional(Type.Object({})),
+            }),
           ),
         ]),
       ),
@@ -128,6 +152,7 @@ export const Metadata = Type.Object({
   labels: textMap,
   annotations: textMap,
   ownerReferences: optional(Type.Array(Type.Object({ controller: flag }))),
+  finalizers: texts,
 })
 export type Metadata = Static<typeof Metadata>
 
@@ -178,7 +203,11 @@ const PodSpec = Type.Object({
   serviceAccountName: text,
   /** The older name of the same; the API server writes both. */
   serviceAccount: text,
+  resourceClaims: optional(
+    Type.Array(Type.Object({ resourceClaimName: text, resourceClaimTemplateName: text })),
+  ),
   imagePullSecrets: optional(Type.Array(Type.Object({ name: text }))),
+  nodeName: text,
   affinity: optional(Affinity),
   tolerations: optional(Type.Array(Toleration)),
   topologySpreadConstraints: optional(Type.Array(TopologySpread)),
@@ -201,6 +230,9 @@ const PodSpec = Type.Object({
 export const Pod = Type.Object({ metadata: optional(Metadata), spec: PodSpec })
 export type Pod = Static<typeof Pod>
 export type PodSpec = Static<typeof PodSpec>
+
+/** All containers, in the notation of rules/field-path.ts. */
+export const everyContainer = 'spec.{containers,initContainers,ephemeralContainers}[*]'
 
 export type ContainerKind = 'main' | 'init' | 'ephemeral'
 export interface PlacedContainer {

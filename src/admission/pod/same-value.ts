@@ -1,6 +1,9 @@
 import type { JsonObject } from './json-object.ts'
 
-/** Deep equality of JSON values; the order of keys does not count, and an absent key equals `undefined`. */
+/**
+ * Deep equality of JSON values; the order of keys does not count, and an absent key equals `undefined`. Only own keys
+ * count: a key that the other side has from its prototype, such as `constructor`, is absent there.
+ */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
@@ -16,7 +19,11 @@ function sameElements(a: readonly unknown[], b: readonly unknown[]): boolean {
 }
 
 function sameMembers(a: JsonObject, b: JsonObject): boolean {
-  for (const key in a) if (!sameValue(a[key], b[key])) return false
-  for (const key in b) if (a[key] === undefined && b[key] !== undefined) return false
+  for (const key in a) if (!sameValue(own(a, key), own(b, key))) return false
+  for (const key in b) if (own(a, key) === undefined && own(b, key) !== undefined) return false
   return true
+}
+
+function own(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined
 }

@@ -1,27 +1,40 @@
 import { duplicates } from './duplicates.ts'
-import type { Component } from './policy-component.ts'
+import { componentImageProblems } from './image-patterns.ts'
+import { type Component, componentName } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
+import { labelValue } from './policy-scalars.ts'
 
 /** Components that allow too much or contradict themselves. */
 export function componentProblems({ components }: PolicyDocument): string[] {
   const accounts = components.map((component) => component.serviceAccount)
   return [
     ...duplicates(accounts).map((name) => `/components: ServiceAccount ${name} is listed twice`),
+    // One Service would send its requests to both.
+    ...duplicates(components.map(componentName)).map((name) => `/components: two have the name ${name}`),
     ...components.flatMap((component, index) => shapeProblems(`/components/${index}`, component)),
   ]
 }
 
-function shapeProblems(at: string, { images, env, mounts }: Component): string[] {
+const labelValuePattern = new RegExp(`^${labelValue}$`)
+
+function shapeProblems(at: string, component: Component): string[] {
+  const { images, env, mounts } = component
   const names = env.map((entry) => (typeof entry === 'string' ? entry : entry.name))
+  const name = componentName(component)
   return [
-    // `*` alone would let any image act as Greenroom.
-    ...images
-      .filter((image) => image === '*' || image.slice(0, -1).includes('*'))
-      .map((image) => `${at}/images: ${image} must name an image; only its last character may be *`),
+    ...(labelValuePattern.test(name)
+      ? []
+      : [`${at}/name: is missing; ServiceAccount ${name} cannot be the value of a label`]),
+    ...componentImageProblems(`${at}/images`, images),
     ...duplicates(names).map((name) => `${at}/env: ${name} is listed twice`),
     ...env.flatMap((entry, index) =>
       typeof entry !== 'string' && entry.value !== undefined && entry.secret !== undefined
         ? [`${at}/env/${index}: may have a value or a secret, not both`]
+        : [],
+    ),
+    ...env.flatMap((entry, index) =>
+      typeof entry !== 'string' && entry.key !== undefined && entry.secret === undefined
+        ? [`${at}/env/${index}/key: needs a secret`]
         : [],
     ),
     ...mounts.flatMap(({ secret, configMap, emptyDir }, index) =>

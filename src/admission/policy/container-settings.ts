@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { QuantityValue } from '../pod/pod.ts'
+import { imagePatternText } from './image-patterns.ts'
 import { closed, described, envName, objectName, oneOf, seconds } from './policy-scalars.ts'
 
 /** What a row may say of the containers of a pod. */
@@ -82,9 +83,7 @@ export const Images = Type.Object(
     allowed: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
         minItems: 1,
-        description:
-          'Repositories (any tag or digest), whole references, or beginnings that end in /*, :* or @*. Docker Hub ' +
-          'names are compared in full: nginx is docker.io/library/nginx. Absent: any image.',
+        description: `Of containers and of volumes of kind image. ${imagePatternText} Absent: any image.`,
       }),
     ),
     digest: oneOf(['required', 'allowed'], {
@@ -95,6 +94,32 @@ export const Images = Type.Object(
   closed,
 )
 export type Images = Static<typeof Images>
+
+export const Command = Type.Object(
+  {
+    command: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    args: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  },
+  { ...closed, minProperties: 1 },
+)
+export type Command = Static<typeof Command>
+
+export const EphemeralClaims = Type.Object(
+  {
+    maxSize: Type.Union([Type.String(), Type.Number()], {
+      default: '10Gi',
+      ...described('Most storage that the ephemeral claims of one pod may ask for together.'),
+    }),
+    storageClasses: Type.Optional(
+      Type.Array(objectName, {
+        minItems: 1,
+        ...described('The classes that they may name. Absent: any, and none named is the default class.'),
+      }),
+    ),
+  },
+  closed,
+)
+export type EphemeralClaims = Static<typeof EphemeralClaims>
 
 /** No character that would need thought in a volume's name, and no "..": the path becomes both. */
 const writablePathPattern = '^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$'

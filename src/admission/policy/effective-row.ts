@@ -1,7 +1,15 @@
 import { label } from '../../domain/names.ts'
 import type { Container, EnvVar, PodProbe } from '../pod/pod.ts'
 import { parseQuantity } from '../pod/quantity.ts'
-import type { Images, PolicyProbe, Resources, SecretEnv, WritablePath } from './container-settings.ts'
+import type {
+  Command,
+  EphemeralClaims,
+  Images,
+  PolicyProbe,
+  Resources,
+  SecretEnv,
+  WritablePath,
+} from './container-settings.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { type Defaults, defaultRowName, type Row } from './policy-row.ts'
 import type { MatchExpression, PolicyToleration, PolicyTopologySpread } from './scheduling-settings.ts'
@@ -11,7 +19,10 @@ import type { MatchExpression, PolicyToleration, PolicyTopologySpread } from './
  * once and shared by all pods. So a comparison finds the same object, and nothing may change one.
  */
 export interface EffectiveRow {
-  readonly securityContext: Defaults['securityContext']
+  /** What is imposed. */
+  readonly securityContext: Omit<Defaults['securityContext'], 'supplementalGroups'>
+  /** Groups that a pod may name. */
+  readonly allowedGroups: readonly number[]
   readonly resources: WantedResources
   readonly sidecar: WantedResources
   /** Of the agent container, as they stand in a pod; absent where the row leaves one to the pod. */
@@ -21,17 +32,24 @@ export interface EffectiveRow {
   readonly secretEnv: readonly EnvVar[]
   /** Names, or beginnings that end in `*`. */
   readonly allowedSecrets: readonly string[]
+  readonly secretsFor: Defaults['secretsFor']
   readonly images: Images
+  readonly commands: readonly Command[]
+  readonly maxContainers: number
   readonly writablePaths: readonly NamedPath[]
   readonly emptyDirSizeLimit: string
+  readonly ephemeralClaims: EphemeralClaims
   readonly nodeAffinity: readonly MatchExpression[]
   readonly tolerations: readonly PolicyToleration[]
+  /** Besides `tolerations`. */
+  readonly allowedTolerations: readonly PolicyToleration[]
   readonly topologySpread: readonly PolicyTopologySpread[]
   readonly runtimeClassName: string | undefined
   readonly priorityClassName: string | undefined
   readonly serviceAccountName: string | undefined
   readonly automountServiceAccountToken: boolean
   readonly volumeKinds: readonly string[]
+  readonly resourceClaimTemplates: readonly string[]
   /** Undefined: the pod may have any `app` label. */
   readonly appLabel: string | undefined
   readonly gracePeriodSeconds: number
@@ -81,19 +99,26 @@ function mergedRow(row: Row, { defaults }: PolicyDocument) {
 function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
   const merged = mergedRow(row, policy)
   const isDefault = name === defaultRowName
+  const { supplementalGroups = [], ...securityContext } = merged.securityContext
   return {
-    securityContext: merged.securityContext,
+    securityContext,
+    allowedGroups: [securityContext.runAsGroup, securityContext.fsGroup, ...supplementalGroups],
     resources: merged.resources ? wantedResources(merged.resources) : [],
     sidecar: wantedResources(merged.sidecar),
     probes: podProbes(merged.probes),
     env: merged.env,
     secretEnv: merged.secrets.map(secretEnv),
     allowedSecrets: [...new Set([...merged.secrets.map(({ secret }) => secret), ...merged.allowedSecrets])],
+    secretsFor: merged.secretsFor,
     images: merged.images,
+    commands: merged.commands,
+    maxContainers: merged.maxContainers,
     writablePaths: merged.writablePaths.map((entry) => ({ ...entry, name: volumeNameOf(entry.path) })),
     emptyDirSizeLimit: String(merged.emptyDirSizeLimit),
+    ephemeralClaims: merged.ephemeralClaims,
     nodeAffinity: merged.nodeAffinity,
     tolerations: merged.tolerations,
+    allowedTolerations: merged.allowedTolerations,
     topologySpread: merged.topologySpreadConstraints.map((constraint) => ({
       ...constraint,
       labelSelector: constraint.labelSelector ?? { matchLabels: { [label.agentType]: name } },
@@ -103,6 +128,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     serviceAccountName: merged.serviceAccountName,
     automountServiceAccountToken: merged.automountServiceAccountToken,
     volumeKinds: merged.volumeKinds,
+    resourceClaimTemplates: merged.resourceClaimTemplates,
     // Pods without a type are not agents, so they do not get the defaults' label.
     appLabel: isDefault ? row.appLabel : merged.appLabel,
     gracePeriodSeconds: merged.gracePeriodSeconds,

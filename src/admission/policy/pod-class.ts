@@ -1,7 +1,7 @@
 import { agentContainerName, label } from '../../domain/names.ts'
+import { imageMatches } from '../pod/image-reference.ts'
 import { type Container, containersOf, type Pod } from '../pod/pod.ts'
 import { type EffectiveRow, effectiveRow } from './effective-row.ts'
-import { fitsPattern } from './name-pattern.ts'
 import { isShapedAgent, shapedTypeOf } from './own-pod-env.ts'
 import type { Component } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
@@ -39,7 +39,7 @@ function isPodOf(component: Component, pod: Pod): boolean {
   return (
     pod.spec.serviceAccountName === component.serviceAccount &&
     containersOf(pod).every(({ container }) =>
-      component.images.some((image) => fitsPattern(container.image ?? '', image)),
+      component.images.some((image) => imageMatches(container.image ?? '', image)),
     )
   )
 }

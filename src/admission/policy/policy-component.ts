@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
-import { closed, envName, objectName } from './policy-scalars.ts'
+import { imagePatternText } from './image-patterns.ts'
+import { closed, envName, labelValue, objectName } from './policy-scalars.ts'
 
 /**
  * One of Greenroom's own pods in a namespace of agents. Its ServiceAccount has rights that no other has, and everybody who
@@ -16,6 +17,12 @@ const ComponentEnv = Type.Union([
       name: envName,
       value: Type.Optional(Type.String({ description: 'The only value it may have.' })),
       secret: Type.Optional({ ...objectName, description: 'It must come from this Secret.' }),
+      key: Type.Optional(
+        Type.String({
+          pattern: '^[-._A-Za-z0-9]{1,253}$',
+          description: 'The key of the Secret. The default is the name of the variable.',
+        }),
+      ),
     },
     closed,
   ),
@@ -34,10 +41,18 @@ export type ComponentMount = Static<typeof ComponentMount>
 
 export const Component = Type.Object(
   {
+    name: Type.Optional(
+      Type.String({
+        pattern: `^${labelValue}$`,
+        description:
+          'Value of the label greenroom.dev/component on its pods, by which Services and network policies select ' +
+          'them. The default is its ServiceAccount.',
+      }),
+    ),
     serviceAccount: objectName,
     images: Type.Array(Type.String({ minLength: 1 }), {
       minItems: 1,
-      description: 'Exact references; a last character * stands for any ending.',
+      description: `Images that may act as Greenroom, each with its tag or *. ${imagePatternText}`,
     }),
     commands: wordLists('Commands that its one container may have. Unset is always allowed.'),
     args: wordLists(
@@ -45,7 +60,9 @@ export const Component = Type.Object(
     ),
     env: Type.Array(ComponentEnv, {
       default: [],
-      description: 'Environment that it may have, by name; an object says where the value must come from.',
+      description:
+        'Environment that it may have. A name alone: a plain value or a field of the pod. An object also says where the ' +
+        'value must come from.',
     }),
     mounts: Type.Array(ComponentMount, {
       default: [],
@@ -55,3 +72,8 @@ export const Component = Type.Object(
   closed,
 )
 export type Component = Static<typeof Component>
+
+/** Who its pods are: the value of their label. */
+export function componentName({ name, serviceAccount }: Component): string {
+  return name ?? serviceAccount
+}

@@ -47,6 +47,11 @@ export const PolicyDocument = Type.Object(
     policyOwners: Owners(
       'Who may write ConfigMaps agent-policy and greenroom-assign-keys while a policy is in force. Name yourself, and what applies it for you.',
     ),
+    debugPools: oneOf(['refuse', 'allow'], {
+      default: 'refuse',
+      description:
+        'Whether people may start debug containers in pods of pools. One in a claimed pod can read the secrets of its session.',
+    }),
     modes: Type.Record(Type.String(), oneOf(modes), {
       default: {},
       description:

@@ -4,12 +4,13 @@ import { componentProblems } from './component-relations.ts'
 import type { WritablePath } from './container-settings.ts'
 import { duplicates } from './duplicates.ts'
 import { volumeNameOf } from './effective-row.ts'
-import { fitsPattern } from './name-pattern.ts'
+import { imageProblems } from './image-patterns.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import type { Defaults, Row } from './policy-row.ts'
 import { quantityProblems } from './quantity-problems.ts'
 import { probeProblems, resourceProblems } from './resource-relations.ts'
-import type { MatchExpression } from './scheduling-settings.ts'
+import type { MatchExpression, PolicyToleration } from './scheduling-settings.ts'
+import { secretProblems } from './secret-relations.ts'
 import { isSessionCredential } from './session-credentials.ts'
 
 /**
@@ -21,6 +22,7 @@ export function policyRelations(policy: PolicyDocument, settableRules: readonly 
   return [
     ...rulesProblems('/defaults', defaults, policy),
     ...Object.entries(agentTypes).flatMap(([name, row]) => rowProblems(name, row, policy)),
+    ...secretProblems(policy),
     ...componentProblems(policy),
     ...ownerProblems(policy),
     ...modeProblems(policy, settableRules),
@@ -57,12 +59,13 @@ function rulesProblems(at: string, rules: Rules, policy: PolicyDocument): string
     ...imageProblems(`${at}/images/allowed`, rules.images?.allowed ?? []),
     ...pathProblems(`${at}/writablePaths`, rules.writablePaths ?? []),
     ...quantityProblems(`${at}/emptyDirSizeLimit`, rules.emptyDirSizeLimit),
+    ...quantityProblems(`${at}/ephemeralClaims/maxSize`, rules.ephemeralClaims?.maxSize),
     ...(rules.nodeAffinity ?? []).flatMap((expression, index) =>
       expressionProblems(`${at}/nodeAffinity/${index}`, expression),
     ),
-    ...tolerationProblems(`${at}/tolerations`, rules),
+    ...tolerationProblems(`${at}/tolerations`, rules.tolerations),
+    ...tolerationProblems(`${at}/allowedTolerations`, rules.allowedTolerations),
     ...spreadProblems(`${at}/topologySpreadConstraints`, rules),
-    ...secretProblems(`${at}/allowedSecrets`, rules.allowedSecrets ?? [], policy),
     ...accountProblems(`${at}/serviceAccountName`, rules.serviceAccountName, policy),
   ]
 }
@@ -129,13 +132,6 @@ function envProblems(at: string, { env = [], secrets = [] }: Rules): string[] {
   ]
 }
 
-/** `ghcr.io/acme*` would also allow ghcr.io/acme-other, which belongs to somebody else. */
-function imageProblems(at: string, images: readonly string[]): string[] {
-  return images
-    .filter((image) => image.includes('*') && !/^[^*]+[/:@]\*$/.test(image))
-    .map((image) => `${at}: ${image} may have a * only as its last character, after /, : or @`)
-}
-
 function pathProblems(at: string, paths: readonly WritablePath[]): string[] {
   const names = paths.map(({ path }) => volumeNameOf(path))
   return [
@@ -156,7 +152,7 @@ function expressionProblems(at: string, { operator, values }: MatchExpression): 
   return isNumber ? [] : [`${at}/values: must be one whole number with operator ${operator}`]
 }
 
-function tolerationProblems(at: string, { tolerations = [] }: Rules): string[] {
+function tolerationProblems(at: string, tolerations: readonly PolicyToleration[] = []): string[] {
   return tolerations.flatMap(({ key, operator, value, effect, tolerationSeconds }, index) => [
     ...(operator === 'Exists' && value !== undefined
       ? [`${at}/${index}/value: must be absent with operator Exists`]
@@ -175,19 +171,6 @@ function spreadProblems(at: string, { topologySpreadConstraints = [] }: Rules): 
     ({ topologyKey, whenUnsatisfiable }) => `${topologyKey} ${whenUnsatisfiable}`,
   )
   return duplicates(keys).map((key) => `${at}: ${key} is listed twice`)
-}
-
-/** Secrets that a component reads are for no other pod. */
-function secretProblems(at: string, patterns: readonly string[], { components }: PolicyDocument): string[] {
-  const reserved = components.flatMap(({ env, mounts }) => [
-    ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
-    ...mounts.flatMap(({ secret }) => (secret ? [secret] : [])),
-  ])
-  return [...new Set(reserved)].flatMap((secret) =>
-    patterns
-      .filter((pattern) => fitsPattern(secret, pattern))
-      .map((pattern) => `${at}: ${pattern} would allow Secret ${secret}, which is a component's`),
-  )
 }
 
 function accountProblems(

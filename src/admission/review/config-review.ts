@@ -1,4 +1,5 @@
 import type { Checked } from '../../domain/checked-document.ts'
+import type { LimitRange } from '../../domain/limit-range.ts'
 import { configMapKey, configMapName, webhookUsername } from '../../domain/names.ts'
 import { checkPools, type PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
@@ -21,6 +22,8 @@ export interface Configuration {
   readonly pools: PoolsDocument | undefined
   /** Of the namespace; undefined if never seen. */
   readonly quotas: readonly Quota[] | undefined
+  /** Of the namespace; undefined if never seen. */
+  readonly limitRanges: readonly LimitRange[] | undefined
 }
 
 /** Documents are judged even where nothing else is known. */
@@ -30,6 +33,7 @@ export const bareConfiguration: Configuration = {
   isUnowned: false,
   pools: undefined,
   quotas: undefined,
+  limitRanges: undefined,
 }
 
 const allowed: Answer = { kind: 'allowed' }
@@ -43,9 +47,9 @@ export function configReview(
   { policy }: PolicyInForce,
   configuration: Configuration,
 ): Answer {
-  const { namespace, pools, quotas } = configuration
+  const { namespace, pools, quotas, limitRanges } = configuration
   if (!isOfConfigMap(request, namespace)) return allowed
-  const surroundings = { policy, pools, quotas }
+  const surroundings = { policy, pools, quotas, limitRanges }
   switch (configMapNameOf(request) ?? '') {
     case configMapName.pools:
       return documentReview(request, surroundings, {

@@ -1,8 +1,11 @@
+import type { LimitRange } from '../../domain/limit-range.ts'
 import type { PoolsDocument } from '../../domain/pool.ts'
 import type { Quota } from '../../domain/quota.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { ownersCount } from '../policy/owners.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
+import { imageWarnings } from './image-warnings.ts'
+import { limitRangeWarnings } from './limit-range-warnings.ts'
 import { quotaWarnings } from './quota-warnings.ts'
 
 /**
@@ -15,6 +18,7 @@ export interface Surroundings {
   readonly policy: PolicyDocument
   readonly pools: PoolsDocument | undefined
   readonly quotas: readonly Quota[] | undefined
+  readonly limitRanges: readonly LimitRange[] | undefined
 }
 
 /** A change of size by more than this factor is more often a typing mistake than a wish. */
@@ -23,7 +27,7 @@ const largestJump = 5
 export function poolsWarnings(
   after: PoolsDocument,
   before: PoolsDocument | undefined,
-  { policy, quotas }: Surroundings,
+  { policy, quotas, limitRanges }: Surroundings,
 ): string[] {
   return [
     ...jumps(after, before),
@@ -38,14 +42,16 @@ export function poolsWarnings(
         (name) =>
           `/pools/${name}: agent-policy in force (version ${policy.version}) has no row ${name}; its pods are denied until it has one`,
       ),
+    ...imageWarnings(after, policy),
     ...quotaWarnings(after, policy, quotas ?? []),
+    ...limitRangeWarnings(Object.keys(after.pools), policy, limitRanges ?? []),
   ]
 }
 
 export function policyWarnings(
   after: PolicyDocument,
   before: PolicyDocument | undefined,
-  { pools, quotas }: Surroundings,
+  { pools, quotas, limitRanges }: Surroundings,
 ): string[] {
   return [
     ...Object.keys(pools?.pools ?? {})
@@ -62,7 +68,8 @@ export function policyWarnings(
     ...(ownersCount(after.policyOwners) === 0
       ? ['/policyOwners: names nobody; the policy changes by docs/break-glass.md only']
       : []),
-    ...(pools ? quotaWarnings(pools, after, quotas ?? []) : []),
+    ...(pools ? [...imageWarnings(pools, after), ...quotaWarnings(pools, after, quotas ?? [])] : []),
+    ...limitRangeWarnings(Object.keys(after.agentTypes), after, limitRanges ?? []),
   ]
 }
 

@@ -2,6 +2,7 @@ import { annotation } from '../../domain/names.ts'
 import { type MutatedPod, mutatePod } from '../mutate/mutate-pod.ts'
 import { changesOf, describeChange } from '../mutate/pod-changes.ts'
 import { podPatch } from '../mutate/pod-patch.ts'
+import type { Pod } from '../pod/pod.ts'
 import type { Violation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
@@ -10,9 +11,12 @@ import { violationBy } from '../rules/greenroom-rule.ts'
 import { judgePod } from '../rules/judge-pod.ts'
 import { labelOwnership } from '../rules/label-ownership.ts'
 import { malformedObject } from '../rules/malformed.ts'
+import { changedMetadata, ownPodChanges } from '../rules/own-pod-changes.ts'
 import type { AdmissionRequest, Answer, Patched } from './admission-review.ts'
 import { withDebugHint } from './debug-hint.ts'
 import { isMirrorPod, mirrorPodRemark } from './mirror-pod.ts'
+import { judgedOfRequest } from './pod-roads.ts'
+import { replacedValues } from './replaced-values.ts'
 import { metadataContext, podContext } from './review-context.ts'
 import { rolloutVerdict, verdict } from './verdict.ts'
 
@@ -22,11 +26,6 @@ import { rolloutVerdict, verdict } from './verdict.ts'
  */
 
 const allowed = { kind: 'allowed' } as const satisfies Answer
-
-/** Subresources that cannot change what a pod is; unknown ones are judged in full, so that a newer API fails safe. */
-const harmless: ReadonlySet<string> = new Set(['exec', 'attach', 'eviction', 'log', 'portforward', 'proxy'])
-/** Subresources through which only metadata of the pod can change. A Binding's labels are copied to its pod. */
-const metadataOnly: ReadonlySet<string> = new Set(['status', 'binding'])
 
 /**
  * POST /mutate. Hardens a new pod or a new debug container, and refuses at once what hardening cannot make right:
@@ -93,7 +92,7 @@ function reviewAsWritten(request: AdmissionRequest, inForce: PolicyInForce): Cre
   const outcome = patched(context, mutated)
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
-    : enforcedVerdict(found, withReasons(request, context, outcome))
+    : enforcedVerdict(found, withReasons(request, context, { ...outcome, pod: mutated.pod }))
   return { answer, context, outcome, mutated }
 }
 
@@ -121,10 +120,8 @@ function reviewDebugging(request: AdmissionRequest, inForce: PolicyInForce): Ans
   if (context.isRolledOut) return allowed
   const mutated = mutatePod(context)
   const found = withoutOlder(judgePod(withPod(context, mutated.pod)), context)
-  return enforcedVerdict(
-    withDebugHint(found, context),
-    withReasons(request, context, patched(context, mutated)),
-  )
+  const outcome = { ...patched(context, mutated), pod: mutated.pod }
+  return enforcedVerdict(withDebugHint(found, context), withReasons(request, context, outcome))
 }
 
 function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
@@ -133,11 +130,23 @@ function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
 
 type Told = Patched & Pick<Answer, 'warnings'>
 
-/** A dry run, or an author who asks, is told what changes and why; others are not told of 30 changes for each pod. */
-function withReasons({ dryRun }: AdmissionRequest, { pod }: AdmissionContext, outcome: Patched): Told {
+/**
+ * An author is told what becomes of the values that they gave. A dry run, or an author who asks, is told of the thirty
+ * other changes too.
+ */
+function withReasons(
+  { dryRun }: AdmissionRequest,
+  { pod, policy, username }: AdmissionContext,
+  { pod: after, ...outcome }: Patched & { readonly pod: Pod },
+): Told {
   const isAsked = dryRun === true || pod.metadata?.annotations?.[annotation.explain] === 'true'
-  if (!isAsked) return outcome
-  return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+  if (isAsked) {
+    return { ...outcome, warnings: changesOf(pod, outcome.patch, outcome.rules).map(describeChange) }
+  }
+  // Greenroom's controller has nobody to tell.
+  if (policy.greenroomServiceAccounts.includes(username)) return outcome
+  const warnings = replacedValues(pod, after, outcome.rules)
+  return warnings.length > 0 ? { ...outcome, warnings } : outcome
 }
 
 function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {
@@ -149,11 +158,11 @@ function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {
 
 /** POST /validate. The last look at a new pod, and at what an update makes worse. Never patches. */
 export function validateReview(request: AdmissionRequest, inForce: PolicyInForce): Answer {
-  const { operation, subResource = '' } = request
-  if (!isPods(request) || (operation !== 'CREATE' && operation !== 'UPDATE') || harmless.has(subResource)) {
-    return allowed
-  }
-  if (metadataOnly.has(subResource)) {
+  const { operation } = request
+  const judged = judgedOfRequest(request)
+  if (judged === undefined || judged === 'nothing') return allowed
+  if (operation !== 'CREATE' && operation !== 'UPDATE') return allowed
+  if (judged === 'metadata') {
     const decoded = metadataContext(request, inForce)
     if (!decoded.ok) return malformed(decoded.problems)
     return validateMetadata(decoded.value, isMirrorPod(request, decoded.value) ? mirrorPodRemark : allowed)
@@ -167,7 +176,10 @@ export function validateReview(request: AdmissionRequest, inForce: PolicyInForce
 }
 
 function validateMetadata(change: MetadataChange, passed: Answer): Answer {
-  const violations = labelOwnership.judge(change).map((found) => violationBy(labelOwnership, found))
+  const violations = [
+    ...labelOwnership.judge(change).map((found) => violationBy(labelOwnership, found)),
+    ...(change.isNew ? [] : changedMetadata(change)).map((found) => violationBy(ownPodChanges, found)),
+  ]
   return violations.length > 0 ? { kind: 'denied', violations } : passed
 }
 

@@ -22,16 +22,9 @@ export function podContext(request: AdmissionRequest, inForce: PolicyInForce): C
   const before = oldPod ? oldPod.metadata : metadataOf(oldObject)
   const namespace = request.namespace ?? object.metadata?.namespace ?? ''
   const change = metadataChange(request, inForce, { metadata: object.metadata, before })
-  return {
-    ok: true,
-    value: admissionContext(object, {
-      ...change,
-      isNew: request.operation === 'CREATE',
-      isRolledOut: isRolledOut(change, namespace),
-      namespace,
-      oldPod,
-    }),
-  }
+  const isNew = request.operation === 'CREATE'
+  const context = admissionContext(object, { ...change, isNew, isRolledOut: false, namespace, oldPod })
+  return { ok: true, value: { ...context, isRolledOut: isRolledOut(context) } }
 }
 
 /** For requests that can change nothing but metadata; their object may be no pod. */
@@ -70,13 +63,14 @@ function isAbsent(object: unknown): boolean {
 }
 
 /**
- * True where the policy is only tried out. Pods of pools are not part of the trial: they come from Greenroom, which
- * alone may set their label.
+ * True where the policy is only tried out. Neither pods of pools, which come from Greenroom, nor its components, which
+ * get their name from admission, are part of the trial.
  */
-function isRolledOut({ policy, username, metadata }: MetadataChange, namespace: string): boolean {
+function isRolledOut({ policy, username, metadata, namespace, podClass }: AdmissionContext): boolean {
   return (
     policy.rollout.audit.includes(namespace) &&
     !policy.greenroomServiceAccounts.includes(username) &&
+    podClass.kind !== 'component' &&
     metadata.labels?.[label.pool] === undefined
   )
 }

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { annotation } from '../../domain/names.ts'
+import { annotation, label } from '../../domain/names.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { describeViolation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
@@ -114,6 +114,7 @@ function fieldOf(pointer: string): string | undefined {
     const [, , key] = segments
     if (key === undefined || ownNotes.has(key)) return undefined
   }
+  if (segments[0] === 'metadata' && segments[2] === label.component) return undefined
   const isListed = /Containers$|^containers$|^volumes$/.test(segments[1] ?? '')
   return segments
     .slice(0, isListed ? 4 : 3)

@@ -1,4 +1,4 @@
-import { restrictedVolumeKinds } from '../policy/policy-row.ts'
+import { restrictedVolumeKinds } from '../standards/volume-kinds.ts'
 import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
 export const allowedVolumes: GreenroomRule = {
@@ -12,9 +12,10 @@ export const allowedVolumes: GreenroomRule = {
   why: 'A pod gets only the kinds of volumes that its agent type needs.',
   fix: "Use a volume of one of these kinds, or add the kind to the row's volumeKinds.",
   judge({ pod, row }) {
-    if (!row || row.volumeKinds.length === restrictedVolumeKinds.length) return []
+    if (!row) return []
     const allowed = row.volumeKinds.join(', ')
     const refused = restrictedVolumeKinds.filter((kind) => !row.volumeKinds.includes(kind))
+    if (refused.length === 0) return []
     return (pod.spec.volumes ?? []).flatMap((volume, index) => {
       const kind = refused.find((name) => name in volume)
       return kind ? [finding(`spec.volumes[${index}]`, kind, allowed)] : []

@@ -1,8 +1,8 @@
-import type { Container, EnvVar, Pod, PodProbe, Volume } from '../pod/pod.ts'
-import { samePath } from '../pod/same-path.ts'
+import type { Container, PodProbe } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { isInjectedToken } from '../pod/token-volume.ts'
-import type { Component, ComponentMount } from '../policy/policy-component.ts'
+import type { Component } from '../policy/policy-component.ts'
+import { environmentFindings, mountFindings } from './component-sources.ts'
+import { extraFields } from './extra-fields.ts'
 import { type Finding, finding, type GreenroomRule } from './greenroom-rule.ts'
 
 /** A field that this version does not know is refused. */
@@ -11,7 +11,7 @@ export const componentShape: GreenroomRule = {
   title: "The shape of Greenroom's own pods",
   fields: ['spec'],
   allowed:
-    "only the command, args, environment and mounts that the component's row lists, fields that no code comes in by, and the token that Kubernetes mounts",
+    "only the command, args, environment and mounts that the component's row lists, each Secret with its key and without remaps; fields that no code comes in by; the token that Kubernetes mounts",
   appliesTo: ['component'],
   mode: 'always',
   mutated: 'no',
@@ -26,15 +26,15 @@ export const componentShape: GreenroomRule = {
     const [container, ...others] = pod.spec.containers
     const at = 'spec.containers[0]'
     return [
-      ...unknownFields(pod.spec, podFields, 'spec'),
+      ...otherFields(pod.spec, podFields, 'spec'),
       ...(others.length > 0 ? [finding('spec.containers', `${others.length + 1} containers`, 'one')] : []),
       ...(container
         ? [
-            ...unknownFields(container, containerFields, at),
+            ...otherFields(container, containerFields, at),
             ...words(container, component, at),
             ...handlers(container, at),
-            ...environment(container, component, at),
-            ...mounts(container, pod, component),
+            ...environmentFindings(container, component, at),
+            ...mountFindings(container, pod, component),
           ]
         : []),
     ]
@@ -94,19 +94,8 @@ const containerFields: ReadonlySet<string> = new Set([
   'volumeMounts',
 ])
 
-function unknownFields(value: object, known: ReadonlySet<string>, path: string): Finding[] {
-  return Object.entries(value)
-    .filter(([field, content]) => !known.has(field) && !isNothing(content))
-    .map(([field]) => finding(`${path}.${field}`, 'set', 'unset'))
-}
-
-function isNothing(content: unknown): boolean {
-  return (
-    content === undefined ||
-    content === null ||
-    content === false ||
-    (Array.isArray(content) && content.length === 0)
-  )
+function otherFields(value: object, known: ReadonlySet<string>, path: string): Finding[] {
+  return extraFields(value, known).map((field) => finding(`${path}.${field}`, 'set', 'unset'))
 }
 
 function words({ command, args, terminationMessagePath }: Container, row: Component, at: string): Finding[] {
@@ -141,77 +130,4 @@ function handlers(container: Container, at: string): Finding[] {
       .map((name) => finding(`${at}.${name}.exec`, 'set', 'unset')),
     ...(onlySleeps ? [] : [finding(`${at}.lifecycle`, 'something that runs', 'sleep, or unset')]),
   ]
-}
-
-function environment({ env = [] }: Container, component: Component, at: string): Finding[] {
-  return env.flatMap((variable, index) => {
-    const path = `${at}.env[${index}]`
-    const wanted = component.env.find((entry) => nameOf(entry) === variable.name)
-    if (!wanted) {
-      return [finding(`${path}.name`, variable.name, component.env.map(nameOf).join(', ') || 'none')]
-    }
-    return isFrom(variable, wanted) ? [] : [finding(path, `another ${variable.name}`, sourceOf(wanted))]
-  })
-}
-
-type WantedEnv = Component['env'][number]
-
-function nameOf(entry: WantedEnv): string {
-  return typeof entry === 'string' ? entry : entry.name
-}
-
-function isFrom({ value, valueFrom }: EnvVar, wanted: WantedEnv): boolean {
-  const secret = valueFrom?.secretKeyRef
-  if (typeof wanted !== 'string' && wanted.secret !== undefined) return secret?.name === wanted.secret
-  if (typeof wanted !== 'string' && wanted.value !== undefined) return value === wanted.value && !valueFrom
-  return secret === undefined
-}
-
-function sourceOf(wanted: WantedEnv): string {
-  if (typeof wanted !== 'string' && wanted.secret !== undefined) return `a key of Secret ${wanted.secret}`
-  if (typeof wanted !== 'string' && wanted.value !== undefined) return "the row's value"
-  return 'anything but a Secret'
-}
-
-/** Where Kubernetes itself mounts the account's token. */
-const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
-
-function mounts({ volumeMounts = [] }: Container, pod: Pod, component: Component): Finding[] {
-  return volumeMounts.flatMap((mount, index) => {
-    const path = `spec.containers[0].volumeMounts[${index}]`
-    const volume = pod.spec.volumes?.find(({ name }) => name === mount.name)
-    const wanted = component.mounts.find((candidate) => samePath(candidate.path, mount.mountPath))
-    const isWhole = (mount.subPath ?? '') === '' && (mount.subPathExpr ?? '') === ''
-    const isToken = samePath(mount.mountPath, tokenPath) && volume !== undefined && isPlainToken(volume)
-    const isWanted = wanted !== undefined && volume !== undefined && isOfSource(volume, wanted)
-    if (isWhole && (isToken || isWanted)) return []
-    const allowed = component.mounts.map(describeMount).join('; ') || 'no mount'
-    return [finding(path, mount.mountPath, allowed)]
-  })
-}
-
-function isOfSource(volume: Volume, { secret, configMap, emptyDir }: ComponentMount): boolean {
-  if (secret !== undefined) return volume.secret?.secretName === secret
-  if (configMap !== undefined) return volume.configMap?.name === configMap
-  return emptyDir === true && volume.emptyDir !== undefined
-}
-
-function describeMount({ path, secret, configMap }: ComponentMount): string {
-  if (secret !== undefined) return `${path} from Secret ${secret}`
-  return configMap === undefined ? `${path} from an emptyDir` : `${path} from ConfigMap ${configMap}`
-}
-
-/** The token volume as the ServiceAccount plugin makes it: with another CA the pod would trust another API server. */
-function isPlainToken(volume: Volume): boolean {
-  return (
-    isInjectedToken(volume) &&
-    (volume.projected?.sources ?? []).every((source) =>
-      Object.keys(source).every(
-        (kind) =>
-          kind === 'serviceAccountToken' ||
-          kind === 'downwardAPI' ||
-          (kind === 'configMap' && source.configMap?.name === 'kube-root-ca.crt'),
-      ),
-    )
-  )
 }

@@ -5,7 +5,7 @@
  */
 
 /** Where Kubernetes starts programs: all containers, or all but debug containers. */
-export const everyContainer = 'spec.{containers,initContainers,ephemeralContainers}[*]'
+export { everyContainer } from '../pod/pod.ts'
 export const startedContainers = 'spec.{containers,initContainers}[*]'
 export const agentContainer = 'spec.containers[agent]'
 

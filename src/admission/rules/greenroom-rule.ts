@@ -12,9 +12,7 @@ export type PodKind = 'component' | 'unknown-type' | 'unshaped' | 'shaped'
  * A rule that Greenroom has besides the Pod Security Standards: one object, in the file of its name. Documents, settable
  * modes, violations and the reasons of changes are derived from it.
  */
-export interface GreenroomRule extends Omit<CheckDescription, 'fields'> {
-  /** The fields that it reads or writes, in the notation of field-path.ts. A test compares them with what it does. */
-  readonly fields: readonly string[]
+export interface GreenroomRule extends CheckDescription {
   /** What the fields may hold, in words; the exact values are the policy's. */
   readonly allowed: string
   readonly appliesTo: readonly PodKind[]

@@ -1,11 +1,16 @@
 import { agentContainer } from './agent-container.ts'
 import { agentType } from './agent-type.ts'
+import { allowedTolerations } from './allowed-tolerations.ts'
 import { allowedVolumes } from './allowed-volumes.ts'
 import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
+import { commands } from './commands.ts'
+import { componentLabel } from './component-label.ts'
 import { componentShape } from './component-shape.ts'
+import { containerCount } from './container-count.ts'
 import { copiedPod } from './copied-pod.ts'
 import { emptyDirSize } from './empty-dir-size.ts'
+import { ephemeralClaims } from './ephemeral-claims.ts'
 import { gracePeriod } from './grace-period.ts'
 import type { GreenroomRule } from './greenroom-rule.ts'
 import { images } from './images.ts'
@@ -13,33 +18,46 @@ import { injectedEnv } from './injected-env.ts'
 import { labelOwnership } from './label-ownership.ts'
 import { malformed } from './malformed.ts'
 import { nodeAffinity } from './node-affinity.ts'
+import { nodeName } from './node-name.ts'
 import { operatingSystem } from './operating-system.ts'
+import { ownPodChanges } from './own-pod-changes.ts'
 import { policyVersion } from './policy-version.ts'
 import { poolCredentials } from './pool-credentials.ts'
 import { priorityClass } from './priority-class.ts'
 import { probes } from './probes.ts'
 import { projectedToken } from './projected-token.ts'
 import { readOnlyRoot } from './read-only-root.ts'
+import { refusedFields } from './refused-fields.ts'
+import { resourceClaims } from './resource-claims.ts'
 import { resourceRange } from './resource-range.ts'
 import { resources } from './resources.ts'
+import { rootInitContainers } from './root-init-containers.ts'
 import { runtimeClass } from './runtime-class.ts'
 import { secretReferences } from './secret-references.ts'
 import { securityContext } from './security-context.ts'
 import { serviceAccount } from './service-account.ts'
 import { serviceAccountName } from './service-account-name.ts'
 import { serviceAccountToken } from './service-account-token.ts'
+import { systemPriority } from './system-priority.ts'
 import { tolerations } from './tolerations.ts'
 import { topologySpread } from './topology-spread.ts'
+import { unknownFields } from './unknown-fields.ts'
 import { userIds } from './user-ids.ts'
 import { writablePaths } from './writable-paths.ts'
 
-/** What a pod is and whose it is: said before anything else that may be wrong with it. */
+/**
+ * What a pod is and whose it is: said before anything else that may be wrong with it. Root init containers are here
+ * because their reason says more than that of Pod Security.
+ */
 export const identityRules: readonly GreenroomRule[] = [
   malformed,
   labelOwnership,
+  ownPodChanges,
   poolCredentials,
   agentType,
+  componentLabel,
   componentShape,
+  rootInitContainers,
 ]
 
 /** What a pod may have by its row. Pod Security is judged before them. */
@@ -49,7 +67,13 @@ export const rowRules: readonly GreenroomRule[] = [
   serviceAccount,
   secretReferences,
   images,
+  commands,
   allowedVolumes,
+  resourceClaims,
+  refusedFields,
+  unknownFields,
+  ephemeralClaims,
+  containerCount,
   agentContainer,
   appLabel,
   policyVersion,
@@ -68,9 +92,12 @@ export const rowRules: readonly GreenroomRule[] = [
   writablePaths,
   nodeAffinity,
   tolerations,
+  allowedTolerations,
+  nodeName,
   topologySpread,
   runtimeClass,
   priorityClass,
+  systemPriority,
   gracePeriod,
 ]
 

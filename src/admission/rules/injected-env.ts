@@ -1,19 +1,19 @@
-import { agentEnv } from '../../domain/names.ts'
+import { agentEnv, label } from '../../domain/names.ts'
 import type { EnvVar } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { ownPodEnv } from '../policy/own-pod-env.ts'
-import type { PodClass } from '../policy/pod-class.ts'
-import type { AssignKeys } from '../policy/public-assign-keys.ts'
+import type { AdmissionContext } from './admission-context.ts'
 import { mergedEnv } from './env-order.ts'
 import { agentContainer as agentPath } from './field-path.ts'
 import { type Finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
+import { isPoolPod } from './pod-secrets.ts'
 
 const ownVariables = `${agentPath}.env[GREENROOM_*]`
 
 export const injectedEnv: GreenroomRule = {
   rule: 'injected-env',
   title: 'Environment that Greenroom decides',
-  fields: [ownVariables, `${agentPath}.env[*]`],
+  fields: [ownVariables, `${agentPath}.env[*]`, `metadata.labels[${label.pool}]`],
   allowed:
     "the `GREENROOM_*` variables and the row's `secrets` are present, each entry of their names is as the webhook sets it, and they stand before what refers to them by `$(NAME)`; other variables are the author's",
   appliesTo: shapedPods,
@@ -25,10 +25,11 @@ export const injectedEnv: GreenroomRule = {
       'With these the agent knows its pod and checks who gives it work; they are always what Greenroom sets.',
   },
   fix: 'Leave the variable out; the webhook sets it.',
-  judge({ agentContainer, podClass, assignKeys }) {
+  judge(context) {
+    const { agentContainer } = context
     if (!agentContainer) return []
     const { container, path } = agentContainer
-    return forcedEnv(podClass, assignKeys).flatMap((wanted): Finding[] => {
+    return forcedEnv(context).flatMap((wanted): Finding[] => {
       const found = (container.env ?? []).filter((entry) => entry.name === wanted.name)
       if (found.length > 0 && found.every((entry) => sameValue(entry, wanted))) return []
       // Values are never shown.
@@ -36,9 +37,9 @@ export const injectedEnv: GreenroomRule = {
       return [{ path: `${path}.env[${wanted.name}]`, found: text, allowed: 'what the webhook sets' }]
     })
   },
-  mutate(draft, { podClass, row, assignKeys }) {
-    const forced = forcedEnv(podClass, assignKeys)
-    const defaults = row?.env ?? []
+  mutate(draft, context) {
+    const forced = forcedEnv(context)
+    const defaults = context.row?.env ?? []
     for (const { container, isAgent } of draft.containers) {
       if (!isAgent || (forced.length + defaults.length === 0 && !container.env)) continue
       draft.assign(container, { env: mergedEnv(container.env ?? [], forced, defaults) })
@@ -47,9 +48,10 @@ export const injectedEnv: GreenroomRule = {
 }
 
 /** Environment of the agent container that overwrites what the pod says. References only, never a secret value. */
-function forcedEnv(podClass: PodClass, assignKeys: AssignKeys): readonly EnvVar[] {
-  if (podClass.kind === 'plain') return podClass.row.secretEnv
-  if (podClass.kind !== 'agent') return []
-  const { row, agentType } = podClass
-  return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...ownPodEnv(agentType), ...row.secretEnv]
+function forcedEnv(context: AdmissionContext): readonly EnvVar[] {
+  const { podClass, row, assignKeys } = context
+  if (!row) return []
+  const secrets = row.secretsFor === 'everyone' || isPoolPod(context) ? row.secretEnv : []
+  if (podClass.kind !== 'agent') return secrets
+  return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...ownPodEnv(podClass.agentType), ...secrets]
 }

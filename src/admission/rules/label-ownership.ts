@@ -1,5 +1,6 @@
 import { annotation, label, ownedPrefix } from '../../domain/names.ts'
 import type { PodClass } from '../policy/pod-class.ts'
+import { componentName } from '../policy/policy-component.ts'
 import type { MetadataChange } from './admission-context.ts'
 import { everyPod, type Finding, type GreenroomRule } from './greenroom-rule.ts'
 import { writtenAnnotations } from './written-annotations.ts'
@@ -7,10 +8,14 @@ import { writtenAnnotations } from './written-annotations.ts'
 export const labelOwnership = {
   rule: 'label-ownership',
   title: "Greenroom's labels and annotations",
-  fields: [`metadata.{labels,annotations}[${ownedPrefix}*]`, `metadata.labels[${label.session}]`],
+  fields: [
+    `metadata.{labels,annotations}[${ownedPrefix}*]`,
+    `metadata.labels[{${label.session},${label.app}}]`,
+  ],
   allowed:
-    "unset or unchanged, except by Greenroom's own ServiceAccounts; on `pods/status` and `pods/binding` too. " +
-    `\`${annotation.explain}\` may be set by everybody`,
+    "unset or unchanged, except by Greenroom's own ServiceAccounts; on `pods/status`, `pods/binding` and `bindings` too. " +
+    `\`${annotation.explain}\` may be set by everybody, \`${label.component}\` on a component to its own name; \`${label.app}\` ` +
+    'to no name of a component, except on its pods',
   appliesTo: everyPod,
   mode: 'always',
   mutated: 'no',
@@ -22,10 +27,12 @@ export const labelOwnership = {
     if (change.policy.greenroomServiceAccounts.includes(change.username)) return []
     const { before, metadata: after } = change
     const isWritten = writtenOver(change)
+    const isGuarded = (key: string): boolean =>
+      isOwned(key) || key === label.session || isBorrowedName(key, change)
     return [
-      ...changedKeys(before?.labels, after.labels, (key) => isOwned(key) || key === label.session).map(
-        (key) => foreign(`metadata.labels[${key}]`),
-      ),
+      ...changedKeys(before?.labels, after.labels, isGuarded)
+        .filter((key) => !isOwnName(key, change))
+        .map((key) => (key === label.app ? borrowedName : foreign(`metadata.labels[${key}]`))),
       ...changedKeys(before?.annotations, after.annotations, (key) => isOwned(key) && !isWritten(key)).map(
         (key) => foreign(`metadata.annotations[${key}]`),
       ),
@@ -46,6 +53,27 @@ function writtenOver({ isNew, isRolledOut, podClass, metadata, ...inForce }: Own
   return (key: string): boolean =>
     key === annotation.explain ||
     (Object.hasOwn(written, key) && (!isRolledOut || metadata.annotations?.[key] === written[key]))
+}
+
+/** The name that admission would give a new component anyway: the template of its Deployment may have it. */
+function isOwnName(key: string, { isNew, podClass, metadata }: OwnershipChange): boolean {
+  if ((key !== label.component && key !== label.app) || !isNew || podClass?.kind !== 'component') return false
+  return metadata.labels?.[key] === componentName(podClass.component)
+}
+
+const borrowedName: Finding = {
+  path: `metadata.labels[${label.app}]`,
+  found: "the name of one of Greenroom's components",
+  allowed: 'that on its own pods only',
+  fix: 'Use another value.',
+}
+
+/** A ReplicaSet adopts a pod with the labels of its own, and ends one of its own for it. */
+function isBorrowedName(key: string, { policy, metadata }: OwnershipChange): boolean {
+  return (
+    key === label.app &&
+    policy.components.some((component) => componentName(component) === metadata.labels?.[key])
+  )
 }
 
 function isOwned(key: string): boolean {

@@ -24,11 +24,11 @@ export const poolCredentials: GreenroomRule = {
     // The row of a component lists its variables one by one.
     if (podClass.kind === 'component') return inLabel
     const inEnv = containers.flatMap(({ container, path }) =>
-      (container.env ?? []).flatMap(({ name, valueFrom }, index): Finding[] => {
-        if (isSessionCredential(name)) return [finding(`${path}.env[${index}].name`, name, allowedNames)]
+      (container.env ?? []).flatMap(({ name, valueFrom }): Finding[] => {
+        if (isSessionCredential(name)) return [finding(`${path}.env[${name}]`, name, allowedNames)]
         const key = valueFrom?.secretKeyRef?.key
         return key !== undefined && isSessionCredential(key)
-          ? [finding(`${path}.env[${index}].valueFrom.secretKeyRef.key`, key, allowedNames)]
+          ? [finding(`${path}.env[${name}].valueFrom.secretKeyRef.key`, key, allowedNames)]
           : []
       }),
     )

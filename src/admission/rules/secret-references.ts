@@ -1,74 +1,49 @@
-import type { Container, Volume } from '../pod/pod.ts'
+import { label } from '../../domain/names.ts'
 import { fitsPattern } from '../policy/name-pattern.ts'
-import { everyContainer } from './field-path.ts'
-import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import type { AdmissionContext } from './admission-context.ts'
+import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import { isPoolPod, type SecretReference, secretFields, secretReferencesOf } from './pod-secrets.ts'
 
 export const secretReferences: GreenroomRule = {
   rule: 'secret-references',
   title: 'Secrets',
-  fields: [
-    `${everyContainer}.{env[*].valueFrom.secretKeyRef.name,envFrom[*].secretRef.name}`,
-    'spec.volumes[*].{secret.secretName,projected.sources[*].secret.name}',
-    'spec.volumes[*].csi.{nodePublishSecretRef.name,volumeAttributes.secretProviderClass}',
-    'spec.imagePullSecrets[*].name',
-  ],
-  allowed: "the Secrets in the row's `secrets` and `allowedSecrets`",
+  fields: [...secretFields, 'spec.imagePullSecrets[*].name', `metadata.labels[${label.pool}]`],
+  allowed:
+    "the Secrets in the row's `secrets` and `allowedSecrets`; with `secretsFor: pools` others than pods of pools may only pull images with them. " +
+    'Attributes of CSI volumes that have `secret` in their name count as names of Secrets',
   appliesTo: podsOfRows,
   mode: 'always',
   mutated: 'no',
   why: "An author of pods could otherwise read every Secret of the namespace, Greenroom's signing key included.",
   fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
-  judge({ pod, containers, row }) {
-    const allowedSecrets = row?.allowedSecrets ?? []
-    const references = [
-      ...containers.flatMap(({ container, path }) => inContainer(container, path)),
-      ...(pod.spec.volumes ?? []).flatMap((volume, index) => inVolume(volume, `spec.volumes[${index}]`)),
-      ...(pod.spec.imagePullSecrets ?? []).map(({ name }, index) => ({
-        path: `spec.imagePullSecrets[${index}].name`,
-        secret: name,
-      })),
+  judge(context) {
+    const { pod, row } = context
+    const allowed = row?.allowedSecrets ?? []
+    const pulling = (pod.spec.imagePullSecrets ?? []).map(
+      ({ name }, index): SecretReference => ({ path: `spec.imagePullSecrets[${index}].name`, secret: name }),
+    )
+    return [
+      ...secretReferencesOf(context).flatMap((reference) =>
+        mayRead(context, reference) ? foreign(reference, allowed) : [outsidePool(reference)],
+      ),
+      ...pulling.flatMap((reference) => foreign(reference, allowed)),
     ]
-    const allowed = allowedSecrets.length > 0 ? allowedSecrets.join(', ') : 'no Secret'
-    return references
-      .filter(
-        ({ secret }) => secret === undefined || !allowedSecrets.some((name) => fitsPattern(secret, name)),
-      )
-      .map(({ path, secret }) => finding(path, secret, allowed))
   },
 }
 
-interface SecretReference {
-  readonly path: string
-  readonly secret: string | undefined
+/** A debug container of a pool's pod is somebody else's. */
+function mayRead(context: AdmissionContext, { kind }: SecretReference): boolean {
+  return context.row?.secretsFor === 'everyone' || (isPoolPod(context) && kind !== 'ephemeral')
 }
 
-function inContainer(container: Container, path: string): SecretReference[] {
-  return [
-    ...(container.env ?? []).flatMap(({ valueFrom }, index) =>
-      valueFrom?.secretKeyRef
-        ? [{ path: `${path}.env[${index}].valueFrom.secretKeyRef.name`, secret: valueFrom.secretKeyRef.name }]
-        : [],
-    ),
-    ...(container.envFrom ?? []).flatMap(({ secretRef }, index) =>
-      secretRef ? [{ path: `${path}.envFrom[${index}].secretRef.name`, secret: secretRef.name }] : [],
-    ),
-  ]
+function outsidePool({ path, secret }: SecretReference): Finding {
+  return {
+    ...finding(path, secret, 'no Secret outside a pool (secretsFor: pools)'),
+    fix: 'Leave the reference out; pods of pools alone get the Secrets of this row.',
+  }
 }
 
-function inVolume({ secret, projected, csi }: Volume, path: string): SecretReference[] {
-  const published = csi?.nodePublishSecretRef
-  // Not a Secret of the cluster, but the driver fetches secrets for the pod by it.
-  const provider = csi?.volumeAttributes?.secretProviderClass
-  return [
-    ...(secret ? [{ path: `${path}.secret.secretName`, secret: secret.secretName }] : []),
-    ...(published ? [{ path: `${path}.csi.nodePublishSecretRef.name`, secret: published.name }] : []),
-    ...(provider !== undefined
-      ? [{ path: `${path}.csi.volumeAttributes.secretProviderClass`, secret: provider }]
-      : []),
-    ...(projected?.sources ?? []).flatMap((source, index) =>
-      source.secret
-        ? [{ path: `${path}.projected.sources[${index}].secret.name`, secret: source.secret.name }]
-        : [],
-    ),
-  ]
+function foreign({ path, secret }: SecretReference, allowed: readonly string[]): Finding[] {
+  if (secret !== undefined && allowed.some((name) => fitsPattern(secret, name))) return []
+  return [finding(path, secret, allowed.length > 0 ? allowed.join(', ') : 'no Secret')]
 }

@@ -35,6 +35,6 @@ function missing(
 }
 
 /** Absent fields with the meaning that Kubernetes gives them. */
-function normalized(toleration: Toleration) {
+export function normalized(toleration: Toleration) {
   return { key: '', operator: 'Equal', value: '', effect: '', ...toleration }
 }

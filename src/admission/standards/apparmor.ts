@@ -1,6 +1,11 @@
 import type { SecurityContext } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
-import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inContainers,
+  inSecurityContexts,
+  type PodSecurityCheck,
+} from './pod-security-check.ts'
 
 const annotationPrefix = 'container.apparmor.security.beta.kubernetes.io/'
 
@@ -9,9 +14,7 @@ export const appArmor: PodSecurityCheck = {
   title: 'AppArmor',
   standard: 'baseline',
   reference: 'check_appArmorProfile.go',
-  fields:
-    '`securityContext.appArmorProfile.type` of the pod and of every container, and the older annotations ' +
-    `\`${annotationPrefix}*\``,
+  fields: [...inSecurityContexts('appArmorProfile.type'), `metadata.annotations[${annotationPrefix}*]`],
   fix: 'Remove it or use RuntimeDefault.',
   mutated: 'no',
   versions: [

@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import type { Rule, Violation } from '../pod/violation.ts'
 import { addedCapabilities, capabilitiesBaseline } from './capabilities-baseline.ts'
 import { type BarePod, type PodSecurityCheck } from './pod-security-check.ts'
@@ -11,7 +12,7 @@ export const capabilitiesAdd: PodSecurityCheck = {
   title: 'Added capabilities',
   standard: 'restricted',
   reference: 'check_capabilities_restricted.go',
-  fields: '`securityContext.capabilities.add` of every container',
+  fields: [`${everyContainer}.securityContext.capabilities.add`],
   fix: 'Remove every other added capability.',
   mutated: 'no',
   overrides: capabilitiesBaseline,

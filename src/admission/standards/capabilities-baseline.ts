@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
 
@@ -23,7 +24,7 @@ export const capabilitiesBaseline: PodSecurityCheck = {
   title: 'Capabilities beyond the default set',
   standard: 'baseline',
   reference: 'check_capabilities_baseline.go',
-  fields: '`securityContext.capabilities.add` of every container',
+  fields: [`${everyContainer}.securityContext.capabilities.add`],
   fix: 'Remove every other added capability.',
   mutated: 'no',
   versions: [

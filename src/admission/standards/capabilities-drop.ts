@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
 
@@ -8,7 +9,7 @@ export const capabilitiesDrop: PodSecurityCheck = {
   title: 'Dropped capabilities',
   standard: 'restricted',
   reference: 'check_capabilities_restricted.go',
-  fields: '`securityContext.capabilities.drop` of every container',
+  fields: [`${everyContainer}.securityContext.capabilities.drop`],
   fix: 'Drop ALL capabilities.',
   mutated: 'yes',
   versions: [

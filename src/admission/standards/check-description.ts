@@ -4,8 +4,8 @@ export interface CheckDescription {
   readonly rule: string
   /** A few words for people. */
   readonly title: string
-  /** What it looks at, in Markdown. "Every container" means containers, init and ephemeral containers. */
-  readonly fields: string
+  /** The fields that it reads or writes, in the notation of rules/field-path.ts. */
+  readonly fields: readonly string[]
   /** Whether the mutator makes it right, so that authors need not write it into a pod. `yes`: no violation is left. */
   readonly mutated: 'yes' | 'where absent' | 'no'
 }

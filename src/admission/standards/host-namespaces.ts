@@ -6,7 +6,7 @@ export const hostNamespaces: PodSecurityCheck = {
   title: 'Host namespaces',
   standard: 'baseline',
   reference: 'check_hostNamespaces.go',
-  fields: '`spec.hostNetwork`, `spec.hostPID`, `spec.hostIPC`',
+  fields: ['spec.{hostNetwork,hostPID,hostIPC}'],
   fix: "Remove it: agents do not share the node's namespaces.",
   mutated: 'no',
   versions: [{ since: 0, allowed: 'false or unset', judge: sharedNamespaces }],

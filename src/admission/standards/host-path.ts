@@ -6,7 +6,7 @@ export const hostPath: PodSecurityCheck = {
   title: 'HostPath volumes',
   standard: 'baseline',
   reference: 'check_hostPathVolumes.go',
-  fields: '`spec.volumes[*].hostPath`',
+  fields: ['spec.volumes[*].hostPath'],
   fix: 'Use a volume of another kind: the file system of the node is not for pods.',
   mutated: 'no',
   versions: [{ since: 0, allowed: 'unset', judge: hostPathVolumes }],

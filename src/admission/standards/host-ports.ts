@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import type { BarePod, PodSecurityCheck } from './pod-security-check.ts'
 
@@ -6,7 +7,7 @@ export const hostPorts: PodSecurityCheck = {
   title: 'Host ports',
   standard: 'baseline',
   reference: 'check_hostPorts.go',
-  fields: '`ports[*].hostPort` of every container',
+  fields: [`${everyContainer}.ports[*].hostPort`],
   fix: 'Remove it: agents are reached at the address of their pod.',
   mutated: 'no',
   versions: [{ since: 0, allowed: '0 or unset', judge: takenHostPorts }],

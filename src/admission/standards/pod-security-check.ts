@@ -1,4 +1,4 @@
-import type { Container, PlacedContainer, Pod } from '../pod/pod.ts'
+import { type Container, everyContainer, type PlacedContainer, type Pod } from '../pod/pod.ts'
 import type { Rule, Violation } from '../pod/violation.ts'
 import type { CheckDescription } from './check-description.ts'
 
@@ -39,6 +39,11 @@ export interface PodSecurityCheck extends CheckDescription {
   readonly versions: readonly [PodSecurityRules, ...PodSecurityRules[]]
   /** The weaker check of `baseline` that it stands in for, from its own first version on. */
   readonly overrides?: PodSecurityCheck
+}
+
+/** The field of the securityContext of the pod and of every container. */
+export function inSecurityContexts(field: string): string[] {
+  return ['spec', everyContainer].map((place) => `${place}.securityContext.${field}`)
 }
 
 /** What is wrong in any container: at most one violation each. */

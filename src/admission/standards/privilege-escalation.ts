@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
 
@@ -6,7 +7,7 @@ export const privilegeEscalation: PodSecurityCheck = {
   title: 'Privilege escalation',
   standard: 'restricted',
   reference: 'check_allowPrivilegeEscalation.go',
-  fields: '`securityContext.allowPrivilegeEscalation` of every container',
+  fields: [`${everyContainer}.securityContext.allowPrivilegeEscalation`],
   fix: 'Set securityContext.allowPrivilegeEscalation to false.',
   mutated: 'yes',
   versions: [

@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
 
@@ -6,7 +7,7 @@ export const privileged: PodSecurityCheck = {
   title: 'Privileged containers',
   standard: 'baseline',
   reference: 'check_privileged.go',
-  fields: '`securityContext.privileged` of every container',
+  fields: [`${everyContainer}.securityContext.privileged`],
   fix: 'Remove it: a privileged container owns its node.',
   mutated: 'no',
   versions: [{ since: 0, allowed: 'false or unset', judge: privilegedContainers }],

@@ -1,4 +1,4 @@
-import type { Container } from '../pod/pod.ts'
+import { type Container, everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import type { BarePod, PodSecurityCheck } from './pod-security-check.ts'
 
@@ -7,9 +7,10 @@ export const probeHost: PodSecurityCheck = {
   title: 'Hosts in probes and lifecycle handlers',
   standard: 'baseline',
   reference: 'check_hostProbesAndhostLifecycle.go',
-  fields:
-    '`{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.{httpGet,tcpSocket}.host` ' +
-    'of every container',
+  fields: [
+    `${everyContainer}.{livenessProbe,readinessProbe,startupProbe}.{httpGet,tcpSocket}.host`,
+    `${everyContainer}.lifecycle.{postStart,preStop}.{httpGet,tcpSocket}.host`,
+  ],
   fix: "Remove the host: the kubelet probes the pod's own address.",
   mutated: 'no',
   versions: [{ since: 34, allowed: 'unset', judge: otherHosts }],

@@ -1,3 +1,4 @@
+import { everyContainer } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
 
@@ -6,7 +7,7 @@ export const procMountBaseline: PodSecurityCheck = {
   title: '/proc mount type',
   standard: 'baseline',
   reference: 'check_procMount_baseline.go',
-  fields: '`securityContext.procMount` of every container',
+  fields: [`${everyContainer}.securityContext.procMount`],
   fix: 'Remove it.',
   mutated: 'no',
   versions: [

@@ -1,5 +1,10 @@
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
-import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inContainers,
+  inSecurityContexts,
+  type PodSecurityCheck,
+} from './pod-security-check.ts'
 
 const allowed = 'true, on the pod or on every container'
 
@@ -8,7 +13,7 @@ export const runAsNonRoot: PodSecurityCheck = {
   title: 'Running as non-root',
   standard: 'restricted',
   reference: 'check_runAsNonRoot.go',
-  fields: '`securityContext.runAsNonRoot` of the pod and of every container',
+  fields: inSecurityContexts('runAsNonRoot'),
   fix: 'Set securityContext.runAsNonRoot to true.',
   mutated: 'yes',
   versions: [

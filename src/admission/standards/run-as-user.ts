@@ -1,5 +1,10 @@
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
-import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inContainers,
+  inSecurityContexts,
+  type PodSecurityCheck,
+} from './pod-security-check.ts'
 
 const allowed = 'any user but 0, or unset'
 
@@ -8,7 +13,7 @@ export const runAsUser: PodSecurityCheck = {
   title: 'Running as user 0',
   standard: 'restricted',
   reference: 'check_runAsUser.go',
-  fields: '`securityContext.runAsUser` of the pod and of every container',
+  fields: inSecurityContexts('runAsUser'),
   fix: 'Use a user other than root.',
   mutated: 'yes',
   versions: [

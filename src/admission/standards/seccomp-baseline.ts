@@ -1,6 +1,11 @@
 import type { SecurityContext } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
-import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inContainers,
+  inSecurityContexts,
+  type PodSecurityCheck,
+} from './pod-security-check.ts'
 
 export const seccompTypes = 'RuntimeDefault or Localhost'
 
@@ -9,9 +14,12 @@ export const seccompBaseline: PodSecurityCheck = {
   title: 'Seccomp switched off',
   standard: 'baseline',
   reference: 'check_seccompProfile_baseline.go',
-  fields:
-    '`securityContext.seccompProfile.type` of the pod and of every container; before 1.19 the annotations ' +
-    '`seccomp.security.alpha.kubernetes.io/pod` and `container.seccomp.security.alpha.kubernetes.io/*`',
+  fields: [
+    ...inSecurityContexts('seccompProfile.type'),
+    // Before Kubernetes 1.19.
+    'metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]',
+    'metadata.annotations[container.seccomp.security.alpha.kubernetes.io/*]',
+  ],
   fix: 'Remove it or use RuntimeDefault.',
   mutated: 'no',
   versions: [

@@ -1,5 +1,10 @@
 import type { Rule, Violation } from '../pod/violation.ts'
-import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inContainers,
+  inSecurityContexts,
+  type PodSecurityCheck,
+} from './pod-security-check.ts'
 import { hasOtherSeccomp, seccompBaseline, seccompTypes, seccompViolation } from './seccomp-baseline.ts'
 
 const allowed = `${seccompTypes}, on the pod or on every container`
@@ -9,7 +14,7 @@ export const seccomp: PodSecurityCheck = {
   title: 'Seccomp',
   standard: 'restricted',
   reference: 'check_seccompProfile_restricted.go',
-  fields: '`securityContext.seccompProfile.type` of the pod and of every container',
+  fields: inSecurityContexts('seccompProfile.type'),
   fix: 'Set securityContext.seccompProfile.type to RuntimeDefault.',
   mutated: 'yes',
   overrides: seccompBaseline,

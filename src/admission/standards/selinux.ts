@@ -1,6 +1,11 @@
 import type { SecurityContext } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
-import type { BarePod, PodSecurityCheck, PodSecurityRules } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inSecurityContexts,
+  type PodSecurityCheck,
+  type PodSecurityRules,
+} from './pod-security-check.ts'
 
 /** Types of ordinary containers. */
 const typesSince0 = ['container_t', 'container_init_t', 'container_kvm_t']
@@ -11,7 +16,7 @@ export const selinux: PodSecurityCheck = {
   title: 'SELinux',
   standard: 'baseline',
   reference: 'check_seLinuxOptions.go',
-  fields: '`securityContext.seLinuxOptions.{type,user,role}` of the pod and of every container',
+  fields: inSecurityContexts('seLinuxOptions.{type,user,role}'),
   fix: 'Use one of these types, and no user or role.',
   mutated: 'no',
   versions: [rulesOf(0, typesSince0), rulesOf(31, typesSince31)],

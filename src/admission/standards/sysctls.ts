@@ -25,7 +25,7 @@ export const sysctls: PodSecurityCheck = {
   title: 'Sysctls',
   standard: 'baseline',
   reference: 'check_sysctls.go',
-  fields: '`spec.securityContext.sysctls[*].name`',
+  fields: ['spec.securityContext.sysctls[*].name'],
   fix: 'Remove every other sysctl.',
   mutated: 'no',
   versions: [

@@ -2,7 +2,8 @@ import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
 import { hostPath } from './host-path.ts'
 import type { BarePod, PodSecurityCheck } from './pod-security-check.ts'
 
-const allowedKinds = [
+/** The kinds that Pod Security Standard restricted allows, in every version; a policy may narrow them. */
+export const restrictedVolumeKinds = [
   'configMap',
   'csi',
   'downwardAPI',
@@ -19,11 +20,11 @@ export const volumeKinds: PodSecurityCheck = {
   title: 'Volume kinds',
   standard: 'restricted',
   reference: 'check_restrictedVolumes.go',
-  fields: '`spec.volumes[*]`',
+  fields: ['spec.volumes[*]'],
   fix: 'Use a volume of one of these kinds; the file system of the node is never one.',
   mutated: 'no',
   overrides: hostPath,
-  versions: [{ since: 0, allowed: allowedKinds.join(', '), judge: otherVolumes }],
+  versions: [{ since: 0, allowed: restrictedVolumeKinds.join(', '), judge: otherVolumes }],
 }
 
 /**
@@ -33,7 +34,7 @@ export const volumeKinds: PodSecurityCheck = {
 function otherVolumes({ pod }: BarePod, rule: Rule): Violation[] {
   const violations: Violation[] = []
   pod.spec.volumes?.forEach((volume: Readonly<Record<string, unknown>>, index) => {
-    if (allowedKinds.some((kind) => (volume[kind] ?? null) !== null)) return
+    if (restrictedVolumeKinds.some((kind) => (volume[kind] ?? null) !== null)) return
     const kind = Object.keys(volume).find((key) => key !== 'name' && volume[key] !== null)
     if (kind === undefined) return
     violations.push({ ...violationOf(rule, `spec.volumes[${index}].${kind}`, undefined), found: 'set' })

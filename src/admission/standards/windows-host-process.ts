@@ -1,13 +1,18 @@
 import type { SecurityContext } from '../pod/pod.ts'
 import { type Rule, type Violation, violationOf } from '../pod/violation.ts'
-import { type BarePod, inContainers, type PodSecurityCheck } from './pod-security-check.ts'
+import {
+  type BarePod,
+  inContainers,
+  inSecurityContexts,
+  type PodSecurityCheck,
+} from './pod-security-check.ts'
 
 export const windowsHostProcess: PodSecurityCheck = {
   rule: 'windows-host-process',
   title: 'Windows HostProcess',
   standard: 'baseline',
   reference: 'check_windowsHostProcess.go',
-  fields: '`securityContext.windowsOptions.hostProcess` of the pod and of every container',
+  fields: inSecurityContexts('windowsOptions.hostProcess'),
   fix: 'Remove it.',
   mutated: 'no',
   versions: [{ since: 0, allowed: 'false or unset', judge: hostProcesses }],

@@ -162,13 +162,18 @@ void t.test("a container's own place at /tmp is kept", async (t) => {
   t.same(violationsIn(mutate(pod), inForce), [])
 })
 
-void t.test('a component and a pod of an unknown type are left as they are', async (t) => {
+void t.test('a component gets its name and nothing else, a pod of an unknown type nothing', async (t) => {
   const component = samplePod({
-    labels: {},
+    labels: { app: 'mine' },
     container: { image: 'greenroom:1' },
     spec: { serviceAccountName: 'session-management-sa' },
   })
-  for (const pod of [component, samplePod({ labels: { 'agent-type': 'nobody' } })]) t.equal(mutate(pod), pod)
+  const named = mutate(component)
+  t.same(named.metadata?.labels, { app: 'mine', 'greenroom.dev/component': 'session-management-server' })
+  t.equal(named.spec, component.spec)
+  t.equal(mutate(named), named)
+  const unknown = samplePod({ labels: { 'agent-type': 'nobody' } })
+  t.equal(mutate(unknown), unknown)
 })
 
 void t.test('a delay of 0 is left out, as the API server leaves it out', async (t) => {

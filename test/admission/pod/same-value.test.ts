@@ -19,6 +19,9 @@ void t.test('values are compared in depth, keys in any order', async (t) => {
     [null, {}],
     [undefined, {}],
     ['1', 1],
+    [{}, { constructor: 'x' }],
+    [{ constructor: 'x' }, {}],
+    [{ a: 1 }, JSON.parse('{"a": 1, "__proto__": {}}')],
   ]
   for (const [a, b] of same) t.ok(sameValue(a, b), JSON.stringify([a, b]))
   for (const [a, b] of different) t.notOk(sameValue(a, b), JSON.stringify([a, b]))

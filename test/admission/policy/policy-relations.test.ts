@@ -243,6 +243,54 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     inRow('secrets: [{ env: LIVEKIT_API_SECRET, secret: s, key: k }]'),
     /LIVEKIT_API_SECRET belongs to one session and comes with its assignment/,
   ],
+  [
+    'a secret for a label, in any image',
+    inRow('secrets: [{ env: A, secret: s, key: k }]'),
+    /^\/agentTypes\/echo-agent\/images\/allowed: is missing; everybody who may create pods gets s by the label agent-type=echo-agent.* Add images: .*, or secretsFor: pools$/m,
+  ],
+  [
+    'a secret to refer to, in any image',
+    inRow('allowedSecrets: [s]'),
+    /^\/agentTypes\/echo-agent\/images\/allowed: is missing; .* gets s by the label/m,
+  ],
+  [
+    'a secret of the defaults, images of the row',
+    `${inRow('images: { digest: required }')}\ndefaults: { secrets: [{ env: A, secret: s, key: k }], images: { allowed: [x] } }`,
+    /^\/agentTypes\/echo-agent\/images\/allowed: is missing/m,
+  ],
+  [
+    'images that only warn beside a secret',
+    `${inRow('secrets: [{ env: A, secret: s, key: k }]\n    images: { allowed: [x] }')}\nmodes: { images: warn }`,
+    /^\/modes\/images: must be enforce while row echo-agent gives s to everyone/m,
+  ],
+  [
+    "a component's secret as a row's own",
+    `${inRow('secretsFor: pools\n    secrets: [{ env: A, secret: server, key: k }]')}\ncomponents: [{ serviceAccount: a, images: [x], env: [{ name: B, secret: server }] }]`,
+    /^\/agentTypes\/echo-agent\/secrets\/0\/secret: server is a component's and may be used by no row/m,
+  ],
+  ['secrets for nobody', inRow('secretsFor: nobody'), /secretsFor: must be one of "everyone", "pools"/],
+  ['a command of nothing', inRow('commands: [{}]'), /commands\/0: must not have fewer than 1/],
+  [
+    'a command that the pod completes',
+    inRow('commands: [{ command: [node], args: ["$(FILE)"] }]'),
+    /commands\/0: \$\(FILE\) may not refer to a variable/,
+  ],
+  ['no container', inRow('maxContainers: 0'), /maxContainers: must be >= 1/],
+  [
+    'claims of nothing',
+    inRow('ephemeralClaims: { maxSize: 0 }'),
+    /ephemeralClaims\/maxSize: must be more than 0/,
+  ],
+  [
+    'the group of root',
+    inRow('securityContext: { supplementalGroups: [0] }'),
+    /supplementalGroups\/0: must be >= 1/,
+  ],
+  [
+    'a toleration without a key that is allowed',
+    inRow('allowedTolerations: [{}]'),
+    /allowedTolerations\/0\/key: is missing/,
+  ],
   ['every secret', inRow('allowedSecrets: ["*"]'), /allowedSecrets\/0/],
   ['a * in the middle', inRow('allowedSecrets: ["a*b"]'), /allowedSecrets\/0/],
   [
@@ -255,9 +303,22 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a beginning without an end',
     inRow('images: { allowed: ["ghcr.io/acme*"] }'),
-    /ghcr\.io\/acme\* may have a \* only as its last character, after \/, : or @/,
+    /images\/allowed: "ghcr\.io\/acme\*" is no image; write name, name:tag, name:\*/,
   ],
-  ['any image', inRow('images: { allowed: ["*"] }'), /images\/allowed: \* may have a \* only/],
+  ['any image', inRow('images: { allowed: ["*"] }'), /images\/allowed: "\*" is no image/],
+  ...['a:b:c', 'Acme/x', ' x:1', 'x:', 'x@sha256:00', 'x:1*2', 'host:99999/x', 'nginх'].map(
+    (image) =>
+      [
+        `no reference: ${image}`,
+        inRow(`images: { allowed: ["${image}"] }`),
+        /^\/agentTypes\/.*images\/allowed: .* is no image/m,
+      ] as const,
+  ),
+  [
+    'a claim template that has no name',
+    inRow('resourceClaimTemplates: ["gpu*"]'),
+    /resourceClaimTemplates\/0: /,
+  ],
   [
     'a digest rule that does not exist',
     inRow('images: { digest: always }'),
@@ -359,13 +420,45 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a component of any image',
     onTop('components: [{ serviceAccount: a, images: ["*"] }]'),
-    /^\/components\/0\/images: \* must name an image/m,
+    /^\/components\/0\/images: "\*" is no image/m,
+  ],
+  [
+    'a component of every image of a registry',
+    onTop('components: [{ serviceAccount: a, images: ["ghcr.io/*"] }]'),
+    /^\/components\/0\/images: ghcr\.io\/\* would let every image of a registry act as Greenroom/m,
+  ],
+  [
+    'a component whose image begins like Greenroom',
+    onTop('components: [{ serviceAccount: a, images: ["greenroom*"] }]'),
+    /^\/components\/0\/images: "greenroom\*" is no image/m,
+  ],
+  [
+    'a component without a tag, which meant latest once',
+    onTop('components: [{ serviceAccount: a, images: [greenroom] }]'),
+    /^\/components\/0\/images: greenroom names no tag; write greenroom:\* for any tag or digest, or greenroom:latest/m,
   ],
   [
     'an account twice',
     onTop('components: [{ serviceAccount: a, images: [x] }, { serviceAccount: a, images: [y] }]'),
     /^\/components: ServiceAccount a is listed twice/m,
   ],
+  [
+    'a name twice',
+    onTop('components: [{ name: b, serviceAccount: a, images: [x] }, { serviceAccount: b, images: [y] }]'),
+    /^\/components: two have the name b/m,
+  ],
+  [
+    'an account that is no value of a label',
+    onTop(`components: [{ serviceAccount: ${'a'.repeat(64)}, images: [x] }]`),
+    /^\/components\/0\/name: is missing; ServiceAccount a+ cannot be the value of a label/m,
+  ],
+  ['a name that is no value of a label', component('name: "a b"'), /^\/components\/0\/name: /m],
+  [
+    'a key without a Secret',
+    component('env: [{ name: A, key: k }]'),
+    /^\/components\/0\/env\/0\/key: needs a secret/m,
+  ],
+  ['debugPools as a flag', onTop('debugPools: true'), /^\/debugPools: must be one of "refuse", "allow"/m],
   ['args that are no lists', component('args: [api]'), /^\/components\/0\/args\/0: must be array/m],
   [
     'env of a component twice',
@@ -385,7 +478,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'the mode of a rule that is always enforced',
     onTop('modes: { privileged: warn }'),
-    /^\/modes\/privileged: is not a rule whose mode may be set; these are allowed-volumes, app-label, .*, every other is always enforced/m,
+    /^\/modes\/privileged: is not a rule whose mode may be set; these are allowed-tolerations, allowed-volumes, .*, every other is always enforced/m,
   ],
   ['the mode of __proto__', onTop('modes: { "__proto__": warn }'), /^line \d+: "__proto__" is a name that/],
   [

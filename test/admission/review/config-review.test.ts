@@ -14,7 +14,7 @@ import { checkPolicy } from '../../../src/admission/rules/check-policy.ts'
 import { checkPools } from '../../../src/domain/pool.ts'
 import { inForce, policy, reviewOf } from '../pod-samples.ts'
 
-const pool = (min: number, max: number) => ({ template: { image: 'x:1' }, min, max })
+const pool = (min: number, max: number) => ({ template: { image: 'greenroom:1' }, min, max })
 const poolsText = (pools: object) => JSON.stringify({ pools })
 const policyText = JSON.stringify(policy)
 
@@ -162,9 +162,13 @@ void t.test('quotas: the tightest bound of each pool, and all minima together', 
     /max: is 20, but ResourceQuota q allows limits\.memory 3Gi: at most 6 fit/,
   ])
   t.same(said({ 'echo-agent': pool(1, 6) }, quota(hard)), [])
-  t.match(said({ 'echo-agent': pool(4, 6), 'stella-light': pool(3, 3) }, quota(hard)), [
-    /idle pods \(min\) of all pools together need more than ResourceQuota q allows limits\.cpu 2/,
-  ])
+  t.match(
+    said(
+      { 'echo-agent': pool(4, 6), 'stella-light': { ...pool(3, 3), template: { image: 'stella-light:1' } } },
+      quota(hard),
+    ),
+    [/idle pods \(min\) of all pools together need more than ResourceQuota q allows limits\.cpu 2/],
+  )
   for (const other of [quota(hard, ['Terminating']), quota(hard, ['NotTerminating'], true)]) {
     t.same(said({ 'echo-agent': pool(1, 20) }, other), [], 'a quota that does not count agents')
   }
@@ -178,6 +182,36 @@ void t.test('quotas: the tightest bound of each pool, and all minima together', 
     { warnings: [/at most 6 fit/] },
     'and when the policy changes what a pod takes',
   )
+})
+
+void t.test('limit ranges: what a row gives and the namespace refuses', async (t) => {
+  const range = (more: object, type = 'Container') => [{ name: 'r', limits: [{ type, ...more }] }]
+  const said = (limitRanges: ReturnType<typeof range>) =>
+    pools({ 'echo-agent': pool(1, 3) }, undefined, { limitRanges }).warnings ?? []
+  // An echo-agent asks for 50m and 128Mi, with limits 250m and 512Mi; a sidecar for 25m and 64Mi.
+  const at = '/agentTypes/echo-agent/resources'
+  t.same(said(range({ maxLimitRequestRatio: { cpu: '4', memory: '4' } })), [
+    `${at}/cpu: LimitRange r refuses every container with it: its limit 250m is more than 4 times its request 50m (maxLimitRequestRatio)`,
+    '/defaults/sidecar/cpu: LimitRange r refuses every container with it: its limit 250m is more than 4 times its request 25m (maxLimitRequestRatio)',
+  ])
+  t.match(said(range({ min: { memory: '256Mi' } })), [`${at}/memory: `, '/defaults/sidecar/memory: '])
+  t.match(said(range({ max: { cpu: '200m' } })), [/its limit 250m is more than max 200m/, /sidecar/])
+  t.match(said(range({ max: { memory: '256Mi' } }, 'Pod')), [/refuses every pod with it: its limit 512Mi/])
+  t.match(said(range({ max: { 'nvidia.com/gpu': '1' } }, 'Pod')), [
+    /resources: .* it gives no nvidia\.com\/gpu$/,
+  ])
+  for (const kept of [
+    range({ min: { cpu: '25m' }, max: { cpu: '250m' }, maxLimitRequestRatio: { cpu: '10' } }),
+    range({ max: { storage: '1Gi' } }, 'PersistentVolumeClaim'),
+    range({ default: { cpu: '1' }, defaultRequest: { cpu: '1' } }),
+    range({ max: { cpu: 'nonsense' } }),
+  ]) {
+    t.same(said(kept), [], JSON.stringify(kept))
+  }
+  const edited = configMap('agent-policy', { 'policy.yaml': JSON.stringify({ ...policy, version: '2' }) })
+  t.match(judge(edited, {}, { limitRanges: range({ max: { memory: '1Gi' } }) }), {
+    warnings: [/^\/agentTypes\/stella-agent\/resources\/memory: .* 2Gi is more than max 1Gi/],
+  })
 })
 
 void t.test('deleting is a warning; metadata of a bad document may change', async (t) => {
@@ -209,4 +243,31 @@ void t.test('an accepted review means a document that every reader takes', async
       return passes === checkPolicy(text).ok
     }),
   )
+})
+
+void t.test('an image of a pool that its row does not allow is told with either document', async (t) => {
+  const images = { allowed: ['ghcr.io/acme/*'], digest: 'required' as const }
+  const pinned = {
+    ...policy,
+    version: '2',
+    agentTypes: { ...policy.agentTypes, 'echo-agent': { ...policy.agentTypes['echo-agent'], images } },
+  }
+  const image = (name: string) => ({ ...pool(1, 3), template: { image: name } })
+  const warned = (name: string): Answer =>
+    configReview(
+      reviewOf(configMap('agent-pools', { 'pools.yaml': poolsText({ 'echo-agent': image(name) }) }), {
+        resource: { group: '', version: 'v1', resource: 'configmaps' },
+      }),
+      { ...inForce, policy: pinned },
+      bareConfiguration,
+    )
+  t.same(warned(`ghcr.io/acme/echo@sha256:${'0'.repeat(64)}`), { kind: 'allowed' })
+  const foreign =
+    /\/pools\/echo-agent\/template\/image: is "x:1"; the policy allows for echo-agent: ghcr\.io\/acme\/\*/
+  t.match(warned('x:1'), { kind: 'allowed', warnings: [foreign] })
+  t.match(warned('ghcr.io/acme/echo:1'), { kind: 'allowed', warnings: [/a reference with a digest/] })
+  const known = checkPools(poolsText({ 'echo-agent': image('x:1') }))
+  if (!known.ok) throw new Error('the sample is wrong')
+  const edited = configMap('agent-policy', { 'policy.yaml': JSON.stringify(pinned) })
+  t.match(judge(edited, {}, { pools: known.value }), { kind: 'allowed', warnings: [foreign] })
 })

@@ -128,12 +128,12 @@ void t.test(
 )
 
 void t.test('only new debug containers are hardened, and nothing else of them', async (t) => {
-  const old = { name: 'old', image: 'sh:1' }
+  const old = { name: 'old', image: 'stella-agent:1' }
   const before = mutated(samplePod(), inForce)
   const oldObject = { ...before, spec: { ...before.spec, ephemeralContainers: [old] } }
   const pod = {
     ...before,
-    spec: { ...before.spec, ephemeralContainers: [old, { name: 'new', image: 'sh:1' }] },
+    spec: { ...before.spec, ephemeralContainers: [old, { name: 'new', image: 'stella-agent:1' }] },
   }
   const update = { operation: 'UPDATE', oldObject, subResource: 'ephemeralcontainers' } as const
   const answer = mutateReview(reviewOf(pod, update), inForce)

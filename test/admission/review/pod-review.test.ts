@@ -151,7 +151,7 @@ void t.test('updates: a debug container is judged even where the row is gone', a
 })
 
 void t.test('subresources: harmless ones pass, unknown ones are judged in full', async (t) => {
-  for (const subResource of ['exec', 'attach', 'log', 'portforward', 'eviction', 'proxy']) {
+  for (const subResource of ['exec', 'attach', 'portforward', 'eviction', 'proxy']) {
     t.equal(validate(samplePod(), { subResource }).kind, 'allowed')
   }
   t.equal(validate(samplePod(), { subResource: 'tomorrow' }).kind, 'denied')

@@ -75,6 +75,12 @@ void t.test('a row that says nothing has everything from the defaults', (t) => {
     priorityClassName: 'agents',
     serviceAccountName: 'agent',
     allowedSecrets: ['some-*'],
+    secretsFor: 'pools',
+    images: { allowed: ['registry.example.com/agents/*'] },
+    commands: [{ args: ['serve'] }],
+    maxContainers: 3,
+    ephemeralClaims: { maxSize: '1Gi', storageClasses: ['fast'] },
+    allowedTolerations: [{ key: 'l', operator: 'Exists' }],
   }
   const resources = { requests: { cpu: 1, memory: '1Gi' }, limits: { cpu: 1, memory: '1Gi' } }
   const checked = checkPolicy(JSON.stringify({ version: '1', defaults, agentTypes: { bare: { resources } } }))

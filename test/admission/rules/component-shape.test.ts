@@ -6,7 +6,7 @@ import { inForce, samplePod, tokenVolume } from '../pod-samples.ts'
 /** A pod of the session server as the base policy describes it, with one thing changed. */
 function server(container: object = {}, spec: object = {}): Pod {
   return samplePod({
-    labels: { app: 'session-management-server' },
+    labels: { app: 'session-management-server', 'greenroom.dev/component': 'session-management-server' },
     container: {
       name: 'session-management-server',
       image: 'greenroom:0.1.0',
@@ -31,19 +31,138 @@ function server(container: object = {}, spec: object = {}): Pod {
   })
 }
 
-const fromSecret = (name: string, secret: string) => ({
+const fromSecret = (name: string, secret: string, key = name) => ({
   name,
-  valueFrom: { secretKeyRef: { name: secret, key: name } },
+  valueFrom: { secretKeyRef: { name: secret, key } },
 })
-const token = (configMap = 'kube-root-ca.crt') => ({
-  name: tokenVolume.name,
-  projected: { sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: configMap } }] },
+const authority = { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] }
+const ownNamespace = { path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }
+/** The volume as the ServiceAccount plugin makes it, with one source changed. */
+const token = (changed: object = {}, more: object = {}) => {
+  const sources = {
+    serviceAccountToken: { path: 'token', expirationSeconds: 3607 },
+    configMap: authority,
+    downwardAPI: { items: [ownNamespace] },
+    ...changed,
+  }
+  return {
+    name: tokenVolume.name,
+    projected: {
+      defaultMode: 420,
+      sources: Object.entries(sources).map(([kind, source]) => ({ [kind]: source })),
+    },
+    ...more,
+  }
+}
+const keyVolume = (source: object, more: object = {}) => ({
+  volumes: [{ name: 'key', secret: { secretName: 'greenroom-assign-key', ...source }, ...more }, token()],
 })
 const judge = (pod: Pod) => violationsIn(pod, inForce)
 
 void t.test('the shape of the row passes', async (t) => {
   t.same(judge(server()), [])
-  t.same(judge(server({ args: ['migrate'], volumeMounts: [], env: [] })), [])
+  t.same(judge(server({ volumeMounts: [], env: [] })), [])
+  const optional = {
+    name: 'LIVEKIT_URL',
+    valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'LIVEKIT_URL', optional: true } },
+  }
+  const fromPod = (valueFrom: object) => ({ name: 'GREENROOM_NAMESPACE', valueFrom })
+  t.same(
+    judge(
+      server({
+        env: [
+          optional,
+          fromPod({ fieldRef: { fieldPath: 'metadata.namespace' } }),
+          { name: 'GREENROOM_DRAIN_MS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu' } } },
+        ],
+      }),
+    ),
+    [],
+  )
+  t.same(judge(server({}, keyVolume({ defaultMode: 0o440, items: [], optional: false }))), [])
+})
+
+void t.test('the migration has an account and a Secret of its own', async (t) => {
+  const migration = (secret: string) =>
+    samplePod({
+      labels: { 'greenroom.dev/component': 'greenroom-migrate' },
+      container: {
+        name: 'migrate',
+        image: 'greenroom:0.1.0',
+        args: ['migrate'],
+        env: [fromSecret('DATABASE_URL', secret), fromSecret('GREENROOM_DATABASE_ROLE', secret)],
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+        volumeMounts: [],
+      },
+      spec: {
+        serviceAccountName: 'greenroom-migrate',
+        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+        volumes: [],
+      },
+    })
+  t.same(judge(migration('greenroom-migrate')), [])
+  t.match(judge(migration('session-management-server')), [
+    { path: 'spec.containers[0].env[0]' },
+    { path: 'spec.containers[0].env[1]' },
+  ])
+  t.match(judge(server({ args: ['migrate'] })), [{ path: 'spec.containers[0].args' }])
+})
+
+void t.test('every reference is compared as a whole', async (t) => {
+  const at = 'spec.containers[0]'
+  const own = 'session-management-server'
+  const plain = (entry: object) => server({ env: [{ name: 'GREENROOM_LOG_LEVEL', ...entry }] })
+  const env: readonly (readonly [title: string, pod: Pod])[] = [
+    [
+      'another key of the Secret',
+      server({ env: [fromSecret('LIVEKIT_API_KEY', own, 'GREENROOM_HMAC_SECRET')] }),
+    ],
+    [
+      'a public key for a secret one',
+      server({ env: [fromSecret('GREENROOM_API_KEYS', own, 'LIVEKIT_URL')] }),
+    ],
+    ['two sources', server({ env: [{ ...fromSecret('DATABASE_URL', own), value: 'postgres://mine' }] })],
+    ['a ConfigMap', plain({ valueFrom: { configMapKeyRef: { name: 'mine', key: 'x' } } })],
+    ['a file', plain({ valueFrom: { fileKeyRef: { volumeName: 'v', path: 'p', key: 'k' } } })],
+    [
+      'a source of tomorrow',
+      plain({ valueFrom: { fieldRef: { fieldPath: 'metadata.name' }, tomorrow: {} } }),
+    ],
+    ['another variable', plain({ value: 'x$(GREENROOM_HMAC_SECRET)' })],
+  ]
+  for (const [title, pod] of env) {
+    t.match(judge(pod), [{ rule: 'component-shape', path: `${at}.env[0]` }], title)
+  }
+  const volumes: readonly (readonly [title: string, spec: object])[] = [
+    ['items', keyVolume({ items: [{ key: 'other', path: 'keys.json' }] })],
+    ['optional', keyVolume({ optional: true })],
+    ['a second source', keyVolume({}, { configMap: { name: 'mine' } })],
+    ['a field of tomorrow', keyVolume({ tomorrow: true })],
+  ]
+  for (const [title, spec] of volumes) {
+    t.match(judge(server({}, spec)), [{ rule: 'component-shape', path: `${at}.volumeMounts[0]` }], title)
+  }
+  const tokens: readonly (readonly [title: string, volume: object])[] = [
+    ['an audience', token({ serviceAccountToken: { path: 'token', audience: 'mine' } })],
+    ['another path', token({ serviceAccountToken: { path: 'ca.crt' } })],
+    ['a long life', token({ serviceAccountToken: { path: 'token', expirationSeconds: 86_400 } })],
+    [
+      'the authority remapped',
+      token({ configMap: { ...authority, items: [{ key: 'ca.crt', path: 'token' }] } }),
+    ],
+    ['another ConfigMap', token({ configMap: { ...authority, name: 'mine' } })],
+    [
+      'a note of the author as the authority',
+      token({ downwardAPI: { items: [{ ...ownNamespace, path: 'ca.crt' }] } }),
+    ],
+    ['a Secret beside it', token({ secret: { name: 'mine' } })],
+    ['another kind beside it', token({}, { emptyDir: {} })],
+  ]
+  for (const [title, volume] of tokens) {
+    const key = { name: 'key', secret: { secretName: 'greenroom-assign-key' } }
+    const pod = server({}, { volumes: [key, volume] })
+    t.match(judge(pod), [{ rule: 'component-shape', path: `${at}.volumeMounts[1]` }], title)
+  }
 })
 
 void t.test('every way to borrow its rights is refused', async (t) => {
@@ -78,7 +197,12 @@ void t.test('every way to borrow its rights is refused', async (t) => {
       `${at}.volumeMounts[1]`,
       server(
         {},
-        { volumes: [{ name: 'key', secret: { secretName: 'greenroom-assign-key' } }, token('mine')] },
+        {
+          volumes: [
+            { name: 'key', secret: { secretName: 'greenroom-assign-key' } },
+            token({ configMap: { name: 'mine' } }),
+          ],
+        },
       ),
     ],
     ['spec.hostAliases', server({}, { hostAliases: [{ ip: '127.0.0.1', hostnames: ['postgres'] }] })],

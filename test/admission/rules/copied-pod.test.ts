@@ -114,7 +114,7 @@ void t.test('a profile that does not work names the one that does', async (t) =>
         subResource: 'ephemeralcontainers',
         oldObject: original,
       }),
-      inForce,
+      inForceOf({ ...policy, debugPools: 'allow' }),
     )
   t.match(debug(general), { kind: 'denied', violations: [{ rule: 'capabilities-add', fix: hint }] })
   t.match(debug({}), { kind: 'patched' })

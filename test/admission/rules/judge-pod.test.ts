@@ -1,10 +1,25 @@
 import t from 'tap'
 import type { Container, Pod } from '../../../src/admission/pod/pod.ts'
 import { mutated, violationsIn } from '../pod-creation.ts'
-import { inForce, samplePod, tokenVolume } from '../pod-samples.ts'
+import {
+  acceptedPolicy,
+  inForce,
+  inForceOf,
+  policy,
+  policyTextOf,
+  samplePod,
+  tokenVolume,
+} from '../pod-samples.ts'
 
 const hardened = (): Pod => mutated(samplePod(), inForce)
 const rulesOf = (pod: Pod): string[] => violationsIn(pod, inForce).map(({ rule }) => rule)
+
+const { requests, limits } = policy.defaults.sidecar
+const sidecar = { requests, limits }
+const claimOf = (name: string, storage: string) => ({
+  name,
+  ephemeral: { volumeClaimTemplate: { spec: { resources: { requests: { storage } } } } },
+})
 
 type Agent = Record<string, unknown> & { securityContext: Record<string, unknown>; env: unknown[] }
 type Spec = Record<string, unknown> & { volumes: unknown[]; securityContext: Record<string, unknown> }
@@ -89,6 +104,73 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
     ['user-ids', `${s}.runAsUser`, ({ agent }) => (agent.securityContext.runAsUser = 4711)],
     ['user-ids', 'spec.securityContext.fsGroup', ({ spec }) => (spec.securityContext.fsGroup = 5)],
     [
+      'user-ids',
+      'spec.securityContext.supplementalGroups',
+      ({ spec }) => (spec.securityContext.supplementalGroups = [0, 6]),
+    ],
+    [
+      'root-init-containers',
+      'spec.initContainers[0].securityContext.runAsUser',
+      ({ spec }) => {
+        const [agent] = structuredClone(hardened()).spec.containers
+        const { env: _env, ...init } = { ...agent, name: 'init' } as Container
+        const { livenessProbe: _live, readinessProbe: _ready, ...bare } = init
+        const security = { ...bare.securityContext, runAsUser: 0 }
+        spec.initContainers = [{ ...bare, resources: sidecar, securityContext: security }]
+      },
+    ],
+    ['node-name', 'spec.nodeName', ({ spec }) => (spec.nodeName = 'control-plane-1')],
+    [
+      'system-priority',
+      'spec.priorityClassName',
+      ({ spec }) => (spec.priorityClassName = 'system-cluster-critical'),
+    ],
+    [
+      'allowed-tolerations',
+      'spec.tolerations[0]',
+      ({ spec }) => (spec.tolerations = [{ operator: 'Exists' }]),
+    ],
+    [
+      'allowed-tolerations',
+      'spec.tolerations[1]',
+      ({ spec }) =>
+        (spec.tolerations = [
+          {
+            key: 'node.kubernetes.io/not-ready',
+            operator: 'Exists',
+            effect: 'NoExecute',
+            tolerationSeconds: 300,
+          },
+          { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoSchedule' },
+        ]),
+    ],
+    [
+      'container-count',
+      'spec.containers',
+      ({ spec, agent }) => {
+        const { livenessProbe: _live, readinessProbe: _ready, env: _env, ...bare } = agent
+        const others = Array.from({ length: 10 }, (_, n) => ({ ...bare, name: `c${n}`, resources: sidecar }))
+        spec.containers = [{ ...agent, name: 'agent' }, ...others]
+      },
+    ],
+    [
+      'ephemeral-claims',
+      'spec.volumes[2].ephemeral.volumeClaimTemplate.spec.resources.requests.storage',
+      ({ spec }) => spec.volumes.push(claimOf('a', '6Gi'), claimOf('b', '6Gi')),
+    ],
+    [
+      'secret-references',
+      'spec.volumes[1].csi.volumeAttributes[secretName]',
+      ({ spec }) =>
+        spec.volumes.push({
+          name: 'c',
+          csi: {
+            driver: 'file.csi.azure.com',
+            volumeAttributes: { secretName: 'x', secretNamespace: 'ai-agents' },
+          },
+        }),
+    ],
+    [
       'resources',
       'spec.containers[0].resources.limits',
       ({ agent }) =>
@@ -114,7 +196,7 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
     ],
     [
       'secret-references',
-      'spec.containers[0].env[6].valueFrom.secretKeyRef.name',
+      'spec.containers[0].env[X].valueFrom.secretKeyRef.name',
       ({ agent }) => agent.env.push({ name: 'X', valueFrom: { secretKeyRef: { name: 'x', key: 'k' } } }),
     ],
     ['injected-env', 'spec.containers[0].env[GREENROOM_ASSIGN_KEYS]', ({ agent }) => agent.env.shift()],
@@ -146,7 +228,7 @@ void t.test('one thing wrong is one violation, with rule and path', async (t) =>
 void t.test(
   'init and debug containers are judged like any other, as far as the API lets them comply',
   async (t) => {
-    const bare: Container = { name: 'other', image: 'x' }
+    const bare: Container = { name: 'other', image: 'stella-agent:1' }
     t.ok(rulesOf(changed(({ spec }) => (spec.initContainers = [bare]))).includes('resources'))
     const debug = changed(({ spec }) => (spec.ephemeralContainers = [bare]))
     t.same(rulesOf(debug), ['capabilities-drop', 'privilege-escalation'])
@@ -162,7 +244,7 @@ void t.test('an unknown type is named, and so are the types there are', async (t
 })
 
 void t.test('several containers of an agent need one called agent; a plain pod does not', async (t) => {
-  const containers: Container[] = [{ name: 'a' }, { name: 'b' }]
+  const containers: Container[] = ['a', 'b'].map((name) => ({ name, image: 'greenroom:1' }))
   const judge = (labels: Record<string, string>): string[] =>
     rulesOf(mutated(samplePod({ labels, spec: { containers } }), inForce))
   t.same(judge({ 'agent-type': 'echo-agent' }), ['agent-container'])
@@ -174,14 +256,17 @@ void t.test(
   async (t) => {
     const component = (image: string): Pod =>
       samplePod({
-        labels: { app: 'session-management-server' },
+        labels: {
+          app: 'session-management-server',
+          'greenroom.dev/component': 'session-management-server',
+        },
         container: {
           image,
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
           env: [
             {
               name: 'DATABASE_URL',
-              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'k' } },
+              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'DATABASE_URL' } },
             },
           ],
         },
@@ -215,4 +300,56 @@ void t.test("the release whose standard is enforced is the policy's choice", asy
   t.same(judge('v1.33'), [])
   t.same(judge('v1.34'), ['probe-host'])
   t.same(judge('latest'), ['probe-host'])
+})
+
+void t.test('bounds that a row widens', async (t) => {
+  const base = policyTextOf('base/agent-policy.yaml').replace(
+    'memory: 2Gi }',
+    'memory: 2Gi, nvidia.com/gpu: 1 }',
+  )
+  const text = base.replace(
+    'images: { allowed: [stella-agent] }',
+    `images: { allowed: [stella-agent] }
+    securityContext: { supplementalGroups: [2000], supplementalGroupsPolicy: Strict }
+    priorityClassName: system-node-critical
+    maxContainers: 1
+    ephemeralClaims: { maxSize: 1Gi, storageClasses: [fast] }
+    tolerations: [{ key: own, operator: Exists }]
+    allowedTolerations:
+      - { key: spot, operator: Exists, effect: NoSchedule }
+      - { key: gpu, value: a100 }
+      - { key: drain, operator: Exists, effect: NoExecute, tolerationSeconds: 60 }`,
+  )
+  const within = inForceOf(acceptedPolicy(text))
+  const found = (spec: Partial<Pod['spec']> & object): string[] =>
+    violationsIn(mutated(samplePod({ spec }), within), within).map(({ rule }) => rule)
+  const tolerating = (toleration: object): string[] => found({ tolerations: [toleration] })
+  for (const toleration of [
+    { key: 'spot', value: 'x', effect: 'NoSchedule' },
+    { key: 'spot', operator: 'Exists', effect: 'NoSchedule' },
+    { key: 'gpu', value: 'a100', effect: 'NoExecute' },
+    { key: 'drain', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 5 },
+    { key: 'own', operator: 'Exists' },
+    { key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
+    { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
+  ]) {
+    t.same(tolerating(toleration), [], JSON.stringify(toleration))
+  }
+  for (const toleration of [
+    { key: 'spot', operator: 'Exists' },
+    { key: 'gpu', operator: 'Exists' },
+    { key: 'amd.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
+    { key: 'gpu', value: 'h100' },
+    { key: 'drain', operator: 'Exists', effect: 'NoExecute' },
+    { operator: 'Exists', effect: 'NoSchedule' },
+  ]) {
+    t.same(tolerating(toleration), ['allowed-tolerations'], JSON.stringify(toleration))
+  }
+  t.same(found({ volumes: [claimOf('v', '1Gi')] }), ['ephemeral-claims'], 'no class is named')
+  const { spec } = mutated(
+    samplePod({ spec: { securityContext: { supplementalGroups: [0, 2000, 1000] } } }),
+    within,
+  )
+  t.match(spec.securityContext, { supplementalGroups: [2000, 1000], supplementalGroupsPolicy: 'Strict' })
+  t.equal(spec.priorityClassName, 'system-node-critical', 'the row names it')
 })

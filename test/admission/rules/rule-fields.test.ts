@@ -26,11 +26,18 @@ const policies = [inForce, inForceOf(fullPolicy), inForceOf(narrow)]
 /** Members of these are keys, not elements of a list. */
 const maps: ReadonlySet<string> = new Set(['labels', 'annotations', 'requests', 'limits'])
 
+const ofComponent = {
+  labels: {},
+  container: { image: 'greenroom:0.1.0' },
+  spec: { serviceAccountName: 'session-management-sa' },
+}
+
 const samples: readonly AdmissionContext[] = [
   ...fc
     .sample(fc.tuple(arbitraryPod, fc.constantFrom(...policies)), { numRuns: 300, seed: 11 })
     .map(([pod, within], index) => contextOf(pod, within, index % 3 === 0)),
   ...greenroomRules.flatMap(({ fields }) => fields.flatMap(segmentsOf)).flatMap(planted),
+  contextOf(samplePod(ofComponent), inForce, false),
   ...policies.flatMap((within) => copied(within).map((pod) => contextOf(pod, within, false))),
 ]
 
@@ -56,7 +63,8 @@ function planted(field: Segments): AdmissionContext[] {
   const pod = structuredClone(samplePod())
   plant(pod as unknown as Record<string, unknown>, field)
   const { ok } = podContext(reviewOf(pod), inForce)
-  return ok ? policies.map((within) => contextOf(pod, within, false)) : []
+  if (!ok) return []
+  return policies.flatMap((within) => [contextOf(pod, within, false), contextOf(pod, within, true)])
 }
 
 function plant(node: Record<string, unknown>, [key = '', next, ...rest]: Segments): void {
@@ -113,7 +121,8 @@ function readsOf(rule: GreenroomRule): Seen {
 function writesOf(rule: GreenroomRule): readonly Segments[] {
   const places = new Map<string, Segments>()
   for (const context of samples) {
-    if (kindOf(context.podClass) !== 'shaped') continue
+    const kind = kindOf(context.podClass)
+    if (!rule.appliesTo.includes(kind) || (kind !== 'shaped' && kind !== 'component')) continue
     const draft = context.isNew ? draftOf(context) : debugDraftOf(context)
     const mutations = context.isNew ? [rule.mutate, rule.mutateAnyway] : [rule.mutateDebug]
     const before = { ...context.pod, metadata: { ...draft.metadata }, spec: structuredClone(draft.spec) }

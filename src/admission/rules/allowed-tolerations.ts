@@ -1,0 +1,57 @@
+import type { Toleration } from '../pod/pod.ts'
+import { shown } from '../pod/violation.ts'
+import type { PolicyToleration } from '../policy/scheduling-settings.ts'
+import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import { normalized } from './tolerations.ts'
+
+/** Rule tolerations adds the row's own. This one bounds what the author adds. */
+export const allowedTolerations: GreenroomRule = {
+  rule: 'allowed-tolerations',
+  title: 'Tolerations of the author',
+  fields: ['spec.tolerations[*]'],
+  allowed:
+    "the row's `tolerations` and `allowedTolerations`, or less than these, and those that Kubernetes adds: `not-ready` and `unreachable` (NoExecute), " +
+    "`memory-pressure`, and one for each device in the row's `resources`",
+  appliesTo: podsOfRows,
+  mode: 'settable',
+  mutated: 'no',
+  why: 'A pod that tolerates every taint runs on control planes and on nodes that are kept for others.',
+  fix: "Leave it out, or name it in the row's allowedTolerations.",
+  judge({ pod, row }) {
+    if (!row) return []
+    const allowed = [...row.tolerations, ...row.allowedTolerations]
+    const devices = row.resources.map(({ name }) => name).filter((name) => name.includes('/'))
+    const added = [...addedByKubernetes, ...devices.map(forDevice)]
+    const named = allowed.length > 0 ? shown(allowed) : 'none of its own'
+    return (pod.spec.tolerations ?? []).flatMap((given, index) =>
+      [...added, ...allowed].some((one) => covers(one, given))
+        ? []
+        : [finding(`spec.tolerations[${index}]`, given, named)],
+    )
+  },
+}
+
+/** By the plugins DefaultTolerationSeconds, for as long as the cluster says, and PodTolerationRestriction. */
+const addedByKubernetes: readonly PolicyToleration[] = [
+  { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
+  { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
+  { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
+]
+
+/** By the plugin ExtendedResourceToleration. */
+function forDevice(name: string): PolicyToleration {
+  return { key: name, operator: 'Exists', effect: 'NoSchedule' }
+}
+
+/** True if `given` tolerates no more than `allowed` does. */
+function covers(allowed: PolicyToleration, given: Toleration): boolean {
+  const [most, asked] = [normalized(allowed), normalized(given)]
+  const isKeyCovered = most.key === '' || most.key === asked.key
+  const isValueCovered =
+    most.operator === 'Exists' || (asked.operator === most.operator && asked.value === most.value)
+  const isEffectCovered = most.effect === '' || most.effect === asked.effect
+  const isTimeCovered =
+    most.tolerationSeconds === undefined ||
+    (asked.tolerationSeconds !== undefined && asked.tolerationSeconds <= most.tolerationSeconds)
+  return isKeyCovered && isValueCovered && isEffectCovered && isTimeCovered
+}

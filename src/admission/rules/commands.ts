@@ -1,0 +1,129 @@
+import { label } from '../../domain/names.ts'
+import type { Container, EnvVar, Volume } from '../pod/pod.ts'
+import { isBelow } from '../pod/same-path.ts'
+import { sameValue } from '../pod/same-value.ts'
+import { isInjectedToken, tokenPath } from '../pod/token-volume.ts'
+import { type EffectiveRow, probeFields } from '../policy/effective-row.ts'
+import type { AdmissionContext } from './admission-context.ts'
+import { startedContainers } from './field-path.ts'
+import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import { isPoolPod, secretFields, secretReferencesOf } from './pod-secrets.ts'
+
+/**
+ * Rule images decides which programs are near a Secret. This one keeps an allowed image to what it was made for: with a
+ * command of the author's it would print its environment. Debug containers are not judged here: adding one is a right of
+ * its own (pods/ephemeralcontainers), as exec is.
+ */
+export const commands: GreenroomRule = {
+  rule: 'commands',
+  title: 'What runs beside a Secret',
+  fields: [
+    `metadata.labels[${label.pool}]`,
+    `${startedContainers}.{command,args,workingDir,env[*],volumeMounts[*].mountPath}`,
+    `${startedContainers}.{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.exec`,
+    'spec.volumes[*]',
+    ...secretFields,
+  ],
+  allowed:
+    "in a pod that holds a Secret and is not of a pool: the image's own command or one of the row's `commands`; no `workingDir`, no handler that runs a program, " +
+    "no variable by which a program loads code, and volumes whose content the author writes (downward API, claims, CSI, images) only at the row's `writablePaths`",
+  appliesTo: podsOfRows,
+  mode: 'always',
+  mutated: 'no',
+  why: 'Everybody who may create pods may name the agent type, and gets its Secret with the label.',
+  fix: "Leave it out, name it in the row's commands, or give Secrets to pods of pools only (secretsFor: pools).",
+  judge(context) {
+    const { containers, pod, row } = context
+    if (!row || row.secretsFor === 'pools' || isPoolPod(context) || !holdsSecret(context, row)) return []
+    return containers.flatMap(({ container, kind, path }) =>
+      kind === 'ephemeral'
+        ? []
+        : [
+            ...words(container, row, path),
+            ...handlers(container, path),
+            ...loading(container, row, path),
+            ...mounts(container, pod.spec.volumes ?? [], row, path),
+          ],
+    )
+  },
+}
+
+/** The row's own go to the agent container alone. Secrets that only pull images reach no process. */
+function holdsSecret(context: AdmissionContext, { secretEnv }: EffectiveRow): boolean {
+  return (
+    (secretEnv.length > 0 && context.agentContainer !== undefined) || secretReferencesOf(context).length > 0
+  )
+}
+
+function words(
+  { command = [], args = [], workingDir = '' }: Container,
+  row: EffectiveRow,
+  at: string,
+): Finding[] {
+  const isOwn = command.length === 0 && args.length === 0
+  const isListed = row.commands.some((one) => sameValue([one.command ?? [], one.args ?? []], [command, args]))
+  const allowed = ["the image's own", ...row.commands.map((one) => JSON.stringify(one))].join(', or ')
+  const field = command.length > 0 ? 'command' : 'args'
+  return [
+    ...(isOwn || isListed ? [] : [finding(`${at}.${field}`, { command, args }, allowed)]),
+    ...(workingDir === '' ? [] : [finding(`${at}.workingDir`, workingDir, "unset: the image's own")]),
+  ]
+}
+
+function handlers(container: Container, at: string): Finding[] {
+  const { lifecycle } = container
+  return [
+    ...probeFields.map((field) => [field, container[field]?.exec] as const),
+    ['lifecycle.postStart', lifecycle?.postStart?.exec] as const,
+    ['lifecycle.preStop', lifecycle?.preStop?.exec] as const,
+  ]
+    .filter(([, exec]) => exec !== undefined)
+    .map(([field]) => finding(`${at}.${field}.exec`, 'set', 'unset'))
+}
+
+/** By these the loader, a shell or a runtime takes code or a program from where the author says. */
+const loadsCode =
+  /^(LD_.*|GCONV_PATH|PATH|ENV|BASH_ENV|NODE_(OPTIONS|PATH|REPL_EXTERNAL_MODULE)|PYTHON(PATH|HOME|STARTUP|INSPECT|USERBASE|BREAKPOINT|WARNINGS)|PERL(5LIB|5OPT|5DB|LIB)|RUBY(OPT|LIB)|(_JAVA|JDK_JAVA|JAVA_TOOL)_OPTIONS|CLASSPATH|DOTNET_STARTUP_HOOKS|DENO_DIR|BUN_OPTIONS|LUA_(INIT|PATH|CPATH).*)$/
+
+function loading({ env = [] }: Container, row: EffectiveRow, at: string): Finding[] {
+  const isRows = (entry: EnvVar): boolean => row.env.some((own) => sameValue(own, entry))
+  return env.flatMap((entry) =>
+    loadsCode.test(entry.name) && !isRows(entry)
+      ? [
+          finding(
+            `${at}.env[${entry.name}]`,
+            entry.name,
+            "no variable by which a program loads code, but the row's",
+          ),
+        ]
+      : [],
+  )
+}
+
+function mounts(
+  { volumeMounts = [] }: Container,
+  volumes: readonly Volume[],
+  row: EffectiveRow,
+  at: string,
+): Finding[] {
+  const places = row.writablePaths.map(({ path }) => path)
+  return volumeMounts.flatMap(({ name, mountPath }, index) => {
+    const volume = volumes.find((candidate) => candidate.name === name)
+    if (!volume || !isOfAuthor(volume) || places.some((place) => isBelow(mountPath, place))) return []
+    if (isInjectedToken(volume) && isBelow(mountPath, tokenPath)) return []
+    return [
+      finding(`${at}.volumeMounts[${index}].mountPath`, mountPath, `below ${places.join(', ') || 'no path'}`),
+    ]
+  })
+}
+
+/** Kinds of volumes whose content needs another right than to create pods, or that begin empty. */
+const othersContent: ReadonlySet<string> = new Set(['name', 'configMap', 'secret', 'emptyDir', 'projected'])
+
+/** True where somebody who may only create pods decides what is in the volume, as by an annotation of the pod. */
+function isOfAuthor(volume: Volume): boolean {
+  return (
+    Object.keys(volume).some((kind) => !othersContent.has(kind)) ||
+    (volume.projected?.sources ?? []).some((source) => source.downwardAPI !== undefined)
+  )
+}

@@ -1,0 +1,111 @@
+import { label } from '../../domain/names.ts'
+import type { Metadata } from '../pod/pod.ts'
+import { sameValue } from '../pod/same-value.ts'
+import type { AdmissionContext, MetadataChange } from './admission-context.ts'
+import { everyPod, type Finding, type GreenroomRule } from './greenroom-rule.ts'
+
+/**
+ * The labels greenroom.dev/pool and greenroom.dev/component vouch for what runs in a pod. So what runs in it stays what it
+ * was when it got the label. The status is the kubelet's, and deletion stays possible.
+ */
+export const ownPodChanges: GreenroomRule = {
+  rule: 'own-pod-changes',
+  title: "Changes of Greenroom's own pods",
+  fields: [
+    `metadata.labels[{${label.pool},${label.component},${label.agentType}}]`,
+    'metadata.{ownerReferences,finalizers}',
+    'spec',
+  ],
+  allowed:
+    `on pods with \`${label.pool}\`, except by Greenroom's own ServiceAccounts: no other spec, \`${label.agentType}\` or owner ` +
+    'and no new finalizer; debug containers if the policy says `debugPools: allow`. On components: no other spec, but other resources',
+  appliesTo: everyPod,
+  mode: 'always',
+  mutated: 'no',
+  why: 'The label stays while its pod becomes another: a changed image would be handed a session with its secrets.',
+  code: 'GRN_POD_OWNERSHIP',
+  fix:
+    'Edit agent-pools or agent-policy: Greenroom replaces its pods by new ones. To look into one, copy it: ' +
+    'kubectl debug POD --copy-to=NAME --profile=restricted.',
+  guardsGreenroom: true,
+  judge(context) {
+    if (context.isNew || isGreenrooms(context)) return []
+    return [...changedMetadata(context), ...changedSpec(context)]
+  },
+}
+
+/** Of requests that change nothing but metadata. A Binding has no pod beside it, so it may set nothing of this at all. */
+export function changedMetadata(change: MetadataChange): Finding[] {
+  const { before, metadata: after } = change
+  if (isGreenrooms(change)) return []
+  if (before && before.labels?.[label.pool] === undefined) return []
+  return [
+    ...(sameValue(before?.labels?.[label.agentType], after.labels?.[label.agentType])
+      ? []
+      : [changed(`metadata.labels[${label.agentType}]`)]),
+    // Kubernetes deletes a pod whose owner is gone.
+    ...(sameValue(before?.ownerReferences ?? [], after.ownerReferences ?? [])
+      ? []
+      : [changed('metadata.ownerReferences')]),
+    // With a finalizer of somebody else the pod would never leave its pool.
+    ...(addsFinalizer(before, after) ? [changed('metadata.finalizers')] : []),
+  ]
+}
+
+function isGreenrooms({ policy, username }: MetadataChange): boolean {
+  return policy.greenroomServiceAccounts.includes(username)
+}
+
+function addsFinalizer(before: Metadata | undefined, after: Metadata): boolean {
+  return (after.finalizers ?? []).some((name) => !before?.finalizers?.includes(name))
+}
+
+function changedSpec({ pod, oldPod, before, metadata, policy }: AdmissionContext): Finding[] {
+  const isOf = (key: string): boolean =>
+    before?.labels?.[key] !== undefined || metadata.labels?.[key] !== undefined
+  const paths = (): string[] =>
+    differences(oldPod?.spec, pod.spec, 'spec', deepest).filter((path) => !gates.test(path))
+  if (isOf(label.pool)) {
+    const isFree = (path: string): boolean => policy.debugPools === 'allow' && debugContainers.test(path)
+    return paths()
+      .filter((path) => !isFree(path))
+      .map(changed)
+  }
+  if (!isOf(label.component)) return []
+  return paths()
+    .filter((path) => !resources.test(path))
+    .map((path) => ({ ...changed(path), fix: componentFix }))
+}
+
+/** A queue such as Kueue removes the gates that it set itself. They hold a pod back and change nothing in it. */
+const gates = /^spec\.schedulingGates\b/
+const debugContainers = /^spec\.ephemeralContainers\b/
+/** An autoscaler may resize a component in place. */
+const resources = /^spec\.(containers\[\d+\]\.)?resources\b/
+const componentFix = 'Change its Deployment or Job: Kubernetes replaces the pod by a new one.'
+
+/** `spec.containers[0].image`: three steps below the spec. */
+const deepest = 3
+
+/** Paths at which the two differ. */
+function differences(before: unknown, after: unknown, path: string, depth: number): string[] {
+  if (sameValue(before, after)) return []
+  if (depth === 0 || !isParent(before) || !isParent(after)) return [path]
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)])
+  return [...keys].flatMap((key) =>
+    differences(
+      before[key],
+      after[key],
+      Array.isArray(after) ? `${path}[${key}]` : `${path}.${key}`,
+      depth - 1,
+    ),
+  )
+}
+
+function isParent(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+function changed(path: string): Finding {
+  return { path, found: 'changed by somebody else', allowed: 'as Greenroom made it' }
+}

@@ -1,0 +1,151 @@
+import t from 'tap'
+import type { Container, Pod } from '../../../src/admission/pod/pod.ts'
+import { mutated, violationsIn } from '../pod-creation.ts'
+import { acceptedPolicy, inForce, inForceOf, policy, policyTextOf, samplePod } from '../pod-samples.ts'
+
+/** A Secret comes with a label, so what runs beside it is bounded wherever the author of a pod could print it. */
+
+type Parts = Parameters<typeof samplePod>[0]
+
+const echo = { 'agent-type': 'echo-agent' }
+const pooled = { ...echo, 'greenroom.dev/pool': 'echo-agent' }
+
+function found(parts: Parts, within = inForce): string[] {
+  return violationsIn(mutated(samplePod(parts), within), within)
+    .filter(({ rule }) => rule === 'commands')
+    .map(({ path }) => path)
+}
+
+const claim = { name: 'claim', persistentVolumeClaim: { claimName: 'c' } }
+const downward = { name: 'code', downwardAPI: { items: [] } }
+
+void t.test('an own command of an allowed image is refused where the row gives a Secret', async (t) => {
+  const refused: readonly (readonly [string, Partial<Container> & object])[] = [
+    ['command', { command: ['sh', '-c', 'env'] }],
+    ['args', { args: ['-e', 'console.log(process.env)'] }],
+    ['args', { args: ['node', 'src/agent/echo-agent.ts'] }],
+    ['command', { command: ['node', 'src/agent/echo-agent.ts'], args: ['more'] }],
+    ['workingDir', { workingDir: '/tmp' }],
+    ['lifecycle.postStart.exec', { lifecycle: { postStart: { exec: {} } } }],
+    ['lifecycle.preStop.exec', { lifecycle: { preStop: { exec: {} } } }],
+    ['startupProbe.exec', { startupProbe: { exec: {} } }],
+  ]
+  for (const [field, container] of refused) {
+    t.same(found({ labels: echo, container }), [`spec.containers[0].${field}`], JSON.stringify(container))
+  }
+  for (const name of ['NODE_OPTIONS', 'LD_PRELOAD', 'PATH', 'PYTHONPATH', 'BASH_ENV']) {
+    t.same(
+      found({ labels: echo, container: { env: [{ name, value: 'x' }] } }),
+      [`spec.containers[0].env[${name}]`],
+      name,
+    )
+  }
+})
+
+void t.test("the image's own command and those of the row pass", async (t) => {
+  for (const container of [
+    {},
+    { command: ['node', 'src/agent/echo-agent.ts'] },
+    { args: ['agent', 'echo'] },
+  ]) {
+    t.same(found({ labels: echo, container }), [])
+  }
+  t.same(
+    found({ labels: { 'agent-type': 'stella-agent' }, container: { args: ['agent', 'echo'] } }),
+    ['spec.containers[0].args'],
+    'a row without commands lists none',
+  )
+})
+
+void t.test('content that the author writes may not be mounted over the program', async (t) => {
+  const mounted = (mountPath: string, volume: NonNullable<Pod['spec']['volumes']>[number]) =>
+    found({
+      labels: echo,
+      container: { volumeMounts: [{ name: volume.name, mountPath }] },
+      spec: { volumes: [volume] },
+    })
+  const at = ['spec.containers[0].volumeMounts[0].mountPath']
+  t.same(mounted('/app/src', downward), at)
+  t.same(mounted('/tmp/../app/src', downward), at, 'no way around by ..')
+  t.same(mounted('/tmpfoo', downward), at)
+  t.same(mounted('/app', { name: 'p', projected: { sources: [{ downwardAPI: {} }] } }), at)
+  t.same(mounted('/app', claim), at)
+  t.same(mounted('/tmp/info', downward), [], 'below a writable path no program lives')
+  t.same(mounted('/etc/agent', { name: 'c', configMap: { name: 'settings' } }), [])
+})
+
+void t.test('init containers and sidecars too: they can name the Secret themselves', async (t) => {
+  const thief: Container = { name: 'thief', image: 'greenroom:1', command: ['env'] }
+  t.same(found({ labels: echo, spec: { initContainers: [thief] } }), ['spec.initContainers[0].command'])
+})
+
+void t.test(
+  "pods of pools have the command of agent-pools, and a row without Secrets has anybody's",
+  async (t) => {
+    const container = { command: ['sh', '-c', 'env'] }
+    t.same(found({ labels: pooled, container }), [])
+    t.same(found({ labels: {}, container }), [])
+  },
+)
+
+void t.test('a Secret that only may be referred to binds the pods that do so', async (t) => {
+  const row =
+    'default: { resources: { requests: { cpu: 1, memory: 1Gi }, limits: { cpu: 1, memory: 1Gi } }, allowedSecrets: [pull, keys], images: { allowed: [stella-agent] } }'
+  const within = inForceOf(acceptedPolicy(`version: "1"\nagentTypes: { ${row} }`))
+  const command = ['env']
+  const env = [{ name: 'K', valueFrom: { secretKeyRef: { name: 'keys', key: 'k' } } }]
+  t.same(found({ labels: {}, container: { command } }, within), [])
+  t.same(
+    found({ labels: {}, container: { command }, spec: { imagePullSecrets: [{ name: 'pull' }] } }, within),
+    [],
+    'to pull an image brings no Secret into a process',
+  )
+  t.same(found({ labels: {}, container: { command, env } }, within), ['spec.containers[0].command'])
+})
+
+void t.test("the row's own variables stay the row's business", async (t) => {
+  const { defaults } = policy
+  const env = [{ name: 'NODE_OPTIONS', value: '--enable-source-maps' }]
+  const within = inForceOf({ ...policy, defaults: { ...defaults, env } })
+  t.same(found({ labels: echo }, within), [])
+  t.same(
+    found({ labels: echo, container: { env: [{ name: 'NODE_OPTIONS', value: '--import=x' }] } }, within)
+      .length,
+    1,
+  )
+})
+
+void t.test('secretsFor: pools gives the Secrets to pods of pools alone', async (t) => {
+  const within = inForceOf(
+    acceptedPolicy(
+      policyTextOf('base/agent-policy.yaml').replace('images: { allowed: [greenroom] }', 'secretsFor: pools'),
+    ),
+  )
+  const keys = (pod: Pod): (string | undefined)[] =>
+    (mutated(pod, within).spec.containers[0]?.env ?? [])
+      .map(({ name }) => name)
+      .filter((name) => name === 'OPENAI_API_KEY')
+  t.same(keys(samplePod({ labels: pooled })), ['OPENAI_API_KEY'])
+  t.same(keys(samplePod({ labels: echo })), [])
+  const env = [{ name: 'K', valueFrom: { secretKeyRef: { name: 'agent-secrets', key: 'OPENAI_API_KEY' } } }]
+  const rules = (pod: Pod): string[] => violationsIn(mutated(pod, within), within).map(({ rule }) => rule)
+  t.same(rules(samplePod({ labels: echo, container: { env } })), ['secret-references'])
+  t.same(rules(samplePod({ labels: pooled, container: { env } })), [])
+  const debug: Container = {
+    name: 'd',
+    image: 'greenroom:1',
+    env,
+    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+  }
+  t.same(
+    rules(samplePod({ labels: pooled, spec: { ephemeralContainers: [debug] } })),
+    ['secret-references'],
+    "a debug container in a pool's pod is not the pool's",
+  )
+  t.same(rules(samplePod({ labels: echo, spec: { imagePullSecrets: [{ name: 'agent-secrets' }] } })), [])
+  t.same(
+    rules(samplePod({ labels: echo, container: { command: ['sh'] } })),
+    [],
+    'there is nothing left to print',
+  )
+})
