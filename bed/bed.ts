@@ -180,7 +180,8 @@ function elsewhere(plane: ControlPlane, { roles }: GreenroomProcesses, kubelet: 
 async function podWritesOf(plane: ControlPlane): Promise<number> {
   const writes = await plane.writes()
   return writes.filter(
-    ({ user, resource }) => resource === 'pods' && [serverUsername, webhookUsername].includes(user),
+    ({ user, resource, dryRun }) =>
+      !dryRun && resource === 'pods' && [serverUsername, webhookUsername].includes(user),
   ).length
 }
 

@@ -26,6 +26,8 @@ interface DemoOptions {
   readonly bed: Bed
   readonly sessions: number
   readonly say: (line: string) => void
+  /** Called while every session is open and its pod is labelled. */
+  readonly whileOpen: () => Promise<void>
 }
 
 const agentType = 'echo-agent'
@@ -35,7 +37,7 @@ export const discarded = 3
 const fillTimeoutMs = 120_000
 
 /** Warms up, opens, speaks, ends and refills; the story is told by `say`. */
-export async function runDemo({ bed, sessions, say }: DemoOptions): Promise<DemoReport> {
+export async function runDemo({ bed, sessions, say, whileOpen }: DemoOptions): Promise<DemoReport> {
   const client = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
   try {
     const warming = performance.now()
@@ -51,6 +53,7 @@ export async function runDemo({ bed, sessions, say }: DemoOptions): Promise<Demo
       `each agent was spoken to; ${strangers === 0 ? 'every one knew its session, metadata and secret' : `${strangers} answered for another session`}`,
     )
     await afterClaims(bed, story)
+    await whileOpen()
     const ended = await endAll(client, story.opened)
     const refilling = performance.now()
     await untilFull(client)

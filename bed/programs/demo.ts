@@ -22,19 +22,13 @@ function say(line: string): void {
 const min = sessions + discarded
 
 async function tell(bed: Bed): Promise<DemoReport> {
-  const report = await runDemo({ bed, sessions, say: (line) => tellAndShow(bed, line) })
+  const report = await runDemo({ bed, sessions, say, whileOpen: () => showPods(bed) })
   console.log(`\n${table(report)}\n`)
   await showDenial(bed)
   return report
 }
 
-let shown: Promise<void> = Promise.resolve()
-function tellAndShow(bed: Bed, line: string): void {
-  say(line)
-  // Shown while the sessions are there: the cluster's own view of them.
-  if (line.startsWith('each agent')) shown = showPods(bed)
-}
-
+/** The cluster's own view of the sessions. */
 async function showPods(bed: Bed): Promise<void> {
   const args = ['get', 'pods', '-n', bed.namespace, '-L', 'greenroom.dev/pool,greenroom.dev/state,session']
   const { stdout } = await bed.plane.kubectl(args)
@@ -82,7 +76,6 @@ const bed = await startBed({
 let fine = false
 try {
   const report = await tell(bed)
-  await shown
   fine = verdict(report)
   if (flags.report !== '') await writeFile(flags.report, `${JSON.stringify(report, null, 2)}\n`)
   say(

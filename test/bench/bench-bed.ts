@@ -227,7 +227,8 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     },
     podWrites: async () =>
       (await plane.writes()).filter(
-        ({ user, resource }) => resource === 'pods' && [serverUsername, webhookUsername].includes(user),
+        ({ user, resource, dryRun }) =>
+          !dryRun && resource === 'pods' && [serverUsername, webhookUsername].includes(user),
       ).length,
     isReady: () => client.isReady(),
     pool: () => client.pool(agentType),
