@@ -5,27 +5,29 @@ import type { Row } from './policy-row.ts'
 
 /** Rows that would hand a Secret to whoever names their agent type. */
 export function secretProblems(policy: PolicyDocument): string[] {
-  const { defaults, agentTypes, components } = policy
-  const componentSecrets = [
-    ...new Set(
-      components.flatMap(({ env, mounts }) => [
-        ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
-        ...mounts.flatMap(({ secret }) => (secret ? [secret] : [])),
-      ]),
-    ),
-  ]
+  const { defaults, agentTypes } = policy
+  const reserved = [...secretsOfComponents(policy)]
   return [
-    ...reservedProblems('/defaults', defaults, componentSecrets),
+    ...reservedProblems('/defaults', defaults, reserved),
     ...commandProblems('/defaults', defaults.commands),
     ...Object.entries(agentTypes).flatMap(([name, row]) => [
-      ...reservedProblems(`/agentTypes/${name}`, row, componentSecrets),
+      ...reservedProblems(`/agentTypes/${name}`, row, reserved),
       ...commandProblems(`/agentTypes/${name}`, row.commands ?? []),
     ]),
     ...imageProblems(policy),
   ]
 }
 
-/** Secrets that a component reads are for no other pod. */
+/** Secrets that a component reads. They are for no other pod. */
+export function secretsOfComponents({ components }: PolicyDocument): ReadonlySet<string> {
+  return new Set(
+    components.flatMap(({ env, mounts }) => [
+      ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
+      ...mounts.flatMap(({ secret }) => (secret ? [secret] : [])),
+    ]),
+  )
+}
+
 function reservedProblems(
   at: string,
   { secrets = [], allowedSecrets = [] }: Pick<Row, 'secrets' | 'allowedSecrets'>,

@@ -8,6 +8,7 @@ import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
 import { copiedPod, plainCopyOf } from '../rules/copied-pod.ts'
 import { violationBy } from '../rules/greenroom-rule.ts'
+import { isGuarding, judgeGuards } from '../rules/judge-guards.ts'
 import { judgePod } from '../rules/judge-pod.ts'
 import { labelOwnership } from '../rules/label-ownership.ts'
 import { malformedObject } from '../rules/malformed.ts'
@@ -88,7 +89,8 @@ function reviewAsWritten(request: AdmissionRequest, inForce: PolicyInForce): Cre
   const context = decoded.value
   if (isMirrorPod(request, context)) return { answer: mirrorPodRemark, context }
   const mutated = mutatePod(context)
-  const found = withDebugHint(worthTelling(judgePod(afterMutation(context, mutated))), context)
+  const judged = worthTelling(judgePod(afterMutation(context, mutated)))
+  const found = withDebugHint(context.isRolledOut ? inTrial(context, judged) : judged, context)
   const outcome = patched(context, mutated)
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
@@ -100,6 +102,14 @@ function reviewAsWritten(request: AdmissionRequest, inForce: PolicyInForce): Cre
 function afterMutation(context: AdmissionContext, { pod }: MutatedPod): AdmissionContext {
   const judged = withPod(context, pod)
   return context.isRolledOut ? judged : { ...judged, metadata: pod.metadata ?? {} }
+}
+
+/**
+ * In a roll-out the pod stays as it is. So what guards Greenroom judges that, and the rest what would be made of the pod:
+ * the account that a row would give must not hide the one that the pod keeps.
+ */
+function inTrial(context: AdmissionContext, judged: readonly Violation[]): Violation[] {
+  return [...judgeGuards(context), ...judged.filter((violation) => !isGuarding(violation))]
 }
 
 /**
@@ -185,8 +195,8 @@ function validateMetadata(change: MetadataChange, passed: Answer): Answer {
 
 function validatePod(context: AdmissionContext): Answer {
   if (!context.isRolledOut) return verdict(withoutOlder(judgePod(context), context), allowed)
-  // Nothing was changed there: judged is what the mutating webhook would have made of the pod.
-  const found = withoutOlder(judgePod(withPod(context, mutatePod(context).pod)), context)
+  const judged = judgePod(withPod(context, mutatePod(context).pod))
+  const found = withoutOlder(inTrial(context, judged), context)
   const answer = rolloutVerdict(found, [], context.namespace)
   // The mutating webhook has told of a new pod already.
   return context.isNew && answer.kind !== 'denied' ? allowed : answer
@@ -200,7 +210,8 @@ function withoutOlder(found: readonly Violation[], context: AdmissionContext): r
   const old = found.length > 0 && !context.isNew ? ofOldPod(context) : undefined
   if (!old) return found
   const key = ({ rule, path, found: text }: Violation): string => JSON.stringify([rule, path, text])
-  const older = new Set(judgePod(old).map(key))
+  const before = old.isRolledOut ? inTrial(old, judgePod(old)) : judgePod(old)
+  const older = new Set(before.map(key))
   return found.filter((violation) => !older.has(key(violation)))
 }
 

@@ -1,6 +1,6 @@
 import type { PatchOperation } from '../mutate/pod-patch.ts'
 import { describeViolation, type Violation } from '../pod/violation.ts'
-import { greenroomRules } from '../rules/greenroom-rules.ts'
+import { isGuarding } from '../rules/judge-guards.ts'
 import type { Answer, Patched } from './admission-review.ts'
 
 /** How the violations of one review become its answer. */
@@ -46,11 +46,6 @@ function listed(noted: readonly Violation[]): string {
   return [...entries, ...(more > 0 ? [`${more} more`] : [])].join('; ')
 }
 
-/** In force even in a namespace of the roll-out, or Greenroom's pools would not be its own. */
-const guarding: ReadonlySet<string> = new Set(
-  greenroomRules.filter(({ guardsGreenroom }) => guardsGreenroom).map(({ rule }) => rule),
-)
-
 /**
  * The answer in a namespace of the roll-out: nothing is changed or denied, and the answer tells what would be. `patch` is
  * what mutation would have done.
@@ -60,7 +55,7 @@ export function rolloutVerdict(
   patch: readonly PatchOperation[],
   namespace: string,
 ): Answer {
-  const denying = found.filter(({ rule }) => guarding.has(rule))
+  const denying = found.filter(isGuarding)
   if (denying.length > 0) return { kind: 'denied', violations: denying }
   const noted = found.map((violation): Violation => ({ ...violation, mode: violation.mode ?? 'audit' }))
   if (noted.length === 0 && patch.length === 0) return { kind: 'allowed' }

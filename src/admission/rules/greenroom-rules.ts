@@ -6,6 +6,7 @@ import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
 import { commands } from './commands.ts'
 import { componentLabel } from './component-label.ts'
+import { componentSecrets } from './component-secrets.ts'
 import { componentShape } from './component-shape.ts'
 import { containerCount } from './container-count.ts'
 import { copiedPod } from './copied-pod.ts'
@@ -66,6 +67,7 @@ export const rowRules: readonly GreenroomRule[] = [
   operatingSystem,
   serviceAccount,
   secretReferences,
+  componentSecrets,
   images,
   commands,
   allowedVolumes,

@@ -127,6 +127,73 @@ void t.test(
   },
 )
 
+void t.test(
+  "roll-out: an account that a row would give does not hide Greenroom's, which the pod keeps",
+  async (t) => {
+    const agentTypes = {
+      ...policy.agentTypes,
+      'stella-agent': { ...policy.agentTypes['stella-agent'], serviceAccountName: 'agents' },
+    }
+    const within = inForceOf({ ...policy, agentTypes, rollout: { audit: ['trial'] } })
+    const spec = { serviceAccountName: 'session-management-sa' }
+    const container = { image: 'evil:1', command: ['sh'] }
+    const refused = { kind: 'denied', violations: [{ rule: 'service-account' }] }
+    for (const labels of [{ 'agent-type': 'stella-agent' }, { 'agent-type': 'unknown' }, {}]) {
+      const pod = samplePod({ labels, container, spec })
+      t.match(mutateReview(inTrial(pod), within), refused)
+      t.match(validateReview(inTrial(pod), within), refused)
+    }
+    const other = samplePod({ container, spec: { serviceAccountName: 'default' } })
+    t.equal(mutateReview(inTrial(other), within).kind, 'allowed')
+  },
+)
+
+void t.test(
+  "roll-out: the Secrets of Greenroom's own pods are for nobody else, other Secrets are not judged",
+  async (t) => {
+    const holding = (secret: string, labels: Record<string, string>): Pod[] => [
+      samplePod({
+        labels,
+        container: { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: secret, key: 'A' } } }] },
+      }),
+      samplePod({ labels, container: { envFrom: [{ secretRef: { name: secret } }] } }),
+      samplePod({ labels, spec: { volumes: [{ name: 'v', secret: { secretName: secret } }] } }),
+      samplePod({
+        labels,
+        spec: { volumes: [{ name: 'v', projected: { sources: [{ secret: { name: secret } }] } }] },
+      }),
+      samplePod({
+        labels,
+        spec: { volumes: [{ name: 'v', csi: { nodePublishSecretRef: { name: secret } } }] },
+      }),
+    ]
+    const refused = { kind: 'denied', violations: [{ rule: 'component-secrets' }] }
+    for (const labels of [{}, { 'agent-type': 'stella-agent' }, { 'agent-type': 'unknown' }]) {
+      for (const secret of ['session-management-server', 'greenroom-assign-key', 'greenroom-migrate']) {
+        for (const pod of holding(secret, labels)) {
+          t.match(mutateReview(inTrial(pod), trial), refused, secret)
+          t.match(validateReview(inTrial(pod), trial), refused, secret)
+        }
+      }
+      for (const pod of holding('their-own', labels))
+        t.equal(mutateReview(inTrial(pod), trial).kind, 'allowed')
+    }
+    const [held] = holding('greenroom-assign-key', {})
+    if (!held) return t.fail('there is one')
+    const labelled = { ...held, metadata: { labels: { team: 'a' } } }
+    const update = { operation: 'UPDATE', oldObject: held } as const
+    t.equal(
+      validateReview(inTrial(labelled, update), trial).kind,
+      'allowed',
+      'an older pod may still be labelled',
+    )
+    t.match(mutateReview(reviewOf(held), inForce), {
+      kind: 'denied',
+      violations: [{ rule: 'secret-references' }],
+    })
+  },
+)
+
 void t.test('only new debug containers are hardened, and nothing else of them', async (t) => {
   const old = { name: 'old', image: 'stella-agent:1' }
   const before = mutated(samplePod(), inForce)
