@@ -15,7 +15,7 @@ export const labelOwnership = {
   allowed:
     "unset or unchanged, except by Greenroom's own ServiceAccounts; on `pods/status`, `pods/binding` and `bindings` too. " +
     `\`${annotation.explain}\` may be set by everybody, \`${label.component}\` on a component to its own name; \`${label.app}\` ` +
-    'to no name of a component, except on its pods',
+    'to no name of a component and from none, except on its pods',
   appliesTo: everyPod,
   mode: 'always',
   mutated: 'no',
@@ -32,7 +32,11 @@ export const labelOwnership = {
     return [
       ...changedKeys(before?.labels, after.labels, isGuarded)
         .filter((key) => !isOwnName(key, change))
-        .map((key) => (key === label.app ? borrowedName : foreign(`metadata.labels[${key}]`))),
+        .map((key) =>
+          key === label.app && isNameOfComponent(after.labels?.[key], change)
+            ? borrowedName
+            : foreign(`metadata.labels[${key}]`),
+        ),
       ...changedKeys(before?.annotations, after.annotations, (key) => isOwned(key) && !isWritten(key)).map(
         (key) => foreign(`metadata.annotations[${key}]`),
       ),
@@ -68,12 +72,14 @@ const borrowedName: Finding = {
   fix: 'Use another value.',
 }
 
-/** A ReplicaSet adopts a pod with the labels of its own, and ends one of its own for it. */
-function isBorrowedName(key: string, { policy, metadata }: OwnershipChange): boolean {
-  return (
-    key === label.app &&
-    policy.components.some((component) => componentName(component) === metadata.labels?.[key])
-  )
+/** A ReplicaSet adopts a pod with the labels of its own and ends one of its own for it. It releases a pod that loses them. */
+function isBorrowedName(key: string, change: MetadataChange): boolean {
+  const { before, metadata } = change
+  return key === label.app && [before, metadata].some((one) => isNameOfComponent(one?.labels?.[key], change))
+}
+
+function isNameOfComponent(name: string | undefined, { policy }: MetadataChange): boolean {
+  return name !== undefined && policy.components.some((component) => componentName(component) === name)
 }
 
 function isOwned(key: string): boolean {

@@ -1,4 +1,4 @@
-import { label } from '../../domain/names.ts'
+import { label, ownedPrefix } from '../../domain/names.ts'
 import type { Metadata } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
 import type { AdmissionContext, MetadataChange } from './admission-context.ts'
@@ -11,14 +11,11 @@ import { everyPod, type Finding, type GreenroomRule } from './greenroom-rule.ts'
 export const ownPodChanges: GreenroomRule = {
   rule: 'own-pod-changes',
   title: "Changes of Greenroom's own pods",
-  fields: [
-    `metadata.labels[{${label.pool},${label.component},${label.agentType}}]`,
-    'metadata.{ownerReferences,finalizers}',
-    'spec',
-  ],
+  fields: ['metadata.labels[*]', 'metadata.{ownerReferences,finalizers}', 'spec'],
   allowed:
     `on pods with \`${label.pool}\`, except by Greenroom's own ServiceAccounts: no other spec, \`${label.agentType}\` or owner ` +
-    'and no new finalizer; debug containers if the policy says `debugPools: allow`. On components: no other spec, but other resources',
+    'and no new finalizer; debug containers if the policy says `debugPools: allow`. On components the same, and no label changed or ' +
+    "taken away, except by Kubernetes' own controllers of pods; other resources are allowed",
   appliesTo: everyPod,
   mode: 'always',
   mutated: 'no',
@@ -36,20 +33,50 @@ export const ownPodChanges: GreenroomRule = {
 
 /** Of requests that change nothing but metadata. A Binding has no pod beside it, so it may set nothing of this at all. */
 export function changedMetadata(change: MetadataChange): Finding[] {
-  const { before, metadata: after } = change
+  const { before, metadata: after, username } = change
   if (isGreenrooms(change)) return []
-  if (before && before.labels?.[label.pool] === undefined) return []
-  return [
-    ...(sameValue(before?.labels?.[label.agentType], after.labels?.[label.agentType])
-      ? []
-      : [changed(`metadata.labels[${label.agentType}]`)]),
+  const isOfPool = before?.labels?.[label.pool] !== undefined
+  const isComponent = before?.labels?.[label.component] !== undefined
+  if (before && !isOfPool && !isComponent) return []
+  if (!isOfPool && isComponent && kubernetesControllers.has(username)) return []
+  const found = [
+    ...changedLabels(before, after, isComponent),
     // Kubernetes deletes a pod whose owner is gone.
     ...(sameValue(before?.ownerReferences ?? [], after.ownerReferences ?? [])
       ? []
       : [changed('metadata.ownerReferences')]),
-    // With a finalizer of somebody else the pod would never leave its pool.
+    // With a finalizer of somebody else the pod would never go.
     ...(addsFinalizer(before, after) ? [changed('metadata.finalizers')] : []),
   ]
+  return isComponent ? found.map((one) => ({ ...one, fix: componentFix })) : found
+}
+
+/**
+ * They adopt and release pods by their labels, track the pods of a Job by a finalizer, and take away owners that are gone. Only
+ * components have such owners: a pool's pod that one of them adopts would be somebody else's to delete.
+ */
+const kubernetesControllers: ReadonlySet<string> = new Set([
+  // All of them in a cluster where they share the account of their process.
+  'system:kube-controller-manager',
+  ...[
+    'replicaset-controller',
+    'statefulset-controller',
+    'daemon-set-controller',
+    'job-controller',
+    'generic-garbage-collector',
+  ].map((name) => `system:serviceaccount:kube-system:${name}`),
+])
+
+/** A ReplicaSet releases a pod that loses a label of its selector, and starts another one; the Service keeps both. */
+function changedLabels(before: Metadata | undefined, after: Metadata, isComponent: boolean): Finding[] {
+  const [old, now] = [before?.labels ?? {}, after.labels ?? {}]
+  const keys = new Set([
+    label.agentType,
+    ...(before ? [] : [label.app, 'pod-template-hash']),
+    // Rule label-ownership judges Greenroom's own.
+    ...(isComponent ? Object.keys(old).filter((key) => !key.startsWith(ownedPrefix)) : []),
+  ])
+  return [...keys].filter((key) => old[key] !== now[key]).map((key) => changed(`metadata.labels[${key}]`))
 }
 
 function isGreenrooms({ policy, username }: MetadataChange): boolean {

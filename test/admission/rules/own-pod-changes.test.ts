@@ -108,28 +108,96 @@ void t.test('debug containers where the policy allows them, and nothing else wit
   t.match(validateReview(request(more), open), denied('spec.containers[0].image'))
 })
 
+const component = samplePod({
+  labels: {
+    app: 'session-management-server',
+    'pod-template-hash': 'a1',
+    'greenroom.dev/component': 'session-management-server',
+  },
+  container: {
+    image: 'greenroom:0.1.0',
+    args: ['controller', 'api'],
+    volumeMounts: [],
+    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+  },
+  spec: {
+    serviceAccountName: 'session-management-sa',
+    securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+  },
+})
+const controllerUser = (name: string) => ({ username: `system:serviceaccount:kube-system:${name}` })
+
 void t.test('the spec of a component changes with its Deployment, but it may be resized', async (t) => {
-  const server = samplePod({
-    labels: { 'greenroom.dev/component': 'session-management-server' },
-    container: {
-      image: 'greenroom:0.1.0',
-      args: ['controller', 'api'],
-      volumeMounts: [],
-      securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-    },
-    spec: {
-      serviceAccountName: 'session-management-sa',
-      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
-    },
-  })
-  for (const user of ['alice', 'system:serviceaccount:kube-system:replicaset-controller']) {
-    const userInfo = { username: user }
-    const image = update(server, withContainer(server, { image: 'greenroom:0.0.9' }), { userInfo })
+  for (const userInfo of [{ username: 'alice' }, controllerUser('replicaset-controller')]) {
+    const image = update(component, withContainer(component, { image: 'greenroom:0.0.9' }), { userInfo })
     t.match(image, denied('spec.containers[0].image'))
     t.match(image, { violations: [{ fix: /Deployment/ }] })
-    const resized = withContainer(server, { resources: { limits: { cpu: '2' } } })
-    t.equal(update(server, resized, { userInfo, subResource: 'resize' }).kind, 'allowed')
-    const adopted = withMetadata(server, { ownerReferences: [{ uid: 'replica-set' }] })
-    t.equal(update(server, adopted, { userInfo }).kind, 'allowed')
+    const resized = withContainer(component, { resources: { limits: { cpu: '2' } } })
+    t.equal(update(component, resized, { userInfo, subResource: 'resize' }).kind, 'allowed')
+  }
+})
+
+void t.test("only Kubernetes' own controllers change what a component belongs to", async (t) => {
+  const labelled = (more: Record<string, string | undefined>) =>
+    // As JSON, which has no place for undefined.
+    JSON.parse(
+      JSON.stringify(withMetadata(component, { labels: { ...component.metadata?.labels, ...more } })),
+    ) as object
+  const cases: readonly (readonly [path: string, after: object])[] = [
+    ['metadata.ownerReferences', withMetadata(component, { ownerReferences: [{ uid: 'gone' }] })],
+    ['metadata.finalizers', withMetadata(component, { finalizers: ['mine/never'] })],
+    ['metadata.labels[app]', labelled({ app: undefined })],
+    ['metadata.labels[app]', labelled({ app: 'web' })],
+    ['metadata.labels[pod-template-hash]', labelled({ 'pod-template-hash': undefined })],
+    ['metadata.labels[agent-type]', labelled({ 'agent-type': 'echo-agent' })],
+  ]
+  for (const [path, after] of cases) {
+    for (const subResource of ['', 'status', 'ephemeralcontainers']) {
+      const found = update(component, after, { subResource })
+      t.match(JSON.stringify(found), path, `${path} by ${subResource}`)
+      t.match(JSON.stringify(found), /own-pod-changes.*Deployment/)
+      for (const name of ['replicaset-controller', 'job-controller', 'generic-garbage-collector']) {
+        const own = update(component, after, { subResource, userInfo: controllerUser(name) })
+        t.notMatch(JSON.stringify(own), /own-pod-changes/, `${path} by ${name}`)
+      }
+      for (const username of [
+        'system:serviceaccount:ai-agents:replicaset-controller',
+        'replicaset-controller',
+      ])
+        t.match(JSON.stringify(update(component, after, { subResource, userInfo: { username } })), path)
+    }
+  }
+  const adopted = withMetadata(component, { ownerReferences: [{ uid: 'replica-set' }] })
+  const userInfo = controllerUser('replicaset-controller')
+  t.equal(update(component, adopted, { userInfo }).kind, 'allowed')
+  t.match(
+    update(pooled, withMetadata(pooled, { ownerReferences: [{ uid: 'x' }] }), { userInfo }),
+    denied('metadata.ownerReferences'),
+    'no ReplicaSet of somebody else adopts a pod of a pool',
+  )
+  t.equal(update(component, labelled({ team: 'blue' })).kind, 'allowed')
+  const tracked = withMetadata(component, { finalizers: ['batch.kubernetes.io/job-tracking'] }) as Pod
+  t.equal(update(tracked, component).kind, 'allowed', 'a finalizer goes')
+})
+
+void t.test('a component without its name yet keeps the label by which its ReplicaSet has it', async (t) => {
+  const older = withMetadata(component, { labels: { app: 'session-management-server' } }) as Pod
+  for (const labels of [{}, { app: 'web' }]) {
+    t.match(update(older, withMetadata(older, { labels })), {
+      kind: 'denied',
+      violations: [{ rule: 'label-ownership', path: 'metadata.labels[app]' }],
+    })
+  }
+})
+
+void t.test('a Binding writes none of the labels by which controllers have their pods', async (t) => {
+  for (const key of ['agent-type', 'app', 'pod-template-hash']) {
+    const binding = { metadata: { name: 'p', labels: { [key]: 'x' } }, target: { name: 'node' } }
+    for (const road of [
+      { subResource: 'binding' },
+      { resource: { group: '', version: 'v1', resource: 'bindings' } },
+    ]) {
+      t.match(validateReview(reviewOf(binding, road), inForce), denied(`metadata.labels[${key}]`))
+    }
   }
 })
