@@ -24,6 +24,13 @@ export function acceptedPolicy(text: string): PolicyDocument {
   return checked.value
 }
 
+/** The environment that the base gives the session server: all that its row requires. */
+export const serverEnv = (
+  parse(
+    readFileSync(join(import.meta.dirname, '../../manifests/base/session-server/deployment.yaml'), 'utf8'),
+  ) as { spec: { template: Pod } }
+).spec.template.spec.containers.flatMap(({ env = [] }) => env)
+
 export const policy = policyOf('base/agent-policy.yaml')
 /** One that uses every key. */
 export const fullPolicy = policyOf('examples/agent-policy.yaml')

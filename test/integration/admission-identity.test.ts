@@ -1,8 +1,8 @@
-import { CoreV1Api, KubeConfig, type V1Pod } from '@kubernetes/client-node'
+import { CoreV1Api, KubeConfig, type V1EnvVar, type V1Pod } from '@kubernetes/client-node'
 import t from 'tap'
 import { podRoads } from '../../src/admission/review/pod-roads.ts'
 import { label } from '../../src/domain/names.ts'
-import { greenroomUser, policy } from '../admission/pod-samples.ts'
+import { greenroomUser, policy, serverEnv } from '../admission/pod-samples.ts'
 import { grant, refusal, startAdmissionBed } from './admission-bed.ts'
 import { keySet, poolPod } from './admission-pods.ts'
 
@@ -185,7 +185,7 @@ void t.test("a pool's pod stays what Greenroom made, by every road", async (t) =
 })
 
 /** The session server's pod as its ReplicaSet makes it, with one thing changed. */
-function serverPod(env: object[], labels: Record<string, string> = { app: server }): V1Pod {
+function serverPod(env: V1EnvVar[], labels: Record<string, string> = { app: server }): V1Pod {
   return {
     metadata: { generateName: 's-', labels },
     spec: {
@@ -196,7 +196,10 @@ function serverPod(env: object[], labels: Record<string, string> = { app: server
           name: server,
           image: 'greenroom:0.1.0',
           args: ['controller', 'api'],
-          env: env as NonNullable<NonNullable<V1Pod['spec']>['containers'][0]['env']>,
+          env: [
+            ...env,
+            ...(serverEnv as V1EnvVar[]).filter(({ name }) => !env.some((one) => one.name === name)),
+          ],
           resources: { limits: { cpu: '1', memory: '1Gi' } },
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
         },
@@ -235,7 +238,8 @@ void t.test('the session server has its name, and nobody else', async (t) => {
 })
 
 void t.test('a secret does not come out by the name of a public one', async (t) => {
-  const create = (env: object[]) => refusal(mallory.createNamespacedPod({ namespace, body: serverPod(env) }))
+  const create = (env: V1EnvVar[]) =>
+    refusal(mallory.createNamespacedPod({ namespace, body: serverPod(env) }))
   t.match(
     await create([
       secretEnv('GREENROOM_API_KEYS', 'LIVEKIT_URL'),

@@ -46,14 +46,25 @@ export function explainPod(given: unknown, options: ExplainOptions): Explanation
 }
 
 /**
- * A pod that is there already, as it was created: Greenroom writes the label `session` when the pod is claimed, and at
- * creation a pool's pod may not have it.
+ * A pod that is there already, as it was created: Greenroom writes the label `session` when the pod is claimed, and the scheduler
+ * the name of its node. At creation neither may be there.
  */
 function asCreated(object: unknown): unknown {
-  const labels = isJsonObject(object) && isJsonObject(object.metadata) ? object.metadata.labels : undefined
-  if (!isJsonObject(object) || !isJsonObject(object.metadata) || !isJsonObject(labels)) return object
-  const { [label.session]: _session, ...others } = labels
-  return { ...object, metadata: { ...object.metadata, labels: others } }
+  if (!isJsonObject(object)) return object
+  const { metadata, spec } = object
+  return {
+    ...object,
+    ...(isJsonObject(metadata) &&
+      isJsonObject(metadata.labels) && {
+        metadata: { ...metadata, labels: without(metadata.labels, label.session) },
+      }),
+    ...(isJsonObject(spec) && { spec: without(spec, 'nodeName') }),
+  }
+}
+
+function without(object: Readonly<Record<string, unknown>>, key: string): Record<string, unknown> {
+  const { [key]: _left, ...others } = object
+  return others
 }
 
 function creationOf(object: unknown, { namespace, inForce, username }: ExplainOptions): AdmissionRequest {

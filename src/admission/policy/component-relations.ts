@@ -37,6 +37,14 @@ function shapeProblems(at: string, component: Component): string[] {
         ? [`${at}/env/${index}/key: needs a secret`]
         : [],
     ),
+    ...env.flatMap((entry, index) =>
+      typeof entry !== 'string' &&
+      entry.optional !== undefined &&
+      entry.value === undefined &&
+      entry.secret === undefined
+        ? [`${at}/env/${index}/optional: needs a value or a secret; a name alone is always optional`]
+        : [],
+    ),
     ...mounts.flatMap(({ secret, configMap, emptyDir }, index) =>
       [secret, configMap, emptyDir].filter((source) => source !== undefined).length === 1
         ? []

@@ -23,6 +23,12 @@ const ComponentEnv = Type.Union([
           description: 'The key of the Secret. The default is the name of the variable.',
         }),
       ),
+      optional: Type.Optional(
+        Type.Boolean({
+          description:
+            'True: the variable may be absent. One with a value or a secret is required otherwise.',
+        }),
+      ),
     },
     closed,
   ),
@@ -62,7 +68,7 @@ export const Component = Type.Object(
       default: [],
       description:
         'Environment that it may have. A name alone: a plain value or a field of the pod. An object also says where the ' +
-        'value must come from.',
+        'value must come from, and is required.',
     }),
     mounts: Type.Array(ComponentMount, {
       default: [],

@@ -1,7 +1,7 @@
-import type { Toleration } from '../pod/pod.ts'
+import type { Pod, Toleration } from '../pod/pod.ts'
 import { shown } from '../pod/violation.ts'
 import type { PolicyToleration } from '../policy/scheduling-settings.ts'
-import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 import { normalized } from './tolerations.ts'
 
 /** Rule tolerations adds the row's own. This one bounds what the author adds. */
@@ -19,16 +19,22 @@ export const allowedTolerations: GreenroomRule = {
   fix: "Leave it out, or name it in the row's allowedTolerations.",
   judge({ pod, row }) {
     if (!row) return []
-    const allowed = [...row.tolerations, ...row.allowedTolerations]
     const devices = row.resources.map(({ name }) => name).filter((name) => name.includes('/'))
-    const added = [...addedByKubernetes, ...devices.map(forDevice)]
-    const named = allowed.length > 0 ? shown(allowed) : 'none of its own'
-    return (pod.spec.tolerations ?? []).flatMap((given, index) =>
-      [...added, ...allowed].some((one) => covers(one, given))
-        ? []
-        : [finding(`spec.tolerations[${index}]`, given, named)],
-    )
+    return foreignTolerations(pod, [...row.tolerations, ...row.allowedTolerations], devices.map(forDevice))
   },
+}
+
+/** `added` are those that a plugin adds to this pod, besides the ones of every pod. */
+export function foreignTolerations(
+  { spec }: Pod,
+  allowed: readonly PolicyToleration[],
+  added: readonly PolicyToleration[] = [],
+): Finding[] {
+  const all = [...addedByKubernetes, ...added, ...allowed]
+  const named = allowed.length > 0 ? shown(allowed) : 'none of its own'
+  return (spec.tolerations ?? []).flatMap((given, index) =>
+    all.some((one) => covers(one, given)) ? [] : [finding(`spec.tolerations[${index}]`, given, named)],
+  )
 }
 
 /** By the plugins DefaultTolerationSeconds, for as long as the cluster says, and PodTolerationRestriction. */

@@ -1,7 +1,8 @@
 import type { Container, PodProbe } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
 import type { Component } from '../policy/policy-component.ts'
-import { environmentFindings, mountFindings } from './component-sources.ts'
+import { placementFindings } from './component-placement.ts'
+import { environmentFindings, mountFindings, volumeFindings } from './component-sources.ts'
 import { extraFields } from './extra-fields.ts'
 import { type Finding, finding, type GreenroomRule } from './greenroom-rule.ts'
 
@@ -11,7 +12,7 @@ export const componentShape: GreenroomRule = {
   title: "The shape of Greenroom's own pods",
   fields: ['spec'],
   allowed:
-    "only the command, args, environment and mounts that the component's row lists, each Secret with its key and without remaps; fields that no code comes in by; the token that Kubernetes mounts",
+    "only the command, args, environment and mounts that the component's row lists, each Secret with its key and without remaps, and every variable with a value or Secret there that is not `optional`; fields that no code comes in by; the token that Kubernetes mounts; no volume without a mount; no node, and `system-*` classes and tolerations only from `defaults`",
   appliesTo: ['component'],
   mode: 'always',
   mutated: 'no',
@@ -20,7 +21,8 @@ export const componentShape: GreenroomRule = {
     'container would use them.',
   fix: "Greenroom's own account serves its own pods only; a new shape goes into the row in components.",
   guardsGreenroom: true,
-  judge({ pod, podClass }) {
+  judge(context) {
+    const { pod, podClass } = context
     if (podClass.kind !== 'component') return []
     const { component } = podClass
     const [container, ...others] = pod.spec.containers
@@ -35,8 +37,10 @@ export const componentShape: GreenroomRule = {
             ...handlers(container, at),
             ...environmentFindings(container, component, at),
             ...mountFindings(container, pod, component),
+            ...volumeFindings(container, pod),
           ]
         : []),
+      ...placementFindings(context),
     ]
   },
 }

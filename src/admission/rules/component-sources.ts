@@ -13,7 +13,11 @@ import { type Finding, finding } from './greenroom-rule.ts'
  */
 
 export function environmentFindings({ env = [] }: Container, component: Component, at: string): Finding[] {
-  return env.flatMap((variable, index) => {
+  const given = new Set(env.map(({ name }) => name))
+  const missing = component.env
+    .filter((wanted) => isRequired(wanted) && !given.has(nameOf(wanted)))
+    .map((wanted) => finding(`${at}.env[${nameOf(wanted)}]`, undefined, sourceOf(wanted)))
+  const wrong = env.flatMap((variable, index) => {
     const path = `${at}.env[${index}]`
     const wanted = component.env.find((entry) => nameOf(entry) === variable.name)
     if (!wanted) {
@@ -21,12 +25,19 @@ export function environmentFindings({ env = [] }: Container, component: Componen
     }
     return isFrom(variable, wanted) ? [] : [finding(path, `another ${variable.name}`, sourceOf(wanted))]
   })
+  return [...wrong, ...missing]
 }
 
 type WantedEnv = Component['env'][number]
 
 function nameOf(entry: WantedEnv): string {
   return typeof entry === 'string' ? entry : entry.name
+}
+
+/** Without a setting that the row decides the program would take its own default. */
+function isRequired(wanted: WantedEnv): boolean {
+  if (typeof wanted === 'string' || wanted.optional === true) return false
+  return wanted.secret !== undefined || wanted.value !== undefined
 }
 
 function isFrom(variable: EnvVar, wanted: WantedEnv): boolean {
@@ -73,6 +84,16 @@ export function mountFindings({ volumeMounts = [] }: Container, pod: Pod, compon
     const allowed = component.mounts.map(describeMount).join('; ') || 'no mount'
     return [finding(path, mount.mountPath, allowed)]
   })
+}
+
+/** A volume is judged where it is mounted. The kubelet prepares one that is not all the same, with its driver and its Secrets. */
+export function volumeFindings({ volumeMounts = [] }: Container, { spec }: Pod): Finding[] {
+  const mounted = new Set(volumeMounts.map(({ name }) => name))
+  return (spec.volumes ?? []).flatMap((volume, index) =>
+    mounted.has(volume.name) || isPlainToken(volume)
+      ? []
+      : [finding(`spec.volumes[${index}]`, volume.name, 'only volumes that the container mounts')],
+  )
 }
 
 /** `items` would give a key the name of another, and `optional` start the program without its files. */

@@ -1,4 +1,5 @@
-import { everyPodButComponents, finding, type GreenroomRule } from './greenroom-rule.ts'
+import type { AdmissionContext } from './admission-context.ts'
+import { everyPodButComponents, type Finding, finding, type GreenroomRule } from './greenroom-rule.ts'
 
 /** A pod that runs has the name of its node: the scheduler binds it. */
 export const nodeName: GreenroomRule = {
@@ -11,8 +12,10 @@ export const nodeName: GreenroomRule = {
   mutated: 'no',
   why: 'A pod that names its node passes the scheduler by: taints, affinity, spread and room on the node count for nothing.',
   fix: 'Leave it out; choose nodes by affinity.',
-  judge({ pod, isNew }) {
-    const { nodeName: name = '' } = pod.spec
-    return isNew && name !== '' ? [finding('spec.nodeName', name, 'unset')] : []
-  },
+  judge: boundByAuthor,
+}
+
+export function boundByAuthor({ pod, isNew }: AdmissionContext): Finding[] {
+  const { nodeName: name = '' } = pod.spec
+  return isNew && name !== '' ? [finding('spec.nodeName', name, 'unset')] : []
 }

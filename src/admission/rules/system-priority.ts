@@ -1,4 +1,5 @@
-import { finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import type { Pod } from '../pod/pod.ts'
+import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
 const systemPrefix = 'system-'
 
@@ -13,9 +14,11 @@ export const systemPriority: GreenroomRule = {
   mutated: 'no',
   why: 'Pods of these classes push every other pod off its node and are never pushed off themselves.',
   fix: "Use another class, or name it in the row's priorityClassName.",
-  judge({ pod, row }) {
-    const { priorityClassName: found = '' } = pod.spec
-    if (!found.startsWith(systemPrefix) || found === row?.priorityClassName) return []
-    return [finding('spec.priorityClassName', found, `none that begins with ${systemPrefix}`)]
-  },
+  judge: ({ pod, row }) => systemClass(pod, row?.priorityClassName),
+}
+
+export function systemClass({ spec }: Pod, allowed: string | undefined): Finding[] {
+  const { priorityClassName: found = '' } = spec
+  if (!found.startsWith(systemPrefix) || found === allowed) return []
+  return [finding('spec.priorityClassName', found, `none that begins with ${systemPrefix}`)]
 }

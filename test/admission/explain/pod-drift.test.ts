@@ -18,6 +18,11 @@ void t.test('a pod that came in through the policy is clean', async () => {
   )
 })
 
+void t.test('a pod that runs has a node, which is no drift', async (t) => {
+  const admitted = mutated(samplePod(), inForce)
+  t.equal(drift({ ...admitted, spec: { ...admitted.spec, nodeName: 'node-1' } }), undefined)
+})
+
 void t.test('another version of the same rules is no drift; another rule is', async (t) => {
   const admitted = mutated(samplePod(), inForce)
   const renamed = { ...inForce, policy: { ...inForce.policy, version: '2' } }

@@ -269,6 +269,11 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
     /^\/agentTypes\/echo-agent\/secrets\/0\/secret: server is a component's and may be used by no row/m,
   ],
   ['secrets for nobody', inRow('secretsFor: nobody'), /secretsFor: must be one of "everyone", "pools"/],
+  [
+    'a variable without a source that is optional',
+    component('env: [{ name: A, optional: true }]'),
+    /^\/components\/0\/env\/0\/optional: needs a value or a secret; a name alone is always optional/m,
+  ],
   ['a command of nothing', inRow('commands: [{}]'), /commands\/0: must not have fewer than 1/],
   [
     'a command that the pod completes',

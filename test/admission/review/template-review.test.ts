@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { AdmissionRequest } from '../../../src/admission/review/admission-review.ts'
 import { templateReview } from '../../../src/admission/review/template-review.ts'
-import { inForce, reviewOf, samplePod } from '../pod-samples.ts'
+import { inForce, reviewOf, samplePod, serverEnv } from '../pod-samples.ts'
 
 /** A template as the API server sends it: no token volume, no ServiceAccount. */
 function template(more: Parameters<typeof samplePod>[0] = {}) {
@@ -78,6 +78,7 @@ void t.test("Greenroom's own Deployment and what we cannot read get no warning",
     labels: {},
     container: {
       image: 'greenroom:0.1.0',
+      env: serverEnv,
       securityContext: {
         allowPrivilegeEscalation: false,
         runAsNonRoot: true,

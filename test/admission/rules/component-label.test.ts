@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Pod } from '../../../src/admission/pod/pod.ts'
 import { mutateReview, validateReview } from '../../../src/admission/review/pod-review.ts'
-import { greenroomUser, inForce, inForceOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
+import { greenroomUser, inForce, inForceOf, policy, reviewOf, samplePod, serverEnv } from '../pod-samples.ts'
 
 /** Services and network policies select by greenroom.dev/component. Who gets it? */
 
@@ -14,6 +14,7 @@ function server(labels: Record<string, string>, image = 'greenroom:0.1.0'): Pod 
     container: {
       image,
       args: ['controller', 'api'],
+      env: serverEnv,
       volumeMounts: [],
       securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
     },

@@ -1,20 +1,19 @@
 import t from 'tap'
-import type { Pod } from '../../../src/admission/pod/pod.ts'
+import type { EnvVar, Pod } from '../../../src/admission/pod/pod.ts'
+import { validateReview } from '../../../src/admission/review/pod-review.ts'
 import { violationsIn } from '../pod-creation.ts'
-import { inForce, samplePod, tokenVolume } from '../pod-samples.ts'
+import { inForce, inForceOf, policy, reviewOf, samplePod, serverEnv, tokenVolume } from '../pod-samples.ts'
 
-/** A pod of the session server as the base policy describes it, with one thing changed. */
-function server(container: object = {}, spec: object = {}): Pod {
+/** A pod of the session server as the base policy describes it, with one thing changed. Variables come before the base's. */
+function server({ env = [], ...container }: Given = {}, spec: object = {}): Pod {
+  const own = new Set(env.map(({ name }) => name))
   return samplePod({
     labels: { app: 'session-management-server', 'greenroom.dev/component': 'session-management-server' },
     container: {
       name: 'session-management-server',
       image: 'greenroom:0.1.0',
       args: ['controller', 'api'],
-      env: [
-        fromSecret('DATABASE_URL', 'session-management-server'),
-        { name: 'GREENROOM_PORT', value: '3000' },
-      ],
+      env: [...env, ...serverEnv.filter(({ name }) => !own.has(name))],
       securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
       volumeMounts: [
         { name: 'key', mountPath: '/etc/greenroom/assign-key' },
@@ -29,6 +28,10 @@ function server(container: object = {}, spec: object = {}): Pod {
       ...spec,
     },
   })
+}
+
+interface Given extends Readonly<Record<string, unknown>> {
+  readonly env?: readonly EnvVar[]
 }
 
 const fromSecret = (name: string, secret: string, key = name) => ({
@@ -61,7 +64,11 @@ const judge = (pod: Pod) => violationsIn(pod, inForce)
 
 void t.test('the shape of the row passes', async (t) => {
   t.same(judge(server()), [])
-  t.same(judge(server({ volumeMounts: [], env: [] })), [])
+  t.same(
+    judge(server({ volumeMounts: [] }, { volumes: [token()] })),
+    [],
+    'a token that nothing mounts is its own',
+  )
   const optional = {
     name: 'LIVEKIT_URL',
     valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'LIVEKIT_URL', optional: true } },
@@ -217,6 +224,78 @@ void t.test('every way to borrow its rights is refused', async (t) => {
   }
   const two = server({}, { containers: [...containers, second] })
   t.match(judge(two), [{ rule: 'component-shape', path: 'spec.containers' }])
+})
+
+void t.test(
+  'a variable with a value or a Secret in the row is required, unless it is optional',
+  async (t) => {
+    const without = (left: string): Pod => {
+      const pod = server()
+      const [container] = pod.spec.containers
+      const env = container?.env?.filter(({ name }) => name !== left) ?? []
+      return { ...pod, spec: { ...pod.spec, containers: container ? [{ ...container, env }] : [] } }
+    }
+    for (const name of ['GREENROOM_API_URL', 'GREENROOM_HMAC_SECRET', 'LIVEKIT_URL']) {
+      t.match(judge(without(name)), [
+        { rule: 'component-shape', path: `spec.containers[0].env[${name}]`, found: 'unset' },
+      ])
+    }
+    for (const name of ['GREENROOM_OPS_PORT', 'GREENROOM_NAMESPACE']) t.same(judge(without(name)), [])
+    for (const [name, value] of [
+      ['GREENROOM_NODE_LOST_SECONDS', '1'],
+      ['GREENROOM_RETENTION_HOURS', '24'],
+    ] as const) {
+      t.match(judge(server({ env: [{ name, value }] })), [
+        { path: 'spec.containers[0].env[0].name', found: /NODE|RETENTION/ },
+      ])
+    }
+  },
+)
+
+void t.test('a volume that nothing mounts is refused, of whatever kind', async (t) => {
+  const key = { name: 'key', secret: { secretName: 'greenroom-assign-key' } }
+  for (const volume of [
+    { secret: { secretName: 'greenroom-migrate' } },
+    { csi: { driver: 'd', nodePublishSecretRef: { name: 'greenroom-migrate' } } },
+    { persistentVolumeClaim: { claimName: 'mine' } },
+    { ephemeral: { volumeClaimTemplate: { spec: { resources: { requests: { storage: '100Ti' } } } } } },
+    { emptyDir: {} },
+  ]) {
+    const pod = server({}, { volumes: [key, token(), { name: 'x', ...volume }] })
+    t.match(judge(pod), [{ rule: 'component-shape', path: 'spec.volumes[2]' }], JSON.stringify(volume))
+  }
+})
+
+void t.test('where it runs and what it pushes aside is bounded by the defaults', async (t) => {
+  const cases: readonly (readonly [path: string, spec: object])[] = [
+    ['spec.nodeName', { nodeName: 'control-plane-1' }],
+    ['spec.priorityClassName', { priorityClassName: 'system-cluster-critical' }],
+    ['spec.tolerations[0]', { tolerations: [{ operator: 'Exists' }] }],
+    ['spec.tolerations[0]', { tolerations: [{ key: 'agents', operator: 'Exists' }] }],
+  ]
+  for (const [path, spec] of cases)
+    t.match(judge(server({}, spec)), [{ rule: 'component-shape', path }], path)
+  const added = [
+    { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+    { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
+  ]
+  t.same(judge(server({}, { tolerations: added, priorityClassName: 'apps' })), [])
+  const wider = inForceOf({
+    ...policy,
+    defaults: {
+      ...policy.defaults,
+      priorityClassName: 'system-cluster-critical',
+      allowedTolerations: [{ key: 'agents', operator: 'Exists' }],
+    },
+  })
+  const named = server(
+    {},
+    { priorityClassName: 'system-cluster-critical', tolerations: [{ key: 'agents', value: 'a' }] },
+  )
+  t.same(violationsIn(named, wider), [])
+  const running = server({}, { nodeName: 'node-1' })
+  const update = reviewOf(running, { operation: 'UPDATE', oldObject: running })
+  t.equal(validateReview(update, inForce).kind, 'allowed', 'one that runs has a node')
 })
 
 void t.test('what runs nothing may stay', async (t) => {

@@ -8,6 +8,7 @@ import {
   policy,
   policyTextOf,
   samplePod,
+  serverEnv,
   tokenVolume,
 } from '../pod-samples.ts'
 
@@ -263,12 +264,7 @@ void t.test(
         container: {
           image,
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-          env: [
-            {
-              name: 'DATABASE_URL',
-              valueFrom: { secretKeyRef: { name: 'session-management-server', key: 'DATABASE_URL' } },
-            },
-          ],
+          env: serverEnv,
         },
         spec: {
           serviceAccountName: 'session-management-sa',

@@ -3,7 +3,7 @@ import type { Pod } from '../../../src/admission/pod/pod.ts'
 import type { AdmissionRequest } from '../../../src/admission/review/admission-review.ts'
 import { mutateReview, validateReview } from '../../../src/admission/review/pod-review.ts'
 import { mutated } from '../pod-creation.ts'
-import { greenroomUser, inForce, inForceOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
+import { greenroomUser, inForce, inForceOf, policy, reviewOf, samplePod, serverEnv } from '../pod-samples.ts'
 
 /** The labels of pools and components vouch for what runs in their pods. So it stays what it was. */
 
@@ -117,6 +117,7 @@ const component = samplePod({
   container: {
     image: 'greenroom:0.1.0',
     args: ['controller', 'api'],
+    env: serverEnv,
     volumeMounts: [],
     securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
   },
