@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { afterReads } from '../timing/after-reads.ts'
 
 /**
  * Bounds the connections of a server. A connection costs its caller nothing, so a caller may hold as many as it likes,
@@ -138,7 +139,7 @@ export function boundConnections(
     if (headSinceMs === undefined) connection.headSinceMs = nowMs()
     else if (nowMs() - headSinceMs >= limits.headMs) close(connection)
   }
-  const timer = setInterval(look, lookMs)
+  const timer = setInterval(() => afterReads(look), lookMs)
   timer.unref()
   server.once('close', () => clearInterval(timer))
   return { open: () => open, closed: () => closed }

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { GreenroomError } from '../errors.ts'
 import { pathOf } from '../serving/problem.ts'
 import type { Service } from '../serving/service.ts'
+import { afterReads } from '../timing/after-reads.ts'
 import {
   type BodyPlace,
   createReviewGate,
@@ -106,11 +107,13 @@ function readBody(
   const chunks: Buffer[] = []
   let bytes = 0
   let lookTimer: NodeJS.Timeout | undefined
+  let isOver = false
   const stopWaiting = (): void => {
     clearInterval(lookTimer)
     lookTimer = undefined
   }
   const end = (): void => {
+    isOver = true
     stopWaiting()
     clearTimeout(deadline)
     payload.off('data', onData).off('end', onEnd)
@@ -132,7 +135,7 @@ function readBody(
     if (entry === 'in') return
     payload.pause()
     onWait?.()
-    lookTimer = setInterval(() => gate.look(), lookMs)
+    lookTimer = setInterval(() => afterReads(() => gate.look()), lookMs)
   }
   const onEnd = (): void => {
     end()
@@ -147,14 +150,16 @@ function readBody(
     onGivenUp: () =>
       fail(new GreenroomError('GRN_BODY_TOO_SLOW', 'The body stopped arriving while others waited')),
   })
+  const giveUp = (): void => {
+    if (isOver) return
+    fail(
+      lookTimer
+        ? overloaded('The review waited until its deadline.')
+        : new GreenroomError('GRN_BODY_TOO_SLOW'),
+    )
+  }
   const deadline = setTimeout(
-    () => {
-      fail(
-        lookTimer
-          ? overloaded('The review waited until its deadline.')
-          : new GreenroomError('GRN_BODY_TOO_SLOW'),
-      )
-    },
+    () => afterReads(giveUp),
     request.arrivedMs +
       Math.min(bodyMs, Math.max(deadlineMs(request.url), shortestTimeoutMs)) -
       performance.now(),

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
@@ -147,4 +148,15 @@ void t.test('large bodies that stop half-way hold up no small one, and a large o
   t.equal((await bed.post('/mutate', reviewBody())).status, 200)
   const large = reviewBody(samplePod({ annotations: { big: 'x'.repeat(1_000_000) } }))
   t.equal((await bed.post('/mutate', large)).status, 200)
+})
+
+void t.test('a body that arrives while the webhook is busy is not too slow', async (t) => {
+  const bed = await startWebhookBed(t, { intakeLimits: { ...limits, bodyMs: 500 } })
+  const half = await halfSent(t, bed)
+  await until('the first half to be inside', async () => (await value(bed, inFlight)) === 1)
+  // As while it judges another review: the timers come before the next reads.
+  await setImmediate()
+  const answer = half.finish()
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000)
+  t.match(await answer, /^HTTP\/1\.1 200/)
 })
