@@ -237,6 +237,28 @@ void t.test('the session server has its name, and nobody else', async (t) => {
   t.notOk(admitted.metadata?.labels?.[label.component])
 })
 
+void t.test("a component's owners, finalizers and labels are for Kubernetes' own controllers", async (t) => {
+  const replicaSet = await podsAs(replicaSetUser)
+  const pod = await replicaSet.createNamespacedPod({ namespace, body: serverPod([]) })
+  const name = pod.metadata?.name ?? ''
+  const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'gone', uid: 'gone' }
+  const attempts: readonly (readonly [path: RegExp, metadata: object])[] = [
+    [/metadata\.ownerReferences/, { ownerReferences: [owner] }],
+    [/metadata\.finalizers/, { finalizers: ['mallory/never'] }],
+    [/metadata\.labels\[app\]/, { labels: { app: null } }],
+    [/metadata\.labels\[agent-type\]/, { labels: { 'agent-type': 'echo-agent' } }],
+  ]
+  for (const [path, metadata] of attempts) {
+    for (const subresource of ['', 'status']) {
+      // The API server itself keeps owners as they are when a status is written.
+      if (subresource === 'status' && 'ownerReferences' in metadata) continue
+      t.match(await patchAs('mallory', name, { metadata }, subresource), path, `${path} by ${subresource}`)
+    }
+  }
+  t.equal(await patchAs(replicaSetUser, name, { metadata: { ownerReferences: [owner] } }), '')
+  t.equal(await patchAs('mallory', name, { metadata: { labels: { team: 'blue' } } }), '')
+})
+
 void t.test('a secret does not come out by the name of a public one', async (t) => {
   const create = (env: V1EnvVar[]) =>
     refusal(mallory.createNamespacedPod({ namespace, body: serverPod(env) }))
