@@ -21,13 +21,17 @@ const nothingDefaulted: IsDefaulted = () => false
 export function limitRangerDefaults(metadata: Metadata | undefined): IsDefaulted {
   const text = metadata?.annotations?.[limitRangerAnnotation]
   if (text === undefined || !text.startsWith(heading)) return nothingDefaulted
-  const set = new Set<string>()
+  // By container and field: the author writes the text, and one key for each resource would repeat a long name.
+  const set = new Map<string, Set<string>>()
   for (const part of text.slice(heading.length).split('; ')) {
     const match = /^(.+) (request|limit) for (container|init container) (\S+)$/.exec(part)
     if (!match) continue
     const [, resources = '', field, kind, name] = match
-    for (const resource of resources.split(', ')) set.add(`${kind} ${name} ${field} ${resource}`)
+    const key = `${kind} ${name} ${field}`
+    const known = set.get(key) ?? new Set()
+    for (const resource of resources.split(', ')) known.add(resource)
+    set.set(key, known)
   }
   return ({ kind, name }, field, resource) =>
-    set.has(`${kind === 'init' ? 'init container' : 'container'} ${name} ${field} ${resource}`)
+    set.get(`${kind === 'init' ? 'init container' : 'container'} ${name} ${field}`)?.has(resource) ?? false
 }

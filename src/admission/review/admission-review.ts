@@ -167,8 +167,11 @@ function responseOf(answer: Answer): Pick<AdmissionResponse, 'allowed' | 'patchT
   }
 }
 
-/** Most violations in the message: it must stay readable, and the causes hold the rest. */
+/** Most violations in the message: it must stay readable, and the causes hold more. */
 const describedViolations = 10
+
+/** Most causes: more help nobody, and a hostile pod has tens of thousands. */
+const causesLength = 100
 
 function statusOf(violations: readonly Violation[]): object {
   const described = violations.slice(0, describedViolations).map(describeViolation)
@@ -181,7 +184,7 @@ function statusOf(violations: readonly Violation[]): object {
     reason: 'Forbidden',
     message: described.join('; '),
     details: {
-      causes: violations.map((violation) => ({
+      causes: violations.slice(0, causesLength).map((violation) => ({
         reason: violation.code,
         message: describeViolation(violation),
         field: violation.path,

@@ -94,7 +94,7 @@ function reviewAsWritten(request: AdmissionRequest, inForce: PolicyInForce): Cre
   const outcome = patched(context, mutated)
   const answer = context.isRolledOut
     ? rolloutVerdict(found, outcome.patch, context.namespace)
-    : enforcedVerdict(found, withReasons(request, context, { ...outcome, pod: mutated.pod }))
+    : enforcedVerdict(found, () => withReasons(request, context, { ...outcome, pod: mutated.pod }))
   return { answer, context, outcome, mutated }
 }
 
@@ -131,7 +131,7 @@ function reviewDebugging(request: AdmissionRequest, inForce: PolicyInForce): Ans
   const mutated = mutatePod(context)
   const found = withoutOlder(judgePod(withPod(context, mutated.pod)), context)
   const outcome = { ...patched(context, mutated), pod: mutated.pod }
-  return enforcedVerdict(withDebugHint(found, context), withReasons(request, context, outcome))
+  return enforcedVerdict(withDebugHint(found, context), () => withReasons(request, context, outcome))
 }
 
 function patched({ pod }: AdmissionContext, mutated: MutatedPod): Patched {
@@ -159,11 +159,10 @@ function withReasons(
   return warnings.length > 0 ? { ...outcome, warnings } : outcome
 }
 
-function enforcedVerdict(found: readonly Violation[], outcome: Told): Answer {
-  return verdict(
-    found.filter(({ mode }) => mode === undefined),
-    outcome,
-  )
+/** `told` is asked only where nothing denies: who is refused learns nothing of the other changes. */
+function enforcedVerdict(found: readonly Violation[], told: () => Told): Answer {
+  const denying = found.filter(({ mode }) => mode === undefined)
+  return denying.length > 0 ? { kind: 'denied', violations: denying } : told()
 }
 
 /** POST /validate. The last look at a new pod, and at what an update makes worse. Never patches. */

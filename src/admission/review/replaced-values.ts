@@ -3,7 +3,6 @@ import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
 import { type IsDefaulted, limitRangerDefaults } from '../pod/limit-ranger.ts'
 import type { Pod } from '../pod/pod.ts'
 import { sameQuantity } from '../pod/quantity.ts'
-import { sameValue } from '../pod/same-value.ts'
 import { tokenVolumePrefix } from '../pod/token-volume.ts'
 import type { Segments } from '../rules/field-path.ts'
 
@@ -62,19 +61,22 @@ function compareLists(
   becomes: readonly unknown[],
   found: Part[],
 ): void {
-  const gone = was.filter((element) => !becomes.includes(element))
+  const staying = new Set(becomes)
+  const gone = was.filter((element) => !staying.has(element))
   if (gone.length === 0) return
   if (gone.every((element) => nameOf(element) !== undefined)) {
+    // Of two with one name the first counts.
+    const successors = new Map(becomes.toReversed().map((element) => [nameOf(element), element]))
     for (const element of gone) {
       const name = nameOf(element) ?? ''
       // The plugin's own; rule service-account-token removes it.
       if (name.startsWith(tokenVolumePrefix)) continue
-      const successor = becomes.find((other) => nameOf(other) === name)
-      compare({ place: [...place, name], was: element, becomes: successor }, found)
+      compare({ place: [...place, name], was: element, becomes: successors.get(name) }, found)
     }
     return
   }
-  if (gone.every((element) => becomes.some((other) => sameValue(other, element)))) return
+  const written = new Set(becomes.map(sortedText))
+  if (gone.every((element) => written.has(sortedText(element)))) return
   if (was.length === becomes.length && was.every(isJsonObject)) {
     for (const [index, element] of was.entries()) {
       compare({ place: [...place, String(index)], was: element, becomes: becomes[index] }, found)
@@ -82,6 +84,15 @@ function compareLists(
     return
   }
   found.push({ place, was, becomes })
+}
+
+/** The same text for the same value, whatever the order of its keys: a set finds it without comparing each with each. */
+function sortedText(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    isJsonObject(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
 }
 
 function nameOf(element: unknown): string | undefined {

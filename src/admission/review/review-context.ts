@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile'
 import { type Checked, describeErrors } from '../../domain/checked-document.ts'
 import { label } from '../../domain/names.ts'
 import { Metadata, Pod } from '../pod/pod.ts'
+import { sizeProblems } from '../pod/pod-size.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, admissionContext, type MetadataChange } from '../rules/admission-context.ts'
 import type { AdmissionRequest } from './admission-review.ts'
@@ -17,6 +18,8 @@ const metadataValidator = Compile(WithMetadata)
 /** The pod of the request, classified, with its circumstances; or why it cannot be read. */
 export function podContext(request: AdmissionRequest, inForce: PolicyInForce): Checked<AdmissionContext> {
   const { object, oldObject } = request
+  const tooLarge = growth(request)
+  if (tooLarge.length > 0) return { ok: false, problems: tooLarge }
   if (!podValidator.Check(object)) return { ok: false, problems: describeErrors(podValidator.Errors(object)) }
   const oldPod = !isAbsent(oldObject) && podValidator.Check(oldObject) ? oldObject : undefined
   const before = oldPod ? oldPod.metadata : metadataOf(oldObject)
@@ -30,11 +33,19 @@ export function podContext(request: AdmissionRequest, inForce: PolicyInForce): C
 /** For requests that can change nothing but metadata; their object may be no pod. */
 export function metadataContext(request: AdmissionRequest, inForce: PolicyInForce): Checked<MetadataChange> {
   const { object, oldObject } = request
+  const tooLarge = growth(request)
+  if (tooLarge.length > 0) return { ok: false, problems: tooLarge }
   if (!metadataValidator.Check(object)) {
     return { ok: false, problems: describeErrors(metadataValidator.Errors(object)) }
   }
   const { metadata } = object as WithMetadata
   return { ok: true, value: metadataChange(request, inForce, { metadata, before: metadataOf(oldObject) }) }
+}
+
+/** A pod that was as large before must stay deletable, so its finalizers may still be removed. */
+function growth({ object, oldObject }: AdmissionRequest): readonly string[] {
+  const problems = sizeProblems(object)
+  return problems.length > 0 && sizeProblems(oldObject).length > 0 ? [] : problems
 }
 
 interface BeforeAndAfter {

@@ -81,10 +81,13 @@ export function plainCopyOf(context: AdmissionContext): Pod | undefined {
 /** Without the secrets of whatever row: a plain copy does not say its type any more. */
 function withoutInjected(env: readonly EnvVar[] = [], policy: PolicyDocument): EnvVar[] {
   const own: ReadonlySet<string> = new Set(Object.values(agentEnv))
-  const secrets = Object.keys(policy.agentTypes).flatMap(
-    (name) => effectiveRow(name, policy)?.secretEnv ?? [],
+  const secrets = Map.groupBy(
+    Object.keys(policy.agentTypes).flatMap((name) => effectiveRow(name, policy)?.secretEnv ?? []),
+    ({ name }) => name,
   )
-  return env.filter((entry) => !own.has(entry.name) && !secrets.some((secret) => sameValue(secret, entry)))
+  const isSecret = (entry: EnvVar): boolean =>
+    secrets.get(entry.name)?.some((secret) => sameValue(secret, entry)) ?? false
+  return env.filter((entry) => !own.has(entry.name) && !isSecret(entry))
 }
 
 /** Everybody may ask for explanations. */

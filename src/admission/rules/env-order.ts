@@ -51,8 +51,23 @@ function namesUsedTooEarly(given: readonly EnvVar[]): ReadonlySet<string> {
   return early
 }
 
-/** The names in `$(NAME)`; `$$` stands for a dollar sign, so `$$(NAME)` refers to nothing. */
-function namesIn(value = ''): string[] {
-  if (!value.includes('$(')) return []
-  return [...value.matchAll(/\$\$|\$\(([^)]*)\)/g)].flatMap(([, name]) => name ?? [])
+/**
+ * The names in `$(NAME)`; `$$` stands for a dollar sign, so `$$(NAME)` refers to nothing. By hand, so that each character is
+ * read once: a pattern looks for the end of every `$(` anew, which took 1.8 s for 80 KB of them.
+ */
+export function namesIn(value = ''): string[] {
+  const names: string[] = []
+  let at = value.indexOf('$')
+  while (at >= 0) {
+    const next = value[at + 1]
+    if (next === '(') {
+      const end = value.indexOf(')', at + 2)
+      if (end < 0) return names
+      names.push(value.slice(at + 2, end))
+      at = value.indexOf('$', end + 1)
+    } else {
+      at = value.indexOf('$', at + (next === '$' ? 2 : 1))
+    }
+  }
+  return names
 }

@@ -13,23 +13,41 @@ type Judge = (context: AdmissionContext) => readonly Violation[]
  */
 export function judgePod(context: AdmissionContext): Violation[] {
   const kept: Violation[] = []
+  const said = new Map<Violation['mode'], Places>()
   for (const judge of judges[kindOf(context.podClass)]) {
     for (const found of judge(context)) {
       const violation = withMode(found, context.policy)
-      if (!kept.some((other) => isSaidBy(other, violation))) kept.push(violation)
+      if (isNews(violation, said)) kept.push(violation)
     }
   }
   return kept
 }
 
+/** Paths by their parts: a violation is compared with all that were kept before it in one walk along its path. */
+type Places = Map<string, Places>
+
 /**
- * The same field or a part of it. A violation that only warns never hides one that denies. A label can be wrong in itself
- * and besides not be its author's to set: both are said.
+ * False if another violation was kept at the same field or at a part of it. One that only warns never hides one that
+ * denies. A label can be wrong in itself and besides not be its author's to set: both are said.
  */
-function isSaidBy(other: Violation, { path, mode }: Violation): boolean {
-  if (path.startsWith('metadata.')) return false
-  if (other.mode !== undefined && other.mode !== mode) return false
-  return other.path === path || other.path.startsWith(`${path}.`)
+function isNews({ path, mode }: Violation, said: Map<Violation['mode'], Places>): boolean {
+  if (path.startsWith('metadata.')) return true
+  const parts = path.split('.')
+  if (holds(said.get(undefined), parts) || holds(said.get(mode), parts)) return false
+  let places = said.get(mode) ?? new Map<string, Places>()
+  said.set(mode, places)
+  for (const part of parts) {
+    const below = places.get(part) ?? new Map<string, Places>()
+    places.set(part, below)
+    places = below
+  }
+  return true
+}
+
+function holds(places: Places | undefined, parts: readonly string[]): boolean {
+  let below = places
+  for (const part of parts) below = below?.get(part)
+  return below !== undefined
 }
 
 /** Pod Security Standard `restricted`, which includes `baseline`: for every pod, components too. */

@@ -1,3 +1,4 @@
+import { mostContainers, mostValues } from '../pod/pod-size.ts'
 import type { Violation } from '../pod/violation.ts'
 import { everyPod, type GreenroomRule, violationBy } from './greenroom-rule.ts'
 
@@ -6,11 +7,11 @@ export const malformed: GreenroomRule = {
   rule: 'malformed',
   title: 'A pod that can be read',
   fields: ['metadata', 'spec'],
-  allowed: 'a pod of v1',
+  allowed: `a pod of v1 with at most ${mostContainers} containers and ${mostValues} values in \`metadata\` and \`spec\``,
   appliesTo: everyPod,
   mode: 'always',
   mutated: 'no',
-  why: 'What cannot be read cannot be judged.',
+  why: 'What cannot be read cannot be judged, and a pod that takes seconds would keep all others waiting.',
   fix: '',
 }
 

@@ -84,7 +84,8 @@ function isGreenrooms({ policy, username }: MetadataChange): boolean {
 }
 
 function addsFinalizer(before: Metadata | undefined, after: Metadata): boolean {
-  return (after.finalizers ?? []).some((name) => !before?.finalizers?.includes(name))
+  const known = new Set(before?.finalizers)
+  return (after.finalizers ?? []).some((name) => !known.has(name))
 }
 
 function changedSpec({ pod, oldPod, before, metadata, policy }: AdmissionContext): Finding[] {
