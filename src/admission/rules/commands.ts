@@ -5,6 +5,7 @@ import { sameValue } from '../pod/same-value.ts'
 import { isInjectedToken, tokenPath } from '../pod/token-volume.ts'
 import { type EffectiveRow, probeFields } from '../policy/effective-row.ts'
 import type { AdmissionContext } from './admission-context.ts'
+import { namesIn } from './env-order.ts'
 import { startedContainers } from './field-path.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 import { isPoolPod, secretFields, secretReferencesOf } from './pod-secrets.ts'
@@ -19,13 +20,14 @@ export const commands: GreenroomRule = {
   title: 'What runs beside a Secret',
   fields: [
     `metadata.labels[${label.pool}]`,
-    `${startedContainers}.{command,args,workingDir,env[*],volumeMounts[*].mountPath}`,
+    `${startedContainers}.{command,args,workingDir,env[*],volumeMounts[*].mountPath,volumeMounts[*].subPathExpr}`,
     `${startedContainers}.{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.exec`,
     'spec.volumes[*]',
     ...secretFields,
   ],
   allowed:
     "in a pod that holds a Secret and is not of a pool: the image's own command or one of the row's `commands`; no `workingDir`, no handler that runs a program, " +
+    'no `subPathExpr` with other variables than fields of the pod, ' +
     "no variable by which a program loads code, and volumes whose content the author writes (downward API, claims, CSI, images) only at the row's `writablePaths`",
   appliesTo: podsOfRows,
   mode: 'always',
@@ -43,6 +45,7 @@ export const commands: GreenroomRule = {
             ...handlers(container, path),
             ...loading(container, row, path),
             ...mounts(container, pod.spec.volumes ?? [], row, path),
+            ...expressions(container, path),
           ],
     )
   },
@@ -125,5 +128,35 @@ function isOfAuthor(volume: Volume): boolean {
   return (
     Object.keys(volume).some((kind) => !othersContent.has(kind)) ||
     (volume.projected?.sources ?? []).some((source) => source.downwardAPI !== undefined)
+  )
+}
+
+/**
+ * Kubernetes puts the values of variables into the path. The path becomes the name of a directory, and an Event quotes one that
+ * is refused. So only a variable that is a field of the pod may stand there.
+ */
+function expressions({ env = [], volumeMounts = [] }: Container, at: string): Finding[] {
+  if (!volumeMounts.some(({ subPathExpr }) => subPathExpr)) return []
+  const known = fieldsOfPod(env)
+  return volumeMounts.flatMap(({ subPathExpr = '' }, index) =>
+    namesIn(subPathExpr).every((name) => known.has(name))
+      ? []
+      : [
+          finding(
+            `${at}.volumeMounts[${index}].subPathExpr`,
+            subPathExpr,
+            'no $(NAME) but of a variable that is a field of the pod',
+          ),
+        ],
+  )
+}
+
+/** The variables whose only entry is a field of the pod: of several entries the last one would win. */
+function fieldsOfPod(env: readonly EnvVar[]): ReadonlySet<string> {
+  const entries = Map.groupBy(env, ({ name }) => name)
+  return new Set(
+    [...entries]
+      .filter(([, [entry, ...others]]) => entry?.valueFrom?.fieldRef !== undefined && others.length === 0)
+      .map(([name]) => name),
   )
 }

@@ -52,7 +52,7 @@ function namesUsedTooEarly(given: readonly EnvVar[]): ReadonlySet<string> {
 }
 
 /** The names in `$(NAME)`; `$$` stands for a dollar sign, so `$$(NAME)` refers to nothing. */
-function namesIn(value = ''): string[] {
+export function namesIn(value = ''): string[] {
   if (!value.includes('$(')) return []
   return [...value.matchAll(/\$\$|\$\(([^)]*)\)/g)].flatMap(([, name]) => name ?? [])
 }

@@ -41,7 +41,7 @@ export const judgedFields: readonly string[] = [
   'spec.containers[*].name',
   `${startedContainers}.{args,command,workingDir}`,
   `${startedContainers}.resources.{limits,requests}`,
-  `${startedContainers}.volumeMounts[*].mountPath`,
+  `${startedContainers}.volumeMounts[*].{mountPath,subPathExpr}`,
   `${variable}.{name,valueFrom.secretKeyRef.name,valueFrom.secretKeyRef.key}`,
   `${probe}.{httpGet,tcpSocket}.host`,
   `${handler}.{httpGet,tcpSocket}.host`,
@@ -104,8 +104,8 @@ export const freeFields: readonly FieldsWithReason[] = [
   {
     why: 'where a volume that is judged stands, and how',
     fields: [
-      `${mount}.{name,readOnly,recursiveReadOnly,subPath,subPathExpr,mountPropagation}`,
-      `${debugContainers}.volumeMounts[*].mountPath`,
+      `${mount}.{name,readOnly,recursiveReadOnly,subPath,mountPropagation}`,
+      `${debugContainers}.volumeMounts[*].{mountPath,subPathExpr}`,
       `${volume}.configMap.{defaultMode,items,name,optional}`,
       `${volume}.secret.{defaultMode,items,optional}`,
       `${volume}.downwardAPI.{defaultMode,items}`,

@@ -74,6 +74,26 @@ void t.test('content that the author writes may not be mounted over the program'
   t.same(mounted('/etc/agent', { name: 'c', configMap: { name: 'settings' } }), [])
 })
 
+void t.test('a path of a volume may hold a field of the pod, and no other variable', async (t) => {
+  const v = { name: 'v', emptyDir: {} }
+  const pod = { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }
+  const slash = { name: 'SLASH', value: '/' }
+  const mounted = (subPathExpr: string, env: Container['env'] = [], labels: object = echo) =>
+    found({
+      labels: { ...labels },
+      container: { env, volumeMounts: [{ name: 'v', mountPath: '/tmp/x', subPathExpr }] },
+      spec: { volumes: [v] },
+    })
+  const at = ['spec.containers[0].volumeMounts[0].subPathExpr']
+  t.same(mounted('$(SLASH)$(OPENAI_API_KEY)', [slash]), at, 'an absolute path is quoted in an Event')
+  t.same(mounted('$(OPENAI_API_KEY)'), at)
+  t.same(mounted('$(COPY)', [{ name: 'COPY', value: '$(OPENAI_API_KEY)' }]), at)
+  t.same(mounted('$(POD_NAME)', [pod, { name: 'POD_NAME', value: '$(OPENAI_API_KEY)' }]), at, 'the last wins')
+  t.same(mounted('logs/$(POD_NAME)/$(GREENROOM_POD_UID)', [pod]), [])
+  t.same(mounted('$$(OPENAI_API_KEY)'), [], 'an escaped name refers to nothing')
+  t.same(mounted('$(OPENAI_API_KEY)', [], {}), [], 'beside no Secret')
+})
+
 void t.test('init containers and sidecars too: they can name the Secret themselves', async (t) => {
   const thief: Container = { name: 'thief', image: 'greenroom:1', command: ['env'] }
   t.same(found({ labels: echo, spec: { initContainers: [thief] } }), ['spec.initContainers[0].command'])
