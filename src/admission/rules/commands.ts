@@ -1,10 +1,10 @@
 import { label } from '../../domain/names.ts'
 import type { Container, EnvVar, Volume } from '../pod/pod.ts'
-import { isBelow } from '../pod/same-path.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { isInjectedToken, tokenPath } from '../pod/token-volume.ts'
 import { type EffectiveRow, probeFields } from '../policy/effective-row.ts'
 import type { AdmissionContext } from './admission-context.ts'
+import { isCodeVariable, noCodeVariable } from './code-variables.ts'
+import { tokenSources } from './component-sources.ts'
 import { namesIn } from './env-order.ts'
 import { startedContainers } from './field-path.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
@@ -28,7 +28,8 @@ export const commands: GreenroomRule = {
   allowed:
     "in a pod that holds a Secret and is not of a pool: the image's own command or one of the row's `commands`; no `workingDir`, no handler that runs a program, " +
     'no `subPathExpr` with other variables than fields of the pod, ' +
-    "no variable by which a program loads code, and volumes whose content the author writes (downward API, claims, CSI, images) only at the row's `writablePaths`",
+    'no variable by which a program loads code, ' +
+    'and no volumes whose content the author writes (downward API, claims, CSI, images)',
   appliesTo: podsOfRows,
   mode: 'always',
   mutated: 'no',
@@ -44,7 +45,7 @@ export const commands: GreenroomRule = {
             ...words(container, row, path),
             ...handlers(container, path),
             ...loading(container, row, path),
-            ...mounts(container, pod.spec.volumes ?? [], row, path),
+            ...mounts(container, pod.spec.volumes ?? [], path),
             ...expressions(container, path),
           ],
     )
@@ -84,38 +85,23 @@ function handlers(container: Container, at: string): Finding[] {
     .map(([field]) => finding(`${at}.${field}.exec`, 'set', 'unset'))
 }
 
-/** By these the loader, a shell or a runtime takes code or a program from where the author says. */
-const loadsCode =
-  /^(LD_.*|GCONV_PATH|PATH|ENV|BASH_ENV|NODE_(OPTIONS|PATH|REPL_EXTERNAL_MODULE)|PYTHON(PATH|HOME|STARTUP|INSPECT|USERBASE|BREAKPOINT|WARNINGS)|PERL(5LIB|5OPT|5DB|LIB)|RUBY(OPT|LIB)|(_JAVA|JDK_JAVA|JAVA_TOOL)_OPTIONS|CLASSPATH|DOTNET_STARTUP_HOOKS|DENO_DIR|BUN_OPTIONS|LUA_(INIT|PATH|CPATH).*)$/
-
 function loading({ env = [] }: Container, row: EffectiveRow, at: string): Finding[] {
-  const isRows = (entry: EnvVar): boolean => row.env.some((own) => sameValue(own, entry))
-  return env.flatMap((entry) =>
-    loadsCode.test(entry.name) && !isRows(entry)
-      ? [
-          finding(
-            `${at}.env[${entry.name}]`,
-            entry.name,
-            "no variable by which a program loads code, but the row's",
-          ),
-        ]
-      : [],
-  )
+  return env
+    .filter((entry) => isCodeVariable(entry, row))
+    .map(({ name }) => finding(`${at}.env[${name}]`, name, noCodeVariable))
 }
 
-function mounts(
-  { volumeMounts = [] }: Container,
-  volumes: readonly Volume[],
-  row: EffectiveRow,
-  at: string,
-): Finding[] {
-  const places = row.writablePaths.map(({ path }) => path)
+/** At no path: programs take code from any place that a variable or a file of settings names. */
+function mounts({ volumeMounts = [] }: Container, volumes: readonly Volume[], at: string): Finding[] {
   return volumeMounts.flatMap(({ name, mountPath }, index) => {
     const volume = volumes.find((candidate) => candidate.name === name)
-    if (!volume || !isOfAuthor(volume) || places.some((place) => isBelow(mountPath, place))) return []
-    if (isInjectedToken(volume) && isBelow(mountPath, tokenPath)) return []
+    if (!volume || !isOfAuthor(volume)) return []
     return [
-      finding(`${at}.volumeMounts[${index}].mountPath`, mountPath, `below ${places.join(', ') || 'no path'}`),
+      finding(
+        `${at}.volumeMounts[${index}].mountPath`,
+        mountPath,
+        'no volume whose content the author of the pod decides',
+      ),
     ]
   })
 }
@@ -123,11 +109,16 @@ function mounts(
 /** Kinds of volumes whose content needs another right than to create pods, or that begin empty. */
 const othersContent: ReadonlySet<string> = new Set(['name', 'configMap', 'secret', 'emptyDir', 'projected'])
 
-/** True where somebody who may only create pods decides what is in the volume, as by an annotation of the pod. */
+/**
+ * True where somebody who may only create pods decides what is in the volume, as by an annotation of the pod. They do not decide
+ * the namespace's name, which stands beside each token of a ServiceAccount.
+ */
 function isOfAuthor(volume: Volume): boolean {
   return (
     Object.keys(volume).some((kind) => !othersContent.has(kind)) ||
-    (volume.projected?.sources ?? []).some((source) => source.downwardAPI !== undefined)
+    (volume.projected?.sources ?? []).some(
+      ({ downwardAPI }) => downwardAPI !== undefined && !sameValue(downwardAPI, tokenSources.downwardAPI),
+    )
   )
 }
 

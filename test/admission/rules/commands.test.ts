@@ -33,7 +33,10 @@ void t.test('an own command of an allowed image is refused where the row gives a
   for (const [field, container] of refused) {
     t.same(found({ labels: echo, container }), [`spec.containers[0].${field}`], JSON.stringify(container))
   }
-  for (const name of ['NODE_OPTIONS', 'LD_PRELOAD', 'PATH', 'PYTHONPATH', 'BASH_ENV']) {
+  const names =
+    'NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_COMPILE_CACHE NODE_V8_COVERAGE npm_config_script_shell LD_PRELOAD PATH HOME ' +
+    'XDG_CONFIG_HOME OPENSSL_CONF PYTHONPATH PYTHONPYCACHEPREFIX BASH_ENV BASH_FUNC_x%% SHELLOPTS PS4 GIT_SSH_COMMAND'
+  for (const name of names.split(' ')) {
     t.same(
       found({ labels: echo, container: { env: [{ name, value: 'x' }] } }),
       [`spec.containers[0].env[${name}]`],
@@ -70,7 +73,35 @@ void t.test('content that the author writes may not be mounted over the program'
   t.same(mounted('/tmpfoo', downward), at)
   t.same(mounted('/app', { name: 'p', projected: { sources: [{ downwardAPI: {} }] } }), at)
   t.same(mounted('/app', claim), at)
-  t.same(mounted('/tmp/info', downward), [], 'below a writable path no program lives')
+  t.same(mounted('/tmp/info', downward), at, 'nor at a writable path: a variable or a setting may lead there')
+  for (const kind of ['persistentVolumeClaim', 'ephemeral', 'csi', 'image']) {
+    t.same(mounted('/tmp/x', { name: 'v', [kind]: {} }), at, kind)
+  }
+  const token = (fieldPath: string) => ({
+    name: 'kube-api-access-12345',
+    projected: {
+      sources: [
+        { serviceAccountToken: { path: 'token' } },
+        { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath } }] } },
+      ],
+    },
+  })
+  const withToken = { ...policy, defaults: { ...policy.defaults, automountServiceAccountToken: true } }
+  const places = (fieldPath: string): string[] =>
+    found(
+      {
+        labels: echo,
+        container: {
+          volumeMounts: [
+            { name: 'kube-api-access-12345', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' },
+          ],
+        },
+        spec: { volumes: [token(fieldPath)] },
+      },
+      inForceOf(withToken),
+    )
+  t.same(places('metadata.namespace'), [], "the account's token as Kubernetes mounts it")
+  t.same(places("metadata.annotations['code']"), at, 'a volume that only looks like it')
   t.same(mounted('/etc/agent', { name: 'c', configMap: { name: 'settings' } }), [])
 })
 
@@ -121,6 +152,22 @@ void t.test('a Secret that only may be referred to binds the pods that do so', a
     'to pull an image brings no Secret into a process',
   )
   t.same(found({ labels: {}, container: { command, env } }, within), ['spec.containers[0].command'])
+})
+
+void t.test('plain variables of runtimes are free, and so is a home at a writable path', async (t) => {
+  const env = [
+    { name: 'NODE_ENV', value: 'production' },
+    { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+    { name: 'UV_THREADPOOL_SIZE', value: '8' },
+    { name: 'HOME', value: '/tmp' },
+    { name: 'H', value: 'Bearer $(OPENAI_API_KEY)' },
+    { name: 'PYTHONUNBUFFERED', value: '1' },
+    { name: 'GIT_COMMIT', value: 'abc' },
+  ]
+  t.same(found({ labels: echo, container: { env } }), [])
+  for (const value of ['/tmp/x', '/etc/agent', '']) {
+    t.equal(found({ labels: echo, container: { env: [{ name: 'HOME', value }] } }).length, 1, value)
+  }
 })
 
 void t.test("the row's own variables stay the row's business", async (t) => {
