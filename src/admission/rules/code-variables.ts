@@ -1,5 +1,4 @@
 import type { EnvVar } from '../pod/pod.ts'
-import { samePath } from '../pod/same-path.ts'
 import { sameValue } from '../pod/same-value.ts'
 import type { EffectiveRow } from '../policy/effective-row.ts'
 import { fitsPattern } from '../policy/name-pattern.ts'
@@ -39,11 +38,10 @@ export const noCodeVariable = "no variable by which a program loads code, but th
 
 /** True for one of the above, unless the row gives it, or it names one of the row's writable paths as a home. */
 export function isCodeVariable(entry: EnvVar, { env, writablePaths }: EffectiveRow): boolean {
-  const { name, value } = entry
+  const { name } = entry
   if (plainVariables.has(name) || !codeVariables.some((pattern) => fitsPattern(name, pattern))) return false
-  if (/^(HOME|XDG_.*)$/.test(name) && writablePaths.some(({ path }) => samePath(value ?? '', path)))
-    return false
-  return !env.some((own) => sameValue(own, entry))
+  const homes = /^(HOME|XDG_.*)$/.test(name) ? writablePaths.map(({ path }) => ({ name, value: path })) : []
+  return ![...env, ...homes].some((own) => sameValue(own, entry))
 }
 
 /** True if a name that begins so may be one of the above. */

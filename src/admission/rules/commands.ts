@@ -3,7 +3,7 @@ import type { Container, EnvVar, Volume } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { type EffectiveRow, probeFields } from '../policy/effective-row.ts'
 import type { AdmissionContext } from './admission-context.ts'
-import { isCodeVariable, noCodeVariable } from './code-variables.ts'
+import { isCodeVariable, leadsToCodeVariable, noCodeVariable } from './code-variables.ts'
 import { tokenSources } from './component-sources.ts'
 import { namesIn } from './env-order.ts'
 import { startedContainers } from './field-path.ts'
@@ -21,6 +21,7 @@ export const commands: GreenroomRule = {
   fields: [
     `metadata.labels[${label.pool}]`,
     `${startedContainers}.{command,args,workingDir,env[*],volumeMounts[*].mountPath,volumeMounts[*].subPathExpr}`,
+    `${startedContainers}.{terminationMessagePath,terminationMessagePolicy,envFrom[*].prefix,envFrom[*].configMapRef.name}`,
     `${startedContainers}.{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.exec`,
     'spec.volumes[*]',
     ...secretFields,
@@ -28,8 +29,8 @@ export const commands: GreenroomRule = {
   allowed:
     "in a pod that holds a Secret and is not of a pool: the image's own command or one of the row's `commands`; no `workingDir`, no handler that runs a program, " +
     'no `subPathExpr` with other variables than fields of the pod, ' +
-    'no variable by which a program loads code, ' +
-    'and no volumes whose content the author writes (downward API, claims, CSI, images)',
+    'no variable by which a program loads code, no ConfigMap in `envFrom` without a prefix of its own, no message from the log or from ' +
+    'another file than `/dev/termination-log`, and no volumes whose content the author writes (downward API, claims, CSI, images)',
   appliesTo: podsOfRows,
   mode: 'always',
   mutated: 'no',
@@ -47,6 +48,7 @@ export const commands: GreenroomRule = {
             ...loading(container, row, path),
             ...mounts(container, pod.spec.volumes ?? [], path),
             ...expressions(container, path),
+            ...messages(container, path),
           ],
     )
   },
@@ -85,11 +87,21 @@ function handlers(container: Container, at: string): Finding[] {
     .map(([field]) => finding(`${at}.${field}.exec`, 'set', 'unset'))
 }
 
-function loading({ env = [] }: Container, row: EffectiveRow, at: string): Finding[] {
-  return env
-    .filter((entry) => isCodeVariable(entry, row))
-    .map(({ name }) => finding(`${at}.env[${name}]`, name, noCodeVariable))
+function loading({ env = [], envFrom = [] }: Container, row: EffectiveRow, at: string): Finding[] {
+  return [
+    ...env
+      .filter((entry) => isCodeVariable(entry, row))
+      .map(({ name }) => finding(`${at}.env[${name}]`, name, noCodeVariable)),
+    // The keys become names of variables, and a review cannot see them.
+    ...envFrom.flatMap(({ configMapRef, prefix = '' }, index) =>
+      configMapRef && leadsToCodeVariable(prefix)
+        ? [finding(`${at}.envFrom[${index}].configMapRef`, configMapRef.name, noConfigMap)]
+        : [],
+    ),
+  ]
 }
+
+const noConfigMap = 'a prefix such as APP_, with which no variable begins by which a program loads code'
 
 /** At no path: programs take code from any place that a variable or a file of settings names. */
 function mounts({ volumeMounts = [] }: Container, volumes: readonly Volume[], at: string): Finding[] {
@@ -140,6 +152,24 @@ function expressions({ env = [], volumeMounts = [] }: Container, at: string): Fi
           ),
         ],
   )
+}
+
+/** Where Kubernetes reads the last message of a container from, unless the pod says otherwise. */
+const messagePath = '/dev/termination-log'
+
+/**
+ * The message stands in the pod's status, which more people may read than its log. It is not the log's tail, which may hold what
+ * a program prints of its variables, nor a file of the program's. Kubernetes mounts an empty file over what stands at the path.
+ */
+function messages({ terminationMessagePath, terminationMessagePolicy }: Container, at: string): Finding[] {
+  return [
+    ...((terminationMessagePath ?? '') === '' || terminationMessagePath === messagePath
+      ? []
+      : [finding(`${at}.terminationMessagePath`, terminationMessagePath, messagePath)]),
+    ...((terminationMessagePolicy ?? '') === '' || terminationMessagePolicy === 'File'
+      ? []
+      : [finding(`${at}.terminationMessagePolicy`, terminationMessagePolicy, 'File')]),
+  ]
 }
 
 /** The variables whose only entry is a field of the pod: of several entries the last one would win. */

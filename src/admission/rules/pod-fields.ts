@@ -39,7 +39,8 @@ export const judgedFields: readonly string[] = [
   `${startedContainers}.securityContext.{readOnlyRootFilesystem,runAsGroup}`,
   `${everyContainer}.{image,ports[*].hostPort,envFrom[*].secretRef.name}`,
   'spec.containers[*].name',
-  `${startedContainers}.{args,command,workingDir}`,
+  `${startedContainers}.{args,command,workingDir,terminationMessagePath,terminationMessagePolicy}`,
+  `${startedContainers}.envFrom[*].{prefix,configMapRef.name}`,
   `${startedContainers}.resources.{limits,requests}`,
   `${startedContainers}.volumeMounts[*].{mountPath,subPathExpr}`,
   `${variable}.{name,valueFrom.secretKeyRef.name,valueFrom.secretKeyRef.key}`,
@@ -64,8 +65,8 @@ export const freeFields: readonly FieldsWithReason[] = [
   {
     why: "the author's own program and its files, which run with the rights that the other rules leave",
     fields: [
-      `${everyContainer}.{stdin,stdinOnce,tty,terminationMessagePath,terminationMessagePolicy}`,
-      `${debugContainers}.{args,command,workingDir}`,
+      `${everyContainer}.{stdin,stdinOnce,tty}`,
+      `${debugContainers}.{args,command,workingDir,terminationMessagePath,terminationMessagePolicy}`,
       `${everyContainer}.{restartPolicy,restartPolicyRules,resizePolicy,imagePullPolicy,lifecycle.stopSignal}`,
       `${debugContainers}.{targetContainerName,securityContext.readOnlyRootFilesystem,securityContext.runAsGroup}`,
       `${variable}.value`,
@@ -98,7 +99,8 @@ export const freeFields: readonly FieldsWithReason[] = [
       `${variable}.valueFrom.{fieldRef.apiVersion,fieldRef.fieldPath}`,
       `${variable}.valueFrom.resourceFieldRef.{containerName,divisor,resource}`,
       `${variable}.valueFrom.fileKeyRef.{key,optional,path,volumeName}`,
-      `${everyContainer}.envFrom[*].{prefix,configMapRef.name,configMapRef.optional,secretRef.optional}`,
+      `${everyContainer}.envFrom[*].{configMapRef.optional,secretRef.optional}`,
+      `${debugContainers}.envFrom[*].{prefix,configMapRef.name}`,
     ],
   },
   {

@@ -29,6 +29,13 @@ void t.test('an own command of an allowed image is refused where the row gives a
     ['lifecycle.postStart.exec', { lifecycle: { postStart: { exec: {} } } }],
     ['lifecycle.preStop.exec', { lifecycle: { preStop: { exec: {} } } }],
     ['startupProbe.exec', { startupProbe: { exec: {} } }],
+    ['terminationMessagePolicy', { terminationMessagePolicy: 'FallbackToLogsOnError' }],
+    ['terminationMessagePath', { terminationMessagePath: '/app/src/main.ts' }],
+    ['terminationMessagePath', { terminationMessagePath: '/tmp/settings-with-the-key' }],
+    ['envFrom[0].configMapRef', { envFrom: [{ configMapRef: { name: 'settings' } }] }],
+    ['envFrom[0].configMapRef', { envFrom: [{ prefix: 'NODE_', configMapRef: { name: 'settings' } }] }],
+    ['envFrom[0].configMapRef', { envFrom: [{ prefix: 'LD_PRE', configMapRef: { name: 'settings' } }] }],
+    ['envFrom[0].configMapRef', { envFrom: [{ prefix: 'PYTHON', configMapRef: { name: 'settings' } }] }],
   ]
   for (const [field, container] of refused) {
     t.same(found({ labels: echo, container }), [`spec.containers[0].${field}`], JSON.stringify(container))
@@ -49,12 +56,13 @@ void t.test("the image's own command and those of the row pass", async (t) => {
   for (const container of [
     {},
     { command: ['node', 'src/agent/echo-agent.ts'] },
-    { args: ['agent', 'echo'] },
+    { terminationMessagePath: '/dev/termination-log', terminationMessagePolicy: 'File' },
+    { envFrom: [{ prefix: 'APP_', configMapRef: { name: 'settings' } }] },
   ]) {
     t.same(found({ labels: echo, container }), [])
   }
   t.same(
-    found({ labels: { 'agent-type': 'stella-agent' }, container: { args: ['agent', 'echo'] } }),
+    found({ labels: { 'agent-type': 'stella-agent' }, container: { args: ['serve'] } }),
     ['spec.containers[0].args'],
     'a row without commands lists none',
   )
@@ -133,7 +141,11 @@ void t.test('init containers and sidecars too: they can name the Secret themselv
 void t.test(
   "pods of pools have the command of agent-pools, and a row without Secrets has anybody's",
   async (t) => {
-    const container = { command: ['sh', '-c', 'env'] }
+    const container = {
+      command: ['sh', '-c', 'env'],
+      envFrom: [{ configMapRef: { name: 'settings' } }],
+      terminationMessagePolicy: 'FallbackToLogsOnError',
+    }
     t.same(found({ labels: pooled, container }), [])
     t.same(found({ labels: {}, container }), [])
   },
