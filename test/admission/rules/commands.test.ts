@@ -221,7 +221,6 @@ void t.test('secretsFor: pools gives the Secrets to pods of pools alone', async 
     ['secret-references'],
     "a debug container in a pool's pod is not the pool's",
   )
-  t.same(rules(samplePod({ labels: echo, spec: { imagePullSecrets: [{ name: 'agent-secrets' }] } })), [])
   t.same(
     rules(samplePod({ labels: echo, container: { command: ['sh'] } })),
     [],
