@@ -157,19 +157,20 @@ void t.test("$(NAME) in the author's environment is what the webhook injects", a
           name: 'agent',
           image: 'greenroom:0.1.0',
           command: ['node', 'src/agent/echo-agent.ts'],
-          envFrom: [{ prefix: 'ALL_', secretRef: { name: 'agent-secrets' } }],
+          envFrom: [{ prefix: 'ALL_', configMapRef: { name: 'own-env' } }],
           env: [
             { name: 'H', value: 'Bearer $(OPENAI_API_KEY)' },
             { name: 'OPENAI_API_KEY', value: 'sk-own' },
             {
               name: 'ME',
-              value: '$(GREENROOM_AGENT_TYPE) $(GREENROOM_POD_NAME) $$(H) $(ALL_OPENAI_API_KEY)',
+              value: '$(GREENROOM_AGENT_TYPE) $(GREENROOM_POD_NAME) $$(H) $(ALL_MODEL)',
             },
           ],
         },
       ],
     },
   }
+  await kubectl('create', 'configmap', 'own-env', '--from-literal=MODEL=small')
   const { code, stderr } = await bed.plane.kubectl(['create', '-n', bed.namespace, '-f', '-'], {
     input: JSON.stringify(pod),
   })
@@ -179,7 +180,7 @@ void t.test("$(NAME) in the author's environment is what the webhook injects", a
   const environment = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0')
   t.ok(environment.includes('H=Bearer sk-of-the-test'))
   t.ok(environment.includes('OPENAI_API_KEY=sk-of-the-test'))
-  t.ok(environment.includes(`ME=${agentType} own-env $(H) sk-of-the-test`))
+  t.ok(environment.includes(`ME=${agentType} own-env $(H) small`))
   await kubectl('delete', 'pod', 'own-env', '--grace-period=1')
 })
 

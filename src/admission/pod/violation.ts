@@ -42,6 +42,11 @@ export function describeViolation({ rule, code, path, found, allowed, fix, sente
 /** Longest value quoted in a message: enough to recognise it, too short to flood a terminal. */
 const quotedLength = 80
 
+/** True if `shown` has left out a part of the value: two that are shown alike may differ. */
+export function isCut(text: string): boolean {
+  return text.endsWith('…')
+}
+
 /** How a found value is shown. */
 export function shown(value: unknown): string {
   const json = value === undefined ? 'unset' : JSON.stringify(value)

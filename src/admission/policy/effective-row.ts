@@ -28,9 +28,9 @@ export interface EffectiveRow {
   /** Of the agent container, as they stand in a pod; absent where the row leaves one to the pod. */
   readonly probes: Pick<Container, ProbeField>
   readonly env: Defaults['env']
-  /** Variables that refer to the row's secrets. */
+  /** Variables that refer to the row's secrets. A pod may refer to the same keys itself, and to no others of these Secrets. */
   readonly secretEnv: readonly EnvVar[]
-  /** Names, or beginnings that end in `*`. */
+  /** As a whole; names, or beginnings that end in `*`. */
   readonly allowedSecrets: readonly string[]
   readonly secretsFor: Defaults['secretsFor']
   readonly images: Images
@@ -108,7 +108,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     probes: podProbes(merged.probes),
     env: merged.env,
     secretEnv: merged.secrets.map(secretEnv),
-    allowedSecrets: [...new Set([...merged.secrets.map(({ secret }) => secret), ...merged.allowedSecrets])],
+    allowedSecrets: merged.allowedSecrets,
     secretsFor: merged.secretsFor,
     images: merged.images,
     commands: merged.commands,

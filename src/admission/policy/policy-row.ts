@@ -41,7 +41,8 @@ const id = { minimum: 1, maximum: 2_147_483_647 } as const
 const secretPatterns = (options: TSchemaOptions = {}) =>
   Type.Array(Type.String({ pattern: `^(${objectNamePattern}|[a-z0-9][-a-z0-9.]{0,251}\\*)$` }), {
     description:
-      'Secrets that a pod may refer to besides those in `secrets`, by name or by a beginning that ends in *: env, ' +
+      'Secrets that a pod may refer to as a whole, by name or by a beginning that ends in *; of those in `secrets` it may ' +
+      'name the same keys only: env, ' +
       'envFrom, volumes, projected volumes, CSI (nodePublishSecretRef and secretProviderClass), imagePullSecrets. ' +
       'Never by label: a pod names its Secrets, and to read their labels a review would have to ask the API; ' +
       'besides, everybody who may label a Secret could then hand it out.',

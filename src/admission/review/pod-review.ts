@@ -3,7 +3,8 @@ import { type MutatedPod, mutatePod } from '../mutate/mutate-pod.ts'
 import { changesOf, describeChange } from '../mutate/pod-changes.ts'
 import { podPatch } from '../mutate/pod-patch.ts'
 import type { Pod } from '../pod/pod.ts'
-import type { Violation } from '../pod/violation.ts'
+import { sameValue } from '../pod/same-value.ts'
+import { isCut, type Violation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
 import { type AdmissionContext, type MetadataChange, ofOldPod, withPod } from '../rules/admission-context.ts'
 import { copiedPod, plainCopyOf } from '../rules/copied-pod.ts'
@@ -211,7 +212,19 @@ function withoutOlder(found: readonly Violation[], context: AdmissionContext): r
   const key = ({ rule, path, found: text }: Violation): string => JSON.stringify([rule, path, text])
   const before = old.isRolledOut ? inTrial(old, judgePod(old)) : judgePod(old)
   const older = new Set(before.map(key))
-  return found.filter((violation) => !older.has(key(violation)))
+  const isOlder = (violation: Violation): boolean =>
+    older.has(key(violation)) && (!isCut(violation.found) || isUntouched(violation.path, context, old))
+  return found.filter((violation) => !isOlder(violation))
+}
+
+/** True if the whole field or element of the spec at the path is as before. */
+function isUntouched(path: string, { pod }: AdmissionContext, { pod: oldPod }: AdmissionContext): boolean {
+  const [, field = '', index] = /^spec\.(\w+)(?:\[(\d+)\])?/.exec(path) ?? []
+  const [after, before] = [pod, oldPod].map(({ spec }) => {
+    const value = (spec as Readonly<Record<string, unknown>>)[field]
+    return index !== undefined && Array.isArray(value) ? (value[Number(index)] as unknown) : value
+  })
+  return sameValue(after, before)
 }
 
 function isPods({ resource }: AdmissionRequest): boolean {

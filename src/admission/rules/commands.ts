@@ -1,10 +1,11 @@
 import { label } from '../../domain/names.ts'
 import type { Container, EnvVar, Volume } from '../pod/pod.ts'
-import { isBelow } from '../pod/same-path.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { isInjectedToken, tokenPath } from '../pod/token-volume.ts'
 import { type EffectiveRow, probeFields } from '../policy/effective-row.ts'
 import type { AdmissionContext } from './admission-context.ts'
+import { isCodeVariable, leadsToCodeVariable, noCodeVariable } from './code-variables.ts'
+import { tokenSources } from './component-sources.ts'
+import { namesIn } from './env-order.ts'
 import { startedContainers } from './field-path.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 import { isPoolPod, secretFields, secretReferencesOf } from './pod-secrets.ts'
@@ -19,14 +20,17 @@ export const commands: GreenroomRule = {
   title: 'What runs beside a Secret',
   fields: [
     `metadata.labels[${label.pool}]`,
-    `${startedContainers}.{command,args,workingDir,env[*],volumeMounts[*].mountPath}`,
+    `${startedContainers}.{command,args,workingDir,env[*],volumeMounts[*].mountPath,volumeMounts[*].subPathExpr}`,
+    `${startedContainers}.{terminationMessagePath,terminationMessagePolicy,envFrom[*].prefix,envFrom[*].configMapRef.name}`,
     `${startedContainers}.{livenessProbe,readinessProbe,startupProbe,lifecycle.postStart,lifecycle.preStop}.exec`,
     'spec.volumes[*]',
     ...secretFields,
   ],
   allowed:
     "in a pod that holds a Secret and is not of a pool: the image's own command or one of the row's `commands`; no `workingDir`, no handler that runs a program, " +
-    "no variable by which a program loads code, and volumes whose content the author writes (downward API, claims, CSI, images) only at the row's `writablePaths`",
+    'no `subPathExpr` with other variables than fields of the pod, ' +
+    'no variable by which a program loads code, no ConfigMap in `envFrom` without a prefix of its own, no message from the log or from ' +
+    'another file than `/dev/termination-log`, and no volumes whose content the author writes (downward API, claims, CSI, images)',
   appliesTo: podsOfRows,
   mode: 'always',
   mutated: 'no',
@@ -42,7 +46,9 @@ export const commands: GreenroomRule = {
             ...words(container, row, path),
             ...handlers(container, path),
             ...loading(container, row, path),
-            ...mounts(container, pod.spec.volumes ?? [], row, path),
+            ...mounts(container, pod.spec.volumes ?? [], path),
+            ...expressions(container, path),
+            ...messages(container, path),
           ],
     )
   },
@@ -81,38 +87,33 @@ function handlers(container: Container, at: string): Finding[] {
     .map(([field]) => finding(`${at}.${field}.exec`, 'set', 'unset'))
 }
 
-/** By these the loader, a shell or a runtime takes code or a program from where the author says. */
-const loadsCode =
-  /^(LD_.*|GCONV_PATH|PATH|ENV|BASH_ENV|NODE_(OPTIONS|PATH|REPL_EXTERNAL_MODULE)|PYTHON(PATH|HOME|STARTUP|INSPECT|USERBASE|BREAKPOINT|WARNINGS)|PERL(5LIB|5OPT|5DB|LIB)|RUBY(OPT|LIB)|(_JAVA|JDK_JAVA|JAVA_TOOL)_OPTIONS|CLASSPATH|DOTNET_STARTUP_HOOKS|DENO_DIR|BUN_OPTIONS|LUA_(INIT|PATH|CPATH).*)$/
-
-function loading({ env = [] }: Container, row: EffectiveRow, at: string): Finding[] {
-  const isRows = (entry: EnvVar): boolean => row.env.some((own) => sameValue(own, entry))
-  return env.flatMap((entry) =>
-    loadsCode.test(entry.name) && !isRows(entry)
-      ? [
-          finding(
-            `${at}.env[${entry.name}]`,
-            entry.name,
-            "no variable by which a program loads code, but the row's",
-          ),
-        ]
-      : [],
-  )
+function loading({ env = [], envFrom = [] }: Container, row: EffectiveRow, at: string): Finding[] {
+  return [
+    ...env
+      .filter((entry) => isCodeVariable(entry, row))
+      .map(({ name }) => finding(`${at}.env[${name}]`, name, noCodeVariable)),
+    // The keys become names of variables, and a review cannot see them.
+    ...envFrom.flatMap(({ configMapRef, prefix = '' }, index) =>
+      configMapRef && leadsToCodeVariable(prefix)
+        ? [finding(`${at}.envFrom[${index}].configMapRef`, configMapRef.name, noConfigMap)]
+        : [],
+    ),
+  ]
 }
 
-function mounts(
-  { volumeMounts = [] }: Container,
-  volumes: readonly Volume[],
-  row: EffectiveRow,
-  at: string,
-): Finding[] {
-  const places = row.writablePaths.map(({ path }) => path)
+const noConfigMap = 'a prefix such as APP_, with which no variable begins by which a program loads code'
+
+/** At no path: programs take code from any place that a variable or a file of settings names. */
+function mounts({ volumeMounts = [] }: Container, volumes: readonly Volume[], at: string): Finding[] {
   return volumeMounts.flatMap(({ name, mountPath }, index) => {
     const volume = volumes.find((candidate) => candidate.name === name)
-    if (!volume || !isOfAuthor(volume) || places.some((place) => isBelow(mountPath, place))) return []
-    if (isInjectedToken(volume) && isBelow(mountPath, tokenPath)) return []
+    if (!volume || !isOfAuthor(volume)) return []
     return [
-      finding(`${at}.volumeMounts[${index}].mountPath`, mountPath, `below ${places.join(', ') || 'no path'}`),
+      finding(
+        `${at}.volumeMounts[${index}].mountPath`,
+        mountPath,
+        'no volume whose content the author of the pod decides',
+      ),
     ]
   })
 }
@@ -120,10 +121,63 @@ function mounts(
 /** Kinds of volumes whose content needs another right than to create pods, or that begin empty. */
 const othersContent: ReadonlySet<string> = new Set(['name', 'configMap', 'secret', 'emptyDir', 'projected'])
 
-/** True where somebody who may only create pods decides what is in the volume, as by an annotation of the pod. */
+/**
+ * True where somebody who may only create pods decides what is in the volume, as by an annotation of the pod. They do not decide
+ * the namespace's name, which stands beside each token of a ServiceAccount.
+ */
 function isOfAuthor(volume: Volume): boolean {
   return (
     Object.keys(volume).some((kind) => !othersContent.has(kind)) ||
-    (volume.projected?.sources ?? []).some((source) => source.downwardAPI !== undefined)
+    (volume.projected?.sources ?? []).some(
+      ({ downwardAPI }) => downwardAPI !== undefined && !sameValue(downwardAPI, tokenSources.downwardAPI),
+    )
+  )
+}
+
+/**
+ * Kubernetes puts the values of variables into the path. The path becomes the name of a directory, and an Event quotes one that
+ * is refused. So only a variable that is a field of the pod may stand there.
+ */
+function expressions({ env = [], volumeMounts = [] }: Container, at: string): Finding[] {
+  if (!volumeMounts.some(({ subPathExpr }) => subPathExpr)) return []
+  const known = fieldsOfPod(env)
+  return volumeMounts.flatMap(({ subPathExpr = '' }, index) =>
+    namesIn(subPathExpr).every((name) => known.has(name))
+      ? []
+      : [
+          finding(
+            `${at}.volumeMounts[${index}].subPathExpr`,
+            subPathExpr,
+            'no $(NAME) but of a variable that is a field of the pod',
+          ),
+        ],
+  )
+}
+
+/** Where Kubernetes reads the last message of a container from, unless the pod says otherwise. */
+const messagePath = '/dev/termination-log'
+
+/**
+ * The message stands in the pod's status, which more people may read than its log. It is not the log's tail, which may hold what
+ * a program prints of its variables, nor a file of the program's. Kubernetes mounts an empty file over what stands at the path.
+ */
+function messages({ terminationMessagePath, terminationMessagePolicy }: Container, at: string): Finding[] {
+  return [
+    ...((terminationMessagePath ?? '') === '' || terminationMessagePath === messagePath
+      ? []
+      : [finding(`${at}.terminationMessagePath`, terminationMessagePath, messagePath)]),
+    ...((terminationMessagePolicy ?? '') === '' || terminationMessagePolicy === 'File'
+      ? []
+      : [finding(`${at}.terminationMessagePolicy`, terminationMessagePolicy, 'File')]),
+  ]
+}
+
+/** The variables whose only entry is a field of the pod: of several entries the last one would win. */
+function fieldsOfPod(env: readonly EnvVar[]): ReadonlySet<string> {
+  const entries = Map.groupBy(env, ({ name }) => name)
+  return new Set(
+    [...entries]
+      .filter(([, [entry, ...others]]) => entry?.valueFrom?.fieldRef !== undefined && others.length === 0)
+      .map(([name]) => name),
   )
 }

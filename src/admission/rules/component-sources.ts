@@ -2,7 +2,7 @@ import { isJsonObject } from '../pod/json-object.ts'
 import type { Container, EnvVar, Pod, Volume } from '../pod/pod.ts'
 import { samePath } from '../pod/same-path.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { tokenVolumePrefix } from '../pod/token-volume.ts'
+import { tokenPath, tokenVolumePrefix } from '../pod/token-volume.ts'
 import type { Component, ComponentMount } from '../policy/policy-component.ts'
 import { extraFields } from './extra-fields.ts'
 import { type Finding, finding } from './greenroom-rule.ts'
@@ -69,9 +69,6 @@ function sourceOf(wanted: WantedEnv): string {
   return 'a plain value without $(…), or a field of the pod'
 }
 
-/** Where Kubernetes itself mounts the account's token. */
-const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
-
 export function mountFindings({ volumeMounts = [] }: Container, pod: Pod, component: Component): Finding[] {
   return volumeMounts.flatMap((mount, index) => {
     const path = `spec.containers[0].volumeMounts[${index}]`
@@ -121,7 +118,7 @@ function describeMount({ path, secret, configMap }: ComponentMount): string {
  * The sources of the token volume as the ServiceAccount plugin writes them. With other items the pod would trust another
  * API server or take another token.
  */
-const tokenSources = {
+export const tokenSources = {
   configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] },
   downwardAPI: {
     items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],

@@ -8,6 +8,7 @@ import { everyContainer } from './field-path.ts'
 /** The fields of Secrets that reach a process. */
 export const secretFields = [
   `${everyContainer}.{env[*].valueFrom.secretKeyRef.name,envFrom[*].secretRef.name}`,
+  `${everyContainer}.env[*].valueFrom.secretKeyRef.key`,
   'spec.volumes[*].{secret.secretName,projected.sources[*].secret.name}',
   'spec.volumes[*].csi.{nodePublishSecretRef.name,volumeAttributes[*]}',
 ] as const
@@ -15,6 +16,10 @@ export const secretFields = [
 export interface SecretReference {
   readonly path: string
   readonly secret: string | undefined
+  /** Of the Secret; absent where the reference is to the whole of it. */
+  readonly key?: string
+  /** The value is an attribute of a driver, and may be a secret itself. */
+  readonly isAttribute?: true
   /** Of the container; absent for volumes. */
   readonly kind?: ContainerKind
 }
@@ -44,7 +49,13 @@ function inContainer(container: Container, path: string): SecretReference[] {
   return [
     ...(container.env ?? []).flatMap(({ name, valueFrom }) =>
       valueFrom?.secretKeyRef
-        ? [{ path: `${path}.env[${name}].valueFrom.secretKeyRef.name`, secret: valueFrom.secretKeyRef.name }]
+        ? [
+            {
+              path: `${path}.env[${name}].valueFrom.secretKeyRef.name`,
+              secret: valueFrom.secretKeyRef.name,
+              key: valueFrom.secretKeyRef.key ?? '',
+            },
+          ]
         : [],
     ),
     ...(container.envFrom ?? []).flatMap(({ secretRef }, index) =>
@@ -60,7 +71,11 @@ function inVolume({ secret, projected, csi }: Volume, path: string, namespace: s
     ...(published ? [{ path: `${path}.csi.nodePublishSecretRef.name`, secret: published.name }] : []),
     ...Object.entries(csi?.volumeAttributes ?? {})
       .filter(([key, value]) => isSecretAttribute(key, value, namespace))
-      .map(([key, value]) => ({ path: `${path}.csi.volumeAttributes[${key}]`, secret: value })),
+      .map(([key, value]) => ({
+        path: `${path}.csi.volumeAttributes[${key}]`,
+        secret: value,
+        isAttribute: true as const,
+      })),
     ...(projected?.sources ?? []).flatMap((source, index) =>
       source.secret
         ? [{ path: `${path}.projected.sources[${index}].secret.name`, secret: source.secret.name }]

@@ -1,7 +1,9 @@
 import { label } from '../../domain/names.ts'
+import { shown } from '../pod/violation.ts'
+import type { EffectiveRow } from '../policy/effective-row.ts'
 import { fitsPattern } from '../policy/name-pattern.ts'
 import type { AdmissionContext } from './admission-context.ts'
-import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
+import { type Finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 import { isPoolPod, type SecretReference, secretFields, secretReferencesOf } from './pod-secrets.ts'
 
 export const secretReferences: GreenroomRule = {
@@ -9,7 +11,7 @@ export const secretReferences: GreenroomRule = {
   title: 'Secrets',
   fields: [...secretFields, 'spec.imagePullSecrets[*].name', `metadata.labels[${label.pool}]`],
   allowed:
-    "the Secrets in the row's `secrets` and `allowedSecrets`; with `secretsFor: pools` others than pods of pools may only pull images with them. " +
+    "the keys in the row's `secrets`, and the whole Secrets in its `allowedSecrets`; with `secretsFor: pools` others than pods of pools may only pull images with them. " +
     'Attributes of CSI volumes that have `secret` in their name count as names of Secrets',
   appliesTo: podsOfRows,
   mode: 'always',
@@ -18,15 +20,14 @@ export const secretReferences: GreenroomRule = {
   fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
   judge(context) {
     const { pod, row } = context
-    const allowed = row?.allowedSecrets ?? []
     const pulling = (pod.spec.imagePullSecrets ?? []).map(
       ({ name }, index): SecretReference => ({ path: `spec.imagePullSecrets[${index}].name`, secret: name }),
     )
     return [
       ...secretReferencesOf(context).flatMap((reference) =>
-        mayRead(context, reference) ? foreign(reference, allowed) : [outsidePool(reference)],
+        mayRead(context, reference) ? foreign(reference, row) : [outsidePool(reference)],
       ),
-      ...pulling.flatMap((reference) => foreign(reference, allowed)),
+      ...pulling.flatMap((reference) => foreign(reference, row)),
     ]
   },
 }
@@ -36,14 +37,28 @@ function mayRead(context: AdmissionContext, { kind }: SecretReference): boolean 
   return context.row?.secretsFor === 'everyone' || (isPoolPod(context) && kind !== 'ephemeral')
 }
 
-function outsidePool({ path, secret }: SecretReference): Finding {
+function outsidePool(reference: SecretReference): Finding {
   return {
-    ...finding(path, secret, 'no Secret outside a pool (secretsFor: pools)'),
+    path: reference.path,
+    found: shownReference(reference),
+    allowed: 'no Secret outside a pool (secretsFor: pools)',
     fix: 'Leave the reference out; pods of pools alone get the Secrets of this row.',
   }
 }
 
-function foreign({ path, secret }: SecretReference, allowed: readonly string[]): Finding[] {
-  if (secret !== undefined && allowed.some((name) => fitsPattern(secret, name))) return []
-  return [finding(path, secret, allowed.length > 0 ? allowed.join(', ') : 'no Secret')]
+function foreign(reference: SecretReference, row: EffectiveRow | undefined): Finding[] {
+  const { path, secret = '', key } = reference
+  const wholes = row?.allowedSecrets ?? []
+  const keys = (row?.secretEnv ?? []).flatMap(({ valueFrom }) => valueFrom?.secretKeyRef ?? [])
+  if (wholes.some((name) => fitsPattern(secret, name))) return []
+  if (key !== undefined && keys.some((own) => own.name === secret && own.key === key)) return []
+  const allowed = [...wholes, ...keys.map((own) => `key ${own.key} of ${own.name}`)]
+  return [
+    { path, found: shownReference(reference), allowed: [...new Set(allowed)].join(', ') || 'no Secret' },
+  ]
+}
+
+function shownReference({ secret, key, isAttribute }: SecretReference): string {
+  if (isAttribute) return 'a value that is not shown'
+  return key === undefined ? shown(secret) : `key ${shown(key)} of ${shown(secret)}`
 }

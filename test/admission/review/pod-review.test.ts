@@ -165,3 +165,17 @@ void t.test('a million slashes cost no time', async (t) => {
   // Quadratic would be minutes; a second is generous for a busy machine.
   t.ok(performance.now() - start < 1_000)
 })
+
+void t.test('of two long values that are shown alike, only the older one is excused', async (t) => {
+  const long = `evil.example/${'a'.repeat(100)}`
+  const of = (image: string, labels = {}): Pod => {
+    const pod = hardened(samplePod({ labels: { 'agent-type': 'stella-agent', ...labels } }))
+    return {
+      ...pod,
+      spec: { ...pod.spec, containers: pod.spec.containers.map((one) => ({ ...one, image })) },
+    }
+  }
+  const update = { operation: 'UPDATE', oldObject: of(`${long}:1`) } as const
+  t.match(validate(of(`${long}:2`), update), { kind: 'denied', violations: [{ rule: 'images' }] })
+  t.equal(validate(of(`${long}:1`, { team: 'a' }), update).kind, 'allowed')
+})

@@ -29,11 +29,21 @@ void t.test('an own command of an allowed image is refused where the row gives a
     ['lifecycle.postStart.exec', { lifecycle: { postStart: { exec: {} } } }],
     ['lifecycle.preStop.exec', { lifecycle: { preStop: { exec: {} } } }],
     ['startupProbe.exec', { startupProbe: { exec: {} } }],
+    ['terminationMessagePolicy', { terminationMessagePolicy: 'FallbackToLogsOnError' }],
+    ['terminationMessagePath', { terminationMessagePath: '/app/src/main.ts' }],
+    ['terminationMessagePath', { terminationMessagePath: '/tmp/settings-with-the-key' }],
+    ['envFrom[0].configMapRef', { envFrom: [{ configMapRef: { name: 'settings' } }] }],
+    ['envFrom[0].configMapRef', { envFrom: [{ prefix: 'NODE_', configMapRef: { name: 'settings' } }] }],
+    ['envFrom[0].configMapRef', { envFrom: [{ prefix: 'LD_PRE', configMapRef: { name: 'settings' } }] }],
+    ['envFrom[0].configMapRef', { envFrom: [{ prefix: 'PYTHON', configMapRef: { name: 'settings' } }] }],
   ]
   for (const [field, container] of refused) {
     t.same(found({ labels: echo, container }), [`spec.containers[0].${field}`], JSON.stringify(container))
   }
-  for (const name of ['NODE_OPTIONS', 'LD_PRELOAD', 'PATH', 'PYTHONPATH', 'BASH_ENV']) {
+  const names =
+    'NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_COMPILE_CACHE NODE_V8_COVERAGE npm_config_script_shell LD_PRELOAD PATH HOME ' +
+    'XDG_CONFIG_HOME OPENSSL_CONF PYTHONPATH PYTHONPYCACHEPREFIX BASH_ENV BASH_FUNC_x%% SHELLOPTS PS4 GIT_SSH_COMMAND'
+  for (const name of names.split(' ')) {
     t.same(
       found({ labels: echo, container: { env: [{ name, value: 'x' }] } }),
       [`spec.containers[0].env[${name}]`],
@@ -46,12 +56,13 @@ void t.test("the image's own command and those of the row pass", async (t) => {
   for (const container of [
     {},
     { command: ['node', 'src/agent/echo-agent.ts'] },
-    { args: ['agent', 'echo'] },
+    { terminationMessagePath: '/dev/termination-log', terminationMessagePolicy: 'File' },
+    { envFrom: [{ prefix: 'APP_', configMapRef: { name: 'settings' } }] },
   ]) {
     t.same(found({ labels: echo, container }), [])
   }
   t.same(
-    found({ labels: { 'agent-type': 'stella-agent' }, container: { args: ['agent', 'echo'] } }),
+    found({ labels: { 'agent-type': 'stella-agent' }, container: { args: ['serve'] } }),
     ['spec.containers[0].args'],
     'a row without commands lists none',
   )
@@ -70,8 +81,56 @@ void t.test('content that the author writes may not be mounted over the program'
   t.same(mounted('/tmpfoo', downward), at)
   t.same(mounted('/app', { name: 'p', projected: { sources: [{ downwardAPI: {} }] } }), at)
   t.same(mounted('/app', claim), at)
-  t.same(mounted('/tmp/info', downward), [], 'below a writable path no program lives')
+  t.same(mounted('/tmp/info', downward), at, 'nor at a writable path: a variable or a setting may lead there')
+  for (const kind of ['persistentVolumeClaim', 'ephemeral', 'csi', 'image']) {
+    t.same(mounted('/tmp/x', { name: 'v', [kind]: {} }), at, kind)
+  }
+  const token = (fieldPath: string) => ({
+    name: 'kube-api-access-12345',
+    projected: {
+      sources: [
+        { serviceAccountToken: { path: 'token' } },
+        { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath } }] } },
+      ],
+    },
+  })
+  const withToken = { ...policy, defaults: { ...policy.defaults, automountServiceAccountToken: true } }
+  const places = (fieldPath: string): string[] =>
+    found(
+      {
+        labels: echo,
+        container: {
+          volumeMounts: [
+            { name: 'kube-api-access-12345', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' },
+          ],
+        },
+        spec: { volumes: [token(fieldPath)] },
+      },
+      inForceOf(withToken),
+    )
+  t.same(places('metadata.namespace'), [], "the account's token as Kubernetes mounts it")
+  t.same(places("metadata.annotations['code']"), at, 'a volume that only looks like it')
   t.same(mounted('/etc/agent', { name: 'c', configMap: { name: 'settings' } }), [])
+})
+
+void t.test('a path of a volume may hold a field of the pod, and no other variable', async (t) => {
+  const v = { name: 'v', emptyDir: {} }
+  const pod = { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }
+  const slash = { name: 'SLASH', value: '/' }
+  const mounted = (subPathExpr: string, env: Container['env'] = [], labels: object = echo) =>
+    found({
+      labels: { ...labels },
+      container: { env, volumeMounts: [{ name: 'v', mountPath: '/tmp/x', subPathExpr }] },
+      spec: { volumes: [v] },
+    })
+  const at = ['spec.containers[0].volumeMounts[0].subPathExpr']
+  t.same(mounted('$(SLASH)$(OPENAI_API_KEY)', [slash]), at, 'an absolute path is quoted in an Event')
+  t.same(mounted('$(OPENAI_API_KEY)'), at)
+  t.same(mounted('$(COPY)', [{ name: 'COPY', value: '$(OPENAI_API_KEY)' }]), at)
+  t.same(mounted('$(POD_NAME)', [pod, { name: 'POD_NAME', value: '$(OPENAI_API_KEY)' }]), at, 'the last wins')
+  t.same(mounted('logs/$(POD_NAME)/$(GREENROOM_POD_UID)', [pod]), [])
+  t.same(mounted('$$(OPENAI_API_KEY)'), [], 'an escaped name refers to nothing')
+  t.same(mounted('$(OPENAI_API_KEY)', [], {}), [], 'beside no Secret')
 })
 
 void t.test('init containers and sidecars too: they can name the Secret themselves', async (t) => {
@@ -82,7 +141,11 @@ void t.test('init containers and sidecars too: they can name the Secret themselv
 void t.test(
   "pods of pools have the command of agent-pools, and a row without Secrets has anybody's",
   async (t) => {
-    const container = { command: ['sh', '-c', 'env'] }
+    const container = {
+      command: ['sh', '-c', 'env'],
+      envFrom: [{ configMapRef: { name: 'settings' } }],
+      terminationMessagePolicy: 'FallbackToLogsOnError',
+    }
     t.same(found({ labels: pooled, container }), [])
     t.same(found({ labels: {}, container }), [])
   },
@@ -101,6 +164,22 @@ void t.test('a Secret that only may be referred to binds the pods that do so', a
     'to pull an image brings no Secret into a process',
   )
   t.same(found({ labels: {}, container: { command, env } }, within), ['spec.containers[0].command'])
+})
+
+void t.test('plain variables of runtimes are free, and so is a home at a writable path', async (t) => {
+  const env = [
+    { name: 'NODE_ENV', value: 'production' },
+    { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+    { name: 'UV_THREADPOOL_SIZE', value: '8' },
+    { name: 'HOME', value: '/tmp' },
+    { name: 'H', value: 'Bearer $(OPENAI_API_KEY)' },
+    { name: 'PYTHONUNBUFFERED', value: '1' },
+    { name: 'GIT_COMMIT', value: 'abc' },
+  ]
+  t.same(found({ labels: echo, container: { env } }), [])
+  for (const value of ['/tmp/x', '/etc/agent', '']) {
+    t.equal(found({ labels: echo, container: { env: [{ name: 'HOME', value }] } }).length, 1, value)
+  }
 })
 
 void t.test("the row's own variables stay the row's business", async (t) => {
@@ -142,7 +221,6 @@ void t.test('secretsFor: pools gives the Secrets to pods of pools alone', async 
     ['secret-references'],
     "a debug container in a pool's pod is not the pool's",
   )
-  t.same(rules(samplePod({ labels: echo, spec: { imagePullSecrets: [{ name: 'agent-secrets' }] } })), [])
   t.same(
     rules(samplePod({ labels: echo, container: { command: ['sh'] } })),
     [],
