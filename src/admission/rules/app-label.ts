@@ -10,7 +10,7 @@ export const appLabel: GreenroomRule = {
   appliesTo: shapedPods,
   mode: 'settable',
   mutated: 'where absent',
-  why: 'Network policies select agents by this label, so a pod without one gets that of its row.',
+  why: 'People and selectors of their own find agents by this label, so a pod without one gets that of its row.',
   fix: 'Use this value in the template and its selector, or set appLabel in the row.',
   judge({ pod, row }) {
     const wanted = row?.appLabel
