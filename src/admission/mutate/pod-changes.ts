@@ -160,8 +160,12 @@ const keyed: ReadonlySet<string> = new Set([
 
 const hidden = '(hidden)'
 
-/** Of an env variable only where its value comes from: `spec`, `containers`, name, `env`, name, then its fields. */
+/**
+ * Of an env variable only where its value comes from: `spec`, `containers`, name, `env`, name, then its fields. Of a CSI
+ * volume nothing: attributes of its driver may be secrets.
+ */
 function shownAt(place: Segments, value: unknown): string {
+  if (place[1] === 'volumes' && (place[3] === 'csi' || (isJsonObject(value) && 'csi' in value))) return hidden
   if (value === undefined || place[3] !== 'env') return shown(value)
   if (place.length > 5) return place[5] === 'valueFrom' ? shown(value) : hidden
   return isJsonObject(value) && isJsonObject(value.valueFrom) ? shown(value.valueFrom) : hidden

@@ -217,11 +217,12 @@ function withoutOlder(found: readonly Violation[], context: AdmissionContext): r
   return found.filter((violation) => !isOlder(violation))
 }
 
-/** True if the whole field or element of the spec at the path is as before. */
+/** True if the whole field of the metadata or the spec at the path, or the element of its list, is as before. */
 function isUntouched(path: string, { pod }: AdmissionContext, { pod: oldPod }: AdmissionContext): boolean {
-  const [, field = '', index] = /^spec\.(\w+)(?:\[(\d+)\])?/.exec(path) ?? []
-  const [after, before] = [pod, oldPod].map(({ spec }) => {
-    const value = (spec as Readonly<Record<string, unknown>>)[field]
+  const [, part, field = '', index] = /^(metadata|spec)\.(\w+)(?:\[(\d+)\])?/.exec(path) ?? []
+  if (part !== 'metadata' && part !== 'spec') return false
+  const [after, before] = [pod, oldPod].map((one) => {
+    const value = (one[part] as Readonly<Record<string, unknown>> | undefined)?.[field]
     return index !== undefined && Array.isArray(value) ? (value[Number(index)] as unknown) : value
   })
   return sameValue(after, before)

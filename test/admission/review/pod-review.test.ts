@@ -179,3 +179,17 @@ void t.test('of two long values that are shown alike, only the older one is excu
   t.match(validate(of(`${long}:2`), update), { kind: 'denied', violations: [{ rule: 'images' }] })
   t.equal(validate(of(`${long}:1`, { team: 'a' }), update).kind, 'allowed')
 })
+
+void t.test('nor of two annotations', async (t) => {
+  const of = (profile: string, more = {}): Pod => {
+    const pod = hardened()
+    const key = 'container.apparmor.security.beta.kubernetes.io/agent'
+    return {
+      ...pod,
+      metadata: { ...pod.metadata, annotations: { ...pod.metadata?.annotations, [key]: profile, ...more } },
+    }
+  }
+  const long = 'x'.repeat(100)
+  const update = { operation: 'UPDATE', oldObject: of(`${long}1`) } as const
+  t.match(validate(of(`${long}2`), update), { kind: 'denied', violations: [{ rule: 'apparmor' }] })
+})

@@ -120,3 +120,11 @@ void t.test(
     ])
   },
 )
+
+void t.test('attributes of a CSI driver are not told: they may be secrets', async (t) => {
+  const csi = { driver: 'd', volumeAttributes: { clientSecret: 'hunter2' } }
+  const pod = samplePod({ spec: { volumes: [{ name: 'greenroom-tmp', csi }] } })
+  const said = JSON.stringify(mutateReview(reviewOf(pod, { dryRun: true }), inForce))
+  t.notMatch(said, 'hunter2')
+  t.notMatch(JSON.stringify(warnings(pod)), 'hunter2')
+})
