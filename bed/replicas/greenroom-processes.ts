@@ -108,6 +108,14 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     })
   }
   await untilReady([...apiUrls, `http://127.0.0.1:${controllerPort}`], secrets.apiKey, roles)
+  // Its own look comes a moment later, and until then it resets every connection.
+  if (balancer) {
+    await until(
+      'the balancer to see the replicas',
+      () => balancer.ready().length === apiUrls.length,
+      readyTimeoutMs,
+    )
+  }
   return { roles, apiUrls, webhookUrl: `https://${plane.webhook.host}:${plane.webhook.port}`, balancer }
 }
 
