@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from './json-object.ts'
+import { isJsonObject } from './json-object.ts'
 
 /**
  * How much of a pod is judged. The webhook has one thread, and a review that takes seconds keeps every other request
@@ -41,15 +41,18 @@ function judgedParts(metadata: unknown): unknown[] {
 }
 
 /** A loop, not a recursion: a pod that is to be explained may be nested as deep as its author likes. */
-function hasMoreValues(parts: unknown[], most: number): boolean {
+function hasMoreValues(parts: readonly unknown[], most: number): boolean {
   let left = most
-  for (let value = parts.pop(); parts.length > 0 || value !== undefined; value = parts.pop()) {
-    if (typeof value !== 'object' || value === null) continue
-    for (const key in value) {
-      left -= 1
-      if (left < 0) return true
-      parts.push((value as JsonObject)[key])
-    }
+  const pending = parts.filter(isObject)
+  for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
+    const values: readonly unknown[] = Array.isArray(value) ? value : Object.values(value)
+    left -= values.length
+    if (left < 0) return true
+    for (const inner of values) if (isObject(inner)) pending.push(inner)
   }
   return false
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
