@@ -1,3 +1,4 @@
+import { shownPath } from '../admission/pod/violation.ts'
 import type { PolicyDocument } from '../admission/policy/policy-document.ts'
 import type { PolicyInForce } from '../admission/policy/policy-in-force.ts'
 import { assignKeysFrom, noAssignKeys } from '../admission/policy/public-assign-keys.ts'
@@ -51,6 +52,9 @@ export function createContext({ policy, assignKeys }: ReviewSources): () => Poli
   }
 }
 
+/** A hostile pod has thousands, and a line of the log is to be read. */
+const loggedReasons = 20
+
 interface JudgeDeps {
   readonly context: () => PolicyInForce
   readonly configuration: () => Configuration
@@ -97,8 +101,10 @@ export function createJudge({ context, configuration, logger, metrics }: JudgeDe
     const { violations } = answer
     for (const { rule, code, mode = 'enforce' } of violations) metrics.violations.inc({ rule, code, mode })
     // Rules and fields only: values are their owner's.
-    const reasons = violations.map(({ code, rule, path }) => ({ code, rule, path }))
-    logger.info({ ...seen, reasons }, 'request denied')
+    const reasons = violations
+      .slice(0, loggedReasons)
+      .map(({ code, rule, path }) => ({ code, rule, path: shownPath(path) }))
+    logger.info({ ...seen, reasons, violations: violations.length }, 'request denied')
   }
 }
 

@@ -239,3 +239,13 @@ void t.test('an answer lists no more causes than somebody would read', (t) => {
   t.equal((status as { details: { causes: unknown[] } }).details.causes.length, 100)
   t.end()
 })
+
+void t.test('a name of 1 MB is not repeated in an answer', (t) => {
+  const valueFrom = { secretKeyRef: { name: 's', key: 'k' } }
+  const env = many(10)((i) => ({ name: `A${i}${'A'.repeat(100_000)}`, valueFrom }))
+  const answer = mutateReview(reviewOf(inOne({ env })), inForce)
+  t.equal(answer.kind, 'denied')
+  const length = JSON.stringify(encodeAnswer('1', answer, '1')).length
+  t.ok(length < 50_000, `${length} characters`)
+  t.end()
+})

@@ -56,7 +56,7 @@ void t.test('dev runs until Ctrl-C', { timeout: 110_000 }, async (t) => {
   const [client] = clients
   if (!client) throw new Error('no replica')
   t.teardown(() => clients.forEach((one) => one.close()))
-  await until('a warm pool', async () => (await client.pool('echo-agent')).body.ready === 3, 60_000)
+  await until('a warm pool', async () => (await client.pool('echo-agent')).body.ready === 3, 30_000)
 
   // The README's block, word for word.
   const readme = await readFile(join(root, 'README.md'), 'utf8')

@@ -161,6 +161,19 @@ void t.test('the log names rules and fields of a denial and no value of the pod'
   t.notMatch(lines.join(''), /hunter2/)
 })
 
+void t.test('a denial is one line of the log, however much is wrong', async (t) => {
+  lines.length = 0
+  const valueFrom = { secretKeyRef: { name: 's', key: 'k' } }
+  const env = Array.from({ length: 200 }, (_, index) => ({
+    name: `A${index}${'A'.repeat(2_000)}`,
+    valueFrom,
+  }))
+  await post('/validate', review(samplePod({ container: { env } })))
+  const text = lines.join('')
+  t.match(text, /"violations":2\d\d,/)
+  t.ok(text.length < 20_000, `${text.length} characters`)
+})
+
 void t.test('TLS 1.3 and nothing older', async (t) => {
   const handshake = (maxVersion: 'TLSv1.2' | 'TLSv1.3'): Promise<string> => {
     const { promise, resolve } = Promise.withResolvers<string>()

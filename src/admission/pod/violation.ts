@@ -36,7 +36,15 @@ export function violationOf(rule: Rule, path: string, found: unknown): Violation
 /** One line for people: code, field, what is there, what may be there, what to do. */
 export function describeViolation({ rule, code, path, found, allowed, fix, sentence }: Violation): string {
   if (sentence !== undefined) return `${code}: ${sentence} (rule ${rule})`
-  return `${code}: ${path} is ${found}; allowed: ${allowed}. ${fix} (rule ${rule})`
+  return `${code}: ${shownPath(path)} is ${found}; allowed: ${allowed}. ${fix} (rule ${rule})`
+}
+
+/** Longer than any path of fields that Kubernetes takes: the author of a pod writes the names in it. */
+const pathLength = 400
+
+/** How a path is shown, in messages and in the log. */
+export function shownPath(path: string): string {
+  return path.length > pathLength ? `${path.slice(0, pathLength)}…` : path
 }
 
 /** Longest value quoted in a message: enough to recognise it, too short to flood a terminal. */

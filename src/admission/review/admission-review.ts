@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import { type Checked, describeErrors } from '../../domain/checked-document.ts'
 import { errorCatalogue } from '../../errors.ts'
 import type { PatchOperation } from '../mutate/pod-patch.ts'
-import { describeViolation, type Violation } from '../pod/violation.ts'
+import { describeViolation, shownPath, type Violation } from '../pod/violation.ts'
 
 /** AdmissionReview of admission.k8s.io/v1: what the API server asks and what it accepts as an answer. */
 
@@ -187,7 +187,7 @@ function statusOf(violations: readonly Violation[]): object {
       causes: violations.slice(0, causesLength).map((violation) => ({
         reason: violation.code,
         message: describeViolation(violation),
-        field: violation.path,
+        field: shownPath(violation.path),
       })),
     },
   }

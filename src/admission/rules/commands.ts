@@ -105,8 +105,10 @@ const noConfigMap = 'a prefix such as APP_, with which no variable begins by whi
 
 /** At no path: programs take code from any place that a variable or a file of settings names. */
 function mounts({ volumeMounts = [] }: Container, volumes: readonly Volume[], at: string): Finding[] {
+  // Of two with one name the first counts, as Kubernetes names it when it refuses them.
+  const byName = new Map(volumes.toReversed().map((volume) => [volume.name, volume]))
   return volumeMounts.flatMap(({ name, mountPath }, index) => {
-    const volume = volumes.find((candidate) => candidate.name === name)
+    const volume = byName.get(name)
     if (!volume || !isOfAuthor(volume)) return []
     return [
       finding(
