@@ -37,10 +37,17 @@ const stores = {
   GREENROOM_HMAC_SECRET: Type.String({ minLength: 32 }),
 }
 
+const apiUrl = {
+  /** Address at which pods reach the session API to renew, join and finish. The agent gets it with its session. */
+  GREENROOM_API_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
+}
+
 const liveKit = {
   LIVEKIT_URL: Type.Optional(Type.String({ pattern: '^(wss?|https?)://' })),
   LIVEKIT_API_KEY: Type.Optional(Type.String({ minLength: 1 })),
   LIVEKIT_API_SECRET: Type.Optional(Type.String({ minLength: 1 })),
+  /** LiveKit's address for callers, where it is not the one that pods and Greenroom use. */
+  GREENROOM_LIVEKIT_PUBLIC_URL: Type.Optional(Type.String({ pattern: '^wss?://' })),
 }
 
 const ops = {
@@ -56,16 +63,17 @@ const roleSchemas = {
   api: Type.Object({
     ...common,
     ...stores,
+    ...apiUrl,
     ...liveKit,
     ...ops,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_PORT: Port(3000),
     /** Whether /docs and /openapi.json need no API key. */
     GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
+    /** Whether /try is served, a page that opens sessions with an API key typed into it. */
+    GREENROOM_TRY_PAGE: Type.Boolean({ default: false }),
     /** One or more keys, separated by commas; at least 16 characters each. */
     GREENROOM_API_KEYS: Type.String({ pattern: '^[^,\\s]{16,}(,[^,\\s]{16,})*$' }),
-    /** Address at which pods reach this API to renew and finish. The agent gets it with its session. */
-    GREENROOM_API_URL: Type.Optional(Type.String({ pattern: '^https?://' })),
     /** Time between turning unready and closing, so that load balancers send requests elsewhere. */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 5_000 }),
     /**
@@ -80,12 +88,20 @@ const roleSchemas = {
   controller: Type.Object({
     ...common,
     ...stores,
+    ...apiUrl,
     ...liveKit,
     ...ops,
     /** How long a node may be silent before the sessions on it end. Kubernetes itself evicts after 300 s by default. */
     GREENROOM_NODE_LOST_SECONDS: Type.Integer({ minimum: 1, maximum: 86_400, default: 300 }),
+    /**
+     * How long an old assign key must have been of no use before it leaves the public set. Ten minutes are longer than a
+     * roll-out of the session server keeps a replica that was not heard of.
+     */
+    GREENROOM_OLD_KEY_SECONDS: Type.Integer({ minimum: 10, maximum: 604_800, default: 600 }),
     /** How long ended sessions are kept at least, and with them the meaning of their Idempotency-Keys. */
     GREENROOM_RETENTION_HOURS: Type.Integer({ minimum: 24, maximum: 87_600, default: 168 }),
+    /** How long it is kept when each pod existed and for whom, which usage reports need. 400 days hold a year and a month. */
+    GREENROOM_USAGE_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 3_660, default: 400 }),
     /** Older name of GREENROOM_OPS_PORT, which counts if both are set. */
     GREENROOM_CONTROLLER_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
@@ -143,6 +159,12 @@ const roleSchemas = {
     GREENROOM_DATABASE_ROLE: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
   }),
   doctor: Type.Object({ ...common, ...database, ...redis }),
+  pools: Type.Object({ ...common, ...database }),
+  /** Commands that ask the session API; their --server and --key come first. */
+  caller: Type.Object({
+    ...apiUrl,
+    GREENROOM_API_KEY: Type.Optional(Type.String({ minLength: 1 })),
+  }),
   explain: Type.Object(common),
   scan: Type.Object(common),
 } as const satisfies Record<string, TObject>

@@ -30,6 +30,12 @@ export const errorCatalogue = {
     title: 'No valid API key was given',
     remedy: 'Send "Authorization: Bearer <key>" with one of the keys in GREENROOM_API_KEYS.',
   },
+  GRN_WEBHOOK_UNSIGNED: {
+    status: 401,
+    title: 'LiveKit did not sign this webhook, or signed it long ago',
+    remedy:
+      'Give LiveKit the same key and secret as Greenroom (webhook.api_key in its configuration, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here), and compare both clocks.',
+  },
   GRN_NOT_FOUND: {
     status: 404,
     title: 'There is nothing at this address',
@@ -54,6 +60,18 @@ export const errorCatalogue = {
     status: 409,
     title: 'The session has ended or is ending',
     remedy: 'Open a new session.',
+  },
+  GRN_ROLLOUT_UNKNOWN: {
+    status: 409,
+    title: 'The controller has not looked at this pool yet',
+    remedy:
+      'Try again in a few seconds; if it stays so, check that one replica leads (metric greenroom_leader).',
+  },
+  GRN_NOTHING_TO_UNDO: {
+    status: 409,
+    title: 'No earlier template of this pool is known that worked',
+    remedy:
+      'Correct template in agent-pools. A change of agent-policy or of the signing key is undone where it was made.',
   },
   GRN_KEY_USED_UP: {
     status: 409,
@@ -95,6 +113,23 @@ export const errorCatalogue = {
     status: 429,
     title: 'This replica is busy with other lists',
     remedy: 'Retry after the given time, with fewer lists at once, and ask for metadata only if you need it.',
+  },
+  GRN_USAGE_WINDOW: {
+    status: 400,
+    title: 'The window of the usage report is not valid',
+    remedy:
+      'Give from and to as dates or RFC 3339 times with their zone: from in the past, before to, and at most 366 days.',
+  },
+  GRN_USAGE_NOT_KEPT: {
+    status: 422,
+    title: 'The begin of the usage report lies before what is recorded',
+    remedy:
+      'Begin the window later. GREENROOM_USAGE_RETENTION_DAYS says how long usage is kept; after an upgrade from a version that recorded none it begins with the first controller.',
+  },
+  GRN_USAGE_TOO_LARGE: {
+    status: 422,
+    title: 'The usage report would have too many rows',
+    remedy: 'Ask for a shorter window, or by pool.',
   },
   GRN_INTERNAL: {
     status: 500,
@@ -162,6 +197,18 @@ export const errorCatalogue = {
     status: 500,
     title: 'The database schema does not fit this version',
     remedy: 'Run "npm run migrate" (in the image: node src/main.ts migrate), then start again.',
+  },
+  GRN_DATABASE_POOLED: {
+    status: 500,
+    title: 'The settings of a connection do not reach PostgreSQL',
+    remedy:
+      'Connect to PostgreSQL itself: a pooler such as PgBouncer drops the time-outs and planner settings that Greenroom sends with each connection. Greenroom keeps its own connections; docs/operate/postgresql.md counts them.',
+  },
+  GRN_INVALID_TRACE: {
+    status: 422,
+    title: 'The trace of claims or of start times cannot be read',
+    remedy:
+      'Correct the named row. docs/sizing.md shows the forms: a time a row, or a time and a count, as CSV.',
   },
   GRN_INVALID_POOLS: {
     status: 422,

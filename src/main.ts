@@ -1,4 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { constants } from 'node:os'
+import { agentCommands } from './cli/agent-commands.ts'
+import { runCommand } from './cli/command.ts'
+import { operatorCommands } from './cli/operator-commands.ts'
 import { loadConfig, migrateAccess } from './config.ts'
 import { GreenroomError } from './errors.ts'
 import { createLifecycle } from './lifecycle.ts'
@@ -20,14 +24,22 @@ const servers = {
   webhook: async () => (await import('./roles/webhook-role.ts')).startWebhook,
 }
 
+/** Agents that come with the image: `node src/main.ts agent NAME`. */
+const agents: Readonly<Record<string, () => Promise<void>>> = {
+  echo: async () => (await import('./agent/echo-agent.ts')).startEchoAgent(),
+}
+
 /** Each command loads only what it needs. A number is the exit code; without one it is 0. */
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | void>>> = {
   migrate: runMigrate,
-  doctor: async (args) => (await import('./cli/doctor.ts')).runDoctor(args),
-  explain: async (args) => (await import('./cli/explain.ts')).runExplain(args),
-  scan: async (args) => (await import('./cli/scan.ts')).runScan(args),
-  'assign-key': async (args) => (await import('./cli/assign-key.ts')).runAssignKey(args),
-  'compile-cache': async () => (await import('./cli/compile-cache.ts')).fillCompileCache(),
+  ...Object.fromEntries(
+    Object.entries({ ...operatorCommands, ...agentCommands }).map(([name, command]) => [
+      name,
+      (args: readonly string[]) => runCommand(command, args),
+    ]),
+  ),
+  agent: runAgent,
+  'compile-cache': async (args) => (await import('./cli/compile-cache.ts')).fillCompileCache(args),
 }
 
 const serverNames = Object.keys(servers)
@@ -62,7 +74,30 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
   const { createOpsServer } = await import('./roles/ops-server.ts')
   const ops = createOpsServer({ lifecycle, logger, metrics })
   for (const role of wanted) await serve(role, { lifecycle, logger, metrics, ops, instance })
-  logger.info({ roles: wanted }, 'started')
+  logger.info({ roles: wanted, startMs: Math.round(performance.now()) }, 'started')
+}
+
+async function runAgent([name = '']: readonly string[]): Promise<void> {
+  const start = Object.hasOwn(agents, name) ? agents[name] : undefined
+  if (!start) {
+    throw new GreenroomError(
+      'GRN_INVALID_CONFIG',
+      `Usage: node src/main.ts agent ${Object.keys(agents).join('|')}.`,
+    )
+  }
+  await start()
+}
+
+/**
+ * Linux gives the first process of a container no default for signals, so without this a SIGTERM during a start or a command
+ * would do nothing until SIGKILL. Roles and agents end in order: as soon as they listen, this leaves the signal to them.
+ */
+function endOnSignals(): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (process.listenerCount(signal) === 1) process.exit(128 + constants.signals[signal])
+    })
+  }
 }
 
 async function runMigrate(): Promise<void> {
@@ -91,6 +126,7 @@ async function main(argv: readonly string[]): Promise<void> {
   return runServers(wanted)
 }
 
+if (process.pid === 1) endOnSignals()
 try {
   await main(process.argv.slice(2))
 } catch (error) {

@@ -5,6 +5,9 @@ const secondsBuckets = [
   0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
 
+/** From an agent that was ready to join (tens of ms) to one that LiveKit kept waiting for the watchdog. */
+const joinBuckets = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 20, 60]
+
 export type OpenStage = 'reserve' | 'commit' | 'deliver' | 'activate' | 'wait'
 
 /** The metrics of the session server, in the process's only registry. No session ids as labels. */
@@ -45,6 +48,24 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['agent_type', 'state'],
       registers,
     }),
+    poolTarget: new Gauge({
+      name: 'greenroom_pool_target',
+      help: 'Idle pods that the pool keeps, Ready or starting.',
+      labelNames: ['agent_type'],
+      registers,
+    }),
+    poolRecommended: new Gauge({
+      name: 'greenroom_pool_recommended',
+      help: 'Idle pods that the rule of a pool would keep, where sizing.mode is recommend.',
+      labelNames: ['agent_type'],
+      registers,
+    }),
+    poolArrivals: new Counter({
+      name: 'greenroom_pool_arrivals_total',
+      help: 'Sessions that a pool was asked for, each once, refused and waiting ones too: warm found a free pod, missed did not.',
+      labelNames: ['agent_type', 'result'],
+      registers,
+    }),
     poolWaiting: new Gauge({
       name: 'greenroom_pool_waiting',
       help: 'Opens waiting for a slot in this replica.',
@@ -75,10 +96,52 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['agent_type', 'cause'],
       registers,
     }),
+    poolQuotaPods: new Gauge({
+      name: 'greenroom_pool_quota_pods',
+      help: 'Pods in all that the ResourceQuotas allow a pool beside what others use; absent without a quota.',
+      labelNames: ['agent_type'],
+      registers,
+    }),
+    podResizes: new Counter({
+      name: 'greenroom_pod_resizes_total',
+      help: 'Claimed pods whose requests are raised to their full size, by outcome: asked, refused (by the API server), deferred or infeasible (by the node), full.',
+      labelNames: ['agent_type', 'outcome'],
+      registers,
+    }),
     podStartFailures: new Counter({
       name: 'greenroom_pod_start_failures_total',
       help: 'Pods that ended or got stuck before they served, by cause.',
       labelNames: ['agent_type', 'cause'],
+      registers,
+    }),
+    agentJoins: new Counter({
+      name: 'greenroom_agent_joins_total',
+      help: 'Agents and their LiveKit rooms, by outcome: joined, retried (got a fresh token), overdue (marked), failed (session ended).',
+      labelNames: ['agent_type', 'outcome'],
+      registers,
+    }),
+    agentJoinSeconds: new Histogram({
+      name: 'greenroom_agent_join_seconds',
+      help: 'Time from the activation of a session until its agent is in the LiveKit room.',
+      labelNames: ['agent_type'],
+      buckets: joinBuckets,
+      registers,
+    }),
+    roomEvents: new Counter({
+      name: 'greenroom_livekit_webhooks_total',
+      help: 'Webhooks of LiveKit, by event and by what became of them: taken, repeated, not-ours, not-needed, refused.',
+      labelNames: ['event', 'outcome'],
+      registers,
+    }),
+    roomsRemoved: new Counter({
+      name: 'greenroom_rooms_removed_total',
+      help: 'LiveKit rooms removed: their session ended, or (orphan) no record of their session is left.',
+      labelNames: ['cause'],
+      registers,
+    }),
+    liveKitAnswers: new Gauge({
+      name: 'greenroom_livekit_answers',
+      help: "1 while LiveKit's API answers the leading controller. While it is 0 no session ends because of its room.",
       registers,
     }),
     sessionsEnded: new Counter({
@@ -117,7 +180,18 @@ export function createMetrics(registry = new Registry()) {
     }),
     absenceFrozen: new Gauge({
       name: 'greenroom_absence_frozen',
-      help: '1 while more pods of live sessions are missing than is credible: none of these sessions is ended.',
+      help: '1 while more live sessions seem to have lost their pod (pods), room (rooms, agents) or record (records: that rooms name, forgotten: that pods name) than is credible: none of these is ended.',
+      labelNames: ['what'],
+      registers,
+    }),
+    assignKeys: new Gauge({
+      name: 'greenroom_assign_keys',
+      help: 'Public assign keys that new pods get, as the leading controller found them; 1 once no old one is needed.',
+      registers,
+    }),
+    assignKeysRemoved: new Counter({
+      name: 'greenroom_assign_keys_removed_total',
+      help: 'Old public assign keys that the controller removed because nothing needed them any more.',
       registers,
     }),
     admissionDrift: new Gauge({

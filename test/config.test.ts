@@ -141,7 +141,17 @@ void t.test('ports and keys out of bounds are refused', async (t) => {
 })
 
 void t.test('each role asks only for what it needs', async (t) => {
-  t.same([...roles].sort(), ['api', 'controller', 'doctor', 'explain', 'migrate', 'scan', 'webhook'])
+  t.same([...roles].sort(), [
+    'api',
+    'caller',
+    'controller',
+    'doctor',
+    'explain',
+    'migrate',
+    'pools',
+    'scan',
+    'webhook',
+  ])
   t.match(loadConfig('migrate', { DATABASE_URL: 'postgres://h/d' }), { DATABASE_URL: 'postgres://h/d' })
   const stores = { DATABASE_URL: 'postgres://h/d', REDIS_URL: 'redis://h' }
   for (const role of ['explain', 'scan'] as const)

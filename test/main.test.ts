@@ -4,11 +4,14 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { startPostgres } from '../bed/servers/postgres-server.ts'
+import { agentCommands } from '../src/cli/agent-commands.ts'
+import { operatorCommands } from '../src/cli/operator-commands.ts'
 import { newKeyPair, privateSet } from './agent/contract-fixture.ts'
-import { type MainOutcome, runMain } from './support/run-main.ts'
+import { runMain } from './support/run-main.ts'
+import type { ProgramOutcome } from './support/run-program.ts'
 
 /** Exit code 1 and one line for people: no stack, nothing of the inside. */
-function isRefusal(t: Test, { code, stderr }: MainOutcome, grn: string): void {
+function isRefusal(t: Test, { code, stderr }: ProgramOutcome, grn: string): void {
   t.equal(code, 1)
   t.match(stderr, new RegExp(`^${grn}: \\S.*\\.\\n$`))
   t.equal(stderr.trim().split('\n').length, 1, stderr)
@@ -21,8 +24,18 @@ void t.test('no role, a wrong role, one among right ones', async (t) => {
     isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
     t.match(
       outcome.stderr,
-      /Usage: .*api\|controller\|webhook\|migrate\|doctor\|explain\|scan\|assign-key\|compile-cache/,
+      new RegExp(
+        `Usage: .*${['api', 'controller', 'webhook', 'migrate', ...Object.keys(operatorCommands), ...Object.keys(agentCommands), 'agent', 'compile-cache'].join('\\|')}`,
+      ),
     )
+  }
+})
+
+void t.test('an agent without a name, or with one that the image does not have', async (t) => {
+  for (const args of [['agent'], ['agent', 'toString'], ['agent', '../cli/scan']]) {
+    const outcome = await runMain(args)
+    isRefusal(t, outcome, 'GRN_INVALID_CONFIG')
+    t.match(outcome.stderr, 'Usage: node src/main.ts agent echo.')
   }
 })
 

@@ -39,6 +39,7 @@ async function checkRights(t: Test, cluster: ControlPlane): Promise<void> {
     (await cluster.kubectl(['auth', 'can-i', '--quiet', ...request.split(' ')], { kubeconfig })).code === 0
   const allowed = [
     ...['get', 'list', 'watch', 'create', 'patch', 'delete'].map((verb) => `${verb} pods -n ai-agents`),
+    'patch pods --subresource=resize -n ai-agents',
     'create configmaps/agent-pools-accepted -n ai-agents',
     'watch configmaps/agent-pools -n ai-agents',
     'update configmaps/agent-pools-accepted -n ai-agents',

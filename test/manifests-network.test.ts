@@ -34,11 +34,15 @@ void t.test(
       ],
     )
     const egress = policies.flatMap((spec) => spec?.egress ?? [])
-    const ports = egress.flatMap(({ ports = [] }) => ports.map(({ port, protocol }) => `${port}/${protocol}`))
+    const ports = egress.flatMap(({ ports = [] }) =>
+      ports.map(({ port, endPort, protocol }) => `${port}${endPort ? `-${endPort}` : ''}/${protocol}`),
+    )
     t.strictSame([...new Set(ports)].sort(), [
       '3000/TCP',
+      '3478/UDP',
       '443/TCP',
       '443/UDP',
+      '50000-60000/UDP',
       '53/TCP',
       '53/UDP',
       '7880/TCP',
@@ -100,6 +104,19 @@ const unreachable =
   'fe80::1 fec0::1 ff02::1'
 const reachable = '1.1.1.1 203.0.113.7 2606:4700::1111 2a00:1450::1'
 
+/** What kustomize makes of the base with the n-th patch that the manifest shows in its comments. */
+async function patchedPolicies(n: number): Promise<readonly V1NetworkPolicy[]> {
+  const shown = readFileSync(join(base, 'network-policy.yaml'), 'utf8')
+  const patches = [...shown.matchAll(/^#(   patches:\n(?:#   .*\n)+)/gm)].map(([, patch = '']) =>
+    patch.replaceAll('\n#', '\n').replaceAll(/^ {3}/gm, ''),
+  )
+  await using overlay = await temporaryFolder('overlay')
+  const kustomization = `resources: [${relative(overlay.path, base)}]\n${patches[n]}`
+  await writeFile(join(overlay.path, 'kustomization.yaml'), kustomization)
+  const built = (await build(overlay.path)) as (V1NetworkPolicy & Manifest)[]
+  return built.filter(({ kind }) => kind === 'NetworkPolicy')
+}
+
 /** Whether agents reach the address over the internet rules of these policies. */
 function reaches(policies: readonly V1NetworkPolicy[], address: string): boolean {
   const family = isIPv6(address) ? 'ipv6' : 'ipv4'
@@ -122,19 +139,39 @@ void t.test('agents reach public addresses only, and not the API server that an 
   const policies = all<V1NetworkPolicy>('NetworkPolicy')
   for (const address of unreachable.split(' ')) t.notOk(reaches(policies, address), address)
   for (const address of reachable.split(' ')) t.ok(reaches(policies, address), address)
-  // The patch that the manifest shows.
-  const shown = readFileSync(join(base, 'network-policy.yaml'), 'utf8')
-  const patch = /^#(   patches:\n(?:#   .*\n)+)/m
-    .exec(shown)?.[1]
-    ?.replaceAll('\n#', '\n')
-    .replaceAll(/^ {3}/gm, '')
-  await using overlay = await temporaryFolder('overlay')
-  const kustomization = `resources: [${relative(overlay.path, base)}]\n${patch}`
-  await writeFile(join(overlay.path, 'kustomization.yaml'), kustomization)
-  const built = (await build(overlay.path)) as (V1NetworkPolicy & Manifest)[]
-  const patched = built.filter(({ kind }) => kind === 'NetworkPolicy')
+  const patched = await patchedPolicies(1)
   t.notOk(reaches(patched, '203.0.113.7'))
   t.ok(reaches(patched, '203.0.113.8'))
+})
+
+void t.test(
+  'agents reach LiveKit at the private address that an overlay names, on its ports only',
+  async (t) => {
+    const address = '10.20.30.4'
+    t.notOk(reaches(all<V1NetworkPolicy>('NetworkPolicy'), address))
+    const patched = await patchedPolicies(0)
+    t.ok(reaches(patched, address))
+    t.notOk(reaches(patched, '10.20.30.99'))
+    const rule = patched
+      .flatMap(({ spec }) => spec?.egress ?? [])
+      .find(({ to = [] }) => to.some(({ ipBlock }) => ipBlock?.cidr === '10.20.30.0/28'))
+    t.same(
+      rule?.ports?.map(({ port, endPort }) => endPort ?? port),
+      [7880, 7881, 7882, 60_000],
+      'signalling and media, no store',
+    )
+  },
+)
+
+void t.test('LiveKit sends its webhooks to the session server, and that server reaches LiveKit', (t) => {
+  const { spec } = one<V1NetworkPolicy>('NetworkPolicy', 'session-management-server')
+  const open = spec?.ingress?.filter((rule) => !('from' in rule))
+  t.same(
+    open?.flatMap(({ ports = [] }) => ports.map(({ port }) => port)),
+    [3000],
+  )
+  t.same(spec?.egress, [{}], 'anywhere')
+  t.end()
 })
 
 void t.test('the webhook: in for reviews, out to DNS and API servers', async (t) => {

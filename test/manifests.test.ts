@@ -11,7 +11,7 @@ import type {
   V1Service,
 } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { configMapKey, configMapName, webhookCertificatesName } from '../src/domain/names.ts'
 import { checkPools } from '../src/domain/pool.ts'
@@ -37,20 +37,33 @@ void t.test('every object says where it belongs, and no two are the same', async
 
 void t.test('the pools of base and dev are in order', async (t) => {
   const dev = (await build(join(manifests, 'overlays/dev'))) as ConfigMap[]
+  const example = parse(readFileSync(join(manifests, 'examples/agent-pools.yaml'), 'utf8')) as ConfigMap
+  const sizes: Record<string, unknown[][]> = {
+    base: [['echo-agent', 2, 10]],
+    dev: [['echo-agent', 2, 6]],
+    example: [
+      ['stella-agent', 2, 16],
+      ['stella-light', 1, 8],
+      ['echo-agent', 2, 10],
+    ],
+  }
   for (const [name, configMap] of [
     ['base', one<ConfigMap>('ConfigMap', configMapName.pools)],
     ['dev', dev.find(({ metadata }) => metadata.name === configMapName.pools)],
+    ['example', example],
   ] as const) {
     const checked = checkPools(configMap?.data[configMapKey.pools] ?? '')
     t.strictSame(checked.ok ? [] : checked.problems, [], name)
-    if (name === 'base' && checked.ok) {
-      const sizes = Object.entries(checked.value.pools).map(([type, { min, max }]) => [type, min, max])
-      t.strictSame(sizes, [
-        ['stella-agent', 2, 16],
-        ['stella-light', 1, 8],
-        ['echo-agent', 2, 10],
-      ])
-    }
+    if (!checked.ok) continue
+    const pools = Object.entries(checked.value.pools)
+    t.strictSame(
+      pools.map(([type, { min, max }]) => [type, min, max]),
+      sizes[name],
+    )
+    // A fresh installation pulls nothing that only somebody else could have made.
+    if (name !== 'example')
+      for (const [, { template }] of pools)
+        t.match(template.image, /^greenroom:/, 'the image that README builds')
   }
 })
 
@@ -60,7 +73,7 @@ void t.test('every image has a version', async (t) => {
     ...podTemplates().flatMap(({ template }) => template.spec?.containers.map(({ image }) => image) ?? []),
     ...Object.values(pools.ok ? pools.value.pools : {}).map(({ template }) => template.image),
   ]
-  t.ok(images.length >= 5)
+  t.ok(images.length >= 4)
   for (const image of images) t.match(image, /(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$/)
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   for (const image of images.filter((image) => image?.startsWith('greenroom:'))) {
@@ -226,6 +239,23 @@ void t.test('the environment of the server is complete, and secrets come by refe
     env.get('GREENROOM_ASSIGN_KEY_FILE')?.value?.startsWith(`${keyMount?.mountPath}/`),
     'the key is mounted there',
   )
+})
+
+void t.test('the secrets of LiveKit reach the session server and no other pod', (t) => {
+  const users = objects.filter((object) => JSON.stringify(object).includes('LIVEKIT_API_SECRET'))
+  t.same(
+    users.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted((a, b) => a.localeCompare(b)),
+    // The policy holds that component to it.
+    ['ConfigMap agent-policy', 'Deployment session-management-server'],
+  )
+  const policy = parse(one<ConfigMap>('ConfigMap', 'agent-policy').data['policy.yaml'] ?? '')
+  const { components, ...rest } = policy
+  t.notMatch(JSON.stringify(rest), /LIVEKIT/, 'no row gives them to agents')
+  for (const { name, env = [] } of components) {
+    const holds = JSON.stringify(env).includes('LIVEKIT')
+    t.equal(holds, name === 'session-management-server', name)
+  }
+  t.end()
 })
 
 void t.test('quota and limit range are the ones specified', async (t) => {

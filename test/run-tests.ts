@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { parse } from 'yaml'
 import { root } from '../bed/repository.ts'
+import { canStartLiveKit } from '../bed/servers/livekit-server.ts'
 import { compileCacheFolder } from '../bed/set-up/cache-folder.ts'
 import { leftBehind, processesOfTests, runMark } from './support/left-behind.ts'
-import { findTestFiles } from './support/test-files.ts'
+import { findTestFiles, type TestFile } from './support/test-files.ts'
 import { slowestFiles } from './support/test-times.ts'
 
 /**
@@ -21,7 +23,7 @@ import { slowestFiles } from './support/test-times.ts'
 const slowestShown = 30
 
 interface Wanted {
-  readonly files: readonly string[]
+  readonly files: readonly TestFile[]
   readonly times: boolean
 }
 
@@ -33,7 +35,8 @@ function readCommandLine(): Wanted {
   const wanted = positionals.map((path) => relative(root, resolve(path)))
   const isWanted = (path: string) =>
     wanted.length === 0 || wanted.some((named) => path === named || path.startsWith(`${named}/`))
-  return { files: files.map(({ path }) => path).filter(isWanted), times }
+  const chosen = files.filter(({ path }) => isWanted(path))
+  return { files: chosen, times }
 }
 
 async function run(): Promise<boolean> {
@@ -42,9 +45,22 @@ async function run(): Promise<boolean> {
     console.error('no test file is there')
     return false
   }
+  // The bed does without it, but then the tests of rooms would fail one by one.
+  const withServers = wanted.files.filter(({ needsServers }) => needsServers)
+  const others = wanted.files.filter(({ needsServers }) => !needsServers)
+  if (withServers.length > 0 && !canStartLiveKit()) {
+    console.error('livekit-server is missing, which tests of rooms need: "npm run setup" says how to get it')
+    return false
+  }
   const before = new Set(processesOfTests())
   const began = performance.now()
-  const { code, output } = await runTap(wanted.files)
+  const { jobs } = readSettings()
+  const runs = await Promise.all([
+    runTap(withServers, { jobs }),
+    runTap(others, withServers.length > 0 ? beside : { jobs }),
+  ])
+  const code = Math.max(...runs.map((run) => run.code))
+  const output = runs.map((run) => run.output).join('\n')
   const counts = countsOf(output)
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
@@ -56,14 +72,31 @@ async function run(): Promise<boolean> {
   return failed === 0
 }
 
+interface Pace {
+  readonly jobs: number
+  readonly nice?: number
+}
+
+interface TapRun {
+  readonly code: number
+  readonly output: string
+}
+
+/**
+ * Files that need no server run beside the others, in the third of the time for which those only wait: they would take minutes
+ * of their own. With a lower priority, so that the bounds of fault tests hold.
+ */
+const beside: Pace = { jobs: 1, nice: 5 }
+
 /**
  * One line a file while it runs, and everything of a file that fails. Plain TAP is read rather than shown by one of
  * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
  */
-async function runTap(files: readonly string[]): Promise<{ code: number; output: string }> {
-  const { jobs, timeout } = readSettings()
+async function runTap(files: readonly TestFile[], { jobs, nice = 0 }: Pace): Promise<TapRun> {
+  if (files.length === 0) return { code: 0, output: '' }
+  const { timeout } = readSettings()
   const program = join(root, 'test/support/run-files.ts')
-  const args = [program, String(jobs), String(timeout * 1_000), ...files]
+  const args = [program, String(jobs), String(timeout * 1_000), ...files.map(({ path }) => path)]
   const tap = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
@@ -76,6 +109,8 @@ async function runTap(files: readonly string[]): Promise<{ code: number; output:
       NODE_COMPILE_CACHE: compileCacheFolder(),
     },
   })
+  // All that it starts from now on has this priority as well.
+  if (nice > 0 && tap.pid !== undefined) setPriority(tap.pid, nice)
   const exited = once(tap, 'close')
   const output: string[] = []
   let ofThisFile: string[] = []

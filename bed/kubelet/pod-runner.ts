@@ -104,9 +104,11 @@ export class PodRunner {
   }
 
   update(pod: V1Pod): void {
+    // Such as a resize; labels and the status are no change of it.
+    const isOtherSpec = pod.metadata?.generation !== this.#pod.metadata?.generation
     this.#pod = pod
     if (pod.metadata?.deletionTimestamp) this.#terminate(pod.metadata.deletionGracePeriodSeconds ?? 0)
-    else if (pod.spec?.readinessGates) this.#changed()
+    else if (pod.spec?.readinessGates || isOtherSpec) this.#changed()
   }
 
   /** The object is gone (a forced deletion), or this kubelet stops: the processes end at once. */

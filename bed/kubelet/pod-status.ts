@@ -130,7 +130,14 @@ function statusOf(
     podIPs: [{ $patch: 'replace' }, { ip: podIp }],
     startTime: rfc3339(startTime),
     ...(initContainers.length > 0 && { initContainerStatuses: initContainers.map(containerStatus) }),
-    containerStatuses: containers.map(containerStatus),
+    containerStatuses: containers.map((record) => ({
+      ...containerStatus(record),
+      // A process has as much as it takes, so a resize is done as soon as it is seen. Without `resources` of a running
+      // container the API server takes the node for one that cannot resize.
+      ...(record.state.kind === 'running' && {
+        resources: pod.spec?.containers.find(({ name }) => name === record.name)?.resources ?? {},
+      }),
+    })),
   }
 }
 

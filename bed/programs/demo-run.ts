@@ -4,6 +4,7 @@ import { until } from '../processes/until.ts'
 import { type AnswerBody, type BedClient, createBedClient } from '../replicas/bed-client.ts'
 import { type Echo, echoTo } from '../replicas/echo-conversation.ts'
 import { type Percentiles, percentilesOf } from './percentiles.ts'
+import { playRoomAct, type RoomTimes } from './room-act.ts'
 
 /** What `--report` writes. Times are milliseconds; `openMs` leaves out the first three, which warm the code up. */
 export interface DemoReport {
@@ -18,6 +19,8 @@ export interface DemoReport {
   readonly apiWritesPerSession: number
   /** From the last end until the pool is full again. */
   readonly refillMs: number
+  /** Of a participant that talked to an agent in its room; absent where there are no rooms. */
+  readonly room?: RoomTimes
   /** Resident memory of Greenroom's processes after it all, MB; empty where there is no /proc. */
   readonly rssMb: Readonly<Record<string, number>>
 }
@@ -35,6 +38,8 @@ const agentType = 'echo-agent'
 export const discarded = 3
 /** The agents of a full pool start one after the other on a small machine. */
 const fillTimeoutMs = 120_000
+/** The time after which Greenroom itself ends a session whose agent is not in its room. */
+const joinTimeoutMs = 10_000
 
 /** Warms up, opens, speaks, ends and refills; the story is told by `say`. */
 export async function runDemo({ bed, sessions, say, whileOpen }: DemoOptions): Promise<DemoReport> {
@@ -47,7 +52,9 @@ export async function runDemo({ bed, sessions, say, whileOpen }: DemoOptions): P
     )
     const writesBefore = await bed.podWrites()
     const story = await openAll(client, sessions + discarded)
-    say(`${story.opened.length} sessions opened, one after the other, each acknowledged by its own pod`)
+    say(
+      `${story.opened.length} sessions opened, one after the other, each acknowledged by its own pod${hasRooms(story) ? `; ${story.inRooms} agents are in the LiveKit room of their session` : ''}`,
+    )
     const strangers = await speakToAll(story.opened)
     say(
       `each agent was spoken to; ${strangers === 0 ? 'every one knew its session, metadata and secret' : `${strangers} answered for another session`}`,
@@ -62,8 +69,15 @@ export async function runDemo({ bed, sessions, say, whileOpen }: DemoOptions): P
       `${ended} sessions ended, their pods are gone, and the pool was full again ${seconds(refillMs)} later`,
     )
     const writes = (await bed.podWrites()) - writesBefore
+    const room = hasRooms(story) ? await playRoomAct({ client, agentType, say }) : undefined
+    if (room) {
+      say(
+        `a participant joined the room of one more session: its words came back from the claimed pod ${ms(room.wordsMs)} after the click, its voice after ${ms(room.voiceMs)}`,
+      )
+    }
     const left = await leftBehind(bed, client)
-    return reportOf(story, { leaked: strangers + left, refillMs, writes, rssMb: memoryOf(bed) })
+    const rest = { leaked: strangers + left, refillMs, writes, room, rssMb: memoryOf(bed) }
+    return reportOf(story, rest)
   } finally {
     client.close()
   }
@@ -72,8 +86,15 @@ export async function runDemo({ bed, sessions, say, whileOpen }: DemoOptions): P
 interface Story {
   readonly opened: readonly AnswerBody[]
   readonly failures: readonly string[]
+  /** Agents that are in the room of their session. */
+  readonly inRooms: number
   readonly openMs: readonly number[]
   readonly stages: ReadonlyMap<string, readonly number[]>
+}
+
+/** Whether the bed has LiveKit. */
+function hasRooms({ opened }: Story): boolean {
+  return opened.some(({ livekit }) => livekit !== undefined)
 }
 
 async function untilFull(client: BedClient): Promise<number> {
@@ -97,6 +118,7 @@ async function openAll(client: BedClient, count: number): Promise<Story> {
   const opened: AnswerBody[] = []
   const failures: string[] = []
   const openMs: number[] = []
+  let inRooms = 0
   const stages = new Map<string, number[]>()
   for (let number = 1; number <= count; number += 1) {
     const answer = await client.open({
@@ -114,8 +136,16 @@ async function openAll(client: BedClient, count: number): Promise<Story> {
       const [stage = '', ms] = part.split(';dur=')
       stages.set(stage, [...(stages.get(stage) ?? []), Number(ms)])
     }
+    // An agent that joins keeps a core busy for 0.2 s. In a cluster that is not a core that serves the next claim.
+    if (answer.body.livekit && (await isInRoom(client, answer.body))) inRooms += 1
   }
-  return { opened, failures, openMs, stages }
+  return { opened, failures, inRooms, openMs, stages }
+}
+
+/** Whether the agent has joined the room of its session; it does so behind the acknowledgement. */
+async function isInRoom(client: BedClient, { id }: AnswerBody): Promise<boolean> {
+  const look = async () => (await client.read(id)).body.agentJoinedAt !== undefined
+  return until('the agent in its room', look, joinTimeoutMs).catch(() => false)
 }
 
 /** Number of agents that do not serve the session they were opened for. */
@@ -165,6 +195,7 @@ async function leftBehind(bed: Bed, client: BedClient): Promise<number> {
 
 interface Rest extends Pick<DemoReport, 'leaked' | 'refillMs' | 'rssMb'> {
   readonly writes: number
+  readonly room: RoomTimes | undefined
 }
 
 function reportOf(story: Story, rest: Rest): DemoReport {
@@ -181,6 +212,7 @@ function reportOf(story: Story, rest: Rest): DemoReport {
     ),
     apiWritesPerSession: story.opened.length === 0 ? 0 : rest.writes / story.opened.length,
     refillMs: rest.refillMs,
+    ...(rest.room && { room: rest.room }),
     rssMb: rest.rssMb,
   }
 }
@@ -194,6 +226,10 @@ function memoryOf(bed: Bed): Record<string, number> {
     if (kilobytes !== undefined) memory[role.name] = Math.round(Number(kilobytes) / 1_024)
   }
   return memory
+}
+
+function ms(time: number): string {
+  return `${Math.round(time)} ms`
 }
 
 export function seconds(ms: number): string {

@@ -71,7 +71,7 @@ const bed = await startBed({
   pools: poolsDocument({ min, max: 3 * min }),
   paced: true,
   say,
-  ...callersEnvironment(),
+  ...callersEnvironment(say),
 })
 let fine = false
 try {

@@ -27,15 +27,25 @@ async function writeFacts(bed: Bed): Promise<void> {
     databaseUrl: bed.databaseUrl,
     webhookUrl: bed.webhookUrl,
     webhookCa: bed.plane.webhook.caPath,
-    livekitUrl: process.env.LIVEKIT_URL ?? null,
+    livekitUrl: bed.livekit?.url ?? process.env.LIVEKIT_URL ?? null,
     namespace: bed.namespace,
     logs: bed.folder,
-    pids: { ...pids, redis: bed.redis.pid, postgres: bed.postgres.pid, ...bed.plane.pids },
+    pids: {
+      ...pids,
+      redis: bed.redis.pid,
+      postgres: bed.postgres.pid,
+      ...liveKitPid(bed),
+      ...bed.plane.pids,
+    },
   }
   await mkdir(folder, { recursive: true })
   // Renamed into place, so that no reader finds half a file.
   await writeFile(`${file}.part`, `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600 })
   await rename(`${file}.part`, file)
+}
+
+function liveKitPid({ livekit }: Bed): { readonly livekit?: number } {
+  return livekit ? { livekit: livekit.pid } : {}
 }
 
 /** The write under way; the next one begins when it is done. */
@@ -45,12 +55,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => in
 
 /** Empty until everything is up: role starts before that are not restarts. */
 const running: Bed[] = []
+const environment = callersEnvironment(console.log)
 const bed = await startBed({
   replicas,
   paced: true,
   pools: poolsDocument({ min, max: Math.max(20, 4 * min) }),
   say: console.log,
-  ...callersEnvironment(),
+  ...environment,
+  apiEnv: { ...environment.apiEnv, GREENROOM_TRY_PAGE: 'true' },
   onRole(name, pid) {
     const [facts] = running
     if (!facts) return
@@ -61,6 +73,7 @@ const bed = await startBed({
 running.push(bed)
 await writeFacts(bed)
 console.log(`
+Talk to it    ${bed.apiUrls[0]}/try#key=${bed.apiKey}
 Session API   ${bed.apiUrls.join('  ')}
 API document  ${bed.apiUrls[0]}/docs
 API key       ${bed.apiKey}

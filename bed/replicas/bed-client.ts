@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import type { PoolSizingReport } from '../../src/domain/pool-sizing-report.ts'
 
 /** An answer of the session API. `ms` is the time to the end of the body, on a connection that was open already. */
 export interface BedAnswer {
@@ -30,7 +31,11 @@ export interface AnswerBody {
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly createdAt: string
   readonly activeAt?: string
+  readonly agentJoinedAt?: string
   readonly endedAt?: string
+  readonly agentOverdueAt?: string
+  readonly participantJoinedAt?: string
+  readonly endDetail?: string
   readonly sessions: readonly AnswerBody[]
   readonly nextCursor?: string
   readonly code: string
@@ -45,6 +50,10 @@ export interface AnswerBody {
   readonly failed: number
   readonly hitRate?: number
   readonly boundBy?: string
+  readonly quotaPods?: number
+  readonly yielded?: number
+  readonly sizing?: PoolSizingReport
+  readonly thin?: Readonly<Record<string, number>>
   readonly problem?: {
     readonly cause: string
     readonly message: string

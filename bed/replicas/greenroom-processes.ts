@@ -40,11 +40,30 @@ export interface GreenroomShape {
   readonly onRole?: (name: string, pid: number) => void
 }
 
+/** Where the API will be reached. Chosen before anything starts: LiveKit must know it for its webhooks. */
+export interface ApiAddresses {
+  /** One per replica. */
+  readonly apiUrls: readonly string[]
+  /** Of the balancer, if there is one, else the first replica's: what agents and LiveKit are told. */
+  readonly publicUrl: string
+}
+
+export async function chooseApiAddresses({ replicas = 1, balanced }: GreenroomShape): Promise<ApiAddresses> {
+  const freeUrl = async () => `http://127.0.0.1:${await freePort()}`
+  const first = await freeUrl()
+  const apiUrls = [first]
+  while (apiUrls.length < replicas) apiUrls.push(await freeUrl())
+  return { apiUrls, publicUrl: balanced ? await freeUrl() : first }
+}
+
 interface GreenroomSetting {
   readonly shape: GreenroomShape
+  readonly addresses: ApiAddresses
   readonly plane: ControlPlane
   readonly redisUrl: string
   readonly databaseUrl: string
+  /** LIVEKIT_* for the API and the controller; empty without rooms. */
+  readonly liveKitEnv: Readonly<Record<string, string>>
   /** The bed's; logs go to `logs`. */
   readonly folder: string
   readonly secrets: ServerSecrets
@@ -57,6 +76,7 @@ const readyTimeoutMs = 20_000
 /** Starts the webhook, the controller and the API replicas, and waits until each is ready. */
 export async function startGreenroom(setting: GreenroomSetting): Promise<GreenroomProcesses> {
   const { shape, plane, folder, secrets, onStop } = setting
+  const { apiUrls, publicUrl } = setting.addresses
   const logs = join(folder, 'logs')
   await mkdir(logs)
   const roles = new Map<string, RoleProcess>()
@@ -74,6 +94,8 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     REDIS_URL: setting.redisUrl,
     GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
     GREENROOM_HMAC_SECRET: secrets.hmacSecret,
+    GREENROOM_API_URL: publicUrl,
+    ...setting.liveKitEnv,
   }
   const start = async (name: string, role: string, env: Readonly<Record<string, string>>) => {
     const onStart = (pid: number) => shape.onRole?.(name, pid)
@@ -92,9 +114,9 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     GREENROOM_OPS_PORT: String(controllerPort),
     ...shape.controllerEnv,
   })
-  const apiUrls: string[] = []
-  for (let n = 1; n <= (shape.replicas ?? 1); n += 1) apiUrls.push(`http://127.0.0.1:${await freePort()}`)
-  const balancer = shape.balanced ? await startBalancer({ backends: apiUrls }) : undefined
+  const balancer = shape.balanced
+    ? await startBalancer({ backends: apiUrls, port: Number(new URL(publicUrl).port) })
+    : undefined
   if (balancer) onStop(() => balancer.stop())
   for (const [n, url] of apiUrls.entries()) {
     await start(`api-${n + 1}`, 'api', {
@@ -102,7 +124,6 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
       GREENROOM_OPS_PORT: String(await freePort()),
       GREENROOM_PUBLIC_DOCS: 'true',
       GREENROOM_API_KEYS: secrets.apiKey,
-      GREENROOM_API_URL: balancer?.url ?? url,
       GREENROOM_DRAIN_MS: '0',
       ...shape.apiEnv,
     })

@@ -14,6 +14,8 @@ export interface ApiWrite {
   readonly dryRun: boolean
   /** HTTP status of the answer. */
   readonly code: number
+  /** When it was answered, epoch ms with fractions, by the API server's clock. */
+  readonly at: number
 }
 
 export const auditPolicy = {
@@ -38,6 +40,8 @@ interface AuditEvent {
     readonly name?: string
   }
   readonly responseStatus?: { readonly code?: number }
+  /** RFC 3339 with microseconds. */
+  readonly stageTimestamp: string
 }
 
 /** Returns a function that reads the writes so far; each call parses only what is new. */
@@ -69,7 +73,8 @@ export function createAuditLog(path: string): () => Promise<readonly ApiWrite[]>
   }
 }
 
-function writeFrom({ user, verb, requestURI, objectRef, responseStatus }: AuditEvent): ApiWrite {
+function writeFrom(event: AuditEvent): ApiWrite {
+  const { user, verb, requestURI, objectRef, responseStatus, stageTimestamp } = event
   return {
     user: user.username,
     verb,
@@ -79,5 +84,12 @@ function writeFrom({ user, verb, requestURI, objectRef, responseStatus }: AuditE
     ...(objectRef?.name !== undefined && { name: objectRef.name }),
     dryRun: new URLSearchParams(requestURI.split('?')[1]).has('dryRun'),
     code: responseStatus?.code ?? 0,
+    at: millisecondsOf(stageTimestamp),
   }
+}
+
+/** Date keeps whole milliseconds only. */
+function millisecondsOf(time: string): number {
+  const [, micros = '0'] = /\.\d{3}(\d{1,3})/.exec(time) ?? []
+  return Date.parse(time) + Number(micros.padEnd(3, '0')) / 1_000
 }

@@ -4,17 +4,28 @@ import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 export interface BedProxies {
   readonly redis: TcpProxy
   readonly postgres: TcpProxy
+  /** Calls and signalling; media goes by UDP, past it. Undefined on a bed without rooms. */
+  readonly livekit: TcpProxy | undefined
   stop(): Promise<void>
 }
 
-export async function startBedProxies(urls: { redisUrl: string; databaseUrl: string }): Promise<BedProxies> {
-  const redis = await startTcpProxy({ port: Number(new URL(urls.redisUrl).port) })
-  const postgres = await startTcpProxy({ port: Number(new URL(urls.databaseUrl).port) })
+interface ServerUrls {
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  readonly livekitUrl: string | undefined
+}
+
+export async function startBedProxies(urls: ServerUrls): Promise<BedProxies> {
+  const inFrontOf = (url: string) => startTcpProxy({ port: Number(new URL(url).port) })
+  const redis = await inFrontOf(urls.redisUrl)
+  const postgres = await inFrontOf(urls.databaseUrl)
+  const livekit = urls.livekitUrl === undefined ? undefined : await inFrontOf(urls.livekitUrl)
   return {
     redis,
     postgres,
+    livekit,
     async stop() {
-      await Promise.all([redis.stop(), postgres.stop()])
+      await Promise.all([redis.stop(), postgres.stop(), livekit?.stop()])
     },
   }
 }

@@ -72,8 +72,67 @@ function fromDownloads(): ControlPlaneBinaries | undefined {
     .find((found) => found !== undefined)
 }
 
+const liveKitModule = fileURLToPath(new URL('./livekit-server', import.meta.url))
+
+/** What set-up builds livekit-server from. */
+export const liveKitBuild = {
+  module: liveKitModule,
+  package: 'github.com/livekit/livekit-server/cmd/server',
+} as const
+
+/** One folder per version of livekit-server, as `livekit-server/go.mod` pins it. */
+export function builtLiveKitFolder(): string {
+  const goMod = readFileSync(join(liveKitModule, 'go.mod'), 'utf8')
+  const version = /^\s*github\.com\/livekit\/livekit-server v(\S+)/m.exec(goMod)?.[1]
+  if (!version) throw new Error('livekit-server/go.mod requires no livekit-server')
+  return join(cacheFolder(), `livekit-server-${version}`)
+}
+
+/** GREENROOM_LIVEKIT_SERVER if it is set (`none`: no LiveKit), else in PATH, else what set-up has built. */
+export function findLiveKitServer(): string | undefined {
+  const given = process.env.GREENROOM_LIVEKIT_SERVER
+  if (given) return isExecutable(given) ? given : undefined
+  const built = join(builtLiveKitFolder(), 'livekit-server')
+  return inPath('livekit-server') ?? (isExecutable(built) ? built : undefined)
+}
+
 export function findRedisServer(): string | undefined {
   return inPath('redis-server') ?? inPath('valkey-server')
+}
+
+/** The pooler that Greenroom refuses, for the test that it does. Debian keeps it out of PATH of ordinary users. */
+export function findPgBouncer(): string | undefined {
+  const [debian] = ['/usr/sbin/pgbouncer'].filter(isExecutable)
+  return inPath('pgbouncer') ?? debian
+}
+
+/** For tests of shell scripts. */
+export function findShellCheck(): string | undefined {
+  return inPath('shellcheck')
+}
+
+/** For the examples in Python. */
+export function findPython(): string | undefined {
+  return inPath('python3')
+}
+
+const chromiumNames = [
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+  'chrome',
+] as const
+const macOsBrowsers = [
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+] as const
+
+/** The browser of tests. */
+export function findChromium(): string | undefined {
+  const { GREENROOM_CHROMIUM: given } = process.env
+  if (given) return given
+  return chromiumNames.map(inPath).find((path) => path !== undefined) ?? macOsBrowsers.find(isExecutable)
 }
 
 /** The machine's PostgreSQL, else the npm package's. */
@@ -90,6 +149,16 @@ export function findPostgres(): PostgresBinaries | undefined {
     if (isExecutable(initdb) && isExecutable(postgres)) return { initdb, postgres, source: folder }
   }
   return fromNpmPackage()
+}
+
+/** A client program that is not older than the PostgreSQL of {@link findPostgres}, whose dump it would refuse. The npm package has none. */
+export function findPostgresClient(name: 'pg_dump' | 'pg_restore'): string | undefined {
+  const server = findPostgres()
+  if (!server) return undefined
+  const majorOf = (program: string) => Number(/\b(\d+)(\.\d+)+/.exec(versionOf(program))?.[1] ?? 0)
+  const fits = (program: string | undefined) =>
+    program !== undefined && isExecutable(program) && majorOf(program) >= majorOf(server.postgres)
+  return [join(server.source, name), inPath(name)].find(fits)
 }
 
 /** Root of the npm package's PostgreSQL (`bin`, `lib`, `share`). */

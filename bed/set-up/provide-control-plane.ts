@@ -1,19 +1,16 @@
-import { spawnSync } from 'node:child_process'
 import { settledWithin } from '../processes/settled-within.ts'
 import {
   builtControlPlaneFolder,
   type ControlPlaneBinaries,
   downloadFolder,
   findControlPlane,
-  inPath,
   kubernetesVersion,
 } from './binaries.ts'
 import { buildControlPlane } from './build-control-plane.ts'
+import { findGo, oldestGo } from './go-program.ts'
 import { SetupError } from './set-up-error.ts'
 import { withSetupLock } from './set-up-lock.ts'
 
-/** Oldest Go that builds the pinned Kubernetes (`go` line of control-plane/go.mod). */
-const oldestGo = { major: 1, minor: 26 }
 /** Without the open internet a request either fails at once or hangs. */
 const indexTimeoutMs = 10_000
 
@@ -25,9 +22,8 @@ export async function provideControlPlane(say: (line: string) => void): Promise<
     // Another set-up may have provided them while this one waited.
     const provided = findControlPlane() ?? (await download(say)) ?? (await build(say))
     if (provided) return provided
-    const { major, minor } = oldestGo
     throw new SetupError(
-      `etcd, kube-apiserver and kubectl are neither here nor can they be downloaded: install Go ${major}.${minor} or newer, or set KUBEBUILDER_ASSETS to a folder that has them, and run this again.`,
+      `etcd, kube-apiserver and kubectl are neither here nor can they be downloaded: install Go ${oldestGo} or newer, or set KUBEBUILDER_ASSETS to a folder that has them, and run this again.`,
     )
   })
 }
@@ -50,15 +46,8 @@ async function download(say: (line: string) => void): Promise<ControlPlaneBinari
 }
 
 async function build(say: (line: string) => void): Promise<ControlPlaneBinaries | undefined> {
-  const go = inPath('go')
-  if (!go || !isNewEnough(go)) return undefined
+  const go = findGo()
+  if (!go) return undefined
   await buildControlPlane({ go, folder: builtControlPlaneFolder(), say })
   return findControlPlane()
-}
-
-function isNewEnough(go: string): boolean {
-  // At / there is no go.mod that would make Go fetch another toolchain.
-  const { stdout } = spawnSync(go, ['env', 'GOVERSION'], { cwd: '/', encoding: 'utf8' })
-  const [, major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number)
-  return major > oldestGo.major || (major === oldestGo.major && minor >= oldestGo.minor)
 }

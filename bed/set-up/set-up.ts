@@ -1,11 +1,14 @@
 import { findPostgres, findRedisServer, versionOf } from './binaries.ts'
 import { provideControlPlane } from './provide-control-plane.ts'
+import { provideLiveKit } from './provide-livekit.ts'
 import { provideRedis } from './provide-redis.ts'
+import { provideTestPrograms } from './provide-test-programs.ts'
 import { SetupError } from './set-up-error.ts'
 
 /**
  * `npm run setup` makes sure that the bed's programs are on this machine. It prints one line per part; if it cannot go on,
- * it prints one sentence and exits with 1. The bed finds the programs through `binaries.ts`.
+ * it prints one sentence and exits with 1. The bed finds the programs through `binaries.ts`. With `--tests` it also
+ * provides the programs that only tests need.
  */
 
 /** As `engines` in package.json; sources run unbuilt. */
@@ -25,6 +28,19 @@ async function setUp(): Promise<void> {
   say(`PostgreSQL: ${versionOf(postgres.postgres)} (${postgres.source})`)
   const { etcd, source } = await provideControlPlane(say)
   say(`Kubernetes API server, etcd, kubectl: ${versionOf(etcd)} and the rest in ${source}`)
+  await sayLiveKit()
+  if (process.argv.includes('--tests')) provideTestPrograms(say)
+}
+
+/** The one part that the bed does without: sessions then have no room to talk in. */
+async function sayLiveKit(): Promise<void> {
+  try {
+    const program = await provideLiveKit(say)
+    say(`LiveKit: ${versionOf(program)} (${program})`)
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    say(`no rooms: ${error.message.replaceAll(/\s+/g, ' ')}`)
+  }
 }
 
 function checkNode(): void {

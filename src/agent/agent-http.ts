@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Assignment, AssignmentEcho, EndOrder } from '../domain/assign-contract.ts'
 import { assignPath, endPath } from '../domain/assign-contract.ts'
-import type { Assignment, AssignmentEcho, EndOrder } from '../domain/assignment.ts'
 import { AgentError } from './agent-error.ts'
 import { type AgentLog, errorKeys } from './agent-log.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
@@ -36,8 +36,9 @@ interface Parts {
   readonly gate: AssignmentGate
   readonly metrics: AgentMetrics
   readonly routes: AgentRoutes
-  /** Undefined until set-up is complete. */
-  readonly verifier: () => AssignVerifier | undefined
+  readonly verify: AssignVerifier
+  /** The assignment was taken, or it is the one that was taken before. */
+  readonly onAccepted: (assignment: Assignment) => void
   readonly endSession: (order: EndOrder) => void
   readonly log: AgentLog
 }
@@ -128,7 +129,7 @@ async function route(parts: Parts, request: IncomingMessage): Promise<AgentReply
 
 async function assign(parts: Parts, request: IncomingMessage): Promise<AgentReply> {
   const rawBody = await readBody(request)
-  const verified = await authenticate(parts, request, rawBody)
+  const verified = parts.verify(request.headers.authorization, rawBody)
   const assignment = readAssignment(rawBody)
   requireSame(verified, assignment)
   if (assignment.podUid !== parts.podUid)
@@ -136,24 +137,19 @@ async function assign(parts: Parts, request: IncomingMessage): Promise<AgentRepl
   if (parts.agentType !== undefined && assignment.agentType !== parts.agentType)
     throw new AgentError('AGENT_OTHER_TYPE')
   await parts.gate.accept(assignment)
+  parts.onAccepted(assignment)
   return echo(parts, assignment)
 }
 
 /** Answers before the hook runs: the session server only needs to know that the order arrived. */
 async function end(parts: Parts, request: IncomingMessage): Promise<AgentReply> {
   const rawBody = await readBody(request)
-  const verified = await authenticate(parts, request, rawBody)
+  const verified = parts.verify(request.headers.authorization, rawBody)
   const order = readEndOrder(rawBody)
   requireSame(verified, order)
   if (!parts.gate.holds(order.sessionId, order.epoch)) throw new AgentError('AGENT_OTHER_SESSION')
   parts.endSession(order)
   return echo(parts, order)
-}
-
-async function authenticate({ verifier }: Parts, request: IncomingMessage, rawBody: Buffer) {
-  const verify = verifier()
-  if (!verify) throw new AgentError('AGENT_NOT_READY')
-  return verify(request.headers.authorization, rawBody)
 }
 
 function requireSame(

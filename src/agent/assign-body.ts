@@ -1,4 +1,4 @@
-import type { Assignment, EndOrder, LiveKitAccess } from '../domain/assignment.ts'
+import type { Assignment, EndOrder, LiveKitAccess } from '../domain/assign-contract.ts'
 import { AgentError } from './agent-error.ts'
 
 /**
@@ -39,7 +39,7 @@ export function isEndOrder(value: unknown): value is EndOrder {
   return isObject(value) && isString(value.sessionId) && isEpoch(value.epoch) && isString(value.reason)
 }
 
-function isLiveKitAccess(value: unknown): value is LiveKitAccess {
+export function isLiveKitAccess(value: unknown): value is LiveKitAccess {
   return isObject(value) && ['url', 'room', 'token', 'expiresAt'].every((key) => isString(value[key]))
 }
 

@@ -1,4 +1,4 @@
-import type { Assignment } from '../domain/assignment.ts'
+import type { Assignment } from '../domain/assign-contract.ts'
 import { AgentError } from './agent-error.ts'
 
 /** What a pod is doing. It serves at most one session, ever: nothing leads back to `idle`. */

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto'
 import { request } from 'node:http'
+import type { Assignment } from '../domain/assign-contract.ts'
 import { assignAlgorithm, assignPath } from '../domain/assign-contract.ts'
-import type { Assignment } from '../domain/assignment.ts'
 import { createAgentHttp } from './agent-http.ts'
 import type { AgentLog } from './agent-log.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
@@ -24,17 +24,17 @@ const warmUpName = 'warm-up'
 
 /**
  * Takes a few assignments before the real one, while nobody waits. An agent takes one assignment in its life, and the
- * first through Web Crypto, jose and the HTTP server takes several times as long as the next. The warm-up has a port, a
+ * first through the verifier and the HTTP server takes several times as long as the next. The warm-up has a port, a
  * gate and a key pair of its own: it accepts nothing that the session server signs, and nothing that it accepts reaches
  * the agent.
  */
 export async function warmUpAssignments({ address, podUid, metrics }: WarmUpOptions): Promise<void> {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const jwk = { ...publicKey.export({ format: 'jwk' }), kid: warmUpName }
-  const verifier = await createAssignVerifier(JSON.stringify({ keys: [jwk] }), podUid)
+  const verify = createAssignVerifier(JSON.stringify({ keys: [jwk] }), podUid)
   for (let time = 0; time < times; time += 1) {
     const gate = createAssignmentGate(async (assignment) => {
-      createHeldSession({ assignment, log: silent, onOver: () => undefined }).stop()
+      createHeldSession({ assignment, metrics, log: silent, onOver: () => undefined }).stop()
     })
     gate.open()
     const http = createAgentHttp({
@@ -43,7 +43,8 @@ export async function warmUpAssignments({ address, podUid, metrics }: WarmUpOpti
       gate,
       metrics,
       routes: {},
-      verifier: () => verifier,
+      verify,
+      onAccepted: () => undefined,
       endSession: () => undefined,
       log: silent,
     })

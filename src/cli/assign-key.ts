@@ -5,19 +5,24 @@ import { stringify } from 'yaml'
 import { parseSigningKeys } from '../delivery/signing-keys.ts'
 import { assignAlgorithm } from '../domain/assign-contract.ts'
 import type { PrivateAssignJwk } from '../domain/assign-key-set.ts'
-import { configMapKey, configMapName } from '../domain/names.ts'
+import { annotation, configMapKey, configMapName } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
+import type { CommandProgram } from './command.ts'
 
 const privateKeySecret = 'greenroom-assign-key'
 
-const usage = `usage: assign-key [--namespace NAME] [--rotate]
+const usage = `usage: assign-key [--namespace NAME] [--rotate [--listed IDS]]
 Prints the Secret ${privateKeySecret} and the ConfigMap ${configMapName.assignKeys} for kubectl apply -f -.
---rotate reads the current private set (keys.json of the Secret) from stdin and puts a new key first.`
+--rotate reads the current private set (keys.json of the Secret) from stdin and puts a new key first.
+--listed IDS leaves out old keys that no pod lists any more: IDS are the annotations ${annotation.assignKeyIds} of all pods,
+separated by spaces or commas. The newest key that there was stays, because pods are being made with it.`
 
 interface AssignKeyOptions {
   readonly namespace: string
   /** The current private JWK Set, as text. The new key is put first. */
   readonly previous?: string
+  /** Ids that pods list; other old keys but the newest go. Without it all stay. */
+  readonly listed?: readonly string[] | undefined
 }
 
 /**
@@ -26,8 +31,9 @@ interface AssignKeyOptions {
  *
  * @throws GreenroomError GRN_INVALID_CONFIG if `previous` is not a private JWK Set; never quotes it.
  */
-export async function assignKeyManifests({ namespace, previous }: AssignKeyOptions): Promise<string> {
-  const kept = previous === undefined ? [] : parseSigningKeys(previous)
+export async function assignKeyManifests({ namespace, previous, listed }: AssignKeyOptions): Promise<string> {
+  const old = previous === undefined ? [] : parseSigningKeys(previous)
+  const kept = old.filter(({ kid }, index) => index === 0 || !listed || listed.includes(kid))
   const keys = [await newAssignKey(), ...kept]
   const metadata = (name: string): object => ({
     name,
@@ -53,24 +59,33 @@ export async function assignKeyManifests({ namespace, previous }: AssignKeyOptio
   return manifests.map((manifest) => stringify(manifest, { lineWidth: 0 })).join('---\n')
 }
 
+export const assignKey: CommandProgram = { usage, run: runAssignKey }
+
 /** The command: prints the manifests on stdout. @throws GreenroomError GRN_INVALID_CONFIG with the usage */
 export async function runAssignKey(argv: readonly string[]): Promise<void> {
-  const { namespace, rotate } = readArguments(argv)
+  const { namespace, rotate, listed } = readArguments(argv)
   const manifests = rotate
-    ? await assignKeyManifests({ namespace, previous: await text(process.stdin) })
+    ? await assignKeyManifests({
+        namespace,
+        previous: await text(process.stdin),
+        listed: listed?.split(/[\s,]+/).filter((id) => id !== ''),
+      })
     : await assignKeyManifests({ namespace })
   process.stdout.write(manifests)
 }
 
-function readArguments(argv: readonly string[]): { namespace: string; rotate: boolean } {
+function readArguments(argv: readonly string[]): { namespace: string; rotate: boolean; listed?: string } {
   try {
-    return parseArgs({
+    const { values } = parseArgs({
       args: [...argv],
       options: {
         namespace: { type: 'string', default: 'ai-agents' },
         rotate: { type: 'boolean', default: false },
+        listed: { type: 'string' },
       },
-    }).values
+    })
+    if (values.listed !== undefined && !values.rotate) throw new Error('--listed needs --rotate')
+    return values
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error)
     throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}`)

@@ -10,6 +10,7 @@ import { GreenroomError } from '../errors.ts'
 import { createLogger } from '../logging.ts'
 import { openInvariantSources } from '../roles/invariant-sources.ts'
 import { pause } from '../timing/pause.ts'
+import type { CommandProgram } from './command.ts'
 
 const usage = `usage: doctor [--json] [--settle-ms N]
 Reads Kubernetes, PostgreSQL and Redis and lists every broken invariant: pods claimed twice, sessions without pod, …
@@ -24,8 +25,10 @@ interface DoctorOptions {
 /** For a store that was not read, and for wrong arguments or environment. */
 const notReadCode = 2
 
+export const doctor: CommandProgram = { usage, run: runDoctor }
+
 /** The command: prints the report on stdout and resolves with the exit code. */
-export async function runDoctor(argv: readonly string[]): Promise<number> {
+async function runDoctor(argv: readonly string[]): Promise<number> {
   try {
     const { json, settleMs } = readArguments(argv)
     const config = loadConfig('doctor')

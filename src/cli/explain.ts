@@ -10,6 +10,7 @@ import { loadConfig } from '../config.ts'
 import { readYamlDocuments } from '../domain/read-yaml.ts'
 import { GreenroomError } from '../errors.ts'
 import { contextOfCluster, contextOfFile, openCluster } from '../roles/policy-source.ts'
+import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
 const usage = `usage: explain FILE|POD [-n NAMESPACE] [--policy FILE] [--json]
@@ -35,8 +36,10 @@ interface Explained extends Explanation {
   readonly subject: string
 }
 
+export const explain: CommandProgram = { usage, run: runExplain }
+
 /** The command: prints the report on stdout and resolves with the exit code. */
-export async function runExplain(argv: readonly string[]): Promise<number> {
+async function runExplain(argv: readonly string[]): Promise<number> {
   try {
     const wanted = readArguments(argv)
     const explained = await explainAll(wanted)

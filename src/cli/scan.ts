@@ -5,6 +5,7 @@ import { loadConfig } from '../config.ts'
 import { agentsNamespaceLabel } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
 import { contextOfCluster, contextOfFile, openCluster } from '../roles/policy-source.ts'
+import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
 const usage = `usage: scan [-n NAMESPACE]… [--policy FILE] [--json]
@@ -24,11 +25,13 @@ export interface ScanReport {
   readonly drifted: readonly PodDrift[]
 }
 
+export const scan: CommandProgram = { usage, run: runScan }
+
 /** The command: prints the report on stdout and resolves with the exit code. */
-export async function runScan(argv: readonly string[]): Promise<number> {
+async function runScan(argv: readonly string[]): Promise<number> {
   try {
     const { json, ...wanted } = readArguments(argv)
-    const report = await scan(wanted)
+    const report = await scanPods(wanted)
     process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
     return report.drifted.length > 0 ? 1 : 0
   } catch (error) {
@@ -38,7 +41,7 @@ export async function runScan(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function scan(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
+async function scanPods(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
   const config = loadConfig('scan')
   const clients = await openCluster(config)
   try {

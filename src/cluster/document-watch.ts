@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Checked } from '../domain/checked-document.ts'
+import type { DocumentView } from '../domain/cluster-ports.ts'
 import type { DocumentStatus } from '../domain/document-status.ts'
-import type { DocumentView } from '../domain/ports.ts'
 import {
   type AcceptedDocument,
   type AcceptedDocumentClients,

@@ -57,6 +57,9 @@ export function createKubeClients({ access, requestTimeoutMs }: KubeClientsOptio
  */
 export const asApply = setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply)
 
+/** For patches of one container by its name, wherever it stands in the list. */
+export const asStrategicMerge = setHeaderOptions('Content-Type', PatchStrategy.StrategicMergePatch)
+
 /** Our HttpLibrary: the transport knows server, credentials and time limit. */
 function configurationOver(transport: KubeTransport, timeoutMs?: number): Configuration {
   return createConfiguration({

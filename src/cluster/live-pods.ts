@@ -1,5 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node'
-import type { AgentPod } from '../domain/agent-pod.ts'
+import { type AgentPod, keyIdsOf } from '../domain/agent-pod.ts'
 import { agentsNamespaceLabel, label } from '../domain/names.ts'
 import { apiPath } from './api-path.ts'
 import { orUnavailable } from './kube-api-error.ts'
@@ -30,6 +30,27 @@ export async function* livePods(
     const page = await orUnavailable(pages.next())
     if (page.done) return
     yield page.value.items
+  }
+}
+
+interface AnnotatedObject {
+  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> }
+}
+
+/** The ids of assign keys that each pod of the namespace lists, in any phase; pods that list none are left out. */
+export async function listedKeyIds(
+  transport: KubeTransport,
+  namespace: string,
+): Promise<readonly (readonly string[])[]> {
+  const pages = listPages<AnnotatedObject>({ transport, path: apiPath({ resource: 'pods', namespace }) })
+  const listed: (readonly string[])[] = []
+  for (;;) {
+    const page = await orUnavailable(pages.next())
+    if (page.done) return listed
+    for (const { metadata } of page.value.items) {
+      const ids = keyIdsOf(metadata?.annotations ?? {})
+      if (ids.length > 0) listed.push(ids)
+    }
   }
 }
 

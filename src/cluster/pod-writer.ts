@@ -1,11 +1,11 @@
 import type { V1Pod } from '@kubernetes/client-node'
-import { agentContainerName, label } from '../domain/names.ts'
+import type { PodWriter } from '../domain/cluster-ports.ts'
+import { agentContainerName, annotation, label } from '../domain/names.ts'
 import { PodWriteError } from '../domain/pod-write-error.ts'
-import type { PodWriter } from '../domain/ports.ts'
 import { slotPod } from '../domain/slot-pod.ts'
 import { classifyWriteError } from './classify-write-error.ts'
 import { hasStatus } from './kube-api-error.ts'
-import type { KubeClients } from './kube-clients.ts'
+import { asStrategicMerge, type KubeClients } from './kube-clients.ts'
 import { specDigest } from './spec-digest.ts'
 
 interface PodWriterOptions {
@@ -26,6 +26,21 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
       return pod.metadata?.uid === uid
     } catch (error) {
       if (hasStatus(error, 404, 410)) return false
+      throw classifyWriteError(error)
+    }
+  }
+
+  /** Sets labels and annotations, which every pod of a pool has. False if the pod (name and UID) is gone. */
+  const patch = async (pod: PodRef, values: Readonly<Record<string, string>>): Promise<boolean> => {
+    const added = Object.entries(values).map(([path, value]) => ({ op: 'add', path, value }))
+    const body = [{ op: 'test', path: '/metadata/uid', value: pod.uid }, ...added]
+    try {
+      await core.patchNamespacedPod({ name: pod.name, namespace, body })
+      return true
+    } catch (error) {
+      if (hasStatus(error, 404, 410)) return false
+      // 422 is a failed `test` or an invalid label. Only a fresh read tells which.
+      if (hasStatus(error, 409, 422) && !(await exists(pod))) return false
       throw classifyWriteError(error)
     }
   }
@@ -73,22 +88,31 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
       }
     },
 
-    async labelClaimed(pod, sessionId) {
+    labelClaimed: (pod, sessionId) =>
+      patch(pod, { [labelPath(label.state)]: 'claimed', [labelPath(label.session)]: sessionId }),
+
+    labelFailed: (pod, words) =>
+      patch(pod, { [labelPath(label.state)]: 'failed', [annotationPath(annotation.failure)]: words }),
+
+    async resize(pod, requests) {
       try {
-        await core.patchNamespacedPod({
-          name: pod.name,
-          namespace,
-          body: [
-            { op: 'test', path: '/metadata/uid', value: pod.uid },
-            { op: 'add', path: labelPath(label.state), value: 'claimed' },
-            { op: 'add', path: labelPath(label.session), value: sessionId },
-          ],
-        })
+        await core.patchNamespacedPodResize(
+          {
+            name: pod.name,
+            namespace,
+            // The UID is a precondition: of a namesake it would be a change, which the API server refuses.
+            body: {
+              metadata: { uid: pod.uid },
+              spec: { containers: [{ name: agentContainerName, resources: { requests } }] },
+            },
+          },
+          asStrategicMerge,
+        )
         return true
       } catch (error) {
-        if (hasStatus(error, 404, 410)) return false
-        // 422 is a failed `test` or an invalid label. Only a fresh read tells which.
-        if (hasStatus(error, 409, 422) && !(await exists(pod))) return false
+        if (hasStatus(error, 410)) return false
+        // An API server older than 1.33 answers 404 for a pod that is there.
+        if (hasStatus(error, 404, 409, 422) && !(await exists(pod))) return false
         throw classifyWriteError(error)
       }
     },
@@ -113,9 +137,17 @@ export function createPodWriter({ clients: { core }, namespace }: PodWriterOptio
   }
 }
 
-/** JSON Pointer: `~` and `/` of a label's name are escaped. */
 function labelPath(name: string): string {
-  return `/metadata/labels/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+  return `/metadata/labels/${pointerSegment(name)}`
+}
+
+function annotationPath(name: string): string {
+  return `/metadata/annotations/${pointerSegment(name)}`
+}
+
+/** JSON Pointer: `~` and `/` of a name are escaped. */
+function pointerSegment(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 /** The row `default` is for pods without the label. The image is never pulled, because the pod is never made. */

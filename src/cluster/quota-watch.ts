@@ -26,7 +26,13 @@ type RawQuota = KubeObject & {
   readonly spec?: {
     readonly hard?: Readonly<Record<string, string>>
     readonly scopes?: readonly string[]
-    readonly scopeSelector?: object
+    readonly scopeSelector?: {
+      readonly matchExpressions?: readonly {
+        readonly scopeName: string
+        readonly operator: string
+        readonly values?: readonly string[]
+      }[]
+    }
   }
   readonly status?: NonNullable<Quota['enforced']>
 }
@@ -41,8 +47,14 @@ export function createQuotaWatch(options: QuotaWatchOptions): QuotaWatch {
       name: metadata?.name ?? '',
       hard: spec?.hard ?? {},
       ...(status && { enforced: { hard: status.hard ?? {}, used: status.used ?? {} } }),
-      scopes: spec?.scopes ?? [],
-      isSelective: spec?.scopeSelector !== undefined,
+      scopes: [
+        ...(spec?.scopes ?? []).map((scope) => ({ scope, operator: 'Exists', values: [] })),
+        ...(spec?.scopeSelector?.matchExpressions ?? []).map(({ scopeName, operator, values = [] }) => ({
+          scope: scopeName,
+          operator,
+          values,
+        })),
+      ],
     }),
     onChange: (quota, gone) => {
       const before = quotas.get(quota.name)

@@ -1,12 +1,13 @@
 import { agentIdentity } from '../domain/names.ts'
-import type { ClaimLedger, RoomService } from '../domain/ports.ts'
+import type { RoomService } from '../domain/room-ports.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
 interface AgentRemovalsDeps {
   readonly ledger: Pick<ClaimLedger, 'get'>
   /** undefined: no LiveKit is configured, so no agent has a token. */
-  readonly rooms: RoomService | undefined
+  readonly rooms: Pick<RoomService, 'removeParticipant'> | undefined
   readonly logger: Logger
   readonly monotonicMs: () => number
 }

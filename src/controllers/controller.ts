@@ -1,12 +1,17 @@
+import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
 import type { PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
-import type { ClaimLedger, DocumentView, PodView, WakeBus } from '../domain/ports.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
+import type { SizingLedger } from '../domain/sizing-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { every } from '../timing/every.ts'
 import type { AgentRemovals } from './agent-removals.ts'
+import type { ForgottenSessions } from './forgotten-sessions.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { PoolReconciler } from './pool-reconciler.ts'
+import type { PoolTargets } from './pool-targets.ts'
 import type { PoolTrial } from './pool-trial.ts'
 import { easedBy, type Reliefs } from './relief.ts'
 import type { Retention } from './retention.ts'
@@ -20,6 +25,8 @@ interface ControllerDeps {
   readonly ledger: ClaimLedger
   readonly wakes: WakeBus
   readonly poolReconciler: PoolReconciler
+  readonly poolTargets: Pick<PoolTargets, 'begin' | 'flush' | 'end'>
+  readonly sizingLedger: Pick<SizingLedger, 'purge'>
   readonly poolTrial: PoolTrial
   readonly reliefs: Reliefs
   /** Judges a refused agent-pools document again. */
@@ -27,6 +34,7 @@ interface ControllerDeps {
   readonly sessionReconciler: SessionReconciler
   readonly podDeaths: PodDeaths
   readonly vanishedPods: VanishedPods
+  readonly forgottenSessions: ForgottenSessions
   readonly agentRemovals: AgentRemovals
   readonly retention: Retention
   readonly metrics: Metrics
@@ -38,6 +46,8 @@ const poolResyncMs = 2_000
 /** DESIGN §3: a lapsed lease is ended within 2 s. */
 const leaseSweepMs = 1_000
 const vanishedSweepMs = 5_000
+/** What the sizing of pools decided and remembers is written together; a crash costs at most this. */
+const sizingMs = 1_000
 /** A minute is often enough, because nothing waits for a row to be deleted. */
 const retentionMs = 60_000
 const allPods = 'all'
@@ -53,7 +63,9 @@ const sweepLimit = 500
 /** Everything the elected controller does, from winning the lease until `signal`. */
 export function createController(deps: ControllerDeps) {
   const { pools, pods, ledger, wakes, poolReconciler, sessionReconciler, metrics, logger } = deps
-  const { podDeaths, vanishedPods, agentRemovals, retention, poolTrial, reliefs, reconsiderPools } = deps
+  const { poolTargets, sizingLedger } = deps
+  const { podDeaths, vanishedPods, forgottenSessions, agentRemovals, retention } = deps
+  const { poolTrial, reliefs, reconsiderPools } = deps
 
   return async function lead(signal: AbortSignal): Promise<void> {
     logger.info('leading: pools and sessions are reconciled here')
@@ -81,6 +93,7 @@ export function createController(deps: ControllerDeps) {
     const podQueue = queueOf('pods', 8, (key) => podDeaths.reconcile(key))
     // One key for all, because whether absences are believed depends on their number.
     const absenceQueue = queueOf('absences', 1, () => vanishedPods.reconcile())
+    const forgottenQueue = queueOf('forgotten', 1, () => forgottenSessions.reconcile())
     const roomQueue = queueOf('rooms', 2, (key) => agentRemovals.reconcile(key))
     // A change of the policy that was made while nobody led is tried by the next leader.
     let policyChangedAt = performance.now()
@@ -93,9 +106,11 @@ export function createController(deps: ControllerDeps) {
     const ease = (causes: readonly PodWriteReason[]) => {
       for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
     }
+    poolTargets.begin()
     sessionReconciler.begin()
     podDeaths.begin()
     vanishedPods.reset()
+    forgottenSessions.reset()
     agentRemovals.begin((key) => roomQueue.add(key))
 
     const unsubscribe = [
@@ -119,7 +134,7 @@ export function createController(deps: ControllerDeps) {
         if (relief !== 'quota') trialQueue.addAfter(relief, trialDelayMs)
       }),
       wakes.subscribe((wake) => {
-        if (wake.kind === 'claimed') poolQueue.add(wake.agentType)
+        if (wake.kind === 'claimed' || wake.kind === 'missed') poolQueue.add(wake.agentType)
         if (wake.kind === 'ending') sessionQueue.add(wake.sessionId)
       }),
     ]
@@ -136,20 +151,34 @@ export function createController(deps: ControllerDeps) {
           for (const id of await sessionReconciler.ending(sweepLimit)) sessionQueue.add(id)
         }),
         loop('vanished-pods', vanishedSweepMs, async () => absenceQueue.add(allPods)),
+        loop('forgotten-sessions', vanishedSweepMs, async () => forgottenQueue.add(allPods)),
         loop('refused-pools', reconsiderMs, async () => {
           if (pools.status().problems !== undefined) await reconsiderPools()
+        }),
+        loop('pool-sizing', sizingMs, () => poolTargets.flush()),
+        loop('pool-sizing-retention', retentionMs, async () => {
+          const document = pools.current()
+          if (document) await sizingLedger.purge(Object.keys(document.pools))
         }),
         loop('retention', retentionMs, () => retention(signal)),
       ])
     } finally {
       for (const stop of unsubscribe) stop()
       await Promise.all(
-        [poolQueue, sessionQueue, podQueue, absenceQueue, roomQueue, trialQueue].map((queue) => queue.stop()),
+        [poolQueue, sessionQueue, podQueue, absenceQueue, forgottenQueue, roomQueue, trialQueue].map(
+          (queue) => queue.stop(),
+        ),
       )
+      await poolTargets.flush().catch((error: unknown) => {
+        logger.warn({ err: error }, 'the sizing of the last second is not kept')
+      })
+      poolTargets.end()
       vanishedPods.reset()
+      forgottenSessions.reset()
       metrics.leading.set(0)
       // Only the leader speaks for the pools.
       metrics.poolProblem.reset()
+      metrics.poolQuotaPods.reset()
       logger.info('no longer leading')
     }
   }

@@ -1,5 +1,5 @@
+import type { IndexedSlot, SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import type { SlotView } from '../domain/pool-observation.ts'
-import type { IndexedSlot, SlotIndex, WakeBus } from '../domain/ports.ts'
 
 interface IndexSyncDeps {
   readonly index: SlotIndex
@@ -12,13 +12,21 @@ interface IndexSyncDeps {
 const rebuildEveryMs = 5_000
 /** Above any time in ms until the year 5138, so drifted pods are handed out after all fresh ones. */
 const driftedRank = 1e14
+/** And above both: pods on a node that has no room to resize them are handed out last. */
+const crowdedRank = 2e14
+const nowhere: ReadonlySet<string> = new Set()
 
 /** Keeps the index equal to the ready, unclaimed slots of each pool: small steps at each reconcile, a rebuild every 5 s. */
 export function createIndexSync({ index, wakes, now }: IndexSyncDeps) {
   const known = new Map<string, { podUids: ReadonlySet<string>; rebuiltAt: number }>()
 
   return {
-    async sync(agentType: string, slots: readonly SlotView[]): Promise<void> {
+    /** `crowded`: pods to hand out last. A change of these alone is written with the next rebuild. */
+    async sync(
+      agentType: string,
+      slots: readonly SlotView[],
+      crowded: ReadonlySet<string> = nowhere,
+    ): Promise<void> {
       const wanted = new Map(
         slots.filter((slot) => slot.state === 'ready').map((slot) => [slot.podUid, slot]),
       )
@@ -27,7 +35,7 @@ export function createIndexSync({ index, wakes, now }: IndexSyncDeps) {
         !last || now() - last.rebuiltAt >= rebuildEveryMs || (await index.size(agentType)) === undefined
       const fresh = [...wanted.values()]
         .filter((slot) => stale || !last.podUids.has(slot.podUid))
-        .map(indexed)
+        .map((slot) => indexed(slot, crowded.has(slot.podUid)))
       if (stale) {
         await index.rebuild(agentType, fresh)
       } else {
@@ -52,7 +60,7 @@ export function createIndexSync({ index, wakes, now }: IndexSyncDeps) {
 
 export type IndexSync = ReturnType<typeof createIndexSync>
 
-/** Longest ready first, and every fresh pod before a drifted one. */
-function indexed(slot: SlotView): IndexedSlot {
-  return { podUid: slot.podUid, rank: (slot.readySince ?? 0) + (slot.drifted ? driftedRank : 0) }
+/** Longest ready first, every fresh pod before a drifted one, and those on crowded nodes last. */
+function indexed({ podUid, readySince = 0, drifted }: SlotView, isCrowded: boolean): IndexedSlot {
+  return { podUid, rank: readySince + (drifted ? driftedRank : 0) + (isCrowded ? crowdedRank : 0) }
 }

@@ -1,6 +1,7 @@
 import { endOfSessionOn } from '../domain/agent-pod.ts'
-import type { ClaimLedger, PodView, PodWriter } from '../domain/ports.ts'
+import type { PodView, PodWriter } from '../domain/cluster-ports.ts'
 import { type EndReason, endReason } from '../domain/session.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { PendingGrace } from './pending-grace.ts'
 

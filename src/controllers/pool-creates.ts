@@ -1,8 +1,9 @@
+import type { PodWriter } from '../domain/cluster-ports.ts'
+import { allowanceAt, type CreateAllowance, nextAllowedMs, spent } from '../domain/create-allowance.ts'
 import { withoutSecrets } from '../domain/plain-message.ts'
 import { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PoolSpec } from '../domain/pool.ts'
 import type { PoolExpectations } from '../domain/pool-expectations.ts'
-import type { PodWriter } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
@@ -24,11 +25,15 @@ export interface PoolRecord {
   readonly agentType: string
   readonly expectations: PoolExpectations
   readonly failures: PoolFailures
+  /** What `refill.perSecond` leaves; kept while this process leads. */
+  allowance: CreateAllowance | undefined
 }
 
 interface Wanted {
   readonly spec: PoolSpec
   readonly count: number
+  /** Of these pods so many are made from another template, first of all. */
+  readonly canary?: { readonly spec: PoolSpec; readonly count: number } | undefined
   /** An open waits for a pod of this pool. */
   readonly isWaitedFor: boolean
 }
@@ -38,14 +43,14 @@ export function createPoolCreates({ writer, poolPods, report, metrics, logger, n
   async function createPod(
     { agentType, expectations }: PoolRecord,
     spec: PoolSpec,
-  ): Promise<PodWriteError | undefined> {
+  ): Promise<PodWriteError | string> {
     const ticket = expectations.createSent(now())
     try {
       const { uid, specDigest } = await writer.create(agentType, spec)
       poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
       expectations.createAnswered(ticket, uid, now())
       metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
-      return undefined
+      return uid
     } catch (error) {
       if (!(error instanceof PodWriteError)) throw error
       metrics.podsCreated.inc({ agent_type: agentType, result: error.reason })
@@ -57,19 +62,38 @@ export function createPoolCreates({ writer, poolPods, report, metrics, logger, n
   }
 
   return {
-    async make(record: PoolRecord, { spec, count, isWaitedFor }: Wanted): Promise<void> {
-      if (count === 0) return
+    /** How many pods the rate of the pool allows now; undefined without a rate. */
+    allowance(
+      record: PoolRecord,
+      spec: PoolSpec | undefined,
+    ): { readonly pods: number; readonly nextMs: number } | undefined {
+      const perSecond = spec?.refill.perSecond
+      record.allowance = perSecond ? allowanceAt(record.allowance, { perSecond, now: now() }) : undefined
+      if (!perSecond || !record.allowance) return undefined
+      return { pods: record.allowance.pods, nextMs: nextAllowedMs(record.allowance, perSecond) }
+    },
+
+    /** Resolves with the UIDs of the canary pods that were made. */
+    async make(record: PoolRecord, { spec, count, canary, isWaitedFor }: Wanted): Promise<readonly string[]> {
+      if (count === 0) return []
       const { agentType, failures } = record
-      const results = await Promise.all(Array.from({ length: count }, () => createPod(record, spec)))
+      record.allowance &&= spent(record.allowance, count)
+      const canaries = Math.min(count, canary?.count ?? 0)
+      const specOf = (index: number): PoolSpec => (canary && index < canaries ? canary.spec : spec)
+      const results = await Promise.all(
+        Array.from({ length: count }, (_, index) => createPod(record, specOf(index))),
+      )
       await poolPods.note()
-      const refused = results.filter((result) => result !== undefined)
+      const refused = results.filter((result) => result instanceof PodWriteError)
+      const made = results.slice(0, canaries).filter((result) => typeof result === 'string')
       const isNews = failures.answered(refused, isWaitedFor)
       const [first] = refused
-      if (!first) return
+      if (!first) return made
       const { reason: cause, message } = first
       if (isNews) logger.error({ agentType, cause, err: first }, 'pod could not be created')
       const words = failures.stableMessage(withoutSecrets(message))
       report(agentType, 'PodCreateFailed', `${cause}: ${words}`)
+      return made
     },
 
     /** After an outage a list tells which creates without an answer were done, so that their places do not stay held. */

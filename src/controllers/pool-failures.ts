@@ -1,20 +1,27 @@
 import { canonicalJson } from '../domain/canonical-json.ts'
 import { withoutNames, withoutSecrets } from '../domain/plain-message.ts'
+import { isStuckCause, type TroubleCause } from '../domain/pod-trouble.ts'
 import type { PodWriteError, PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolSpec } from '../domain/pool.ts'
 import type { ObservedPool, SlotView } from '../domain/pool-observation.ts'
-import { type PoolPlan, type StartFailures, startBackoffMs } from '../domain/pool-plan.ts'
+import {
+  failedStartBackoffMs,
+  type PoolPlan,
+  type StartFailures,
+  startBackoffMs,
+} from '../domain/pool-plan.ts'
 import { isOwnPod, originFault } from '../domain/pool-pod.ts'
 import { type PoolProblem, type PoolProblemCause, poolProblem } from '../domain/pool-problem.ts'
 import type { SharedOutage } from './shared-outage.ts'
 
 /**
- * Why one pool does not get its pods, and how long it waits for the next try. Three kinds of failure:
+ * Why one pool does not get its pods, and how long it waits for the next try. Four kinds of failure:
  *
  * - A create is refused because of something outside the pod. The wait is a few seconds at most, and `ease` ends it when
  *   something happened that may help.
- * - A create is refused because of the pod, or the pod does not start. Trying again seldom helps, so the wait grows to five
- *   minutes; a changed document ends it.
+ * - A create is refused because of the pod. Trying again seldom helps, so the wait grows to five minutes; a changed document
+ *   ends it.
+ * - A pod does not start. The cure is often outside (a registry, a Secret), so the wait grows to 25 s; one pod tries at a time.
  * - A trial (a dry run) of a pool that lacks nothing is refused: that is only told.
  */
 interface PoolFailuresOptions {
@@ -54,6 +61,8 @@ const outsideBackoffMs = 5_000
 const waitedForBackoffMs = 2_000
 /** After a refusal from outside, one create tries for all: 2^5 is more than the usual `refill.inFlight` of 20. */
 const outsideHalvings = 5
+/** Halvings after which any number of starts is one. */
+const oneAtATime = 30
 /** Steps of `halvings` that one create that passed takes back: 1, 2, 10, 20 pods at a time. */
 const halvingsBack = 2
 
@@ -69,6 +78,7 @@ export function createPoolFailures({ agentType, outage, now }: PoolFailuresOptio
   let specText: string | undefined
   let refusals: Refusals | undefined
   let deaths = none
+  let lastCause: TroubleCause | undefined
   let refusalSpell: Spell | undefined
   let startSpell: Spell | undefined
   let trialSpell: Spell | undefined
@@ -100,6 +110,7 @@ export function createPoolFailures({ agentType, outage, now }: PoolFailuresOptio
     if (first) {
       const { cause, message } = troubleOf(first)
       startSpell = continued(startSpell, cause, message, fresh.length)
+      lastCause = cause
       deaths = { count: deaths.count + 1, lastAt: now() }
     }
     const present = new Set(slots.map(({ podUid }) => podUid))
@@ -116,6 +127,13 @@ export function createPoolFailures({ agentType, outage, now }: PoolFailuresOptio
       const since = startSpell?.cause === first.cause ? startSpell.since : first.since
       startSpell = { ...first, count: waiting.length, since, lastAt: now() }
     } else if (!first && isWaiting) startSpell = undefined
+  }
+
+  /** Without its image or configuration every pod fails alike, so one at a time tries. */
+  function startFailures(): Required<StartFailures> {
+    const { count, lastAt } = deaths
+    const isAlike = count > 0 && isStuckCause(lastCause)
+    return { count: isAlike ? oneAtATime : count, lastAt, backoffMs: failedStartBackoffMs(count) }
   }
 
   function waitAfter(cause: PodWriteReason, tries: number, isWaitedFor: boolean): number {
@@ -145,7 +163,8 @@ export function createPoolFailures({ agentType, outage, now }: PoolFailuresOptio
 
     /** What the plan is to reckon with; `isWaitedFor`: an open waits for a pod of this pool. */
     forPlan(isWaitedFor: boolean): StartFailures {
-      if (!refusals) return deaths
+      const starts = startFailures()
+      if (!refusals) return starts
       const { lastAt } = refusals
       const isShared = sharedCauses.includes(refusals.cause)
       const most = isWaitedFor ? waitedForBackoffMs : Number.POSITIVE_INFINITY
@@ -153,11 +172,10 @@ export function createPoolFailures({ agentType, outage, now }: PoolFailuresOptio
         ? Math.min(most, refusals.backoffMs)
         : refusals.backoffMs
       const backoffMs = isShared ? Math.max(0, outage.nextTryAt() - lastAt) : ownMs
-      const count = Math.max(refusals.halvings, deaths.count)
-      const deathsBackoffMs = startBackoffMs(deaths.count)
-      return lastAt + backoffMs >= deaths.lastAt + deathsBackoffMs
+      const count = Math.max(refusals.halvings, starts.count)
+      return lastAt + backoffMs >= starts.lastAt + starts.backoffMs
         ? { count, lastAt, backoffMs }
-        : { count, lastAt: deaths.lastAt, backoffMs: deathsBackoffMs }
+        : { ...starts, count }
     },
 
     /** After creates were sent: those that were refused. True if this refusal was not told yet. */
@@ -245,11 +263,12 @@ function isFailure(cause: PoolProblemCause): boolean {
 function failureOf({ state, trouble, origin }: SlotView): 'stuck' | 'dead' | undefined {
   // A pod that somebody else made or changed says nothing about the template.
   if (!isOwnPod(origin) || originFault(origin)) return undefined
-  if (state === 'failed') return 'dead'
+  // Replaced because the kubelet would wait longer for its next pull: the same failure as before.
+  if (state === 'failed') return isStuckCause(trouble?.cause) ? 'stuck' : 'dead'
   return state === 'warming' && trouble && isFailure(trouble.cause) ? 'stuck' : undefined
 }
 
-function troubleOf({ trouble, deadReason }: SlotView): { cause: PoolProblemCause; message: string } {
+function troubleOf({ trouble, deadReason }: SlotView): { cause: TroubleCause; message: string } {
   return trouble ?? { cause: 'crash', message: deadReason ?? 'the pod ended' }
 }
 

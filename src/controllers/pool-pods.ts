@@ -1,10 +1,12 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { AgentPod } from '../domain/agent-pod.ts'
+import type { DocumentView } from '../domain/cluster-ports.ts'
 import { isShapedBy } from '../domain/pod-shape.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { SlotView } from '../domain/pool-observation.ts'
 import { type PoolPod, podOrigin, type SeenOrigin, unnotedGraceMs } from '../domain/pool-pod.ts'
-import type { ClaimLedger, DocumentView, PoolPodLedger } from '../domain/ports.ts'
+import type { PoolPodLedger } from '../domain/pool-ports.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../logging.ts'
@@ -22,6 +24,8 @@ interface PoolPodsDeps {
   readonly pools: Pick<DocumentView<PoolsDocument>, 'current'>
   /** The pods of all pools by a fresh read. */
   readonly listPods: () => Promise<readonly ListedPod[]>
+  /** Is told of each create as it is answered. */
+  readonly onCreated: (pod: Pick<PoolPod, 'podUid' | 'agentType'>) => void
   /** Makes an Event for people. */
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
@@ -138,7 +142,10 @@ export function createPoolPods(deps: PoolPodsDeps) {
 
   return {
     /** What a create was answered. It is noted by the next `note`. */
-    created: (pod: PoolPod): void => void unwritten.set(pod.podUid, pod),
+    created(pod: PoolPod): void {
+      unwritten.set(pod.podUid, pod)
+      deps.onCreated(pod)
+    },
 
     /** Notes what was created. Throws when PostgreSQL does not answer; the pods stay unconfirmed until it does. */
     note: writeNotes,
@@ -166,8 +173,8 @@ export function createPoolPods(deps: PoolPodsDeps) {
     /** Tells people, once for each pod, of unclaimed pods that are retired for their origin. */
     tell(agentType: string, slots: readonly SlotView[]): void {
       const { told } = memoryOf(agentType)
-      for (const { podUid, name, origin, claim } of slots) {
-        if (claim || (origin !== 'foreign' && origin !== 'changed') || told.has(podUid)) continue
+      for (const { podUid, name, origin, claim, forgotten } of slots) {
+        if (claim || forgotten || (origin !== 'foreign' && origin !== 'changed') || told.has(podUid)) continue
         told.add(podUid)
         const { code, reason, message } = faults[origin]
         logger.error({ code, agentType, pod: name, podUid }, message)

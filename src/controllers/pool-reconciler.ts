@@ -1,35 +1,31 @@
-import { type AgentPod, asOf, endOfSessionOn } from '../domain/agent-pod.ts'
+import { type AgentPod, asOf, servedPods } from '../domain/agent-pod.ts'
+import type { DocumentView, PodView, PodWriter } from '../domain/cluster-ports.ts'
+import type { PoolNotices, SlotIndex } from '../domain/index-ports.ts'
+import { keptFailures } from '../domain/kept-failures.ts'
 import type { PodWriteError, PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { createPoolExpectations } from '../domain/pool-expectations.ts'
-import {
-  type ObservedPool,
-  type ObservedState,
-  observePool,
-  type SlotView,
-} from '../domain/pool-observation.ts'
+import { type ObservedPool, observePool, type SlotView } from '../domain/pool-observation.ts'
 import { type PoolPlan, planPool } from '../domain/pool-plan.ts'
-import { isOwnPod, originFault } from '../domain/pool-pod.ts'
-import type { PoolProblem } from '../domain/pool-problem.ts'
-import type {
-  ClaimLedger,
-  DocumentView,
-  PodView,
-  PodWriter,
-  PoolNotice,
-  PoolNotices,
-  SlotIndex,
-} from '../domain/ports.ts'
-import { templateHash } from '../domain/slot-pod.ts'
+import { isOwnPod } from '../domain/pool-pod.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { AgentRemovals } from './agent-removals.ts'
 import { allDone } from './all-done.ts'
+import { desiredIn, desiredOf } from './desired-pool.ts'
+import { createFailedPods } from './failed-pods.ts'
 import type { IndexSync } from './index-sync.ts'
 import type { PodDeaths } from './pod-deaths.ts'
+import type { PodGrowth } from './pod-growth.ts'
+import { createPoolAnnouncements } from './pool-announcements.ts'
 import { createPoolCreates, type PoolRecord } from './pool-creates.ts'
 import { createPoolFailures } from './pool-failures.ts'
 import type { PoolPods } from './pool-pods.ts'
+import { createPoolRemovals } from './pool-removals.ts'
+import type { CanaryLook, PoolRollouts, RolloutLook } from './pool-rollouts.ts'
+import type { PoolRoom } from './pool-room.ts'
+import type { PoolTarget, PoolTargets } from './pool-targets.ts'
 import type { RecentWrites } from './recent-writes.ts'
 import { createSharedOutage } from './shared-outage.ts'
 
@@ -43,8 +39,12 @@ interface PoolReconcilerDeps {
   readonly index: Pick<SlotIndex, 'waiting'>
   readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
+  readonly targets: Pick<PoolTargets, 'look' | 'forget'>
   readonly podDeaths: PodDeaths
   readonly agentRemovals: AgentRemovals
+  readonly poolRoom: PoolRoom
+  readonly podGrowth: PodGrowth
+  readonly rollouts: PoolRollouts
   /** A node that was silent for this long has lost its pods. */
   readonly nodeLostMs: number
   /** Makes an Event of what keeps a pool from its pods. The same message is one Event with a count. */
@@ -59,23 +59,51 @@ interface PoolReconcilerDeps {
 interface PoolMemory extends PoolRecord {
   /** Hash of the last template of which a pod was Ready. */
   proven: string | undefined
-  /** What was told last. */
-  problem: PoolProblem | undefined
+  /** What the quotas allowed at the last look. */
+  quotaPods: number | undefined
 }
-
-/** What the plan says while another pool tries for all. */
-const backoff = 'backoff' as const
-
-const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 'draining', 'failed']
-
-/** For a pool that was removed: idle pods drain, claimed ones stay. */
-const unwanted = { min: 0, cold: 0, max: 0, inFlight: 1, frozen: false }
 
 /** Reconciles one pool, level-triggered: read everything, plan, act. It holds no rule; every number comes from the plan. */
 export function createPoolReconciler(deps: PoolReconcilerDeps) {
-  const { pools, pods, ledger, poolPods, writer, indexSync, recentWrites, metrics, logger, now } = deps
+  const {
+    pools,
+    pods,
+    ledger,
+    poolPods,
+    writer,
+    indexSync,
+    recentWrites,
+    poolRoom,
+    podGrowth,
+    targets,
+    rollouts,
+    metrics,
+    logger,
+    now,
+  } = deps
   const memories = new Map<string, PoolMemory>()
   const outage = createSharedOutage(now)
+  const failedPods = createFailedPods({ pods, writer, recentWrites })
+  const removals = createPoolRemovals({
+    pods,
+    ledger,
+    writer,
+    recentWrites,
+    indexSync,
+    podDeaths: deps.podDeaths,
+    agentRemovals: deps.agentRemovals,
+    metrics,
+    now,
+  })
+  const announcements = createPoolAnnouncements({
+    notices: deps.notices,
+    poolRoom,
+    rollouts,
+    podGrowth,
+    report: deps.report,
+    metrics,
+    logger,
+  })
   const creates = createPoolCreates({ writer, poolPods, report: deps.report, metrics, logger, now })
 
   function memoryOf(agentType: string): PoolMemory {
@@ -85,11 +113,63 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       agentType,
       expectations: createPoolExpectations(),
       failures: createPoolFailures({ agentType, outage, now }),
+      allowance: undefined,
       proven: undefined,
-      problem: undefined,
+      quotaPods: undefined,
     }
     memories.set(agentType, memory)
     return memory
+  }
+
+  /** A pool that is not wanted and has no pods. */
+  async function forget(agentType: string): Promise<void> {
+    memories.delete(agentType)
+    announcements.forget(agentType)
+    poolRoom.forget(agentType)
+    indexSync.forget(agentType)
+    poolPods.forget(agentType)
+    targets.forget(agentType)
+    await rollouts.forget(agentType)
+  }
+
+  /** The claims of these pods, and those without a claim that serve a session which the ledger does not know. */
+  async function claimsOn(seen: readonly AgentPod[]) {
+    const claims = await ledger.claimsOf(seen.map((pod) => pod.uid))
+    const unclaimed = servedPods(seen.filter(({ uid }) => !claims.has(uid)))
+    return { claims, forgotten: new Set(await ledger.forgotten(unclaimed)) }
+  }
+
+  /** Everything that is seen of one pool now. */
+  async function look(agentType: string, spec: PoolSpec | undefined, seen: readonly AgentPod[]) {
+    const [{ claims, forgotten }, coldWaiting, origins, waiting, rollout] = await Promise.all([
+      claimsOn(seen),
+      ledger.coldWaiting(agentType),
+      poolPods.originsOf(agentType, seen),
+      deps.index.waiting(agentType),
+      spec && rollouts.look(agentType, spec),
+    ])
+    const observed = observePool({
+      agentType,
+      pods: seen,
+      claims,
+      templateHash: rollout?.main.templateHash,
+      origins: origins.byUid,
+      forgotten,
+      isDrifted: rollout?.isDrifted,
+      start: spec && { now: now(), startDeadlineMs: spec.startDeadlineSeconds * 1_000 },
+    })
+    // An open that waits makes refused creates worth trying more often.
+    const isWaitedFor = (waiting ?? 0) > 0 || coldWaiting > 0
+    return {
+      spec,
+      seen,
+      observed,
+      coldWaiting,
+      waiting,
+      isWaitedFor,
+      rollout,
+      originsAgainMs: origins.againMs,
+    }
   }
 
   /** Resolves with the time after which to look again although nothing changed, ms. */
@@ -100,179 +180,119 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const spec = Object.hasOwn(document.pools, agentType) ? document.pools[agentType] : undefined
     const seen = pods.byPool(agentType).map((pod) => asOf(pod, { now: now(), nodeLostMs: deps.nodeLostMs }))
     if (!spec && seen.length === 0) {
-      tell(agentType, memoryOf(agentType), undefined)
-      memories.delete(agentType)
-      for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
-      indexSync.forget(agentType)
-      poolPods.forget(agentType)
+      await forget(agentType)
       return undefined
     }
     const memory = memoryOf(agentType)
-    const podUids = seen.map((pod) => pod.uid)
-    const [claims, coldWaiting, origins, isWaitedFor] = await Promise.all([
-      ledger.claimsOf(podUids),
-      ledger.coldWaiting(agentType),
-      poolPods.originsOf(agentType, seen),
-      isWaiting(agentType, memory),
-    ])
-    const hash = spec && templateHash(agentType, spec)
-    const observed = observePool({
-      agentType,
-      pods: seen,
-      claims,
-      templateHash: hash,
-      origins: origins.byUid,
-    })
+    const found = await look(agentType, spec, seen)
+    const { observed, rollout, isWaitedFor } = found
     poolPods.tell(agentType, observed.slots)
-    const shown = new Set(podUids)
+    const shown = new Set(seen.map((pod) => pod.uid))
     await creates.resolveUnanswered(memory, shown)
     memory.expectations.settle(shown, now())
-    noteFailures(agentType, memory, observed, spec)
-    if (observed.slots.some(isProof)) memory.proven = hash
-    const planned = planPool({
-      desired: spec
-        ? {
-            ...spec,
-            inFlight: spec.refill.inFlight,
-            cold: Math.min(coldWaiting, spec.coldStart.max),
-          }
-        : unwanted,
-      slots: observed.slots.filter(countsInPool),
-      pendingCreates: memory.expectations.pendingCreates(),
-      pendingRemovals: memory.expectations.pendingRemovals(),
-      failures: memory.failures.forPlan(isWaitedFor || coldWaiting > 0),
-      unproven: memory.proven !== hash,
-      now: now(),
-    })
-    const plan =
-      planned.create > 0 && !outage.takeTurn() ? { ...planned, create: 0, boundBy: backoff } : planned
-    showCounts(agentType, observed)
-    await indexSync.sync(agentType, observed.slots)
+    announcements.failed(agentType, memory.failures.observe(observed, spec), memory.failures)
+    if (observed.slots.some(isProof)) memory.proven = rollout?.main.templateHash
+    const canary = await rollouts.judge(agentType, rollout, observed)
+    const { plan, target, room, kept } = await planOf(memory, found, canary)
+    announcements.counts(agentType, observed)
+    await indexSync.sync(agentType, observed.slots, podGrowth.onCrowdedNodes(agentType))
     memory.failures.settle(plan, memory.expectations.pendingCreates(), observed)
-    const foreign = foreignIn(observed, memory.expectations.pendingRemovals())
     try {
       await allDone([
-        spec &&
-          creates.make(memory, { spec, count: plan.create, isWaitedFor: isWaitedFor || coldWaiting > 0 }),
-        retirePlanned(agentType, [...foreign, ...plan.retire], observed),
-        tidy(observed, seen),
+        rollout && makePods(memory, { rollout, canary, count: plan.create, isWaitedFor }),
+        removals.retire(memory, plan.retire, { observed, kept }),
+        removals.tidy(observed, { seen, kept }),
+        failedPods.mark(observed.slots, kept),
+        podGrowth.grow(agentType, observed.slots),
       ])
     } finally {
       // The notice is posted even when one of the writes failed.
-      const problem = memory.failures.problem(plan)
-      tell(agentType, memory, problem)
-      await deps.notices.post(agentType, noticeOf(memory, plan, problem))
+      await announcements.post(agentType, memory.failures, { plan, target, room, rollout })
     }
-    return earliest(plan.requeueAfterMs, origins.againMs)
+    const againMs = [plan.requeueAfterMs, found.originsAgainMs, target?.againMs, canary.againMs]
+    return earliest(...againMs)
   }
 
-  /** Asked only while it matters: an open that waits makes refused creates worth trying more often. */
-  async function isWaiting(agentType: string, { problem }: PoolMemory): Promise<boolean> {
-    return problem !== undefined && ((await deps.index.waiting(agentType)) ?? 0) > 0
-  }
-
-  function noteFailures(
-    agentType: string,
+  async function planOf(
     memory: PoolMemory,
-    observed: ObservedPool,
-    spec: PoolSpec | undefined,
-  ): void {
-    const failed = memory.failures.observe(observed, spec)
-    for (const { name, deadReason, trouble } of failed) {
-      const cause = trouble?.cause ?? 'crash'
-      metrics.podStartFailures.inc({ agent_type: agentType, cause })
-      logger.warn({ pod: name, cause, reason: trouble?.message ?? deadReason }, 'idle pod failed')
-    }
-    if (failed.length === 0) return
-    const { trouble, deadReason } = failed[0] ?? {}
-    const message = `${trouble?.cause ?? 'crash'}: ${trouble?.message ?? deadReason}`
-    deps.report(agentType, 'PodStartFailed', memory.failures.stableMessage(message))
-  }
-
-  /** The claim of a retired pod says why, so pods that others made or changed are retired by themselves. */
-  async function retirePlanned(
-    agentType: string,
-    podUids: readonly string[],
-    { slots }: ObservedPool,
-  ): Promise<void> {
-    const origins = new Map(slots.map(({ podUid, origin }) => [podUid, origin]))
-    const byReason = Map.groupBy(
-      podUids,
-      (podUid) => originFault(origins.get(podUid) ?? 'ours') ?? 'surplus or dead',
-    )
-    await allDone([...byReason].map(([reason, uids]) => retire(agentType, uids, reason)))
-  }
-
-  /** Retiring is a claim, so a pod that a session took meanwhile is left alone. */
-  async function retire(agentType: string, podUids: readonly string[], reason: string): Promise<void> {
-    const { expectations } = memoryOf(agentType)
-    for (const podUid of podUids) expectations.removalSent(podUid, now())
-    const retired = new Set(
-      await ledger.retire(podUids, reason).catch((error: unknown) => {
-        for (const podUid of podUids) expectations.removalFailed(podUid)
-        throw error
-      }),
-    )
-    for (const podUid of podUids) if (!retired.has(podUid)) expectations.removalFailed(podUid)
-    await indexSync.drop(agentType, [...retired])
-    metrics.podsRetired.inc({ agent_type: agentType, cause: 'plan' }, retired.size)
-    await allDone([...retired].map((podUid) => remove(podUid)))
-  }
-
-  async function remove(podUid: string): Promise<void> {
-    const pod = pods.get(podUid)
-    if (pod) await recentWrites.once(`delete ${podUid}`, () => writer.delete(pod))
-  }
-
-  /** Labels claimed pods, ends sessions on dead pods, notes agents of failed attempts, deletes pods without further use. */
-  async function tidy({ slots }: ObservedPool, seen: readonly AgentPod[]): Promise<void> {
-    const reasons = new Map(seen.map((pod) => [pod.uid, endOfSessionOn(pod)]))
-    const live = slots.filter(holdsLiveSession)
-    for (const { claim } of slots) {
-      const { purpose, sessionId, epoch } = claim ?? {}
-      if (purpose === 'retired' && sessionId !== undefined && epoch !== undefined)
-        deps.agentRemovals.note({ sessionId, epoch })
-    }
-    const deaths = live.flatMap(({ podUid, claim }) => {
-      const reason = reasons.get(podUid)
-      return reason ? [{ podUid, reason, status: claim?.sessionStatus }] : []
+    { spec, observed, coldWaiting, waiting, isWaitedFor, rollout }: Awaited<ReturnType<typeof look>>,
+    canary: CanaryLook,
+  ) {
+    const { agentType, expectations } = memory
+    const pendingCreates = expectations.pendingCreates()
+    const target = await targetOf(memory, spec, observed, waiting)
+    const desired = desiredIn(rollout, desiredOf(spec, target, coldWaiting), canary)
+    const room = poolRoom.take(agentType, {
+      spec,
+      observed,
+      pendingCreates,
+      desired,
+      isTargetCut: target?.boundBy === 'quota',
     })
-    await allDone([
-      deps.podDeaths.end(deaths),
-      ...live.filter(({ podUid }) => !reasons.get(podUid)).map((slot) => labelClaimed(slot)),
-      ...slots.filter(isLeftOver).map((slot) => remove(slot.podUid)),
-    ])
+    memory.quotaPods = room.share.allowed
+    const kept = keptFailures(observed.slots, {
+      keep: spec?.keepFailed ?? 0,
+      max: desired.max,
+      idle: desired.min + desired.cold,
+    })
+    const isProven = rollout?.main.isProven || memory.proven === rollout?.main.templateHash
+    const planned = planPool({
+      desired: room.desired,
+      quotaPlaces: room.quotaPlaces,
+      slots: observed.slots.filter(countsInPool),
+      pendingCreates,
+      pendingRemovals: expectations.pendingRemovals(),
+      kept,
+      allowance: creates.allowance(memory, spec),
+      failures: memory.failures.forPlan(isWaitedFor),
+      unproven: !isProven,
+      now: now(),
+    })
+    const isTurn = planned.create === 0 || outage.takeTurn()
+    const plan: PoolPlan = isTurn ? planned : { ...planned, create: 0, boundBy: 'backoff' }
+    return { plan, target, room, kept }
   }
 
-  async function labelClaimed(slot: SlotView): Promise<void> {
-    const pod = pods.get(slot.podUid)
-    const sessionId = slot.claim?.sessionId
-    if (!pod || sessionId === undefined || pod.sessionLabel === sessionId) return
-    await recentWrites.once(`label ${pod.uid}`, () => writer.labelClaimed(pod, sessionId))
+  async function makePods(
+    memory: PoolMemory,
+    wanted: {
+      readonly rollout: RolloutLook
+      readonly canary: CanaryLook
+      readonly count: number
+      readonly isWaitedFor: boolean
+    },
+  ): Promise<void> {
+    const { rollout, canary, ...rest } = wanted
+    const made = await creates.make(memory, {
+      ...rest,
+      spec: rollout.spec,
+      canary: { spec: rollout.document, count: canary.missing },
+    })
+    rollouts.sent(memory.agentType, made)
   }
 
-  function showCounts(agentType: string, observed: ObservedPool): void {
-    for (const [state, count] of Object.entries(observed.counts)) {
-      metrics.poolSlots.set({ agent_type: agentType, state }, count)
+  async function targetOf(
+    { agentType, expectations, failures, quotaPods: quota }: PoolMemory,
+    spec: PoolSpec | undefined,
+    observed: ObservedPool,
+    waiting = 0,
+  ): Promise<PoolTarget | undefined> {
+    if (!spec) {
+      targets.forget(agentType)
+      return undefined
     }
-  }
-
-  /** The metric and the log of what keeps the pool from its pods; both end with it. */
-  function tell(agentType: string, memory: PoolMemory, problem: PoolProblem | undefined): void {
-    const before = memory.problem
-    memory.problem = problem
-    if (before && before.cause !== problem?.cause)
-      metrics.poolProblem.remove({ agent_type: agentType, cause: before.cause })
-    if (problem) metrics.poolProblem.set({ agent_type: agentType, cause: problem.cause }, 1)
-    else if (before)
-      logger.info({ agentType, cause: before.cause, since: before.since }, 'the problem of a pool is over')
+    const pendingCreates = expectations.pendingCreates()
+    const failing = failures.forPlan(false).count > 0
+    return targets.look(agentType, { spec, observed, pendingCreates, failing, waiting, quota })
   }
 
   return {
     reconcile,
     /** Something outside happened that may let refused creates pass. Returns the pools that should be looked at. */
     ease(causes: readonly PodWriteReason[]): readonly string[] {
-      return [...memories].flatMap(([agentType, { failures }]) => (failures.ease(causes) ? [agentType] : []))
+      return [...memories].flatMap(([agentType, { failures }]) =>
+        failures.ease(causes) || (causes.includes('quota') && poolRoom.isBound(agentType)) ? [agentType] : [],
+      )
     },
     /** A dry run of the pool's pod passed, or was refused. */
     tried(agentType: string, refusal: PodWriteError | undefined): void {
@@ -295,15 +315,8 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
 export type PoolReconciler = ReturnType<typeof createPoolReconciler>
 
 /** What others made is no part of the plan, unless a session is on it. */
-function countsInPool({ origin, claim }: SlotView): boolean {
-  return isOwnPod(origin) || claim?.purpose === 'session'
-}
-
-/** Pods of others that are not retired yet. They go whatever the plan is, also from a frozen pool. */
-function foreignIn({ slots }: ObservedPool, pendingRemovals: ReadonlySet<string>): string[] {
-  return slots
-    .filter(({ origin, claim, podUid }) => origin === 'foreign' && !claim && !pendingRemovals.has(podUid))
-    .map(({ podUid }) => podUid)
+function countsInPool({ origin, claim, forgotten }: SlotView): boolean {
+  return isOwnPod(origin) || claim?.purpose === 'session' || forgotten === true
 }
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {
@@ -311,24 +324,7 @@ function earliest(...times: readonly (number | undefined)[]): number | undefined
   return given.length === 0 ? undefined : Math.min(...given)
 }
 
-function noticeOf({ failures }: PoolMemory, plan: PoolPlan, problem: PoolProblem | undefined): PoolNotice {
-  return { boundBy: failures.boundBy() ?? plan.boundBy, message: problem?.message, problem }
-}
-
 /** A pod that shows that the template in force works. */
 function isProof({ drifted, state, readySince }: SlotView): boolean {
   return !drifted && (readySince !== undefined || state === 'claimed')
-}
-
-function holdsLiveSession({ claim }: SlotView): boolean {
-  return (
-    claim?.purpose === 'session' && (claim.sessionStatus === 'PENDING' || claim.sessionStatus === 'ACTIVE')
-  )
-}
-
-/** Retired, or claimed by a session that is over or does not exist. The session reconciler takes care of ENDING ones. */
-function isLeftOver(slot: SlotView): boolean {
-  const { claim, deletingSince } = slot
-  if (!claim || deletingSince !== undefined) return false
-  return claim.purpose === 'retired' || (!holdsLiveSession(slot) && claim.sessionStatus !== 'ENDING')
 }

@@ -1,8 +1,8 @@
 import type { PolicyDocument } from '../admission/policy/policy-document.ts'
+import type { DocumentView, PodWriter } from '../domain/cluster-ports.ts'
 import { withoutNames, withoutSecrets } from '../domain/plain-message.ts'
 import type { PodWriteError } from '../domain/pod-write-error.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
-import type { DocumentView, PodWriter } from '../domain/ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { Logger } from '../logging.ts'
 
@@ -114,9 +114,12 @@ function sentenceOf(agentType: string, refusal: PodWriteError): string {
 }
 
 /** Fields of the pod that are fields of the template. The agent's container is the first and only one that we make. */
-const templateField = /spec\.containers\[0\]\.(image|command|args|env|imagePullPolicy)\b((?:\[\d+\])?)/
+const templateField =
+  /spec\.containers\[0\]\.(image|command|args|env|imagePullPolicy|volumeMounts)\b((?:\[\d+\])?)/
 
 function problemOf(agentType: string, spec: PoolSpec | undefined, refusal: PodWriteError): string {
+  if (/spec\.volumes\[\d+\]/.test(refusal.message))
+    return `/pools/${agentType}/template/volumes: ${wordsOf(agentType, refusal)}`
   const [, field, found = ''] = templateField.exec(refusal.message) ?? []
   const index = field === 'env' ? indexOfVariable(spec, refusal) : found.slice(1, -1)
   const at = field === undefined ? '' : `/${field}${index === '' ? '' : `/${index}`}`

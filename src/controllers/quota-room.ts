@@ -1,4 +1,4 @@
-import { parseQuantity } from '../admission/pod/quantity.ts'
+import { parseQuantity } from '../domain/quantity.ts'
 import type { Quota } from '../domain/quota.ts'
 
 /** Whether a change of a ResourceQuota may let a create pass that it refused before. */

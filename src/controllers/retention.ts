@@ -1,12 +1,17 @@
-import type { ClaimLedger, PodView } from '../domain/ports.ts'
+import type { PodView } from '../domain/cluster-ports.ts'
+import type { PodLifeLedger } from '../domain/pool-ports.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 
 interface RetentionDeps {
   readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
+  readonly lives: Pick<PodLifeLedger, 'purge'>
   readonly pods: Pick<PodView, 'all' | 'synced'>
   /** How long an ended session is kept at least, ms; longer while a claim names it. Its key names it as long. */
   readonly sessionsAfterMs: number
+  /** How long the life of a pod that is gone is kept for usage reports, ms. */
+  readonly livesAfterMs: number
   readonly metrics: Metrics
   readonly logger: Logger
 }
@@ -17,13 +22,17 @@ const claimsAfterMs = 24 * 3_600_000
 const rowsAtOnce = 1_000
 
 /** Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. */
-export function createRetention({ ledger, pods, sessionsAfterMs, metrics, logger }: RetentionDeps) {
+export function createRetention(deps: RetentionDeps) {
+  const { ledger, lives, pods, sessionsAfterMs, livesAfterMs, metrics, logger } = deps
   return async function look(signal: AbortSignal): Promise<void> {
     // Before the first list all pods would seem to be gone.
     if (!pods.synced()) return
     await ledger.noteGone(pods.all().map(({ uid }) => uid))
     for (;;) {
-      const purged = await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })
+      const purged = {
+        ...(await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })),
+        podLives: await lives.purge({ afterMs: livesAfterMs, limit: rowsAtOnce }),
+      }
       for (const [table, count] of Object.entries(purged)) metrics.purged.inc({ table }, count)
       const total = Object.values(purged).reduce((sum, count) => sum + count, 0)
       if (total > 0) logger.info(purged, 'deleted records that were kept long enough')

@@ -1,5 +1,7 @@
-import type { AgentDelivery, ClaimLedger, PodView, PodWriter, WakeBus } from '../domain/ports.ts'
+import type { AgentDelivery, PodView, PodWriter } from '../domain/cluster-ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
 import { endReason, type Session } from '../domain/session.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { RecentWrites } from './recent-writes.ts'

@@ -1,8 +1,10 @@
-import { type AbsenceVerdict, createAbsenceGuard } from '../domain/absence-guard.ts'
-import type { ClaimLedger, PodView, PodWriter } from '../domain/ports.ts'
+import { createAbsenceGuard } from '../domain/absence-guard.ts'
+import type { PodView, PodWriter } from '../domain/cluster-ports.ts'
 import { endReason, type Session, type SessionPod } from '../domain/session.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import { createFrozenAlarm } from './frozen-alarm.ts'
 import type { PendingGrace } from './pending-grace.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 
@@ -32,7 +34,15 @@ type LiveOn = Session & { readonly pod: SessionPod }
 export function createVanishedPods(deps: VanishedPodsDeps) {
   const { ledger, pods, writer, podDeaths, grace, metrics, logger } = deps
   let guard = createAbsenceGuard()
-  let frozen = false
+  const alarm = createFrozenAlarm({
+    what: 'pods',
+    line: 'too many pods of live sessions seem to be missing',
+    note: ({ missing, live }) =>
+      `The pods of ${missing} of ${live} live sessions are missing: none of these sessions is ended.`,
+    report: deps.report,
+    metrics,
+    logger,
+  })
   /** Limits the looks while frozen: each asks the API server for every missing pod, which may be thousands. */
   let nextLookAt = 0
 
@@ -47,17 +57,6 @@ export function createVanishedPods(deps: VanishedPodsDeps) {
     return confirmed
   }
 
-  function show(verdict: Pick<AbsenceVerdict, 'frozen'>, missing: number, live: number): void {
-    metrics.absenceFrozen.set(verdict.frozen ? 1 : 0)
-    if (verdict.frozen && !frozen) {
-      const message = `The pods of ${missing} of ${live} live sessions are missing: none of these sessions is ended.`
-      logger.error({ missing, live }, 'frozen: too many pods of live sessions seem to be missing')
-      deps.report('AbsenceFrozen', message)
-    }
-    if (!verdict.frozen && frozen) logger.info({ missing, live }, 'no longer frozen')
-    frozen = verdict.frozen
-  }
-
   /** The absence of a pod counts at once only if its session was delivered; a PENDING one has its grace. */
   const mayEnd = ({ status, pod }: LiveOn): boolean => status === 'ACTIVE' || grace.remainingMs(pod.uid) === 0
 
@@ -65,7 +64,7 @@ export function createVanishedPods(deps: VanishedPodsDeps) {
     /** One look at all live sessions. Resolves with the time after which to look again, ms. */
     async reconcile(): Promise<number | undefined> {
       const waitMs = nextLookAt - deps.monotonicMs()
-      if (frozen && waitMs > 0) return waitMs
+      if (alarm.isOn() && waitMs > 0) return waitMs
       const live = (await ledger.liveSessions()).filter(
         (session): session is LiveOn => session.pod !== undefined,
       )
@@ -78,7 +77,7 @@ export function createVanishedPods(deps: VanishedPodsDeps) {
         missing: absent.map(({ pod }) => pod.uid),
         now: deps.monotonicMs(),
       })
-      show(verdict, absent.length, live.length)
+      alarm.show(verdict.frozen, { missing: absent.length, live: live.length })
       nextLookAt = deps.monotonicMs() + (verdict.againMs ?? 0)
       const ends = [...evident.map(({ pod }) => pod.uid), ...verdict.end].map((podUid) => ({
         podUid,
@@ -96,8 +95,7 @@ export function createVanishedPods(deps: VanishedPodsDeps) {
     /** When a leadership begins or ends. What goes missing while nobody looks counts from the next look. */
     reset(): void {
       guard = createAbsenceGuard()
-      frozen = false
-      metrics.absenceFrozen.set(0)
+      alarm.reset()
     },
   }
 }

@@ -1,5 +1,7 @@
 import type { V1ContainerStatus, V1Pod, V1PodStatus } from '@kubernetes/client-node'
 import { agentContainerName, annotation, label } from './names.ts'
+import { type PodResize, podResizeOf } from './pod-resize.ts'
+import { less, type PodResources, podResources } from './pod-resources.ts'
 import { type PodTrouble, podTroubleOf } from './pod-trouble.ts'
 import { type EndReason, endReason } from './session.ts'
 
@@ -15,6 +17,8 @@ export interface AgentPod {
   readonly deletingSince: number | undefined
   /** When the Ready condition became true; undefined while it is not. */
   readonly readySince: number | undefined
+  /** Since when a pod that a node has is not Ready; undefined while it is Ready or no node has it. */
+  readonly startingSince?: number
   /** Why the pod can never serve again: phase Succeeded or Failed, or the agent container ended or was replaced. */
   readonly deadReason: string | undefined
   /** Why it cannot become Ready as it is, if the API says so. */
@@ -30,7 +34,15 @@ export interface AgentPod {
   readonly specDigest?: string
   /** Present when the digest was another one before, even if it has changed back. */
   readonly specChanged?: true
+  /** What its agent container takes, as the specification says. */
+  readonly agentTakes?: PodResources
+  /** What the pod takes beside it: sidecars that others add, and the overhead of its RuntimeClass. Absent for nothing. */
+  readonly besideAgent?: PodResources
+  /** What became of a resize so far; absent without one. */
+  readonly resize?: PodResize
   readonly assignKeyIds: readonly string[]
+  /** Digest of the policy's row that shaped the pod; absent if no webhook noted one. */
+  readonly policyDigest?: string
   readonly stateLabel: string | undefined
   readonly sessionLabel: string | undefined
 }
@@ -49,11 +61,28 @@ export function agentPodFrom(pod: V1Pod): AgentPod | undefined {
     createdAt: epochMs(metadata.creationTimestamp) ?? 0,
     deletingSince: epochMs(metadata.deletionTimestamp),
     templateHash: annotations[annotation.templateHash],
-    assignKeyIds: (annotations[annotation.assignKeyIds] ?? '').split(',').filter((id) => id !== ''),
+    ...takenBy(pod),
+    assignKeyIds: keyIdsOf(annotations),
+    ...(annotations[annotation.policyDigest] !== undefined && {
+      policyDigest: annotations[annotation.policyDigest],
+    }),
     stateLabel: labels[label.state],
     sessionLabel: labels[label.session],
-    ...runningStateOf(status),
+    ...runningStateOf(status, spec?.nodeName === undefined ? undefined : epochMs(metadata.creationTimestamp)),
   }
+}
+
+/** The assign keys that a pod was given, newest first; none if no webhook noted them. */
+export function keyIdsOf(annotations: Readonly<Record<string, string>>): readonly string[] {
+  return (annotations[annotation.assignKeyIds] ?? '').split(',').filter((id) => id !== '')
+}
+
+function takenBy(pod: V1Pod): Pick<AgentPod, 'agentTakes' | 'besideAgent'> {
+  if (!pod.spec?.containers?.some(({ resources }) => resources !== undefined)) return {}
+  const { agent, all } = podResources(pod)
+  const beside = less(all, agent)
+  const isMore = [...Object.values(beside.requests), ...Object.values(beside.limits)].some((n) => n > 0n)
+  return { agentTakes: agent, ...(isMore && { besideAgent: beside }) }
 }
 
 /**
@@ -76,6 +105,21 @@ export function asOf(pod: AgentPod, { now, nodeLostMs }: { now: number; nodeLost
   return { ...pod, nodeLost: true, deadReason: pod.deadReason ?? 'node is unreachable' }
 }
 
+/** A pod, and the session that it serves by its label. The label is a hint: only the ledger says whether it is true. */
+export interface ServedPod {
+  readonly podUid: string
+  readonly sessionId: string
+}
+
+/** The pods that say which session they serve, without those on their way out. */
+export function servedPods(pods: readonly AgentPod[]): readonly ServedPod[] {
+  return pods.flatMap(({ uid, sessionLabel, deletingSince }) =>
+    sessionLabel === undefined || deletingSince !== undefined
+      ? []
+      : [{ podUid: uid, sessionId: sessionLabel }],
+  )
+}
+
 /** Why a session on this pod is over; undefined while the pod may serve it. Also takes the last state of a pod that is gone. */
 export function endOfSessionOn(pod: AgentPod): EndReason | undefined {
   if (pod.nodeLost) return endReason.nodeLost
@@ -86,26 +130,51 @@ export function endOfSessionOn(pod: AgentPod): EndReason | undefined {
 
 type RunningState = Pick<
   AgentPod,
-  'ip' | 'readySince' | 'deadReason' | 'trouble' | 'containerId' | 'nodeLost' | 'unreachableSince'
+  | 'ip'
+  | 'readySince'
+  | 'startingSince'
+  | 'deadReason'
+  | 'trouble'
+  | 'containerId'
+  | 'nodeLost'
+  | 'unreachableSince'
+  | 'resize'
 >
 
-function runningStateOf(status: V1PodStatus): RunningState {
+/** `boundSince`: the creation of a pod that names a node, for pods whose conditions do not say when they got it. */
+function runningStateOf(status: V1PodStatus, boundSince: number | undefined): RunningState {
   const containers = status.containerStatuses ?? []
   const agent = agentContainerStatus(containers)
   const ready = status.conditions?.find(
     (condition) => condition.type === 'Ready' && condition.status === 'True',
   )
   const trouble = ready ? undefined : podTroubleOf(status)
+  const startingSince = ready ? undefined : startingSinceOf(status, boundSince)
   const unreachableSince = unreachableSinceOf(status)
+  const resize = podResizeOf(status)
   return {
     ip: status.podIP,
     readySince: ready && (epochMs(ready.lastTransitionTime) ?? 0),
+    ...(startingSince !== undefined && { startingSince }),
     deadReason: deadReasonOf(status.phase, agent),
     ...(trouble && { trouble }),
+    ...(resize && { resize }),
     containerId: agent?.containerID,
     ...(isNodeLost(status) && { nodeLost: true }),
     ...(unreachableSince !== undefined && { unreachableSince }),
   }
+}
+
+/** A pod that was Ready before counts from the time at which it no longer was. */
+function startingSinceOf(
+  { conditions = [] }: V1PodStatus,
+  boundSince: number | undefined,
+): number | undefined {
+  const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
+  if (scheduled ? scheduled.status !== 'True' : boundSince === undefined) return undefined
+  const gotNodeAt = epochMs(scheduled?.lastTransitionTime) ?? boundSince
+  const unreadySince = epochMs(conditions.find(({ type }) => type === 'Ready')?.lastTransitionTime)
+  return Math.max(gotNodeAt ?? 0, unreadySince ?? 0) || undefined
 }
 
 /** Reasons of deletions on a lost node. With other reasons (preemption, the eviction API) the kubelet is alive. */

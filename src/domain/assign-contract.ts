@@ -1,6 +1,6 @@
 /**
- * The part of the agent contract that needs no schema library. The agent SDK imports this file and takes only types
- * from `assignment.ts`: typebox costs 170–280 ms at import, and refill waits for an agent's start.
+ * The part of the agent contract that needs no schema library. The agent SDK imports this file instead of
+ * `assignment.ts`: typebox costs 170–280 ms at import, and refill waits for an agent's start.
  */
 
 export const assignPath = '/assign'
@@ -20,4 +20,50 @@ export interface AssignClaims {
   readonly epoch: number
   readonly bodyHash: string
   readonly exp: number
+}
+
+/**
+ * The bodies of the contract as types. `assignment.ts` has their schemas, and its test holds the two together. They stand
+ * here so that the declarations of the npm package need no schema library.
+ */
+
+export interface LiveKitAccess {
+  url: string
+  room: string
+  token: string
+  /** RFC 3339 UTC. */
+  expiresAt: string
+}
+
+/** Body of POST /assign. */
+export interface Assignment {
+  sessionId: string
+  epoch: number
+  podUid: string
+  agentType: string
+  room: string
+  /** Room-scoped access of the agent; absent when LiveKit is not configured. */
+  livekit?: LiveKitAccess
+  metadata?: Record<string, unknown>
+  /** Just-in-time secrets. They exist only in this request and in the agent's memory. */
+  secrets?: Record<string, string>
+  /** Bearer with which the agent renews and finishes this session, bound to this epoch. */
+  sessionToken: string
+  /** Address at which to renew and finish; absent when pods cannot reach the session server. */
+  apiUrl?: string
+  leaseMs: number
+}
+
+/** Answer 200 to POST /assign: the echo that proves which pod took which session. */
+export interface AssignmentEcho {
+  podUid: string
+  sessionId: string
+  epoch: number
+}
+
+/** Body of POST /end. */
+export interface EndOrder {
+  sessionId: string
+  epoch: number
+  reason: string
 }

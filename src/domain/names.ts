@@ -16,8 +16,12 @@ export const annotation = {
   templateHash: 'greenroom.dev/template-hash',
   /** Key ids of the public assign keys that the webhook injected, newest first, comma-separated. */
   assignKeyIds: 'greenroom.dev/assign-key-ids',
+  /** Why a pod that is kept for a look failed to start. */
+  failure: 'greenroom.dev/failure',
   /** Version of the policy that shaped the pod. */
   policyVersion: 'greenroom.dev/policy-version',
+  /** Digest of what the row of the agent type imposed on the pod; another one in force means drift. */
+  policyDigest: 'greenroom.dev/policy-digest',
   /** "true": each change that the webhook makes comes back as a warning. Set by the pod's author; it stays on the pod. */
   explain: 'greenroom.dev/explain',
   /** Kubernetes' own: the kubelet's copy of a pod that it runs from a file. */
@@ -76,4 +80,14 @@ export const agentEnv = {
  */
 export function agentIdentity(sessionId: string, epoch: number): string {
   return `agent-${sessionId}-${epoch}`
+}
+
+const agentIdentityPattern = /^agent-([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})-([1-9][0-9]{0,8})$/
+
+/** The session and the attempt of an agent's identity; undefined for all other identities. */
+export function agentOf(
+  identity: string,
+): { readonly sessionId: string; readonly epoch: number } | undefined {
+  const [, sessionId, epoch] = agentIdentityPattern.exec(identity) ?? []
+  return sessionId === undefined ? undefined : { sessionId, epoch: Number(epoch) }
 }

@@ -12,6 +12,25 @@ export function randomParticipantIdentity(random: string): string {
   return `${madePrefix}${random}`
 }
 
+/** LiveKit's defaults. It counts bytes and refuses the join: the caller would be told of a session that it cannot enter. */
+const mostBytes = 256
+
+/** Why LiveKit or Greenroom would not have this participant: the member, a colon and the reason; undefined if both would. */
+export function participantProblem(participant: {
+  readonly identity: string
+  readonly name?: string
+}): string | undefined {
+  const ofIdentity = identityProblem(participant.identity) ?? lengthProblem(participant.identity)
+  if (ofIdentity !== undefined) return `identity: ${ofIdentity}`
+  const ofName = lengthProblem(participant.name ?? '')
+  return ofName && `name: ${ofName}`
+}
+
+function lengthProblem(text: string): string | undefined {
+  const bytes = new TextEncoder().encode(text).length
+  return bytes > mostBytes ? `has ${bytes} bytes in UTF-8, and LiveKit takes ${mostBytes}` : undefined
+}
+
 /** Why this identity may not be used, as the end of a sentence; undefined if it may. */
 export function identityProblem(identity: string): string | undefined {
   if (/\p{Cc}/u.test(identity)) return 'contains a control character'

@@ -10,9 +10,9 @@ export interface PodTrouble {
 
 /**
  * `image` cannot be pulled; `config` of the container is refused by the kubelet; `crash`: a container ends before it serves;
- * `node` refused or evicted the pod; `unschedulable`: no node has room for it.
+ * `node` refused or evicted the pod; `unschedulable`: no node has room for it; `deadline`: it took longer than the pool allows.
  */
-export type TroubleCause = 'image' | 'config' | 'crash' | 'node' | 'unschedulable'
+export type TroubleCause = 'image' | 'config' | 'crash' | 'node' | 'unschedulable' | 'deadline'
 
 /** Reasons with which a container waits. Every other one (ContainerCreating, PodInitializing) is the way to Ready. */
 const waitingCauses: Readonly<Record<string, TroubleCause>> = {
@@ -30,6 +30,11 @@ const waitingCauses: Readonly<Record<string, TroubleCause>> = {
   PreCreateHookError: 'config',
   PostStartHookError: 'crash',
   CrashLoopBackOff: 'crash',
+}
+
+/** The kubelet tries again by itself, but only something outside the pod can help. */
+export function isStuckCause(cause: TroubleCause | undefined): boolean {
+  return cause === 'image' || cause === 'config'
 }
 
 /** undefined for a pod that is on its way, or Ready. */

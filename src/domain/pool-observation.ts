@@ -2,6 +2,7 @@ import type { AgentPod } from './agent-pod.ts'
 import type { PodTrouble } from './pod-trouble.ts'
 import { originFault, type PodOrigin, type SeenOrigin } from './pool-pod.ts'
 import { type PodClaim, slotStateOf } from './slot.ts'
+import { startFailureOf } from './start-failure.ts'
 
 /** A pool as it is seen: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
 
@@ -23,6 +24,8 @@ export interface SlotView {
   readonly trouble: PodTrouble | undefined
   readonly claim: PodClaim | undefined
   readonly origin: PodOrigin
+  /** Present when a session is on the pod that the ledger does not know. Such a slot is `claimed` without a claim. */
+  readonly forgotten?: true
 }
 
 type SlotCounts = Readonly<Record<ObservedState, number>>
@@ -42,17 +45,29 @@ interface ObservePoolInput {
   readonly templateHash: string | undefined
   /** By UID; every pod counts as ours where the origins are not known. */
   readonly origins?: ReadonlyMap<string, SeenOrigin>
+  /** Pods on which a session is that the ledger does not know: they are offered to nobody and not retired by the plan. */
+  readonly forgotten?: ReadonlySet<string>
+  /** Which pods are to be replaced; without it those of another template. */
+  readonly isDrifted?: ((pod: AgentPod, madeFrom: string | undefined) => boolean) | undefined
+  /** Pods that take longer than this to become Ready count as failed; without it none does. */
+  readonly start?: { readonly now: number; readonly startDeadlineMs: number } | undefined
 }
 
 /** Joins pods and claims of one pool. Pure; the order of `pods` does not matter. */
 export function observePool(input: ObservePoolInput): ObservedPool {
-  const { agentType, pods, claims, templateHash, origins } = input
+  const { agentType, pods, claims, templateHash, origins, isDrifted, start, forgotten } = input
   const slots = pods
     .filter((pod) => pod.agentType === agentType)
     .map((pod) => {
       const { origin = 'ours', templateHash: madeFrom = pod.templateHash } = origins?.get(pod.uid) ?? {}
-      const drifted = templateHash !== undefined && madeFrom !== templateHash
-      return slotView(pod, { claim: claims.get(pod.uid), origin, drifted })
+      const drifted = templateHash !== undefined && (isDrifted?.(pod, madeFrom) ?? madeFrom !== templateHash)
+      const claim = claims.get(pod.uid)
+      const isForgotten = claim === undefined && (forgotten?.has(pod.uid) ?? false)
+      const slot = slotView(pod, { claim, origin, drifted, isForgotten })
+      const failure = slot.state === 'warming' && !slot.claim && start && startFailureOf(pod, start)
+      return failure
+        ? { ...slot, state: 'failed' as const, trouble: failure, deadReason: failure.message }
+        : slot
     })
     .sort(oldestFirst)
   const counts = { warming: 0, ready: 0, claimed: 0, draining: 0, failed: 0 }
@@ -69,10 +84,12 @@ interface SlotFacts {
   readonly claim: PodClaim | undefined
   readonly origin: PodOrigin
   readonly drifted: boolean
+  readonly isForgotten: boolean
 }
 
 /** A claimed slot goes its way whatever its origin; any other one is offered only if it is ours and as we made it. */
-function stateOf(pod: AgentPod, { claim, origin }: SlotFacts): ObservedState {
+function stateOf(pod: AgentPod, { claim, origin, isForgotten }: SlotFacts): ObservedState {
+  if (isForgotten && pod.deletingSince === undefined) return 'claimed'
   const state = slotStateOf(pod, claim)
   if (claim || (state !== 'ready' && state !== 'warming')) return state
   if (originFault(origin) !== undefined) return 'failed'
@@ -93,5 +110,6 @@ function slotView(pod: AgentPod, facts: SlotFacts): SlotView {
     trouble: pod.trouble,
     claim,
     origin,
+    ...(facts.isForgotten && { forgotten: true as const }),
   }
 }

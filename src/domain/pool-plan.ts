@@ -1,3 +1,4 @@
+import { isStuckCause } from './pod-trouble.ts'
 import { oldestFirst, type SlotView } from './pool-observation.ts'
 
 /**
@@ -15,6 +16,8 @@ export interface DesiredPool {
   /** Most pods that may be warming at once, creates in flight included. */
   readonly inFlight: number
   readonly frozen: boolean
+  /** Most idle pods that a roll-out replaces at a time; 0 replaces none. A tenth of `min`, at least one, unless given. */
+  readonly rollStep?: number | undefined
 }
 
 /** Starts that failed since the last success. A new template starts at zero, because it may be the cure. */
@@ -35,12 +38,18 @@ export interface PlanInput {
   /** UIDs retired or deleted by us that the informer still shows as they were. */
   readonly pendingRemovals: ReadonlySet<string>
   readonly failures: StartFailures
+  /** Failed pods that are kept for a look. They count below max, and nothing waits for them to go. */
+  readonly kept?: ReadonlySet<string>
+  /** How many pods `refill.perSecond` allows now, and when one more. */
+  readonly allowance?: { readonly pods: number; readonly nextMs: number } | undefined
   /** True until a pod of the template in force has been Ready. */
   readonly unproven?: boolean
+  /** Pods that the ResourceQuotas let the pool create now; absent without a quota. */
+  readonly quotaPlaces?: number
   readonly now: number
 }
 
-type PlanBound = 'max' | 'in-flight' | 'backoff' | 'frozen'
+type PlanBound = 'max' | 'quota' | 'in-flight' | 'refill-rate' | 'backoff' | 'frozen'
 
 export interface PoolPlan {
   readonly create: number
@@ -54,11 +63,19 @@ export interface PoolPlan {
 
 /** The next try often cures a failed start (a full node, a registry that was away for a moment), so try again soon. */
 const firstBackoffMs = 1_000
-/** The kubelet's own ceiling for image pulls and crash loops: a broken image costs 12 pods an hour, not thousands. */
+/** The kubelet's own ceiling for crash loops: a create that is refused for its pod is tried 12 times an hour. */
 const maxBackoffMs = 5 * 60_000
-/** Starts at a time until the first pod of a template is Ready: a wrong image or command costs three pods, not a pool. */
-const firstStarts = 3
-/** Share of the idle pods that a roll-out replaces at once; one pod at least. */
+/** Of pods that do not start: what ails them is often cured outside, and a cure is to be seen within 30 s. */
+const maxStartBackoffMs = 25_000
+/**
+ * Until the first pod of a template is Ready, one pod tries it: a wrong image or command costs one pod, not a pool. A pod
+ * that is slow without saying why may have met a bad node, so after this time another tries beside it, up to three.
+ */
+const patienceMs = 30_000
+const mostFirstStarts = 3
+/** By then the kubelet has tried a second time, so the cause was no blip, and one probing pod is enough. */
+const stuckForMs = 15_000
+/** Share of the idle pods that a roll-out replaces at once, unless the pool says otherwise; one pod at least. */
 const rollShare = 0.1
 /** A pod that remains this long after its grace period hangs, on a lost node for example. It no longer delays a roll-out. */
 const hungAfterMs = 15_000
@@ -73,13 +90,19 @@ export function planPool(input: PlanInput): PoolPlan {
   if (input.desired.frozen) {
     return { create: 0, retire: dead, requeueAfterMs: undefined, boundBy: 'frozen' }
   }
-  const surplus = surplusOf(pool, input.desired)
-  const rolled = rolledOf(without(pool, surplus), input.desired)
-  const left = without(without(pool, surplus), rolled)
-  return { ...refill(left, input), retire: [...dead, ...[...surplus, ...rolled].map(({ podUid }) => podUid)] }
+  const stuck = needlessProbes(pool, input)
+  const surplus = surplusOf(without(pool, stuck), input.desired)
+  const rolled = rolledOf(without(without(pool, stuck), surplus), input.desired)
+  const gone = [...stuck, ...surplus, ...rolled]
+  return { ...refill(without(pool, gone), input), retire: [...dead, ...gone.map(({ podUid }) => podUid)] }
 }
 
-/** How long to wait after the last of `count` failed starts, ms. */
+/** How long to wait after the last of `count` pods that did not start, ms. */
+export function failedStartBackoffMs(count: number): number {
+  return Math.min(maxStartBackoffMs, startBackoffMs(count))
+}
+
+/** How long to wait after the last of `count` refused creates, ms. */
 export function startBackoffMs(count: number): number {
   return count <= 0 ? 0 : Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(count - 1, 30))
 }
@@ -98,11 +121,12 @@ interface SortedPool {
   readonly pendingCreates: number
 }
 
-function sortSlots({ slots, pendingCreates, pendingRemovals, now }: PlanInput): SortedPool {
+function sortSlots({ slots, pendingCreates, pendingRemovals, kept, now }: PlanInput): SortedPool {
   const staying = slots.filter(({ podUid }) => !pendingRemovals.has(podUid)).sort(oldestFirst)
   const idle = staying.filter(({ claim }) => claim === undefined)
   const leaving = slots.filter(
     ({ podUid, claim, deletingSince }) =>
+      !kept?.has(podUid) &&
       (claim?.purpose === 'retired' || pendingRemovals.has(podUid)) &&
       // The API's deletion time already lies at the end of the grace period.
       (deletingSince === undefined || now < deletingSince + hungAfterMs),
@@ -135,12 +159,12 @@ function idleCount(pool: SortedPool): number {
 }
 
 /** How many idle pods a roll-out may have beyond `min`: fresh pods warm up before drifted ones go. */
-function surge(pool: SortedPool, { min }: DesiredPool): number {
-  return Math.min(rollStep(min), [...pool.ready, ...pool.warming].filter(isDrifted).length)
+function surge(pool: SortedPool, desired: DesiredPool): number {
+  return Math.min(rollStepIn(desired), [...pool.ready, ...pool.warming].filter(isDrifted).length)
 }
 
-function rollStep(min: number): number {
-  return Math.max(1, Math.floor(min * rollShare))
+function rollStepIn({ min, rollStep }: DesiredPool): number {
+  return rollStep ?? Math.max(1, Math.floor(min * rollShare))
 }
 
 /** How many idle pods fit below `max` beside the claimed ones. */
@@ -178,7 +202,7 @@ function surplusOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
  * `min` is rolled only by its sessions, and says `max`.
  */
 function rolledOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
-  const step = Math.max(0, rollStep(desired.min) - pool.leaving)
+  const step = Math.max(0, rollStepIn(desired) - pool.leaving)
   const spare = Math.max(0, pool.ready.length - desired.min)
   const ready = pool.ready.filter(isDrifted).slice(0, spare)
   return [...pool.warming.filter(isDrifted), ...ready].slice(0, step)
@@ -186,28 +210,74 @@ function rolledOf(pool: SortedPool, desired: DesiredPool): SlotView[] {
 
 /** How many pods to create, and which limit binds when that is fewer than are missing. */
 function refill(pool: SortedPool, input: PlanInput): Omit<PoolPlan, 'retire'> {
-  const { desired, failures, now } = input
+  const { desired, failures, allowance, now } = input
   const missing = desired.min + desired.cold + surge(pool, desired) - idleCount(pool)
   if (missing <= 0) return { create: 0, requeueAfterMs: undefined, boundBy: undefined }
-  const { count, lastAt, backoffMs = startBackoffMs(count) } = failures
+  const { count, lastAt, backoffMs = failedStartBackoffMs(count) } = failures
   const waitMs = count > 0 ? lastAt + backoffMs - now : 0
   if (waitMs > 0) return { create: 0, requeueAfterMs: waitMs, boundBy: 'backoff' }
 
   const starting = pool.warming.length + pool.pendingCreates
+  const first: FirstStarts = input.unproven
+    ? firstStarts(pool, now)
+    : { places: Number.POSITIVE_INFINITY, nextMs: undefined }
   const limits = [
     { bound: 'max', places: desired.max - pool.total },
+    { bound: 'quota', places: input.quotaPlaces ?? Number.POSITIVE_INFINITY },
     { bound: 'in-flight', places: desired.inFlight - starting },
-    { bound: 'in-flight', places: (input.unproven ? firstStarts : desired.inFlight) - starting },
+    { bound: 'in-flight', places: first.places },
     { bound: 'backoff', places: probes(desired.inFlight, count) - starting },
+    { bound: 'backoff', places: blockedBy(pool, input).length > 0 ? 0 : Number.POSITIVE_INFINITY },
+    { bound: 'refill-rate', places: Math.floor(allowance?.pods ?? Number.POSITIVE_INFINITY) },
   ] as const
   const tightest = limits.reduce((a, b) => (b.places < a.places ? b : a))
   const create = Math.max(0, Math.min(missing, tightest.places))
-  return { create, requeueAfterMs: undefined, boundBy: create < missing ? tightest.bound : undefined }
+  const boundBy = create < missing ? tightest.bound : undefined
+  const nextMs: Partial<Record<PlanBound, number | undefined>> = {
+    'refill-rate': allowance?.nextMs,
+    'in-flight': first.nextMs,
+  }
+  return { create, requeueAfterMs: boundBy && nextMs[boundBy], boundBy }
+}
+
+interface FirstStarts {
+  readonly places: number
+  readonly nextMs: number | undefined
+}
+
+/** How many pods more may try a template that no pod has proved yet, and when one more. */
+function firstStarts({ warming, pendingCreates }: SortedPool, now: number): FirstStarts {
+  const trying = warming.filter((slot) => !isDrifted(slot))
+  const quiet = trying.filter(({ trouble }) => trouble === undefined || trouble.cause === 'unschedulable')
+  const next = quiet.find(({ createdAt }) => now - createdAt < patienceMs)
+  const slow = quiet.filter(({ createdAt }) => now - createdAt >= patienceMs).length
+  const most = Math.min(mostFirstStarts, 1 + slow)
+  return {
+    places: most - trying.length - pendingCreates,
+    nextMs: next && most < mostFirstStarts ? next.createdAt + patienceMs - now : undefined,
+  }
 }
 
 /** How many starts at a time after failures. Each failure halves it: one bad node slows little, a bad image costs one pod. */
 function probes(inFlight: number, failures: number): number {
   return Math.max(1, Math.floor(inFlight / 2 ** Math.min(failures, 30)))
+}
+
+/**
+ * Pods that cannot get their image or their configuration, oldest first: another pod would fail like them. None, if a pod
+ * became Ready after the last of them was made; then a node is to blame.
+ */
+function blockedBy({ warming }: SortedPool, { slots }: PlanInput): readonly SlotView[] {
+  const stuck = warming.filter(({ trouble, drifted }) => !drifted && isStuckCause(trouble?.cause))
+  const lastStuckAt = Math.max(...stuck.map(({ createdAt }) => createdAt))
+  return slots.some(({ readySince = 0 }) => readySince > lastStuckAt) ? [] : stuck
+}
+
+/** All of them but the last, which its kubelet tries again soonest. */
+function needlessProbes(pool: SortedPool, input: PlanInput): SlotView[] {
+  return blockedBy(pool, input)
+    .slice(0, -1)
+    .filter(({ createdAt }) => input.now - createdAt >= stuckForMs)
 }
 
 function isDrifted({ drifted }: SlotView): boolean {

@@ -4,7 +4,7 @@ import type { PodTrouble } from './pod-trouble.ts'
 import type { PodWriteReason } from './pod-write-error.ts'
 
 /** Why a pool does not get the pods that it wants: creates that are refused, or pods that do not become Ready. */
-export type PoolProblemCause = PodWriteReason | PodTrouble['cause'] | 'unready'
+export type PoolProblemCause = PodWriteReason | PodTrouble['cause'] | 'unready' | 'canary'
 
 /** What a person can do about each cause. */
 const remedies: Readonly<Record<PoolProblemCause, string>> = {
@@ -20,6 +20,8 @@ const remedies: Readonly<Record<PoolProblemCause, string>> = {
   crash: 'Run the image with the command of the template and read its log; it ends before it serves.',
   node: 'Check the nodes: one of them refused or evicted the pod.',
   unschedulable: 'Add nodes, or correct resources, affinity or tolerations of the row in agent-policy.',
+  deadline: 'Check GET /ready of the agent and its log, or raise startDeadlineSeconds of the pool.',
+  canary: 'Correct template in agent-pools, or order greenroom rollout resume or undo; docs/rollout.md.',
   unready: 'Check GET /ready of the agent and the readiness probe of its row in agent-policy.',
 }
 

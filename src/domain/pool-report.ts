@@ -2,6 +2,8 @@ import { type Static, Type } from 'typebox'
 import { DocumentStatus } from './document-status.ts'
 import { orUndefined } from './or-undefined.ts'
 import { PoolProblem } from './pool-problem.ts'
+import { PoolSizingReport } from './pool-sizing-report.ts'
+import { ThinReport } from './thin-pods.ts'
 
 const Count = Type.Integer({ minimum: 0 })
 
@@ -22,6 +24,13 @@ export const PoolReport = Type.Object({
   message: orUndefined(Type.String()),
   /** Why the pool does not get its pods; undefined while it does. */
   problem: orUndefined(PoolProblem),
+  /** Where the number of idle pods comes from; undefined until the controller has decided. */
+  sizing: orUndefined(PoolSizingReport),
+  /** Pods in all that the ResourceQuotas of the namespace allow this pool beside what others use. */
+  quotaPods: orUndefined(Count),
+  /** Idle pods beyond `min` that make room for pods of others that no node has room for. */
+  yielded: orUndefined(Count),
+  thin: orUndefined(ThinReport),
   configuration: DocumentStatus,
 })
 export type PoolReport = Static<typeof PoolReport>

@@ -3,7 +3,16 @@ import { Compile } from 'typebox/compile'
 import { agentTypePattern } from './agent-type-name.ts'
 import { type Checked, checkYaml } from './checked-document.ts'
 import { LeaseHolder } from './lease-holder.ts'
+import { metadataProblems, metadataProperties } from './pool-metadata-spec.ts'
+import { PricePerPodHour } from './price-spec.ts'
+import { RolloutSpec } from './rollout-spec.ts'
+import { scheduleProblems } from './schedule.ts'
+import { ScheduleSpec } from './schedule-spec.ts'
 import { longestWaitMs, OnEmpty } from './session-request.ts'
+import { SizingSpec, sizingProblems } from './sizing/sizing-spec.ts'
+import { startingProperties } from './starting-spec.ts'
+import { VolumeMountSpec, VolumeSpec, volumeProblems } from './volume-spec.ts'
+import { YieldSpec } from './yield-spec.ts'
 
 /**
  * ConfigMap `agent-pools`, key `pools.yaml`: what we want of each pool. Resources, probes, security and secrets are in
@@ -26,6 +35,8 @@ const PoolTemplate = Type.Object(
     imagePullPolicy: Type.Optional(
       Type.Union([Type.Literal('Always'), Type.Literal('IfNotPresent'), Type.Literal('Never')]),
     ),
+    volumes: Type.Optional(Type.Array(VolumeSpec, { maxItems: 50 })),
+    volumeMounts: Type.Optional(Type.Array(VolumeMountSpec, { maxItems: 50 })),
   },
   closed,
 )
@@ -45,17 +56,6 @@ const LeaseSpec = Type.Object(
   { ...closed, default: {} },
 )
 
-const RefillSpec = Type.Object(
-  {
-    inFlight: Type.Integer({
-      minimum: 1,
-      default: 20,
-      description: 'Most pods that may be warming at once.',
-    }),
-  },
-  { ...closed, default: {} },
-)
-
 const ColdStartSpec = Type.Object(
   {
     max: Type.Integer({
@@ -69,21 +69,61 @@ const ColdStartSpec = Type.Object(
   { ...closed, default: {} },
 )
 
+const RoomSpec = Type.Object(
+  {
+    joinSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 3_600,
+      default: 10,
+      description:
+        'How long the agent may take to join its LiveKit room, and again after it got a fresh token.',
+    }),
+    onNotJoined: Type.Union([Type.Literal('end'), Type.Literal('mark'), Type.Literal('ignore')], {
+      default: 'end',
+      description:
+        'What happens to a session whose agent has not joined: it ends with failed:agent-not-joined, or gets agentOverdueAt, or nothing, for agents that join no room.',
+    }),
+    leftSeconds: Type.Integer({
+      minimum: 1,
+      maximum: longestSeconds,
+      default: 20,
+      description: 'How long the last participant may be gone before the session ends with room:left.',
+    }),
+  },
+  { ...closed, default: {} },
+)
+
 export const PoolSpec = Type.Object(
   {
     template: PoolTemplate,
+    ...metadataProperties,
     min: Type.Integer({ minimum: 0, maximum: 100_000, description: 'Idle pods, always.' }),
     max: Type.Integer({
       minimum: 0,
       maximum: 100_000,
       description: 'Ceiling of idle and claimed pods together.',
     }),
+    sizing: Type.Optional(SizingSpec),
+    schedule: Type.Optional(ScheduleSpec),
     onEmpty: Type.Union(OnEmpty.anyOf, { default: 'wait' }),
     waitMs: Type.Integer({ minimum: 0, maximum: longestWaitMs, default: 5_000 }),
     lease: LeaseSpec,
     maxSessionSeconds: Type.Integer({ minimum: 1, maximum: longestSeconds, default: 14_400 }),
-    refill: RefillSpec,
+    room: RoomSpec,
+    ...startingProperties,
+    rollout: RolloutSpec,
+    maxIdleAge: Type.Optional(
+      Type.Integer({
+        // Below it a pool would do little but replace its pods.
+        minimum: 10,
+        maximum: 31_536_000,
+        description:
+          'Seconds after which an idle pod is replaced, each at a time of its own in the last quarter of it. Absent: never.',
+      }),
+    ),
     coldStart: ColdStartSpec,
+    yieldTo: YieldSpec,
+    pricePerPodHour: Type.Optional(PricePerPodHour),
     frozen: Type.Boolean({ default: false, description: 'No voluntary create or retire while true.' }),
   },
   // typebox fills in defaults inside a Record only if the value's schema has a default itself. This one is never used.
@@ -114,12 +154,16 @@ function poolRelations({ pools }: PoolsDocument): string[] {
   for (const [agentType, spec] of Object.entries(pools)) {
     const at = `/pools/${agentType}`
     if (spec.min > spec.max) problems.push(`${at}/min: ${spec.min} is more than max (${spec.max})`)
+    if (spec.sizing) problems.push(...sizingProblems(spec.sizing, `${at}/sizing`))
+    const inSchedule = scheduleProblems(spec.schedule ?? [], spec.max)
+    problems.push(...inSchedule.map((problem) => `${at}/schedule${problem}`))
     const { defaultSeconds, minSeconds, maxSeconds } = spec.lease
     if (minSeconds > maxSeconds)
       problems.push(`${at}/lease/minSeconds: is more than maxSeconds (${maxSeconds})`)
     if (defaultSeconds < minSeconds || defaultSeconds > maxSeconds) {
       problems.push(`${at}/lease/defaultSeconds: must lie between minSeconds and maxSeconds`)
     }
+    problems.push(...metadataProblems(at, spec), ...volumeProblems(`${at}/template`, spec.template))
     const names = (spec.template.env ?? []).map((variable) => variable.name)
     for (const name of names) {
       if (name.startsWith('GREENROOM_'))

@@ -17,7 +17,7 @@ export function canSessionMove(from: SessionStatus, to: SessionStatus): boolean 
   return (sessionTransitions[from] as readonly SessionStatus[]).includes(to)
 }
 
-/** Why a session ended. `failed:` means that it never became ACTIVE. */
+/** Why a session ended. `failed:` means that no agent served it. */
 export const endReason = {
   caller: 'ended:caller',
   agent: 'ended:agent',
@@ -31,12 +31,24 @@ export const endReason = {
   deliveryFailed: 'failed:delivery',
   poolEmpty: 'failed:pool-empty',
   abandoned: 'failed:abandoned',
+  /** Its pod took the session, but the agent never came into the room. */
+  agentNotJoined: 'failed:agent-not-joined',
+  /** Somebody closed the room, at LiveKit. */
+  roomFinished: 'room:finished',
+  /** The last participant left and nobody came back in time. */
+  roomLeft: 'room:left',
 } as const
 export type EndReason = (typeof endReason)[keyof typeof endReason]
 
-/** Whether an open that ended for this reason may be tried again under the same Idempotency-Key. */
-export function isRetryableFailure(reason: string | undefined): boolean {
-  return reason?.startsWith('failed:') ?? false
+/**
+ * Whether the open of this session may be tried again under the same Idempotency-Key. One that was ACTIVE once may not:
+ * its caller was told of a pod, and a session never changes its pod after that.
+ */
+export function isRetryableFailure({
+  endReason: reason,
+  activeAt,
+}: Pick<Session, 'endReason' | 'activeAt'>): boolean {
+  return activeAt === undefined && (reason?.startsWith('failed:') ?? false)
 }
 
 /** Told by the credential of a request: an API key is a caller's, a session token an agent's. */
@@ -79,6 +91,16 @@ export interface Session {
   readonly activeAt: number | undefined
   readonly endingAt: number | undefined
   readonly endedAt: number | undefined
+  /** The agent of this epoch was in its room for the first time. */
+  readonly agentJoinedAt: number | undefined
+  /** The agent had not joined by then, and its type asks only to mark that. */
+  readonly agentOverdueAt: number | undefined
+  /** Somebody who is not an agent was seen in the room for the first time. */
+  readonly participantJoinedAt: number | undefined
+  /** The memory of LiveKit that last showed somebody in the room (ADR 22). */
+  readonly roomMemory: string | undefined
+  /** Why the agent finished, in its own words. */
+  readonly endDetail: string | undefined
 }
 
 /**
@@ -97,3 +119,12 @@ export function extendsLease(
 export function renewAfterMs(leaseMs: number): number {
   return Math.floor(leaseMs / 3)
 }
+
+/** What a session has before anybody comes into its room. */
+export const beforeTheRoom = {
+  agentJoinedAt: undefined,
+  agentOverdueAt: undefined,
+  participantJoinedAt: undefined,
+  roomMemory: undefined,
+  endDetail: undefined,
+} as const satisfies Partial<Session>

@@ -2,6 +2,8 @@ import type { V1Pod } from '@kubernetes/client-node'
 import { canonicalJson } from './canonical-json.ts'
 import { agentContainerName, agentPort, annotation, label } from './names.ts'
 import type { PoolSpec } from './pool.ts'
+import { shapeOf } from './pool-revision.ts'
+import { versionHash } from './version-hash.ts'
 
 interface SlotPodOptions {
   readonly namespace: string
@@ -12,7 +14,7 @@ interface SlotPodOptions {
  * secrets come from `agent-policy`, through the webhook. The API server picks the end of the name.
  */
 export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPodOptions): V1Pod {
-  const { image, command, args, env, imagePullPolicy } = spec.template
+  const { image, command, args, env, imagePullPolicy, volumes, volumeMounts } = spec.template
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -20,17 +22,19 @@ export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPo
       generateName: `${agentType}-`,
       namespace,
       labels: {
+        ...spec.labels,
         [label.managed]: 'true',
         [label.pool]: agentType,
         [label.state]: 'idle',
         [label.agentType]: agentType,
       },
-      annotations: { [annotation.templateHash]: templateHash(agentType, spec) },
+      annotations: { ...spec.annotations, [annotation.templateHash]: templateHash(agentType, spec) },
     },
     spec: {
       // A pod serves one session, ever. A restarted process would have forgotten it.
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
+      ...(volumes && { volumes }),
       containers: [
         {
           name: agentContainerName,
@@ -39,6 +43,7 @@ export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPo
           ...(args && { args }),
           ...(env && { env }),
           ...(imagePullPolicy && { imagePullPolicy }),
+          ...(volumeMounts && { volumeMounts }),
           ports: [{ name: 'http', containerPort: agentPort, protocol: 'TCP' }],
         },
       ],
@@ -51,17 +56,5 @@ export function slotPod(agentType: string, spec: PoolSpec, { namespace }: SlotPo
  * pool are not part of it, so changing `min` replaces no pod. It tells versions apart; it protects nothing.
  */
 export function templateHash(agentType: string, spec: PoolSpec): string {
-  return fnv1a64(canonicalJson({ agentType, template: spec.template }))
-}
-
-const fnvOffset64 = 0xcbf29ce484222325n
-const fnvPrime64 = 0x100000001b3n
-
-/** FNV-1a, 64 bit, over UTF-8. domain/ may not use node:crypto, and a few dozen templates need no more. */
-function fnv1a64(text: string): string {
-  let hash = fnvOffset64
-  for (const byte of new TextEncoder().encode(text)) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * fnvPrime64)
-  }
-  return hash.toString(16).padStart(16, '0')
+  return versionHash(canonicalJson({ agentType, ...shapeOf(spec) }))
 }

@@ -3,17 +3,29 @@ import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
+import type { ReadUsage } from '../sessions/read-usage.ts'
+import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials } from './authenticate.ts'
 import { createCallSignals } from './call-signals.ts'
 import { createListGate } from './list-gate.ts'
+import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
 import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
+import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
+import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
+import { addUsageRoutes } from './usage-routes.ts'
 
 export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
+  readonly steerRollout: SteerRollout
+  readonly readUsage: ReadUsage
+  /** The page at /try; undefined: there is none. */
+  readonly tryPage?: TryPageOptions | undefined
+  /** undefined without LiveKit: there is no such route then. */
+  readonly liveKit: LiveKitRouteDeps | undefined
   /** Aborted when this replica drains. */
   readonly draining: AbortSignal
   readonly logger: Logger
@@ -39,7 +51,11 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)
   addPoolRoutes(app, deps.readPools, tools)
+  addRolloutRoutes(app, deps.steerRollout)
+  addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
+  if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
+  if (deps.tryPage) await addTryRoutes(app, deps.tryPage)
   await app.ready()
   return app
 }

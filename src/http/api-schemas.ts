@@ -26,7 +26,7 @@ export const OpenHeaders = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$' })),
 })
 
-export const RenewBody = Type.Object({ epoch: Epoch }, closed)
+export const EpochBody = Type.Object({ epoch: Epoch }, closed)
 
 export const SessionParams = Type.Object({ id: Type.String() })
 export const PoolParams = Type.Object({ agentType: Type.String() })
@@ -43,6 +43,14 @@ export const EndQuery = Type.Object(
   {
     epoch: Type.Optional(Epoch),
     wait: Type.Optional(Type.Boolean({ description: 'Answer when the session is ENDED, within 60 s.' })),
+    reason: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+        description: 'Why, for people. Kept as endDetail when the agent ends its session.',
+      }),
+    ),
   },
   closed,
 )
@@ -85,6 +93,22 @@ export const SessionView = Type.Object({
   createdAt: Time,
   activeAt: Type.Optional(Time),
   endedAt: Type.Optional(Time),
+  agentJoinedAt: Type.Optional(
+    Type.String({ format: 'date-time', description: 'The agent was in its LiveKit room. RFC 3339, UTC.' }),
+  ),
+  agentOverdueAt: Type.Optional(
+    Type.String({
+      format: 'date-time',
+      description: 'The agent had not joined by then, and its pool marks this only. RFC 3339, UTC.',
+    }),
+  ),
+  participantJoinedAt: Type.Optional(
+    Type.String({
+      format: 'date-time',
+      description: 'Somebody else was seen in the room for the first time. RFC 3339, UTC.',
+    }),
+  ),
+  endDetail: Type.Optional(Type.String({ description: 'Why the agent finished, in its own words.' })),
 })
 export type SessionView = Static<typeof SessionView>
 

@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** This route may be called with the session token of its session. */
     sessionToken?: boolean
+    /** LiveKit signs what it sends here; the route checks that itself. */
+    signedByLiveKit?: boolean
   }
 }
 
@@ -20,11 +22,12 @@ export interface Credentials {
   readonly publicDocument: boolean
 }
 
-/** /v1 needs an API key, and so does its description unless it is public; renewing and ending a session may be done with that session's own token as well. */
+/** /v1 needs an API key, and so does its description unless it is public. What an agent does with its session may be done with that session's own token as well. */
 export async function authenticate(request: FastifyRequest, credentials: Credentials): Promise<void> {
   // By the route, not by the address: `/%761/sessions` and `http://host/v1/sessions` lead to the same route.
   const { url = request.url, config } = request.routeOptions
   const isDocument = url === '/openapi.json' || /^\/docs(\/|$)/.test(url)
+  if (config.signedByLiveKit) return
   if (!url.startsWith('/v1/') && (!isDocument || credentials.publicDocument)) return
   const bearer = /^Bearer (\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) {

@@ -1,20 +1,22 @@
-import type { RoomAccess, SessionStore } from '../domain/ports.ts'
+import type { RoomAccess } from '../domain/room-ports.ts'
 import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
+import type { SessionStore } from '../domain/session-ports.ts'
 import { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
 import type { EndCause } from '../sessions/close-session.ts'
+import type { JoinSession } from '../sessions/join-session.ts'
 import type { ListSessions } from '../sessions/list-sessions.ts'
 import type { OpenSession } from '../sessions/open-session.ts'
 import { participantOf } from '../sessions/room-tokens.ts'
 import type { SessionRight } from '../sessions/session-token.ts'
 import {
   EndQuery,
+  EpochBody,
   ListQuery,
   OpenHeaders,
   ReadQuery,
-  RenewBody,
   RenewedView,
   refusals,
   SessionList,
@@ -29,7 +31,8 @@ import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-vi
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
   readonly renewSession: (id: string, epoch: number, by: LeaseParty) => Promise<Session>
-  readonly closeSession: (id: string, by: EndCause, epoch?: number) => Promise<Session>
+  readonly closeSession: (id: string, by: EndCause, epoch?: number, detail?: string) => Promise<Session>
+  readonly joinSession: JoinSession
   readonly awaitSession: AwaitSession
   readonly sessions: Pick<SessionStore, 'get'>
   readonly listSessions: ListSessions
@@ -54,6 +57,7 @@ export function addSessionRoutes(app: Service, deps: SessionRouteDeps, tools: Ro
   addList(app, deps, tools)
   addRead(app, deps, signalOf)
   addRenew(app, deps)
+  addJoined(app, deps)
   addToken(app, deps)
   addEnd(app, deps, signalOf)
 }
@@ -155,7 +159,7 @@ function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
     summary: 'Renew the lease',
     tags,
     params: SessionParams,
-    body: RenewBody,
+    body: EpochBody,
     response: { 200: RenewedView, ...refusals },
   }
   const config = { sessionToken: true }
@@ -168,21 +172,44 @@ function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
   })
 }
 
+function addJoined(app: Service, { joinSession }: SessionRouteDeps): void {
+  const schema = {
+    operationId: 'agentJoined',
+    summary: "Report that the agent is in its LiveKit room; with the session's own token",
+    tags,
+    params: SessionParams,
+    body: EpochBody,
+    response: { 200: SessionView, ...refusals },
+  }
+  const config = { sessionToken: true }
+  app.post('/v1/sessions/:id/joined', { config, schema }, async ({ params, sessionRight }) => {
+    // Only the agent knows. A caller would hide from the watchdog that nobody is there.
+    if (!sessionRight) throw new GreenroomError('GRN_UNAUTHENTICATED', 'Only the agent reports its join.')
+    return sessionView(await joinSession(sessionIdOf(params), sessionRight.epoch))
+  })
+}
+
 function addToken(app: Service, { sessions, roomAccess }: SessionRouteDeps): void {
   const schema = {
     operationId: 'mintToken',
-    summary: 'Mint a fresh LiveKit token for the participant',
+    summary: "Mint a fresh LiveKit token: the participant's, or with the session's own token the agent's",
     tags,
     params: SessionParams,
     response: { 200: SessionView, ...refusals },
   }
-  app.post('/v1/sessions/:id/token', { schema }, async ({ params }) => {
+  const config = { sessionToken: true }
+  app.post('/v1/sessions/:id/token', { config, schema }, async ({ params, sessionRight }) => {
     const session = await sessions.get(sessionIdOf(params))
     if (!session) throw sessionNotFound(params.id)
-    const { id, status, room } = session
-    if (status !== 'ACTIVE')
-      throw new GreenroomError('GRN_SESSION_OVER', `Session ${id} is ${status}, not ACTIVE.`)
-    return sessionView(session, await roomAccess?.forParticipant(room, participantOf(session)))
+    const { id, status } = session
+    // An agent may need a fresh token before the session server knows that it acknowledged its session.
+    const isLive = status === 'ACTIVE' || (sessionRight !== undefined && status === 'PENDING')
+    if (!isLive) throw new GreenroomError('GRN_SESSION_OVER', `Session ${id} is ${status}, not ACTIVE.`)
+    if (sessionRight && sessionRight.epoch !== session.epoch) throw new GreenroomError('GRN_STALE_EPOCH')
+    const access = sessionRight
+      ? roomAccess?.forAgent(session)
+      : roomAccess?.forParticipant(session, participantOf(session))
+    return sessionView(session, await access)
   })
 }
 
@@ -199,7 +226,9 @@ function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, 
   app.delete('/v1/sessions/:id', { config, schema }, async (request, reply) => {
     const { query, params, sessionRight } = request
     const epoch = sessionRight?.epoch ?? query.epoch
-    let session = await closeSession(sessionIdOf(params), partyOf(sessionRight), epoch)
+    // The agent's words only: a caller knows why it ended its session.
+    const detail = sessionRight ? query.reason : undefined
+    let session = await closeSession(sessionIdOf(params), partyOf(sessionRight), epoch, detail)
     if (query.wait) {
       const signal = signalOf(reply)
       const until = ({ status }: Session) => status === 'ENDED'

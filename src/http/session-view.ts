@@ -23,6 +23,12 @@ export function sessionView(session: Session, livekit?: LiveKitAccess): SessionV
     ...(session.metadata !== undefined && { metadata: session.metadata }),
     ...(session.activeAt !== undefined && { activeAt: rfc3339(session.activeAt) }),
     ...(session.endedAt !== undefined && { endedAt: rfc3339(session.endedAt) }),
+    ...(session.agentJoinedAt !== undefined && { agentJoinedAt: rfc3339(session.agentJoinedAt) }),
+    ...(session.agentOverdueAt !== undefined && { agentOverdueAt: rfc3339(session.agentOverdueAt) }),
+    ...(session.participantJoinedAt !== undefined && {
+      participantJoinedAt: rfc3339(session.participantJoinedAt),
+    }),
+    ...(session.endDetail !== undefined && { endDetail: session.endDetail }),
     ...(livekit && { livekit }),
   }
 }

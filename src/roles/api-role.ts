@@ -6,11 +6,9 @@ import { type Config, opsPort } from '../config.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadSigningKeys, type SigningKeys } from '../delivery/signing-keys.ts'
 import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
-import type { RoomAccess } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createApiKeys } from '../http/api-keys.ts'
-import { createRoomAccess } from '../livekit/room-access.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
@@ -19,8 +17,10 @@ import { pause } from '../timing/pause.ts'
 import { createDatabaseHealth } from './database-health.ts'
 import { createIndexHealth } from './index-health.ts'
 import { leasesOutOfReach } from './lease-reach.ts'
+import { liveKitOf } from './live-kit.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
+import { startSigningNotes } from './signing-notes.ts'
 import { connectStores } from './stores.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
 
@@ -34,18 +34,18 @@ const livenessMs = 1_000
 export async function startApi(config: Config<'api'>, context: RoleContext): Promise<void> {
   const { logger, metrics, instance } = context
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
-  const roomAccess = roomAccessOf(config)
-  if (!roomAccess)
-    logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const stores = await connectStores(config, context)
+  await startSigningNotes({ signers: stores.signers, keyIds: keys.kids }, context)
   const { pods, pools } = await watchCluster(config, context)
+  const liveKit = liveKitOf(config, pools)
+  if (!liveKit) logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const draining = new AbortController()
   const sessionApi = createSessionApi({
     ...stores,
     pods,
     pools,
     delivery: createAgentDelivery({ keys }),
-    roomAccess,
+    roomAccess: liveKit?.access,
     hmacSecret: config.GREENROOM_HMAC_SECRET,
     apiUrl: config.GREENROOM_API_URL,
     replica: instance,
@@ -66,10 +66,18 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const app = await createApiApp({
     ...sessionApi,
+    liveKit: liveKit && {
+      readRoomEvent: (rawBody, authorization) => liveKit.events.read(rawBody, authorization),
+      takeRoomEvent: sessionApi.takeRoomEvent,
+      onRefused: () => metrics.roomEvents.inc({ event: 'other', outcome: 'refused' }),
+    },
     headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
     isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
+    tryPage: config.GREENROOM_TRY_PAGE
+      ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
+      : undefined,
     checks,
     logger,
   })
@@ -170,9 +178,4 @@ function headStartsOf(priorities: string): ReadonlyMap<string, number> {
 function checkState(isThere: boolean, isWell = true): CheckState {
   if (!isThere) return 'failed'
   return isWell ? 'ok' : 'degraded'
-}
-
-function roomAccessOf(config: Config<'api'>): RoomAccess | undefined {
-  const { LIVEKIT_URL: url, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret } = config
-  return url && apiKey && apiSecret ? createRoomAccess({ url, apiKey, apiSecret }) : undefined
 }

@@ -1,43 +1,50 @@
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { effectiveRow } from '../admission/policy/effective-row.ts'
 import { assignKeysFrom } from '../admission/policy/public-assign-keys.ts'
+import { rowDigest } from '../admission/policy/row-digest.ts'
 import type { DocumentExaminer } from '../cluster/document-examination.ts'
 import { createEventRecorder } from '../cluster/event-recorder.ts'
 import { loadKubeAccess } from '../cluster/kube-access.ts'
 import { createKubeClients } from '../cluster/kube-clients.ts'
 import { createLeaseElector } from '../cluster/lease-elector.ts'
-import { createLimitRangeWatch } from '../cluster/limit-range-watch.ts'
-import { livePods, pooledPodObjects } from '../cluster/live-pods.ts'
-import { createPodInformer, type PodInformer } from '../cluster/pod-informer.ts'
+import { pooledPodObjects } from '../cluster/live-pods.ts'
+import { createPodInformer } from '../cluster/pod-informer.ts'
 import { createPodWriter } from '../cluster/pod-writer.ts'
-import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import { type Config, opsPort } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
-import { createDriftWatch } from '../controllers/drift-watch.ts'
+import { createForgottenSessions } from '../controllers/forgotten-sessions.ts'
 import { createIndexSync } from '../controllers/index-sync.ts'
-import { createInvariantWatch } from '../controllers/invariant-watch.ts'
 import { createPendingGrace } from '../controllers/pending-grace.ts'
 import { createPodDeaths } from '../controllers/pod-deaths.ts'
+import { createPodGrowth } from '../controllers/pod-growth.ts'
+import { createPodLives } from '../controllers/pod-lives.ts'
 import { createPoolPods } from '../controllers/pool-pods.ts'
 import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
+import { createPoolRollouts } from '../controllers/pool-rollouts.ts'
+import { createPoolRoom } from '../controllers/pool-room.ts'
+import { createPoolSizes } from '../controllers/pool-sizes.ts'
+import { createPoolTargets } from '../controllers/pool-targets.ts'
 import { createPoolTrial } from '../controllers/pool-trial.ts'
-import { hasMoreRoom } from '../controllers/quota-room.ts'
+import { createQuotaShares } from '../controllers/quota-shares.ts'
 import { createRecentWrites } from '../controllers/recent-writes.ts'
-import { createReliefs } from '../controllers/relief.ts'
 import { createRetention } from '../controllers/retention.ts'
 import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../delivery/signing-keys.ts'
-import type { AgentPod } from '../domain/agent-pod.ts'
 import { configMapName } from '../domain/names.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
-import type { RoomService } from '../domain/ports.ts'
-import { GreenroomError } from '../errors.ts'
-import { createRoomService } from '../livekit/room-service.ts'
 import { pause } from '../timing/pause.ts'
+import { watchClusterRoom } from './cluster-room.ts'
 import { watchControllerDocuments } from './controller-documents.ts'
+import { createKeyKeeping } from './key-keeping.ts'
+import { createLeaderChecks } from './leader-checks.ts'
+import { liveKitOf } from './live-kit.ts'
 import type { RoleContext } from './role.ts'
+import { createRoomKeeping } from './room-keeping.ts'
+import { startSigningNotes } from './signing-notes.ts'
 import { connectStores } from './stores.ts'
 
 /** The manifests' Role allows this one Lease. */
@@ -48,6 +55,7 @@ export async function startController(config: Config<'controller'>, context: Rol
   const { lifecycle, logger, metrics, instance } = context
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
+  await startSigningNotes({ signers: stores.signers, keyIds: keys.kids }, context)
   const { ledger, wakes, index, notices } = stores
   const clients = createKubeClients({ access: await loadKubeAccess(config) })
   const { transport } = clients
@@ -73,6 +81,8 @@ export async function startController(config: Config<'controller'>, context: Rol
   }
   const documents = watchControllerDocuments({ clients, namespace, logger, events, examiner })
   const { pools, policy, assignKeys, report } = documents
+  const liveKit = liveKitOf(config, pools)
+  const delivery = createAgentDelivery({ keys })
   const poolTrial = createPoolTrial({
     pools,
     policy,
@@ -82,28 +92,28 @@ export async function startController(config: Config<'controller'>, context: Rol
     reportRow: (note) => report('policy', { action: 'Try', reason: 'PodsRefused', note }),
     logger,
   })
-  const reliefs = createReliefs()
-  policy.onChange(() => reliefs.tell('policy'))
-  const quotas = createQuotaWatch({
+  const { reliefs, quotas, limitRanges, pendingPods } = watchClusterRoom({
     transport,
     namespace,
+    policy,
     logger,
-    onChange: (before, after) => {
-      if (hasMoreRoom(before, after)) reliefs.tell('quota')
-    },
-  })
-  const limitRanges = createLimitRangeWatch({
-    transport,
-    namespace,
-    logger,
-    onChange: () => reliefs.tell('limit-range'),
   })
   const onEnding = announceEndings(wakes)
   const grace = createPendingGrace(monotonicMs)
   const podDeaths = createPodDeaths({ ledger, writer, grace, onEnding, logger })
   // Followers note deletions too. When they lead, these pods count as deleted and not as missing.
   pods.onChange((change) => podDeaths.note(change))
-  const agentRemovals = createAgentRemovals({ ledger, rooms: roomServiceOf(config), logger, monotonicMs })
+  const podLives = createPodLives({
+    lives: stores.podLives,
+    pods,
+    isStale: () => pods.staleSince() !== undefined,
+    logger,
+    metrics,
+    now,
+    monotonicMs,
+  })
+  pods.onChange((change) => podLives.seen(change))
+  const agentRemovals = createAgentRemovals({ ledger, rooms: liveKit?.service, logger, monotonicMs })
   const recentWrites = createRecentWrites(now)
   const reportCreate = (agentType: string, reason: string, message: string) =>
     report('pools', { action: 'Create', reason, note: `${agentType}: ${message}` })
@@ -112,9 +122,28 @@ export async function startController(config: Config<'controller'>, context: Rol
     ledger,
     pools,
     listPods: () => pooledPodObjects(clients.transport, namespace),
+    onCreated: (pod) => podLives.created(pod),
     report: reportCreate,
     metrics,
     logger,
+    now,
+  })
+  const poolTargets = createPoolTargets({
+    feed: stores.demand,
+    ledger: stores.poolSizing,
+    report: (agentType, reason, message) =>
+      report('pools', { action: 'Size', reason, note: `${agentType}: ${message}` }),
+    metrics,
+    logger,
+    newRun: () => randomUUID(),
+    now,
+  })
+  const sizeOf = createPoolSizes({ policy, pods })
+  const quotaShares = createQuotaShares({
+    quotas: () => quotas.current(),
+    sizeOf,
+    report: reportCreate,
+    metrics,
     now,
   })
   const poolReconciler = createPoolReconciler({
@@ -125,11 +154,36 @@ export async function startController(config: Config<'controller'>, context: Rol
     writer,
     index,
     notices,
+    targets: poolTargets,
+    rollouts: createPoolRollouts({
+      revisions: stores.poolRevisions,
+      policyDigest: (agentType) => {
+        const document = policy.current()
+        const row = document && effectiveRow(agentType, document)
+        return row && rowDigest(row)
+      },
+      assignKeyId: () => assignKeysFrom(assignKeys.current() ?? '').keyIds[0],
+      report: (agentType, reason, message) =>
+        report('pools', { action: 'RollOut', reason, note: `${agentType}: ${message}` }),
+      logger,
+      now,
+    }),
     metrics,
     logger,
     now,
     recentWrites,
     indexSync: createIndexSync({ index, wakes, now }),
+    podGrowth: createPodGrowth({
+      policy,
+      pods,
+      writer,
+      recentWrites,
+      report: reportCreate,
+      metrics,
+      logger,
+      now,
+    }),
+    poolRoom: createPoolRoom({ quotaShares, sizeOf, pending: pendingPods.current, logger, now }),
     podDeaths,
     agentRemovals,
     nodeLostMs: config.GREENROOM_NODE_LOST_SECONDS * 1_000,
@@ -143,6 +197,8 @@ export async function startController(config: Config<'controller'>, context: Rol
     metrics,
     logger,
     poolReconciler,
+    poolTargets,
+    sizingLedger: stores.poolSizing,
     poolTrial,
     reliefs,
     reconsiderPools: () => pools.reconsider(),
@@ -150,7 +206,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       ledger,
       pods,
       writer,
-      delivery: createAgentDelivery({ keys }),
+      delivery,
       recentWrites,
       wakes,
       metrics,
@@ -161,10 +217,20 @@ export async function startController(config: Config<'controller'>, context: Rol
     agentRemovals,
     retention: createRetention({
       ledger,
+      lives: stores.podLives,
       pods,
       sessionsAfterMs: config.GREENROOM_RETENTION_HOURS * 3_600_000,
+      livesAfterMs: config.GREENROOM_USAGE_RETENTION_DAYS * 86_400_000,
       metrics,
       logger,
+    }),
+    forgottenSessions: createForgottenSessions({
+      ledger,
+      pods,
+      report: (reason, note) => report('pools', { action: 'EndSessions', reason, note }),
+      metrics,
+      logger,
+      monotonicMs,
     }),
     vanishedPods: createVanishedPods({
       ledger,
@@ -186,36 +252,43 @@ export async function startController(config: Config<'controller'>, context: Rol
     { name: configMapName.assignKeys, watch: assignKeys },
     { name: 'resource quotas', watch: quotas },
     { name: 'limit ranges', watch: limitRanges },
+    { name: 'pending pods', watch: pendingPods },
   ]) {
     await lifecycle.start({ name: part.name, start: () => part.watch.start(), stop: () => part.watch.stop() })
   }
-  const invariants = createInvariantWatch({
-    sources: {
-      pods: async () => currentPods(pods),
-      ledger: stores.ledgerReader,
-      index: stores.indexReader,
-      agentTypes: (seen) => [
-        ...new Set([...Object.keys(pools.current()?.pools ?? {}), ...seen.map((pod) => pod.agentType)]),
-      ],
-    },
-    metrics,
-    logger,
-    now,
-  })
-  const drift = createDriftWatch({
+  const checks = createLeaderChecks({
+    transport,
     namespace,
-    pods: () => livePods(transport, namespace),
-    context: () => {
-      const document = policy.current()
-      // Without the current keys every pod would seem to have drifted.
-      if (!document || !assignKeys.synced()) return undefined
-      return { policy: document, assignKeys: assignKeysFrom(assignKeys.current() ?? '') }
-    },
+    pods,
+    pools,
+    policy,
+    assignKeys,
+    stores,
     metrics,
     logger,
-    now: monotonicMs,
-    pause,
   })
+  const oldKeys = createKeyKeeping(config, {
+    clients,
+    signers: stores.signers,
+    pods,
+    events,
+    metrics,
+    logger,
+    monotonicMs,
+  })
+  const roomKeeper =
+    liveKit &&
+    createRoomKeeping(config, {
+      liveKit,
+      pools,
+      pods,
+      roomLedger: stores.roomLedger,
+      wakes,
+      delivery,
+      metrics,
+      logger,
+      monotonicMs,
+    })
   const elector = createLeaseElector({
     clients,
     namespace,
@@ -229,7 +302,13 @@ export async function startController(config: Config<'controller'>, context: Rol
         await pools.reconsider()
         await untilSynced(() => pods.synced() && pools.current() !== undefined, signal)
         if (!signal.aborted)
-          await Promise.all([controller(signal), invariants.run(signal), drift.run(signal)])
+          await Promise.all([
+            controller(signal),
+            podLives.run(signal),
+            checks.run(signal),
+            oldKeys.run(signal),
+            roomKeeper?.run(signal),
+          ])
       } finally {
         leading = false
       }
@@ -246,20 +325,6 @@ export async function startController(config: Config<'controller'>, context: Rol
       redis: stores.redisIsReady() ? 'ok' : 'degraded',
     }),
   })
-}
-
-function roomServiceOf({
-  LIVEKIT_URL: url,
-  LIVEKIT_API_KEY: apiKey,
-  LIVEKIT_API_SECRET: apiSecret,
-}: Config<'controller'>): RoomService | undefined {
-  return url && apiKey && apiSecret ? createRoomService({ url, apiKey, apiSecret }) : undefined
-}
-
-/** The informer's pods while it hears from the API server. An old view would report invariants that are not broken. */
-function currentPods(pods: PodInformer): readonly AgentPod[] {
-  if (pods.synced() && pods.staleSince() === undefined) return pods.all()
-  throw new GreenroomError('GRN_KUBERNETES_UNAVAILABLE')
 }
 
 /** A leader must not act before it has seen the pods: it would create all of them again. */

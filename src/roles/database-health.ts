@@ -1,12 +1,10 @@
-import type { connectStores } from './stores.ts'
-
-type Stores = Pick<Awaited<ReturnType<typeof connectStores>>, 'liveness'>
+import type { Stores } from './stores.ts'
 
 /**
  * Whether PostgreSQL takes this replica's note of liveness. If it does not, it takes no renewal either, so readiness and
  * leases follow one fact.
  */
-export function createDatabaseHealth({ liveness }: Stores, instance: string) {
+export function createDatabaseHealth({ liveness }: Pick<Stores, 'liveness'>, instance: string) {
   let there = true
   return {
     isThere: () => there,

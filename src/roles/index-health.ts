@@ -1,14 +1,12 @@
 import type { Metrics } from '../metrics.ts'
-import type { connectStores } from './stores.ts'
-
-type Stores = Pick<Awaited<ReturnType<typeof connectStores>>, 'index' | 'probeRedis'>
+import type { Stores } from './stores.ts'
 
 /**
  * Whether Redis can be written and has the index of every pool. Without it claims go on from the informer, so the replica
  * is degraded and never unready.
  */
 export function createIndexHealth(
-  { index, probeRedis }: Stores,
+  { index, probeRedis }: Pick<Stores, 'index' | 'probeRedis'>,
   agentTypes: () => readonly string[],
   metrics: Pick<Metrics, 'indexUnknown'>,
 ) {

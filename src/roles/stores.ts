@@ -3,13 +3,20 @@ import type { Config } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
-import { createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
+import { assertSettings, createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
+import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
 import { createPostgresPoolPods } from '../stores/postgres-pool-pods.ts'
+import { createPostgresPoolRevisions } from '../stores/postgres-pool-revisions.ts'
+import { createPostgresPoolSizing } from '../stores/postgres-pool-sizing.ts'
 import { createPostgresReplicaLiveness } from '../stores/postgres-replica-liveness.ts'
+import { createPostgresRoomLedger } from '../stores/postgres-room-ledger.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
+import { createPostgresSigners } from '../stores/postgres-signers.ts'
+import { createPostgresUsageReader } from '../stores/postgres-usage-reader.ts'
 import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.ts'
+import { createRedisDemand } from '../stores/redis-demand.ts'
 import { createRedisIndexReader } from '../stores/redis-index-reader.ts'
 import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
 import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
@@ -62,12 +69,19 @@ export async function connectStores(
     sessions: createPostgresSessionStore(postgres),
     ledger: createPostgresClaimLedger(postgres),
     poolPods: createPostgresPoolPods(postgres),
+    poolRevisions: createPostgresPoolRevisions(postgres),
+    podLives: createPostgresPodLives(postgres),
+    usage: createPostgresUsageReader(postgres),
+    poolSizing: createPostgresPoolSizing(postgres),
+    demand: createRedisDemand(redis, logger),
     ledgerReader: createPostgresInvariantReader(postgres),
     indexReader: createRedisIndexReader(redis),
+    roomLedger: createPostgresRoomLedger(postgres),
     index: createRedisSlotIndex({ redis, logger, metrics, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
+    signers: createPostgresSigners(postgres),
     redisIsReady: () => redis.status === 'ready',
     /** Whether Redis takes a write: a primary that became a replica still answers reads. */
     probeRedis: (): Promise<boolean> => canWrite(redis),
@@ -77,11 +91,14 @@ export async function connectStores(
   }
 }
 
-/** Throws GRN_SCHEMA_OUTDATED at once, and GRN_DATABASE_UNAVAILABLE when PostgreSQL did not come in time. */
+export type Stores = Awaited<ReturnType<typeof connectStores>>
+
+/** Throws GRN_SCHEMA_OUTDATED and GRN_DATABASE_POOLED at once, and GRN_DATABASE_UNAVAILABLE when PostgreSQL did not come in time. */
 async function openDatabase({ durable, relaxed }: Postgres, logger: Logger): Promise<void> {
   const deadline = performance.now() + databaseWaitMs
   for (;;) {
     try {
+      await assertSettings({ relaxed })
       await assertMigrated(durable)
       const warm = [durable, relaxed].flatMap((pool) => Array<Pool>(warmConnections).fill(pool))
       await Promise.all(warm.map((pool) => pool.query('SELECT 1')))

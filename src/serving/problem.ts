@@ -10,6 +10,7 @@ export const Problem = Type.Object({
   instance: Type.String(),
   code: Type.Unsafe<ErrorCode>(Type.String({ description: 'GRN_*, stable.' })),
   requestId: Type.String(),
+  remedy: Type.String({ description: 'What to do about it; the end of `detail` as well.' }),
   retryAfterMs: Type.Optional(Type.Integer()),
 })
 export type Problem = Static<typeof Problem>
@@ -26,6 +27,7 @@ export function problemOf(error: GreenroomError, url: string, requestId: string)
     instance: pathOf(url),
     code,
     requestId,
+    remedy: error.remedy,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   }
 }

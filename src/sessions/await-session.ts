@@ -1,5 +1,6 @@
-import type { SessionStore, WakeBus } from '../domain/ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { SessionStore } from '../domain/session-ports.ts'
 import { startPause } from '../timing/pause.ts'
 
 interface AwaitSessionDeps {

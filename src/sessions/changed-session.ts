@@ -1,5 +1,5 @@
-import type { TransitionOutcome } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { TransitionOutcome } from '../domain/session-ports.ts'
 import { GreenroomError } from '../errors.ts'
 
 /** The session after a transition; throws what a caller is told when the transition was not made. */

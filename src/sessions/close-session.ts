@@ -1,5 +1,6 @@
-import type { SessionStore, WakeBus } from '../domain/ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
 import { endReason, type LeaseParty, type Session } from '../domain/session.ts'
+import type { SessionStore } from '../domain/session-ports.ts'
 import { changedSession } from './changed-session.ts'
 
 interface CloseSessionDeps {
@@ -12,8 +13,13 @@ export type EndCause = LeaseParty | 'unanswered'
 
 /** DELETE /v1/sessions/:id: ENDING now; the controller tells the agent, takes the pod away and writes ENDED. */
 export function createCloseSession({ sessions, wakes }: CloseSessionDeps) {
-  return async function closeSession(id: string, by: EndCause, epoch?: number): Promise<Session> {
-    const session = changedSession(await sessions.beginEnding(id, endReason[by], epoch), id, epoch)
+  return async function closeSession(
+    id: string,
+    by: EndCause,
+    epoch?: number,
+    detail?: string,
+  ): Promise<Session> {
+    const session = changedSession(await sessions.beginEnding(id, endReason[by], epoch, detail), id, epoch)
     if (session.status === 'ENDING') wakes.publish({ kind: 'ending', sessionId: id })
     return session
   }

@@ -1,6 +1,8 @@
+import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
-import type { DocumentView, PodView, SessionStore, WakeBus } from '../domain/ports.ts'
 import { endReason, type Session } from '../domain/session.ts'
+import type { SessionStore } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { AwaitSession } from './await-session.ts'
 import type { Prior } from './commit-slot.ts'
@@ -8,7 +10,7 @@ import type { CompleteColdOpen } from './complete-cold-open.ts'
 import type { EmptyPoolError } from './empty-pool.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import { deliveryFailed } from './open-failure.ts'
-import { openDeadlineMs } from './open-progress.ts'
+import { noteEarlierArrival, openDeadlineMs } from './open-progress.ts'
 import { coldRecordOf } from './open-record.ts'
 import { newOpening, type Opening, requestOf } from './opening.ts'
 
@@ -101,6 +103,7 @@ export function createColdOpens(deps: ColdOpensDeps) {
     const opening = inBackground(
       newOpening({ request: requestOf(session), context, spec, identity, now: now() }),
     )
+    noteEarlierArrival(opening.progress)
     logger.info({ sessionId: session.id }, 'cold open is taken over')
     behindTheAnswer(opening, session, async () => {
       const delivered = session.pod && (await attempts.redeliver(opening, session))

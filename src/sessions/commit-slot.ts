@@ -1,5 +1,6 @@
-import type { CommitOutcome, OpenRecord, SessionStore, SlotIndex, WakeBus } from '../domain/ports.ts'
+import type { SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { CommitOutcome, OpenRecord, SessionStore } from '../domain/session-ports.ts'
 import type { Metrics } from '../metrics.ts'
 import { openRecordOf } from './open-record.ts'
 import type { Opening } from './opening.ts'

@@ -1,4 +1,4 @@
-import type { WakeBus } from '../domain/ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
 import type { Session } from '../domain/session.ts'
 import type { Logger } from '../logging.ts'
 import type { AwaitSession } from './await-session.ts'

@@ -1,5 +1,5 @@
 import type { Assignment, LiveKitAccess } from '../domain/assignment.ts'
-import type { AgentDelivery, DeliveryOutcome, PodView } from '../domain/ports.ts'
+import type { AgentDelivery, DeliveryOutcome, PodView } from '../domain/cluster-ports.ts'
 import type { Session } from '../domain/session.ts'
 
 interface DeliverSessionDeps {
@@ -15,10 +15,16 @@ interface Enclosed {
   readonly livekit: LiveKitAccess | undefined
 }
 
-/** Sends a PENDING session to its pod. The same session and epoch may be sent again: the agent answers 200 again. */
+type DeliveredSession = Pick<Session, 'id' | 'epoch' | 'agentType' | 'room' | 'pod' | 'leaseMs'> &
+  Partial<Pick<Session, 'metadata'>>
+
+/**
+ * Sends a session to its pod. The same session and epoch may be sent again: the agent answers 200 again, and takes the room
+ * access that it brings.
+ */
 export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: DeliverSessionDeps) {
   return async function deliver(
-    session: Session,
+    session: DeliveredSession,
     { secrets, livekit }: Enclosed,
     deadlineMs: number,
   ): Promise<DeliveryOutcome> {

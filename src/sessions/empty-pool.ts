@@ -1,5 +1,5 @@
+import type { PoolNotices } from '../domain/index-ports.ts'
 import { describeProblem } from '../domain/pool-problem.ts'
-import type { PoolNotices } from '../domain/ports.ts'
 import { GreenroomError } from '../errors.ts'
 
 /** The controller's next try needs about this long to become a Ready pod; nobody should stay away for longer than 30 s. */

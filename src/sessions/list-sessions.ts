@@ -1,5 +1,5 @@
-import type { SessionQuery, SessionStore } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { SessionQuery, SessionStore } from '../domain/session-ports.ts'
 
 interface ListSessionsDeps {
   readonly sessions: Pick<SessionStore, 'list' | 'metadataOf'>

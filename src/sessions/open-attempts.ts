@@ -1,12 +1,14 @@
-import type { DeliveryOutcome, PodFate, SessionStore, WakeBus } from '../domain/ports.ts'
+import type { DeliveryOutcome } from '../domain/cluster-ports.ts'
+import type { WakeBus } from '../domain/index-ports.ts'
+import { roomName } from '../domain/room-name.ts'
 import { type EndReason, endReason, isRetryableFailure, type Session } from '../domain/session.ts'
+import type { PodFate, SessionStore } from '../domain/session-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CommitSlot, Prior } from './commit-slot.ts'
 import type { DeliverSession } from './deliver-session.ts'
 import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
 import { endWait } from './open-progress.ts'
-import { roomOf } from './open-record.ts'
 import { createOpenStages } from './open-stages.ts'
 import type { Opening } from './opening.ts'
 import type { RetirementCap } from './retirement-cap.ts'
@@ -83,6 +85,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
           waitUntil: progress.waitUntil,
           headStartMs: context.headStartMs ?? 0,
           queuePlace: progress.queuePlace,
+          arrival: progress.arrival,
           signal: context.signal,
         },
         attempt,
@@ -94,7 +97,9 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
         endWait(progress, now())
       }
       attempt = slot.attempt
-      tokens.beginAgent(progress.tokens, roomOf(opening), identity.id, attempt)
+      const { agentType } = request
+      const room = roomName(agentType, identity.id)
+      tokens.beginAgent(progress.tokens, { id: identity.id, epoch: attempt, room, agentType })
       const outcome = await stages.timed(progress, 'commit', () => commitSlot(opening, prior, slot))
       if (outcome.kind === 'committed') return { kind: 'claimed', session: outcome.session }
       if (outcome.kind === 'session-exists') return { kind: 'exists', session: outcome.session }
@@ -139,7 +144,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     const present = await sessions.get(pending.id)
     // Another open of the same key was faster: here or, when this acknowledgement came late, on the next pod.
     if (present?.status === 'ACTIVE') return present
-    if (present?.status === 'PENDING' || isRetryableFailure(present?.endReason)) throw deliveryFailed()
+    if (present && (present.status === 'PENDING' || isRetryableFailure(present))) throw deliveryFailed()
     throw new GreenroomError('GRN_SESSION_OVER', 'The session was ended while it was being opened.')
   }
 

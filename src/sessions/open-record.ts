@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { leaseHolderOf } from '../domain/lease-holder.ts'
 import { randomParticipantIdentity } from '../domain/participant-identity.ts'
-import type { ColdRecord, OpenRecord } from '../domain/ports.ts'
+import { roomName } from '../domain/room-name.ts'
+import type { ColdRecord, OpenRecord } from '../domain/session-ports.ts'
 import type { Opening } from './opening.ts'
 import type { TakenSlot } from './slot-taker.ts'
 
@@ -24,13 +25,8 @@ export function coldRecordOf(source: RecordSource, facts: ColdFacts): ColdRecord
   }
 }
 
-/** The LiveKit room of a session. It holds the session id, because LiveKit has one namespace of rooms for everybody. */
-export function roomOf({ request, identity }: Pick<RecordSource, 'request' | 'identity'>): string {
-  return `${request.agentType}-${identity.id}`
-}
-
 function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
-  const room = roomOf({ request, identity })
+  const room = roomName(request.agentType, identity.id)
   const { minSeconds, maxSeconds, defaultSeconds, heldBy } = spec.lease
   const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))
   return {

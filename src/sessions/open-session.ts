@@ -1,8 +1,9 @@
 import type { LiveKitAccess } from '../domain/assignment.ts'
-import { identityProblem } from '../domain/participant-identity.ts'
+import type { DocumentView } from '../domain/cluster-ports.ts'
+import { participantProblem } from '../domain/participant-identity.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
-import type { DocumentView, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
+import type { SessionStore } from '../domain/session-ports.ts'
 import type { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics, OpenStage } from '../metrics.ts'
@@ -10,6 +11,7 @@ import type { ColdOpens } from './cold-open.ts'
 import type { Prior } from './commit-slot.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import { deliveryFailed, isPoolEmpty, keyUsedUp, poolDegraded } from './open-failure.ts'
+import { noteEarlierArrival } from './open-progress.ts'
 import { newOpening, type OpenContext, type Opening } from './opening.ts'
 import type { RoomTokens } from './room-tokens.ts'
 import type { IdentifySession } from './session-identity.ts'
@@ -67,8 +69,8 @@ export function createOpenSession(deps: OpenSessionDeps) {
         `There is no pool of agent type "${request.agentType}".`,
       )
     }
-    const problem = request.participant && identityProblem(request.participant.identity)
-    if (problem) throw new GreenroomError('GRN_INVALID_REQUEST', `body/participant/identity: ${problem}.`)
+    const problem = request.participant && participantProblem(request.participant)
+    if (problem) throw new GreenroomError('GRN_INVALID_REQUEST', `body/participant/${problem}.`)
     const identity = deps.identify(request, context.idempotencyKey)
     return newOpening({ request, context, spec, identity, now: now() })
   }
@@ -107,6 +109,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
     if (present) {
       const answer = await follow(opening, present)
       if (answer) return answer
+      noteEarlierArrival(opening.progress)
       prior = { kind: 'failed', session: present }
     }
     if (attempts.isDegraded(opening)) throw poolDegraded()
@@ -134,7 +137,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
     if (session.fingerprint !== opening.identity.fingerprint)
       throw new GreenroomError('GRN_IDEMPOTENCY_MISMATCH')
     if (session.status === 'PENDING') return answerOf(opening, await followPending(opening, session), true)
-    if (isRetryableFailure(session.endReason)) {
+    if (isRetryableFailure(session)) {
       if (session.status === 'ENDED') return undefined
       // Its pod is still being taken away; the record can start again when that is done.
       throw deliveryFailed()

@@ -1,4 +1,4 @@
-import type { SlotIndex } from '../domain/ports.ts'
+import type { SlotIndex } from '../domain/index-ports.ts'
 import type { Metrics } from '../metrics.ts'
 import { startPause } from '../timing/pause.ts'
 
@@ -17,6 +17,20 @@ export interface QueuePlace {
   place: number | undefined
 }
 
+/** An open counts once as demand of its pool, when it first asks for a slot or joins the queue. */
+export interface Arrival {
+  isCounted: boolean
+  /** It found no slot, and the controller was told. */
+  isMissed: boolean
+}
+
+/** True for the first call with this arrival. */
+export function countsNow(arrival: Arrival): boolean {
+  const isFirst = !arrival.isCounted
+  arrival.isCounted = true
+  return isFirst
+}
+
 export interface WaitTicket {
   /** Only the head of this replica may try; Redis knows whether others are before it. */
   isHead(): boolean
@@ -33,6 +47,7 @@ interface JoinRequest {
   /** See WaitingOpen. */
   readonly headStartMs: number
   readonly queuePlace: QueuePlace
+  readonly arrival: Arrival
 }
 
 interface Waiter extends JoinRequest {
@@ -79,7 +94,12 @@ export function createPoolWaiters({ index, metrics, clock }: PoolWaitersDeps) {
   async function tell(agentType: string, waiters: readonly Waiter[]): Promise<void> {
     const places = await index.keepWaiting(
       agentType,
-      waiters.map(({ sessionId, headStartMs, queuePlace: { place } }) => ({ sessionId, headStartMs, place })),
+      waiters.map(({ sessionId, headStartMs, queuePlace: { place }, arrival }) => ({
+        sessionId,
+        headStartMs,
+        place,
+        isArrival: countsNow(arrival),
+      })),
     )
     for (const [position, waiter] of waiters.entries())
       waiter.queuePlace.place ??= places?.[position] ?? clock() - waiter.headStartMs

@@ -1,14 +1,9 @@
+import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
+import type { PoolNotices, SlotIndex } from '../domain/index-ports.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { observePool } from '../domain/pool-observation.ts'
 import type { PoolReport } from '../domain/pool-report.ts'
-import type {
-  ClaimLedger,
-  DocumentView,
-  PodView,
-  PoolNotices,
-  SessionStore,
-  SlotIndex,
-} from '../domain/ports.ts'
+import type { ClaimLedger, SessionStore } from '../domain/session-ports.ts'
 import { templateHash } from '../domain/slot-pod.ts'
 import type { PoolWaiters } from './pool-waiters.ts'
 
@@ -49,6 +44,10 @@ export function createReadPools(deps: ReadPoolsDeps) {
       boundBy: notice?.boundBy,
       message: notice?.message,
       problem: notice?.problem,
+      sizing: notice?.sizing,
+      quotaPods: notice?.quotaPods,
+      yielded: notice?.yielded,
+      thin: notice?.thin,
       configuration: pools.status(),
     }
   }

@@ -1,4 +1,4 @@
-import type { PodView } from '../domain/ports.ts'
+import type { PodView } from '../domain/cluster-ports.ts'
 import { isServable } from './slot-fitness.ts'
 
 /** Long enough to see the refills of a quiet pool, short enough to notice that they stopped. */

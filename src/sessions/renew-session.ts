@@ -1,5 +1,5 @@
-import type { SessionStore } from '../domain/ports.ts'
 import type { LeaseParty, Session } from '../domain/session.ts'
+import type { SessionStore } from '../domain/session-ports.ts'
 import { changedSession } from './changed-session.ts'
 
 interface RenewSessionDeps {

@@ -1,4 +1,4 @@
-import type { SlotIndex } from '../domain/ports.ts'
+import type { SlotIndex } from '../domain/index-ports.ts'
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
 /** A failed delivery says as much about the network as about the pod, so only so many pods are retired for it. */

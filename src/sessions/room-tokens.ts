@@ -1,5 +1,5 @@
 import type { LiveKitAccess } from '../domain/assignment.ts'
-import type { RoomAccess } from '../domain/ports.ts'
+import type { RoomAccess, RoomSession } from '../domain/room-ports.ts'
 import type { Session } from '../domain/session.ts'
 
 type Minted = Promise<LiveKitAccess | undefined>
@@ -21,19 +21,18 @@ export function createRoomTokens(roomAccess: RoomAccess | undefined) {
     return minted
   }
   return {
-    beginAgent(tokens: BegunTokens, room: string, sessionId: string, epoch: number): void {
-      if (roomAccess) tokens.agent = { epoch, minted: begun(roomAccess.forAgent(room, sessionId, epoch)) }
+    beginAgent(tokens: BegunTokens, session: RoomSession): void {
+      if (roomAccess) tokens.agent = { epoch: session.epoch, minted: begun(roomAccess.forAgent(session)) }
     },
     beginParticipant(tokens: BegunTokens, session: Session): void {
-      if (roomAccess)
-        tokens.participant ??= begun(roomAccess.forParticipant(session.room, participantOf(session)))
+      if (roomAccess) tokens.participant ??= begun(roomAccess.forParticipant(session, participantOf(session)))
     },
     /** For the attempt that the session is in. A token that was begun for another attempt is not used. */
-    async agent(tokens: BegunTokens, { room, id, epoch }: Session): Minted {
-      return tokens.agent?.epoch === epoch ? tokens.agent.minted : roomAccess?.forAgent(room, id, epoch)
+    async agent(tokens: BegunTokens, session: Session): Minted {
+      return tokens.agent?.epoch === session.epoch ? tokens.agent.minted : roomAccess?.forAgent(session)
     },
     async participant(tokens: BegunTokens, session: Session): Minted {
-      return tokens.participant ?? roomAccess?.forParticipant(session.room, participantOf(session))
+      return tokens.participant ?? roomAccess?.forParticipant(session, participantOf(session))
     },
   }
 }

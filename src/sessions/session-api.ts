@@ -1,15 +1,9 @@
+import type { AgentDelivery, DocumentView, PodView } from '../domain/cluster-ports.ts'
+import type { PoolNotices, SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
-import type {
-  AgentDelivery,
-  ClaimLedger,
-  DocumentView,
-  PodView,
-  PoolNotices,
-  RoomAccess,
-  SessionStore,
-  SlotIndex,
-  WakeBus,
-} from '../domain/ports.ts'
+import type { PoolRevisions, UsageReader } from '../domain/pool-ports.ts'
+import type { RoomAccess } from '../domain/room-ports.ts'
+import type { ClaimLedger, SessionStore } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createAwaitSession } from './await-session.ts'
@@ -19,11 +13,13 @@ import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDeliverSession } from './deliver-session.ts'
 import { createEmptyPool } from './empty-pool.ts'
+import { createJoinSession } from './join-session.ts'
 import { createListSessions } from './list-sessions.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
 import { createReadPools } from './read-pools.ts'
+import { createReadUsage } from './read-usage.ts'
 import { createRefillRate } from './refill-rate.ts'
 import { createRenewSession } from './renew-session.ts'
 import { createRetirementCap } from './retirement-cap.ts'
@@ -33,6 +29,8 @@ import { createSessionTokens } from './session-token.ts'
 import { createSlotCandidates } from './slot-candidates.ts'
 import { isServable } from './slot-fitness.ts'
 import { createSlotTaker } from './slot-taker.ts'
+import { createSteerRollout } from './steer-rollout.ts'
+import { createTakeRoomEvent } from './take-room-event.ts'
 
 /** What one API replica needs of the world; see `domain/ports.ts`. */
 interface SessionApiDeps {
@@ -40,6 +38,8 @@ interface SessionApiDeps {
   readonly ledger: Pick<ClaimLedger, 'claimsOf'>
   readonly index: SlotIndex
   readonly notices: PoolNotices
+  readonly usage: UsageReader
+  readonly poolRevisions: PoolRevisions
   readonly wakes: WakeBus
   readonly pods: PodView
   readonly pools: DocumentView<PoolsDocument>
@@ -74,7 +74,17 @@ export function createSessionApi(deps: SessionApiDeps) {
   const refillRate = createRefillRate(pods, now)
   const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({ index, pods, candidates, waiters, refillRate, emptyPool, metrics, now }),
+    takeSlot: createSlotTaker({
+      index,
+      pods,
+      candidates,
+      waiters,
+      refillRate,
+      emptyPool,
+      wakes,
+      metrics,
+      now,
+    }),
     commitSlot: createCommitSlot({ sessions, index, candidates, wakes, metrics }),
     deliver: createDeliverSession({
       delivery: deps.delivery,
@@ -96,6 +106,8 @@ export function createSessionApi(deps: SessionApiDeps) {
     completeColdOpen: createCompleteColdOpen({ ...deps, attempts, awaitSession }),
     awaitSession,
   })
+
+  const joinSession = createJoinSession({ sessions, metrics })
 
   /** Slots became free: those that another process indexed, and pods that became Ready while Redis is away. */
   function wakeWaiters(): void {
@@ -119,10 +131,20 @@ export function createSessionApi(deps: SessionApiDeps) {
       now,
     }),
     renewSession: createRenewSession({ sessions }),
+    joinSession,
+    takeRoomEvent: createTakeRoomEvent({ joinSession, wakes, metrics, now }),
     closeSession: createCloseSession({ sessions, wakes }),
     awaitSession,
     listSessions: createListSessions({ sessions }),
     readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
+    steerRollout: createSteerRollout({
+      pools,
+      pods,
+      ledger,
+      revisions: deps.poolRevisions,
+      clock: () => Date.now(),
+    }),
+    readUsage: createReadUsage({ usage: deps.usage, pools }),
     sessions,
     roomAccess,
     sessionTokens,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PodView } from '../domain/ports.ts'
+import type { PodView } from '../domain/cluster-ports.ts'
 import { isServable, type ServablePod } from './slot-fitness.ts'
 
 /**

@@ -1,9 +1,16 @@
-import type { PodView, SlotIndex } from '../domain/ports.ts'
+import type { PodView } from '../domain/cluster-ports.ts'
+import type { SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { pause } from '../timing/pause.ts'
 import type { EmptyPoolError } from './empty-pool.ts'
-import type { PoolWaiters, QueuePlace, WaitTicket } from './pool-waiters.ts'
+import {
+  type Arrival,
+  countsNow,
+  type PoolWaiters,
+  type QueuePlace,
+  type WaitTicket,
+} from './pool-waiters.ts'
 import type { RefillRate } from './refill-rate.ts'
 import type { SlotCandidates } from './slot-candidates.ts'
 import { type ServablePod, slotFitness } from './slot-fitness.ts'
@@ -23,6 +30,7 @@ export interface SlotRequest {
   readonly waitUntil: number
   readonly headStartMs: number
   readonly queuePlace: QueuePlace
+  readonly arrival: Arrival
   /** Aborted when the caller has gone. A GreenroomError as its reason is thrown to the caller. */
   readonly signal: AbortSignal
 }
@@ -44,6 +52,7 @@ interface SlotTakerDeps {
   readonly refillRate: Pick<RefillRate, 'retryAfterMs'>
   readonly metrics: Pick<Metrics, 'proposalsRefused'>
   readonly emptyPool: EmptyPoolError
+  readonly wakes: Pick<WakeBus, 'publish'>
   readonly now: () => number
 }
 
@@ -55,7 +64,8 @@ export function createSlotTaker(deps: SlotTakerDeps) {
 
   async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
     const { agentType, sessionId } = request
-    const answer = await index.reserve({ agentType, sessionId, attempt })
+    const isArrival = countsNow(request.arrival)
+    const answer = await index.reserve({ agentType, sessionId, attempt, isArrival })
     if (answer.kind === 'stale') return 'again'
     if (answer.kind === 'empty') return 'empty'
     if (answer.kind === 'unknown') {
@@ -120,6 +130,7 @@ export function createSlotTaker(deps: SlotTakerDeps) {
           if (unusable < mostUnusableSlots) continue
           unusable = 0
         }
+        if (outcome === 'empty') tellMiss(request)
         const remaining = request.waitUntil - now()
         if (!request.wait || remaining <= 0 || request.signal.aborted) throw await refusal(request)
         const begun = now()
@@ -131,6 +142,13 @@ export function createSlotTaker(deps: SlotTakerDeps) {
     } finally {
       ticket?.leave()
     }
+  }
+
+  /** Once for each open: the controller may want more pods, and learns of it now. */
+  function tellMiss({ agentType, arrival }: SlotRequest): void {
+    if (arrival.isMissed) return
+    arrival.isMissed = true
+    deps.wakes.publish({ kind: 'missed', agentType })
   }
 
   async function refusal({ agentType, signal }: SlotRequest): Promise<GreenroomError> {

@@ -1,5 +1,5 @@
-import type { ClaimLedger } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { ClaimPurpose, PodClaim } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
 import { type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
@@ -32,6 +32,16 @@ const retireSql = `
   RETURNING pod_uid`
 
 const retiredSql = `SELECT pod_uid FROM pod_claims WHERE pod_uid = ANY ($1::text[]) AND purpose = 'retired'`
+
+// An undone claim has no row any more, but its session's events name the pod. By the index on session_id.
+const forgottenSql = `
+  SELECT pod_uid FROM unnest($1::text[], $2::uuid[]) AS served (pod_uid, session_id)
+  WHERE (SELECT true FROM pod_claims c WHERE c.pod_uid = served.pod_uid) IS NULL
+    AND (SELECT true FROM session_events e
+      WHERE e.session_id = served.session_id AND e.pod_uid = served.pod_uid LIMIT 1) IS NULL`
+
+/** Session ids are UUIDs. A label with anything else was not written by the controller and says nothing. */
+const sessionIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** API replicas note themselves every second; two missed notes and a little are a gap. */
 export const renewalGapMs = 3_000
@@ -93,8 +103,8 @@ const noteBackSql = (table: 'pod_claims' | 'pool_pods') => `
     SELECT pod_uid FROM ${table} WHERE pod_uid = ANY ($1::text[]) AND gone_at IS NOT NULL
     FOR NO KEY UPDATE SKIP LOCKED)`
 
-// A note stays as long as a claim of its pod. A claim stays while a session that is not ENDED names its pod. A session stays while any claim names it: without its
-// record its key would start again at epoch 1, which an agent on an unreachable node may still hold. The session's events
+// A note stays as long as a claim of its pod. A claim stays while a session that is not ENDED names its pod, and until its
+// session is copied to `pod_lives`. A session stays while any claim names it: without its record its key would start again at epoch 1, which an agent on an unreachable node may still hold. The session's events
 // name the pods that it claimed, so each claim is found by its key; a join would read both tables.
 const purgeSql = {
   claims: `
@@ -102,6 +112,7 @@ const purgeSql = {
       SELECT c.pod_uid FROM pod_claims c
       WHERE c.gone_at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (
         SELECT FROM sessions s WHERE s.pod_uid = c.pod_uid AND s.status IN ('PENDING', 'ACTIVE', 'ENDING'))
+        AND NOT EXISTS (SELECT FROM pod_lives l WHERE l.pod_uid = c.pod_uid AND NOT l.settled)
       ORDER BY c.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
   poolPods: `
     DELETE FROM pool_pods WHERE pod_uid IN (
@@ -146,6 +157,12 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     async claimsOf(podUids) {
       const claims = await rows<ClaimRow>(claimsSql, [podUids])
       return new Map(claims.map((row) => [row.pod_uid, claimFrom(row)]))
+    },
+    async forgotten(served) {
+      const named = served.filter(({ sessionId }) => sessionIdPattern.test(sessionId))
+      if (named.length === 0) return []
+      const values = [named.map(({ podUid }) => podUid), named.map(({ sessionId }) => sessionId)]
+      return (await rows<{ pod_uid: string }>(forgottenSql, values)).map((row) => row.pod_uid)
     },
     async retire(podUids, reason) {
       const uidsOf = async (sql: string, values: unknown[]) =>

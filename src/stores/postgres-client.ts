@@ -36,6 +36,15 @@ const planOnce = '-c plan_cache_mode=force_generic_plan'
 const byIndex = '-c enable_seqscan=off -c jit=off'
 
 /**
+ * Reports read months of rows, for which a sequential scan or a bitmap is right and the plan depends on the values. A
+ * month of a million pods takes about a second, so ten are for a busy server. Two at once are what the list gate lets in.
+ */
+const reportTimeoutMs = 10_000
+/** PostgreSQL expects few rows in a range of time and would sort a million of them on disk to group them; hashing is free. */
+const reportOptions = '-c default_transaction_read_only=on -c enable_sort=off -c jit=off'
+const mostReports = 2
+
+/**
  * Durable statements (a claim must survive a crash, and so must an activation), and relaxed ones
  * (`synchronous_commit=off`: visible at once, on disk within a second): a renewal that a crash takes comes again.
  */
@@ -44,6 +53,8 @@ export interface Postgres {
   readonly relaxed: Pool
   /** A new connection for each statement: a fault that cut one connection has cut the idle ones as well. */
   readonly fresh: Pool
+  /** For reports: it can write nothing, and its statements may take seconds. Connects when it is used. */
+  readonly reports: Pool
   close(): Promise<void>
 }
 
@@ -64,7 +75,14 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
   const durable = new Pool(config)
   const relaxed = new Pool({ ...config, options: `${planOnce} ${byIndex} -c synchronous_commit=off` })
   const fresh = new Pool({ ...config, max: mostFresh, maxUses: 1 })
-  for (const pool of [durable, relaxed, fresh]) {
+  const reports = new Pool({
+    ...config,
+    options: reportOptions,
+    max: mostReports,
+    statement_timeout: reportTimeoutMs,
+    query_timeout: reportTimeoutMs + 100,
+  })
+  for (const pool of [durable, relaxed, fresh, reports]) {
     // An idle connection that PostgreSQL closed; the pool replaces it.
     pool.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
     // The pool no longer listens to a connection that it is closing. An error at that moment ("terminating connection due
@@ -77,10 +95,50 @@ export function createPostgres(databaseUrl: string, logger: Logger, max = 10): P
     durable,
     relaxed,
     fresh,
+    reports,
     async close() {
-      await Promise.all([durable.end(), relaxed.end(), fresh.end()])
+      await Promise.all([durable.end(), relaxed.end(), fresh.end(), reports.end()])
     },
   }
+}
+
+/** What each connection asks for and could not work without; `relaxed` alone has the last one. */
+const wantedSettings = {
+  statement_timeout: `${statementTimeoutMs}ms`,
+  lock_timeout: `${lockTimeoutMs}ms`,
+  plan_cache_mode: 'force_generic_plan',
+} as const
+
+/**
+ * Throws GRN_DATABASE_POOLED when PostgreSQL has not got the settings of a connection. PgBouncer refuses them, or drops
+ * them where `ignore_startup_parameters` says so; then a statement could run for ever, and in transaction mode a relaxed
+ * statement would run on a durable connection. Asked for on the connection that has the most of them.
+ */
+export async function assertSettings({ relaxed }: Pick<Postgres, 'relaxed'>): Promise<void> {
+  const wanted: Record<string, string> = { ...wantedSettings, synchronous_commit: 'off' }
+  const names = Object.keys(wanted)
+  const { rows } = await relaxed
+    .query<{ name: string; value: string }>(
+      `SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name`,
+      [names],
+    )
+    .catch((error: unknown) => {
+      throw isRefusedParameter(error) ? pooled('the pooler refuses them') : error
+    })
+  const lost = rows.filter(({ name, value }) => wanted[name] !== value).map(({ name }) => name)
+  if (lost.length > 0) throw pooled(`these are not in force: ${lost.join(', ')}`)
+}
+
+/** As PgBouncer says it, in a protocol violation (08P01), before it connects. */
+export function isRefusedParameter(error: unknown): boolean {
+  return error instanceof DatabaseError && /unsupported startup parameter/.test(error.message)
+}
+
+function pooled(found: string): GreenroomError {
+  return new GreenroomError(
+    'GRN_DATABASE_POOLED',
+    `The settings of a connection do not reach PostgreSQL: ${found}.`,
+  )
 }
 
 /**

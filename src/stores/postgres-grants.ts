@@ -14,6 +14,13 @@ const rights = {
   renewal_service: 'SELECT, UPDATE',
   pool_pods: 'SELECT, INSERT, UPDATE, DELETE',
   pool_pod_notes: 'SELECT, UPDATE',
+  pool_revisions: 'SELECT, INSERT, UPDATE, DELETE',
+  pool_rollouts: 'SELECT, INSERT, UPDATE, DELETE',
+  pod_lives: 'SELECT, INSERT, UPDATE, DELETE',
+  pod_life_notes: 'SELECT, UPDATE',
+  pool_sizing: 'SELECT, INSERT, UPDATE, DELETE',
+  pool_decisions: 'SELECT, INSERT, DELETE',
+  signing_processes: 'SELECT, INSERT, UPDATE, DELETE',
   greenroom_migrations: 'SELECT',
 } as const
 

@@ -1,5 +1,5 @@
-import type { OpenRecord } from '../domain/ports.ts'
-import type { Session } from '../domain/session.ts'
+import { beforeTheRoom, type Session } from '../domain/session.ts'
+import type { OpenRecord } from '../domain/session-ports.ts'
 import { createGroupCommit } from './group-commit.ts'
 import {
   failsAll,
@@ -97,6 +97,7 @@ function pendingSession(
   row: OpenedRow,
 ): Session {
   return {
+    ...beforeTheRoom,
     ...record,
     status: 'PENDING',
     endReason: undefined,

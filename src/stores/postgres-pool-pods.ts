@@ -1,5 +1,5 @@
 import type { PoolPod } from '../domain/pool-pod.ts'
-import type { PoolPodLedger } from '../domain/ports.ts'
+import type { PoolPodLedger } from '../domain/pool-ports.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { ReplicaLiveness } from '../domain/ports.ts'
+import type { ReplicaLiveness } from '../domain/session-ports.ts'
 import { renewalGapMs } from './postgres-claim-ledger.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
 import { heldMs } from './postgres-session-claims.ts'

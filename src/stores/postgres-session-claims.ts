@@ -1,5 +1,5 @@
-import type { ColdRecord, CommitOutcome, OpenRecord, SessionStore } from '../domain/ports.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
+import type { ColdRecord, CommitOutcome, OpenRecord, SessionStore } from '../domain/session-ports.ts'
 import { pause } from '../timing/pause.ts'
 import { NotSentError } from './group-commit.ts'
 import {
@@ -19,7 +19,7 @@ import { sessionColumns } from './session-row.ts'
 const reopenSql = `
   WITH ended AS (
     SELECT id FROM sessions
-    WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND epoch < $8
+    WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND active_at IS NULL AND epoch < $8
     FOR NO KEY UPDATE
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $9, 'session', id, $8 FROM ended
@@ -55,7 +55,8 @@ const openColdSql = `
       warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
       max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, lease_held_by = excluded.lease_held_by,
       held_by = excluded.held_by, held_until = excluded.held_until, adoptable = excluded.adoptable
-    WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%' AND sessions.epoch < excluded.epoch
+    WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%'
+      AND sessions.active_at IS NULL AND sessions.epoch < excluded.epoch
     RETURNING *
   )
   SELECT ${sessionColumns} FROM s`
@@ -229,8 +230,8 @@ export function createPostgresSessionClaims({
             text: openColdSql,
             values: coldValues(record),
           }),
-        isOurTurn: ({ status, endReason, epoch }) =>
-          status === 'ENDED' && isRetryableFailure(endReason) && epoch < record.epoch,
+        isOurTurn: (session) =>
+          session.status === 'ENDED' && isRetryableFailure(session) && session.epoch < record.epoch,
       })
       return 'session' in outcome ? outcome : { kind: 'full' }
     },

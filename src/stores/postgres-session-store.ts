@@ -1,5 +1,5 @@
-import type { SessionQuery, SessionStore, TransitionOutcome } from '../domain/ports.ts'
 import type { EndReason, Session } from '../domain/session.ts'
+import type { SessionQuery, SessionStore, TransitionOutcome } from '../domain/session-ports.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
 import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
@@ -8,11 +8,20 @@ import { sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
   WITH s AS (
-    UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now()
+    UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now(), end_detail = $4
     WHERE id = $1 AND status IN ('PENDING', 'ACTIVE') AND ($3::integer IS NULL OR epoch = $3)
     RETURNING *
   )
   SELECT ${sessionColumns} FROM s`
+
+// Written once a session: a repeated report finds the time that is there.
+const noteAgentJoinedSql = `
+  WITH s AS (
+    UPDATE sessions SET agent_joined_at = now()
+    WHERE id = $1 AND epoch = $2 AND status IN ('PENDING', 'ACTIVE') AND agent_joined_at IS NULL
+    RETURNING *
+  )
+  SELECT ${sessionFacts} FROM s`
 
 const listSql = `
   SELECT ${sessionFacts} FROM sessions s
@@ -97,12 +106,31 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       return transition(id, epoch, () => grouped(renewGroup({ id, epoch, byAgent })))
     },
 
-    async beginEnding(id: string, reason: EndReason, epoch?: number) {
-      const values = [id, reason, epoch]
+    async beginEnding(id: string, reason: EndReason, epoch?: number, detail?: string) {
+      const values = [id, reason, epoch, detail]
       const outcome = await transition(id, epoch, () =>
         oneSession({ pool: durable, name: 'session-end', text: beginEndingSql, values }),
       )
       return outcome.kind === 'over' ? { kind: 'done', session: outcome.session } : outcome
+    },
+
+    async noteAgentJoined(id, epoch) {
+      const values = [id, epoch]
+      let isNew = true
+      const outcome = await transition(id, epoch, async () => {
+        const noted = await oneSession({
+          pool: relaxed,
+          name: 'session-agent-joined',
+          text: noteAgentJoinedSql,
+          values,
+        })
+        if (noted) return noted
+        isNew = false
+        const present = await readSession(durable, id)
+        const isHere = present?.epoch === epoch && present.agentJoinedAt !== undefined
+        return isHere && (present.status === 'PENDING' || present.status === 'ACTIVE') ? present : undefined
+      })
+      return { ...outcome, isNew: isNew && outcome.kind === 'done' }
     },
 
     async poolHistory(agentType) {

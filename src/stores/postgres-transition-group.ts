@@ -1,5 +1,5 @@
-import type { ActivatedTimes } from '../domain/ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { ActivatedTimes } from '../domain/session-ports.ts'
 import { createGroupCommit } from './group-commit.ts'
 import {
   failsAll,

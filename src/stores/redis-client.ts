@@ -6,13 +6,14 @@ import { probeKey } from './redis-keys.ts'
 /** A script answers in well under 1 ms. After a quarter of a second Redis is of no use to an open of 5 s. */
 const commandTimeoutMs = 250
 
-function lua(name: string): string {
-  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
+/** The text of one script; further names are pieces that scripts share, put before it. */
+function lua(...names: string[]): string {
+  return names.map((name) => readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')).join('')
 }
 
 const scripts = {
-  reserveSlot: { lua: lua('reserve-slot'), numberOfKeys: 6 },
-  keepWaiting: { lua: lua('keep-waiting'), numberOfKeys: 2 },
+  reserveSlot: { lua: lua('count-arrival', 'reserve-slot'), numberOfKeys: 8 },
+  keepWaiting: { lua: lua('count-arrival', 'keep-waiting'), numberOfKeys: 4 },
   settleSlots: { lua: lua('settle-slots'), numberOfKeys: 2 },
   giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
   noteFailure: { lua: lua('note-failure'), numberOfKeys: 1 },

@@ -9,6 +9,8 @@ export function poolKeys(agentType: string) {
     waiters: `${prefix}:waiters`,
     seen: `${prefix}:seen`,
     failures: `${prefix}:failures`,
+    demand: `${prefix}:demand`,
+    missed: `${prefix}:missed`,
     notice: `${prefix}:notice`,
   }
 }

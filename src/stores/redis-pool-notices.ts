@@ -1,4 +1,4 @@
-import type { PoolNotice, PoolNotices } from '../domain/ports.ts'
+import type { PoolNotice, PoolNotices } from '../domain/index-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { SlotRedis } from './redis-client.ts'
 import { poolKeys } from './redis-keys.ts'

@@ -1,4 +1,4 @@
-import type { IndexedSlot, Reservation, SlotIndex } from '../domain/ports.ts'
+import type { IndexedSlot, Reservation, SlotIndex } from '../domain/index-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
@@ -94,11 +94,11 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
   const flat = (slots: readonly IndexedSlot[]) => slots.flatMap((slot) => [slot.podUid, slot.rank])
 
   return {
-    async reserve({ agentType, sessionId, attempt }): Promise<Reservation> {
-      const { ready, reservations, expiries, built, waiters, seen } = poolKeys(agentType)
-      const keys = [ready, reservations, expiries, built, waiters, seen]
+    async reserve({ agentType, sessionId, attempt, isArrival }): Promise<Reservation> {
+      const { ready, reservations, expiries, built, waiters, seen, demand, missed } = poolKeys(agentType)
+      const keys = [ready, reservations, expiries, built, waiters, seen, demand, missed]
       const answer = await ask('reserve', () =>
-        redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs),
+        redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0),
       )
       if (!answer) return unknown
       const reservation = reservationOf(answer)
@@ -144,13 +144,15 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
 
     async keepWaiting(agentType, waiting) {
       if (waiting.length === 0) return []
-      const { waiters, seen } = poolKeys(agentType)
-      const given = waiting.flatMap(({ sessionId, place, headStartMs }) => [
+      const { waiters, seen, demand, missed } = poolKeys(agentType)
+      const keys = [waiters, seen, demand, missed]
+      const given = waiting.flatMap(({ sessionId, place, headStartMs, isArrival }) => [
         sessionId,
         place ?? '',
         headStartMs,
+        isArrival ? 1 : 0,
       ])
-      const places = await ask('keep waiting', () => redis.keepWaiting(waiters, seen, queueKeptMs, given))
+      const places = await ask('keep waiting', () => redis.keepWaiting(...keys, queueKeptMs, given))
       return places?.map(Number)
     },
 

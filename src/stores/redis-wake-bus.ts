@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Wake, WakeBus } from '../domain/ports.ts'
+import type { Wake, WakeBus } from '../domain/index-ports.ts'
 import type { Logger } from '../logging.ts'
 import { wakeChannel } from './redis-keys.ts'
 
@@ -14,10 +14,12 @@ const joinedMs = 5
 
 const kinds: readonly string[] = [
   'claimed',
+  'missed',
   'indexed',
   'ending',
   'ended',
   'activated',
+  'room',
 ] satisfies Wake['kind'][]
 
 /** Wake-ups over Redis pub/sub. They may be lost at any time, so every listener also looks by itself (ADR 0005). */
@@ -72,7 +74,7 @@ export function createRedisWakeBus({ publisher, subscriber, logger }: WakeBusDep
       })
     },
     publish(wake: Wake): void {
-      if (wake.kind === 'claimed' || wake.kind === 'indexed') joined(wake)
+      if (wake.kind === 'claimed' || wake.kind === 'missed' || wake.kind === 'indexed') joined(wake)
       else send(wake)
     },
     subscribe(listener: (wake: Wake) => void): () => void {

@@ -27,6 +27,11 @@ export interface SessionRow {
   active_ms: number | null
   ending_ms: number | null
   ended_ms: number | null
+  agent_joined_ms: number | null
+  agent_overdue_ms: number | null
+  participant_joined_ms: number | null
+  room_memory: string | null
+  end_detail: string | null
 }
 
 /** A timestamp as milliseconds of the epoch. */
@@ -49,6 +54,10 @@ function columnsWith(metadata: string): string {
     ms('s.active_at', 'active_ms'),
     ms('s.ending_at', 'ending_ms'),
     ms('s.ended_at', 'ended_ms'),
+    ms('s.agent_joined_at', 'agent_joined_ms'),
+    ms('s.agent_overdue_at', 'agent_overdue_ms'),
+    ms('s.participant_joined_at', 'participant_joined_ms'),
+    's.room_memory, s.end_detail',
   ].join(', ')
 }
 
@@ -80,5 +89,10 @@ export function sessionFrom(row: SessionRow): Session {
     activeAt: row.active_ms ?? undefined,
     endingAt: row.ending_ms ?? undefined,
     endedAt: row.ended_ms ?? undefined,
+    agentJoinedAt: row.agent_joined_ms ?? undefined,
+    agentOverdueAt: row.agent_overdue_ms ?? undefined,
+    participantJoinedAt: row.participant_joined_ms ?? undefined,
+    roomMemory: row.room_memory ?? undefined,
+    endDetail: row.end_detail ?? undefined,
   }
 }

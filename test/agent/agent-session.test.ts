@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
+import { createAgentMetrics } from '../../src/agent/agent-metrics.ts'
 import { createHeldSession } from '../../src/agent/agent-session.ts'
+import { overCodes } from '../../src/agent/session-server.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
+import { errorCatalogue } from '../../src/errors.ts'
 import { newAssignment, startHttp } from './contract-fixture.ts'
 
 interface Call {
@@ -46,6 +49,7 @@ function hold(t: Test, overrides: Partial<Assignment>) {
   const logged: string[] = []
   const session = createHeldSession({
     assignment: newAssignment({ leaseMs: 60, ...overrides }),
+    metrics: createAgentMetrics('echo-agent'),
     log: (_level, message, keys) => logged.push(JSON.stringify({ message, ...keys })),
     onOver: over.resolve,
   })
@@ -60,7 +64,7 @@ void t.test('the lease is renewed with the session token until stopped', async (
   session.start()
   await server.called(3)
   t.match(server.calls[0], {
-    line: `POST /v1/sessions/${session.id}/renew`,
+    line: `POST /v1/sessions/${session.session.id}/renew`,
     authorization: 'Bearer grs_token_of_the_test',
     body: '{"epoch":3}',
   })
@@ -138,7 +142,7 @@ void t.test('finish ends the session at the server and stops renewing', async (t
   t.ok(session.signal.aborted)
   t.same(
     server.calls.map((call) => call.line),
-    Array(2).fill(`DELETE /v1/sessions/${session.id}?epoch=2`),
+    Array(2).fill(`DELETE /v1/sessions/${session.session.id}?epoch=2`),
     'tried again after the 503',
   )
   t.equal(server.calls[0]?.authorization, 'Bearer grs_token_of_the_test')
@@ -156,4 +160,72 @@ void t.test('without an apiUrl nothing is renewed, and finish says so', async (t
   const { session } = hold(t, {})
   session.start()
   await t.rejects(session.finish(), /no apiUrl/)
+})
+
+void t.test('a reason goes with the end, cut to what the server takes', async (t) => {
+  const server = await startServer(t, answer(202, {}))
+  await hold(t, { apiUrl: server.apiUrl }).session.finish(`said\ngoodbye & left ${'x'.repeat(300)}`)
+  const reason = new URL(server.calls[0]?.line.split(' ')[1] ?? '', server.apiUrl).searchParams.get('reason')
+  t.equal(reason, `said goodbye & left ${'x'.repeat(180)}`)
+})
+
+void t.test('joined returns at once, is reported once, and again while the server is away', async (t) => {
+  const server = await startServer(t, answer(503, {}), answer(200, {}))
+  const { session, logged } = hold(t, { apiUrl: server.apiUrl, epoch: 4 })
+  session.joined()
+  session.joined()
+  t.equal(server.calls.length, 0, 'nobody waited')
+  await server.called(2)
+  t.same(
+    server.calls.map(({ line, body }) => [line, body]),
+    Array(2).fill([`POST /v1/sessions/${session.session.id}/joined`, '{"epoch":4}']),
+  )
+  t.match(logged, [/"joined not reported".*"status 503"/])
+})
+
+void t.test('a report of joined that is answered "over" ends the session', async (t) => {
+  const server = await startServer(t, answer(410, { code: 'GRN_SESSION_OVER' }))
+  const { session, over } = hold(t, { apiUrl: server.apiUrl })
+  session.joined()
+  t.equal(await over, 'GRN_SESSION_OVER')
+})
+
+const access = (token: string) => ({ url: 'ws://l', room: 'r', token, expiresAt: '2030-01-01T00:00:00Z' })
+
+void t.test('a fresh room token: asked for, or brought by a repeated assignment', async (t) => {
+  const server = await startServer(t, answer(200, { livekit: access('b') }), answer(503, {}))
+  const { session } = hold(t, { apiUrl: server.apiUrl, livekit: access('a') })
+  t.equal(session.livekit.access()?.token, 'a')
+  const changed = session.livekit.changed()
+  t.same(await Promise.all([session.livekit.refresh(), session.livekit.refresh()]), [
+    access('b'),
+    access('b'),
+  ])
+  await changed
+  t.same(
+    server.calls.map(({ line }) => line),
+    [`POST /v1/sessions/${session.session.id}/token`],
+    'asked once',
+  )
+  t.same(await session.livekit.refresh(), access('b'), 'a server that is away leaves the old one')
+  session.livekit.replace(undefined)
+  t.same(session.livekit.access(), access('b'), 'a repeated assignment without access takes nothing away')
+  session.livekit.replace(access('c'))
+  t.same(session.livekit.access(), access('c'))
+})
+
+void t.test('every hook before the exit runs, and a failure is told', async (t) => {
+  const { session } = hold(t, {})
+  const ran: string[] = []
+  session.beforeExit(() => {
+    throw new Error('no')
+  })
+  session.beforeExit(async () => void ran.push('second'))
+  await t.rejects(session.runExitHooks(), AggregateError)
+  t.same(ran, ['second'])
+})
+
+void t.test('the codes that end a session are in the catalogue', (t) => {
+  for (const code of overCodes) t.ok(code in errorCatalogue, code)
+  t.end()
 })

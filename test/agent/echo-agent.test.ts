@@ -1,58 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
-import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
-import { newAssignment, newKeyPair, newRecipient, podUid, privateSet, publicSet } from './contract-fixture.ts'
+import { newAssignment, podUid } from './contract-fixture.ts'
+import { delivery, startEchoAgent as startProcess } from './echo-agent-process.ts'
 
-/** The real program, as a pod runs it: a process of its own, on port 8080 of an address of its own. */
-
-const pair = newKeyPair('k1')
-const delivery = createAgentDelivery({ keys: await loadSigningKeys(privateSet(pair)) })
-const program = new URL('../../src/agent/echo-agent.ts', import.meta.url).pathname
 const assignment = newAssignment({ metadata: { language: 'de' }, secrets: { TOOL_KEY: 'sk-jit-1' } })
 const order = { sessionId: assignment.sessionId, epoch: 1, reason: 'ended:caller' }
-let agents = 0
 
 async function startEchoAgent(t: Test, extraEnv: Record<string, string> = {}) {
-  // From the process id, so that a second run of these tests has other addresses.
-  const ip = `127.${100 + (process.pid % 100)}.${(process.pid >> 7) % 256}.${10 + agents++}`
-  const startedAt = performance.now()
-  const child = spawn(process.execPath, [program], {
-    env: {
-      GREENROOM_POD_UID: podUid,
-      GREENROOM_POD_NAME: 'echo-agent-1',
-      GREENROOM_ASSIGN_KEYS: publicSet(pair),
-      GREENROOM_AGENT_TYPE: 'echo-agent',
-      GREENROOM_LISTEN_ADDRESS: ip,
-      ...extraEnv,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const exited = exitOf(child)
-  const lines: string[] = []
-  await new Promise<void>((resolve) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      lines.push(line)
-      if (line.includes('"listening"') || line.includes('"cannot start"')) resolve()
-    })
-  })
-  t.comment(`first line after ${Math.round(performance.now() - startedAt)} ms`)
+  const agent = await startProcess(t, extraEnv)
   const echo = (content: unknown, sessionId = assignment.sessionId) =>
-    fetch(`http://${ip}:8080/sessions/${sessionId}/echo`, {
+    fetch(`http://${agent.ip}:8080/sessions/${sessionId}/echo`, {
       method: 'POST',
       headers: { 'content-type': typeof content === 'string' ? 'text/plain' : 'application/json' },
       body: typeof content === 'string' ? content : JSON.stringify(content),
     })
-  return { child, ip, exited, lines, echo, pod: newRecipient({ ip }) }
-}
-
-async function exitOf(child: ChildProcess): Promise<unknown> {
-  const [code, signal] = (await once(child, 'exit')) as unknown[]
-  return code ?? signal
+  return { ...agent, echo }
 }
 
 void t.test('it serves its session, proves which and with what, ends and exits 0', async (t) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { OpenRecord } from '../../src/domain/ports.ts'
+import type { OpenRecord } from '../../src/domain/session-ports.ts'
 import { agentType } from './bench-bed.ts'
 
 export function newSessionId(): string {

@@ -7,6 +7,8 @@ import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { ratiosOf } from './growth-bench.ts'
 
+t.setTimeout(300_000)
+
 const run = promisify(execFile)
 const program = join(root, 'test/bench/bench.ts')
 /** A runner of tests puts its loaders there; a user has none. */
@@ -54,12 +56,61 @@ void t.test(
 )
 
 void t.test(
+  'rooms, small: agents join and echo, and a floor stands beside them',
+  { timeout: 300_000 },
+  async (t) => {
+    await using folder = await temporaryFolder('bench-test')
+    const path = join(folder.path, 'report.json')
+    const args = ['rooms', '--sessions', '4', '--pool', '3', '--report', path]
+    await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+    const report = JSON.parse(await readFile(path, 'utf8'))
+    t.match(report, { bench: 'rooms', lost: 0, sessionsLeft: 0, joinedOverFloor: { p50MoreMs: Number } })
+    t.same(
+      report.rows.map((row: { case: string; count: number }) => [row.case, row.count]),
+      [
+        ['POST to 201', 4],
+        ['POST to agent in its room', 4],
+        ['floor: bare connect', 2],
+        ['POST to first echo', 4],
+        ['floor: first echo', 2],
+      ],
+    )
+  },
+)
+
+void t.test('sizing, small: one load beside the best fixed size, and what was missed', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const args = ['sizing', '--loads', 'Poisson 0.2', '--shorter', '5', '--report', path]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.match(report, {
+    bench: 'sizing',
+    sizing: [
+      {
+        load: 'Poisson 0.2/s',
+        kind: 'steady',
+        hitRate: Number,
+        idlePods: Number,
+        // The seed is fixed, so this is always the same.
+        fixedSize: 8,
+        ofFixed: Number,
+      },
+    ],
+  })
+  t.ok(report.sizing[0].hitRate > 0.99)
+  t.equal(Object.keys(report.sizing[0].rivals).length, 4)
+  t.ok(Array.isArray(report.missed))
+})
+
+void t.test(
   'without a name it lists the benches; a wrong one or a wrong option ends with one sentence',
   async (t) => {
     const bench = (...args: string[]) =>
       run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args])
     const { stdout } = await bench()
-    for (const name of ['claims', 'refill', 'burst', 'growth']) t.match(stdout, new RegExp(`^${name} `, 'm'))
+    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'sizing'])
+      t.match(stdout, new RegExp(`^${name} `, 'm'))
     await t.rejects(bench('nothing'), { code: 2, stderr: /^there is no bench "nothing": claims/ })
     await t.rejects(bench('claims', '--unknown'), { code: 2, stderr: /--unknown/ })
   },

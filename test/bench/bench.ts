@@ -22,6 +22,8 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   refill: () => import('./refill-bench.ts'),
   burst: () => import('./burst-bench.ts'),
   growth: () => import('./growth-bench.ts'),
+  rooms: () => import('./rooms-bench.ts'),
+  sizing: () => import('./sizing-bench.ts'),
 }
 
 async function list(): Promise<void> {
@@ -43,7 +45,7 @@ async function run(name: string, args: readonly string[]): Promise<void> {
   const say = (line: string) =>
     console.log(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
   const result = await bench.run(options, say)
-  console.log(`\n${tableOf(result.rows)}\n`)
+  if (result.rows.length > 0) console.log(`\n${tableOf(result.rows)}\n`)
   if (typeof path === 'string' && path !== '')
     await writeFile(path, `${JSON.stringify(reportOf(name, options, result), null, 2)}\n`)
 }

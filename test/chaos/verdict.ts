@@ -84,7 +84,7 @@ async function sessionsOf(
         adoptable AND end_reason = 'failed:abandoned' AND ending_at < lease_expires_at AS abandoned_early
       FROM sessions`)
     const events = await client.query<EventRow>(
-      'SELECT session_id, status, epoch FROM session_events ORDER BY id',
+      `SELECT session_id, status, epoch FROM session_events WHERE kind = 'status' ORDER BY id`,
     )
     return { rows, events: Map.groupBy(events.rows, ({ session_id }) => session_id) }
   } finally {

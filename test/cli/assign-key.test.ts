@@ -38,8 +38,8 @@ void t.test('a Secret with the private key and a ConfigMap with its public half'
     body: '{}',
     now: Date.now(),
   })
-  const verify = await createAssignVerifier(publicText, 'p')
-  t.match(await verify(`Bearer ${token}`, Buffer.from('{}')), { sub: 's' })
+  const verify = createAssignVerifier(publicText, 'p')
+  t.match(verify(`Bearer ${token}`, Buffer.from('{}')), { sub: 's' })
 })
 
 void t.test('a rotation puts the new key first and keeps the old ones', async (t) => {
@@ -49,6 +49,18 @@ void t.test('a rotation puts the new key first and keeps the old ones', async (t
   t.equal(second.kids(second.privateText)[1], first.kids(first.privateText)[0])
   t.same(second.kids(second.publicText), second.kids(second.privateText))
   t.notMatch(second.publicText, /"d"/)
+})
+
+void t.test('old keys that no pod lists go; the newest of them stays', async (t) => {
+  let previous = read(await assignKeyManifests({ namespace: 'ns-1' }))
+  for (let round = 0; round < 3; round += 1)
+    previous = read(await assignKeyManifests({ namespace: 'ns-1', previous: previous.privateText }))
+  const [newest, , listed] = previous.kids(previous.privateText)
+  const options = { namespace: 'ns-1', previous: previous.privateText, listed: [listed ?? '', 'of no key'] }
+  const next = read(await assignKeyManifests(options))
+  t.same(next.kids(next.privateText).slice(1), [newest, listed])
+  t.same(next.kids(next.publicText), next.kids(next.privateText))
+  await t.rejects(runAssignKey(['--listed', 'a']), /--listed needs --rotate/)
 })
 
 void t.test(
@@ -69,7 +81,7 @@ void t.test(
         expected,
         name,
       )
-      t.ok(await createAssignVerifier(publicText, 'p'), name)
+      t.ok(createAssignVerifier(publicText, 'p'), name)
     }
   },
 )

@@ -1,22 +1,38 @@
 import type { Test } from 'tap'
+import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
 import { createAgentRemovals } from '../../src/controllers/agent-removals.ts'
+import { createForgottenSessions } from '../../src/controllers/forgotten-sessions.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { createPendingGrace } from '../../src/controllers/pending-grace.ts'
 import { createPodDeaths } from '../../src/controllers/pod-deaths.ts'
+import { createPodGrowth } from '../../src/controllers/pod-growth.ts'
 import { createPoolPods } from '../../src/controllers/pool-pods.ts'
 import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
+import { createPoolRollouts } from '../../src/controllers/pool-rollouts.ts'
+import { createPoolRoom } from '../../src/controllers/pool-room.ts'
+import { createPoolTargets } from '../../src/controllers/pool-targets.ts'
 import { createPoolTrial } from '../../src/controllers/pool-trial.ts'
+import { createQuotaShares } from '../../src/controllers/quota-shares.ts'
 import { createRecentWrites } from '../../src/controllers/recent-writes.ts'
 import { createReliefs } from '../../src/controllers/relief.ts'
 import { createSessionReconciler } from '../../src/controllers/session-reconciler.ts'
 import { createVanishedPods } from '../../src/controllers/vanished-pods.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
+import type { DocumentView } from '../../src/domain/cluster-ports.ts'
+import type { PoolNotice, SlotIndex, Wake } from '../../src/domain/index-ports.ts'
+import { noResources } from '../../src/domain/pod-resources.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
-import type { ClaimLedger, DocumentView, PoolNotice, SlotIndex, Wake } from '../../src/domain/ports.ts'
+import type { PoolSizingReport } from '../../src/domain/pool-sizing-report.ts'
+import type { Quota } from '../../src/domain/quota.ts'
+import type { ClaimLedger } from '../../src/domain/session-ports.ts'
+import type { DemandCounts } from '../../src/domain/sizing-ports.ts'
+import type { PendingPod } from '../../src/domain/yield-pods.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresPoolPods } from '../../src/stores/postgres-pool-pods.ts'
+import { createPostgresPoolRevisions } from '../../src/stores/postgres-pool-revisions.ts'
+import { createPostgresPoolSizing } from '../../src/stores/postgres-pool-sizing.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newId, newRecord } from '../stores/open-records.ts'
 import { type Database, postgresFor } from '../stores/store-servers.ts'
@@ -75,7 +91,9 @@ export async function controllerBed(t: Test, options: BedOptions) {
       return () => void documentListeners.delete(listener)
     },
   }
+  /** Without their sizing, which has a place of its own. */
   const notices = new Map<string, PoolNotice>()
+  const sizings = new Map<string, PoolSizingReport | undefined>()
   const reports: string[] = []
   const waiting = { opens: 0 }
   const ended: string[] = []
@@ -113,6 +131,14 @@ export async function controllerBed(t: Test, options: BedOptions) {
     logger,
     monotonicMs: now,
   })
+  const forgottenSessions = createForgottenSessions({
+    ledger,
+    pods: pods.view,
+    report: (reason, message) => void reports.push(`${reason}: ${message}`),
+    metrics,
+    logger,
+    monotonicMs: now,
+  })
   const indexSync = createIndexSync({ index: options.index, wakes, now })
   const report = (_type: string, reason: string, message: string) =>
     void reports.push(`${reason}: ${message}`)
@@ -122,12 +148,60 @@ export async function controllerBed(t: Test, options: BedOptions) {
     ledger,
     pools,
     listPods: () => pods.list(),
+    onCreated: () => undefined,
     report,
     metrics,
     logger,
     now,
   })
+  /** What Redis counted; the test adds to it. undefined: Redis is away. */
+  const demand: { counts: DemandCounts | undefined } = { counts: { since: 1, arrivals: 0, misses: 0 } }
+  const sizingLedger = createPostgresPoolSizing(postgres)
+  let runs = 0
+  const revisions = createPostgresPoolRevisions(postgres)
+  const shapedBy: Partial<Record<'policyDigest' | 'assignKeyId', string>> = {}
+  const poolTargets = createPoolTargets({
+    feed: { read: async () => demand.counts },
+    ledger: sizingLedger,
+    report,
+    metrics,
+    logger,
+    newRun: () => `run-${(runs += 1)}-${newId()}`,
+    now,
+  })
+  const quotas: { current: readonly Quota[] } = { current: [] }
+  const agentSize = { requests: { cpu: 10n ** 8n }, limits: { cpu: 10n ** 9n } }
+  const sizeOf = () => ({
+    size: agentSize,
+    idleRequests: agentSize.requests,
+    owed: noResources,
+    priorityClassName: undefined,
+  })
+  const quotaShares = createQuotaShares({ quotas: () => quotas.current, sizeOf, report, metrics, now })
+  const pending: { current: readonly PendingPod[] } = { current: [] }
+  const poolRoom = createPoolRoom({ quotaShares, sizeOf, pending: () => pending.current, logger, now })
+  const policy: { current: PolicyDocument | undefined } = { current: undefined }
   const poolReconciler = createPoolReconciler({
+    poolRoom,
+    podGrowth: createPodGrowth({
+      policy: { current: () => policy.current },
+      pods: pods.view,
+      writer: pods.writer,
+      recentWrites,
+      report,
+      metrics,
+      logger,
+      now,
+    }),
+    targets: poolTargets,
+    rollouts: createPoolRollouts({
+      revisions,
+      policyDigest: () => shapedBy.policyDigest,
+      assignKeyId: () => shapedBy.assignKeyId,
+      report,
+      logger,
+      now,
+    }),
     poolPods,
     pools,
     pods: pods.view,
@@ -137,7 +211,10 @@ export async function controllerBed(t: Test, options: BedOptions) {
     index: { waiting: async () => waiting.opens },
     recentWrites,
     notices: {
-      post: async (type, notice) => void notices.set(type, notice),
+      async post(type, { sizing, ...notice }) {
+        sizings.set(type, sizing)
+        notices.set(type, notice)
+      },
       read: async (type) => notices.get(type),
     },
     podDeaths,
@@ -181,6 +258,9 @@ export async function controllerBed(t: Test, options: BedOptions) {
     sessions,
     pods,
     poolPodLedger,
+    revisions,
+    /** What the policy and the keys in force are. */
+    shapedBy,
     /** Pods that this controller, or an earlier one, made and noted. */
     async putMade(...made: AgentPod[]): Promise<void> {
       for (const pod of made) pods.put(pod)
@@ -192,6 +272,13 @@ export async function controllerBed(t: Test, options: BedOptions) {
     wakes,
     published,
     notices,
+    sizings,
+    /** ResourceQuotas of the namespace: an agent takes 100m of requests.cpu and 1 of limits.cpu. */
+    quotas,
+    /** The policy that pods are resized by. */
+    policy,
+    /** Pods of others that no node has room for. */
+    pending,
     reports,
     waiting,
     ended,
@@ -199,9 +286,13 @@ export async function controllerBed(t: Test, options: BedOptions) {
     lines,
     logger,
     poolReconciler,
+    poolTargets,
+    sizingLedger,
+    demand,
     sessionReconciler,
     podDeaths,
     vanishedPods,
+    forgottenSessions,
     poolTrial,
     reliefs: createReliefs(),
     reconsiderPools: async () => void reconsidered.push(time),

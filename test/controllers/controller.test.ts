@@ -18,6 +18,8 @@ async function leadingBed(t: Parameters<typeof controllerBed>[0]) {
     stop.abort()
     await led
   })
+  await until('the pod that tries the template', () => bed.pods.of('create').length === 1)
+  bed.pods.ready()
   await until('the pool is filled', () => bed.pods.of('create').length === 2)
   // A claim of a test notes its pod too, and must not come before the controller's own note of the same pod.
   const noted = () => bed.poolPodLedger.noted(bed.pods.of('create'))
@@ -120,7 +122,7 @@ void t.test('a node with all its pods goes: every session ends within 10 s, with
   t.comment(`${count} sessions ended within ${Math.round(performance.now() - begun)} ms`)
   t.match(await bed.session(ids[0] ?? ''), { endReason: 'pod:node-lost' })
   t.same([...bed.ended].sort(), [...ids].sort(), 'each once')
-  t.match(await bed.metrics.registry.metrics(), /greenroom_absence_frozen 0/)
+  t.match(await bed.metrics.registry.metrics(), /greenroom_absence_frozen\{what="pods"\} 0/)
 })
 
 void t.test('a create that hangs keeps no dead pod’s session alive', async (t) => {

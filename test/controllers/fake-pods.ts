@@ -1,8 +1,9 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import type { ListedPod } from '../../src/controllers/pool-pods.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
+import type { PodWriter } from '../../src/domain/cluster-ports.ts'
 import type { PodWriteError } from '../../src/domain/pod-write-error.ts'
-import type { PodWriter } from '../../src/domain/ports.ts'
+import { parseQuantity } from '../../src/domain/quantity.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
 import { createFakePodView, newPod } from '../support/fake-pod-view.ts'
 import { madeDigest } from '../support/noted-pods.ts'
@@ -15,6 +16,7 @@ import { madeDigest } from '../support/noted-pods.ts'
 export type Write =
   | { readonly kind: 'create'; readonly uid: string }
   | { readonly kind: 'label'; readonly uid: string; readonly sessionId: string }
+  | { readonly kind: 'resize'; readonly uid: string; readonly requests: Readonly<Record<string, string>> }
   | { readonly kind: 'delete'; readonly uid: string }
 
 /** `after` tells whether a write is done although it fails: an answer that was lost. */
@@ -80,6 +82,24 @@ export function createFakePods(now: () => number) {
       write('label', () => {
         writes.push({ kind: 'label', uid, sessionId })
         if (pod) put({ ...pod, stateLabel: 'claimed', sessionLabel: sessionId })
+      })
+      return pod !== undefined
+    },
+    async resize({ uid }, requests) {
+      const pod = real.get(uid)
+      write('resize', () => {
+        writes.push({ kind: 'resize', uid, requests })
+        const amounts = Object.entries(requests).map(([name, text]) => [name, parseQuantity(text) ?? 0n])
+        if (pod?.agentTakes)
+          put({ ...pod, agentTakes: { ...pod.agentTakes, requests: Object.fromEntries(amounts) } })
+      })
+      return pod !== undefined
+    },
+    async labelFailed({ uid }) {
+      const pod = real.get(uid)
+      write('label', () => {
+        writes.push({ kind: 'label', uid, sessionId: '' })
+        if (pod) put({ ...pod, stateLabel: 'failed' })
       })
       return pod !== undefined
     },

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
+import type { Wake } from '../../src/domain/index-ports.ts'
 import type { SlotView } from '../../src/domain/pool-observation.ts'
-import type { Wake } from '../../src/domain/ports.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { indexOn, redisFor, startIndexServer } from '../stores/store-servers.ts'
 

@@ -20,26 +20,114 @@ async function hourOf(bed: PoolBed, each: () => void): Promise<number> {
   return bed.pods.of('create').length
 }
 
+const noImage = { cause: 'image', message: 'ImagePullBackOff' } as const
+
 void t.test(
-  'an image that cannot be pulled costs as many creates as may start at once, in an hour',
+  'an image that cannot be pulled: one pod tries, at most 75 an hour; a cure shows in 30 s',
   async (t) => {
-    const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 3 } })
-    const creates = await hourOf(bed, () => {
-      for (const uid of bed.pods.real.keys())
-        bed.pods.change(uid, { trouble: { cause: 'image', message: 'ImagePullBackOff' } })
-    })
-    t.equal(creates, 3)
+    const bed = await bedFor(t, { min: 8, max: 20 })
+    let most = 0
+    const fail = (): void => {
+      for (const pod of bed.pods.real.values())
+        bed.pods.change(pod.uid, { trouble: noImage, startingSince: pod.createdAt })
+      const staying = [...bed.pods.real.values()].filter(({ deletingSince }) => deletingSince === undefined)
+      most = Math.max(most, staying.length)
+    }
+    const creates = await hourOf(bed, fail)
+    t.ok(creates > 50 && creates <= 75, `${creates} creates`)
+    t.equal(most, 1, 'at a time')
+    t.match(bed.notices.get(agentType), { problem: { cause: 'image' }, boundBy: 'backoff' })
+    const curedAt = bed.now()
+    // The registry is back: the next pod that is made can pull, at the latest.
+    while (bed.pods.of('create').length === creates) {
+      bed.advance(1_000)
+      await bed.reconcile()
+    }
+    t.ok(bed.now() - curedAt <= 30_000, `the next pull ${bed.now() - curedAt} ms after the cure`)
+    await bed.settle()
+    bed.advance(6_000)
+    await bed.settle()
+    t.match(bed.notices.get(agentType), { problem: undefined })
+    t.equal(
+      [...bed.pods.real.values()].filter(({ readySince, deletingSince }) => readySince && !deletingSince)
+        .length,
+      8,
+    )
   },
 )
 
-void t.test('agents that die at start cost at most 30 creates in an hour', async (t) => {
+void t.test('a pod that is not Ready by the deadline is replaced, and its cause is told', async (t) => {
+  const bed = await bedFor(t, { min: 1, max: 3, startDeadlineSeconds: 30 })
+  await bed.reconcile()
+  bed.pods.change('uid-1', { startingSince: bed.now() })
+  bed.advance(29_000)
+  await bed.reconcile()
+  t.strictSame(bed.pods.of('delete'), [])
+  bed.advance(1_000)
+  await bed.reconcile()
+  t.strictSame(bed.pods.of('delete'), ['uid-1'])
+  t.match(bed.reports, ['PodStartFailed: deadline: not Ready 30 s after it got its node'])
+  t.match(bed.notices.get(agentType), { problem: { cause: 'deadline', remedy: /startDeadlineSeconds/ } })
+  t.match((await bed.ledger.claimsOf(['uid-1'])).get('uid-1'), {
+    purpose: 'retired',
+    reason: 'failed to start: deadline',
+  })
+  bed.advance(1_000)
+  await bed.settle()
+  t.strictSame(bed.pods.of('create'), ['uid-1', 'uid-2'])
+})
+
+void t.test(
+  'the last failed pods stay for a look: retired, marked, below max; the oldest go first',
+  async (t) => {
+    const bed = await bedFor(t, { min: 1, max: 4, keepFailed: 2 })
+    for (let failures = 0; failures < 4; failures += 1) {
+      await bed.reconcile()
+      for (const { uid, deadReason } of bed.pods.real.values())
+        if (!deadReason) bed.pods.change(uid, { deadReason: 'agent container ended' })
+      await bed.reconcile()
+      bed.pods.reap()
+      await bed.reconcile()
+      bed.advance(30_000)
+    }
+    t.same(
+      [...bed.pods.real.values()].map(({ uid, stateLabel }) => [uid, stateLabel]),
+      [
+        ['uid-3', 'failed'],
+        ['uid-4', 'failed'],
+      ],
+    )
+    t.strictSame(bed.pods.of('label'), ['uid-1', 'uid-2', 'uid-3', 'uid-4'], 'each once')
+    t.strictSame(bed.pods.of('delete'), ['uid-1', 'uid-2'])
+    await bed.settle()
+    t.match(bed.pods.real.get('uid-5'), { deadReason: undefined }, 'they hold up no refill')
+    bed.setPools(poolsOf({ min: 1, max: 4 }))
+    await bed.reconcile()
+    t.strictSame(bed.pods.of('delete'), ['uid-1', 'uid-2', 'uid-3', 'uid-4'], 'no longer wanted')
+  },
+)
+
+void t.test('a refill rate holds over every look', async (t) => {
+  const bed = await bedFor(t, { min: 6, max: 10, refill: { perSecond: 0.5 } })
+  const begun = bed.now()
+  while (bed.pods.of('create').length < 6) {
+    const againMs = await bed.reconcile()
+    bed.pods.ready()
+    bed.advance(Math.min(againMs ?? 500, 500))
+    t.ok(bed.pods.of('create').length <= 1 + (bed.now() - begun) / 2_000)
+  }
+  t.ok(bed.now() - begun <= 11_000, 'and no slower')
+  t.equal(bed.notices.get(agentType)?.boundBy, undefined)
+})
+
+void t.test('agents that die at start cost at most 150 creates in an hour', async (t) => {
   const bed = await bedFor(t, { min: 8, max: 20, refill: { inFlight: 8 } })
   const creates = await hourOf(bed, () => {
     for (const uid of bed.pods.real.keys()) bed.pods.change(uid, { deadReason: 'agent container ended' })
   })
   t.ok(creates > 8, 'it does try again')
-  // 8 at first, then 4, 2, 1, … while the pause doubles from 1 s to 5 minutes: 21 + 12 an hour less what has passed.
-  t.ok(creates <= 30, `${creates} creates`)
+  // One each 25 s, so that a cure outside is seen within 30 s: 144 an hour.
+  t.ok(creates <= 150, `${creates} creates`)
   t.ok(bed.pods.real.size <= 1, 'and no dead pod is kept')
 })
 
@@ -85,7 +173,7 @@ for (const [reason, expected] of [
     bed.pods.refuse('create', undefined)
     await bed.settle()
     t.equal(bed.pods.real.size, 4, 'none too many')
-    t.strictSame(bed.notices.get(agentType), allWell)
+    t.match(bed.notices.get(agentType), allWell)
     t.notMatch(await bed.metrics.registry.metrics(), /pool_problem\{/)
   })
 }
@@ -108,7 +196,7 @@ void t.test(
     t.match(bed.notices.get(agentType), { boundBy: 'quota', message: 'exceeded quota' })
     bed.setPools(poolsOf({ min: 2, max: 10, template: { image: 'better' } }))
     await bed.reconcile()
-    t.strictSame(bed.notices.get(agentType), allWell)
+    t.match(bed.notices.get(agentType), allWell)
   },
 )
 
@@ -130,6 +218,7 @@ void t.test('quota full for 74 s: 20 creates at most, and a pod at once when the
   t.strictSame(bed.poolReconciler.ease(['quota']), [agentType])
   await bed.reconcile()
   t.equal(bed.pods.real.size, 1, 'one pod tries')
+  bed.pods.ready()
   await bed.settle()
   t.equal(bed.pods.real.size, 4)
 })
@@ -158,7 +247,9 @@ for (const after of [true, false]) {
   void t.test(
     `creates without an answer, ${after ? 'done' : 'not done'} all the same: never too many`,
     async (t) => {
-      const bed = await bedFor(t, { min: 3, max: 10 })
+      const bed = await bedFor(t, { min: 1, max: 10 })
+      await bed.settle()
+      bed.setPools(poolsOf({ min: 4, max: 10 }))
       bed.pods.refuse('create', { error: refusal('api', 'socket hang up', false), after })
       bed.pods.lag()
       await bed.reconcile()
@@ -168,7 +259,7 @@ for (const after of [true, false]) {
         bed.pods.ready()
         await bed.reconcile()
       }
-      t.ok(bed.pods.real.size <= 3, 'the places are held')
+      t.ok(bed.pods.real.size <= 4, 'the places are held')
       bed.pods.catchUp()
       bed.advance(expectationTtlMs)
       await bed.settle()
@@ -177,8 +268,8 @@ for (const after of [true, false]) {
       await bed.settle()
       bed.pods.reap()
       await bed.settle()
-      t.equal(bed.pods.real.size, 3)
-      t.same(bed.pods.of('delete'), after ? ['uid-1', 'uid-2', 'uid-3'] : [])
+      t.equal(bed.pods.real.size, 4)
+      t.same(bed.pods.of('delete'), after ? ['uid-2', 'uid-3', 'uid-4'] : [])
     },
   )
 }

@@ -3,7 +3,7 @@ import { hasMoreRoom } from '../../src/controllers/quota-room.ts'
 import type { Quota } from '../../src/domain/quota.ts'
 
 function quota(hard: Record<string, string>, used: Record<string, string>): Quota {
-  return { name: 'q', hard, enforced: { hard, used }, scopes: [], isSelective: false }
+  return { name: 'q', hard, enforced: { hard, used }, scopes: [] }
 }
 
 const full = quota({ pods: '3', 'limits.cpu': '1' }, { pods: '3', 'limits.cpu': '750m' })

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { createRetention } from '../../src/controllers/retention.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresPodLives } from '../../src/stores/postgres-pod-lives.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
 import { postgresFor, startDatabase } from '../stores/store-servers.ts'
@@ -19,7 +20,9 @@ async function startRetention(t: Test) {
   const look = createRetention({
     ledger: createPostgresClaimLedger(postgres),
     pods: { all: () => [...present].map((uid) => readyPod({ uid })), synced: () => synced },
+    lives: createPostgresPodLives(postgres),
     sessionsAfterMs: 48 * hourMs,
+    livesAfterMs: 400 * 24 * hourMs,
     metrics: createMetrics(),
     logger: silent,
   })
@@ -28,6 +31,7 @@ async function startRetention(t: Test) {
   const column = async (sql: string) => (await query(sql)).rows.map((row) => Object.values(row)[0])
   return {
     query,
+    column,
     present,
     look: () => look(never),
     setSynced: (value: boolean) => {
@@ -135,3 +139,31 @@ void t.test('more than fits one statement is deleted in one look', async (t) => 
   await bed.look()
   t.same(await bed.claims(), [])
 })
+
+void t.test(
+  'the life of a pod outlives its claim and its session, and goes when its time has come',
+  async (t) => {
+    const bed = await startRetention(t)
+    const lives = () => bed.column('SELECT pod_uid FROM pod_lives ORDER BY 1')
+    const born = (uid: string, daysAgo: number, settled: boolean) =>
+      bed.query(
+        `INSERT INTO pod_lives (pod_uid, agent_type, created_at, gone_at, settled)
+       VALUES ($1, 'echo-agent', now() - $2 * interval '1 day', now() - $2 * interval '1 day', $3)`,
+        [uid, daysAgo, settled],
+      )
+    await bed.ended('copied', 99)
+    await bed.ended('uncopied', 99)
+    await born('copied', 399, true)
+    await born('uncopied', 399, false)
+    await born('old', 401, true)
+    await bed.look()
+    await bed.query(`UPDATE pod_claims SET gone_at = gone_at - interval '25 hours'`)
+    await bed.look()
+    t.same(await bed.claims(), ['uncopied'], 'a claim stays until its session is copied')
+    t.equal((await bed.sessions()).length, 1)
+    t.same(await lives(), ['copied', 'uncopied'])
+    const [since] = await bed.column('SELECT complete_since FROM pod_life_notes')
+    const daysAgo = (Date.now() - (since as Date).getTime()) / (24 * hourMs)
+    t.ok(Math.abs(daysAgo - 400) < 0.01, 'reports begin there now')
+  },
+)

@@ -1,5 +1,7 @@
 import t from 'tap'
+import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
+import type * as contract from '../../src/domain/assign-contract.ts'
 import { Assignment, AssignmentEcho, assignTokenTtlSeconds, EndOrder } from '../../src/domain/assignment.ts'
 
 const assignment = {
@@ -37,4 +39,16 @@ void t.test('echo and end order', async (t) => {
 
 void t.test('a delivery token outlives any open and no pod', async (t) => {
   t.equal(assignTokenTtlSeconds, 300)
+})
+
+/** The compiler refuses `true` where two types differ. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false
+
+void t.test('the types that the SDK has instead of the schemas are those of the schemas', async (t) => {
+  const same: [
+    Same<contract.Assignment, Static<typeof Assignment>>,
+    Same<contract.AssignmentEcho, Static<typeof AssignmentEcho>>,
+    Same<contract.EndOrder, Static<typeof EndOrder>>,
+  ] = [true, true, true]
+  t.equal(same.length, 3)
 })

@@ -2,8 +2,12 @@ import t from 'tap'
 import * as names from '../../src/domain/names.ts'
 
 void t.test('the public names, letter by letter: manifests, clients and people rely on them', async (t) => {
-  const { agentIdentity, ...constants } = names
+  const { agentIdentity, agentOf, ...constants } = names
   t.equal(agentIdentity('s-1', 2), 'agent-s-1-2')
+  const sessionId = '0198c0de-0000-7000-8000-000000000001'
+  t.strictSame(agentOf(agentIdentity(sessionId, 12)), { sessionId, epoch: 12 })
+  for (const other of ['', 'ann', `agent-${sessionId}`, `agent-${sessionId}-0`, `x-agent-${sessionId}-1`])
+    t.equal(agentOf(other), undefined, other)
   t.strictSame(constants, {
     label: {
       app: 'app',
@@ -17,7 +21,9 @@ void t.test('the public names, letter by letter: manifests, clients and people r
     annotation: {
       templateHash: 'greenroom.dev/template-hash',
       assignKeyIds: 'greenroom.dev/assign-key-ids',
+      failure: 'greenroom.dev/failure',
       policyVersion: 'greenroom.dev/policy-version',
+      policyDigest: 'greenroom.dev/policy-digest',
       explain: 'greenroom.dev/explain',
       mirror: 'kubernetes.io/config.mirror',
     },

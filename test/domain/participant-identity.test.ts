@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { agentIdentity } from '../../src/domain/names.ts'
-import { identityProblem, randomParticipantIdentity } from '../../src/domain/participant-identity.ts'
+import {
+  identityProblem,
+  participantProblem,
+  randomParticipantIdentity,
+} from '../../src/domain/participant-identity.ts'
 
 void t.test("an agent's identity is refused, however it is written", async (t) => {
   for (const identity of [
@@ -58,4 +62,15 @@ void t.test('people keep their names', async (t) => {
     'x'.repeat(200),
   ])
     t.equal(identityProblem(identity), undefined, identity)
+})
+
+void t.test('identities and names are as long as LiveKit takes them, in bytes', async (t) => {
+  const wide = '😀'.repeat(64)
+  t.equal(participantProblem({ identity: wide, name: wide }), undefined, '256 bytes')
+  t.match(
+    participantProblem({ identity: `${wide}a` }),
+    /^identity: has 257 bytes in UTF-8, and LiveKit takes 256$/,
+  )
+  t.match(participantProblem({ identity: 'ann', name: 'é'.repeat(129) }), /^name: has 258 bytes/)
+  t.match(participantProblem({ identity: 'agent-1', name: `${wide}a` }), /^identity: begins like/)
 })

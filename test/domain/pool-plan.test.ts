@@ -1,7 +1,12 @@
-import fc from 'fast-check'
 import t from 'tap'
 import type { SlotView } from '../../src/domain/pool-observation.ts'
-import { type PlanInput, type PoolPlan, planPool, startBackoffMs } from '../../src/domain/pool-plan.ts'
+import {
+  failedStartBackoffMs,
+  type PlanInput,
+  type PoolPlan,
+  planPool,
+  startBackoffMs,
+} from '../../src/domain/pool-plan.ts'
 import { podClaim, retiredClaim, slotView } from './slot-views.ts'
 
 type Overrides = Partial<Omit<PlanInput, 'desired'>> & { desired?: Partial<PlanInput['desired']> }
@@ -29,6 +34,7 @@ function many(count: number, state: SlotView['state'], overrides: Partial<SlotVi
 
 const nothing = { create: 0, retire: [], requeueAfterMs: undefined, boundBy: undefined }
 const drifted = { drifted: true }
+const noImage = { cause: 'image', message: 'ErrImagePull' } as const
 
 const table: { name: string; given: Overrides; expect: Partial<PoolPlan> }[] = [
   { name: 'an empty pool is filled', given: {}, expect: { ...nothing, create: 2 } },
@@ -48,6 +54,11 @@ const table: { name: string; given: Overrides; expect: Partial<PoolPlan> }[] = [
     expect: { ...nothing, create: 1, boundBy: 'max' },
   },
   {
+    name: 'a quota binds as max does',
+    given: { desired: { min: 5 }, quotaPlaces: 2 },
+    expect: { ...nothing, create: 2, boundBy: 'quota' },
+  },
+  {
     name: 'Terminating pods count against max until they are gone',
     given: { slots: [...many(5, 'claimed'), ...many(5, 'draining')] },
     expect: { ...nothing, boundBy: 'max' },
@@ -63,13 +74,73 @@ const table: { name: string; given: Overrides; expect: Partial<PoolPlan> }[] = [
     expect: { ...nothing, create: 2, boundBy: 'in-flight' },
   },
   {
-    name: 'until a pod of the template was Ready, three start at a time',
-    given: { desired: { min: 9, inFlight: 9 }, unproven: true },
-    expect: { ...nothing, create: 3, boundBy: 'in-flight' },
+    name: 'a pod without its image is the probe: no other is made beside it',
+    given: { desired: { min: 9 }, slots: many(1, 'warming', { trouble: noImage }) },
+    expect: { ...nothing, boundBy: 'backoff' },
   },
   {
-    name: 'the three count what starts already',
-    given: { desired: { min: 9, inFlight: 9 }, slots: many(2, 'warming'), pendingCreates: 1, unproven: true },
+    name: 'a node that cannot pull holds up nothing: a later pod became Ready',
+    given: {
+      desired: { min: 5 },
+      slots: [...many(1, 'warming', { trouble: noImage }), ...many(1, 'ready', { readySince: 90_000 })],
+    },
+    expect: { ...nothing, create: 3 },
+  },
+  {
+    name: 'after 15 s one probe is enough',
+    given: { slots: many(3, 'warming', { trouble: noImage, createdAt: 85_000 }) },
+    expect: { retire: ['w0', 'w1'], create: 0 },
+  },
+  {
+    name: 'a rate allows fewer pods, and says when the next',
+    given: { desired: { min: 9 }, allowance: { pods: 2.5, nextMs: 250 } },
+    expect: { create: 2, boundBy: 'refill-rate', requeueAfterMs: 250 },
+  },
+  {
+    name: 'a kept failed pod counts below max, and no roll-out waits for it',
+    given: {
+      desired: { min: 1, max: 3 },
+      slots: [
+        ...many(2, 'ready', { drifted: true }),
+        slotView('k', 'draining', { deletingSince: undefined, claim: retiredClaim('k') }),
+      ],
+      kept: new Set(['k']),
+    },
+    expect: { retire: ['drifted-r0'], create: 0 },
+  },
+  {
+    name: 'until a pod of the template was Ready, one tries it',
+    given: { desired: { min: 9 }, unproven: true },
+    expect: { ...nothing, create: 1, boundBy: 'in-flight' },
+  },
+  {
+    name: 'a create in flight is that one',
+    given: { desired: { min: 9 }, pendingCreates: 1, unproven: true },
+    expect: { ...nothing, boundBy: 'in-flight' },
+  },
+  {
+    name: 'a drifted pod that starts is not that one',
+    given: { desired: { min: 9 }, slots: many(1, 'warming', drifted), unproven: true },
+    expect: { retire: ['drifted-w0'], create: 1 },
+  },
+  {
+    name: 'a pod that is silent for 30 s may have a bad node: then another tries, and it says when',
+    given: { desired: { min: 9 }, slots: many(1, 'warming', { createdAt: 71_000 }), unproven: true },
+    expect: { ...nothing, boundBy: 'in-flight', requeueAfterMs: 1_000 },
+  },
+  {
+    name: 'after that time two try',
+    given: { desired: { min: 9 }, slots: many(1, 'warming', { createdAt: 70_000 }), unproven: true },
+    expect: { ...nothing, create: 1, boundBy: 'in-flight' },
+  },
+  {
+    name: 'at most three',
+    given: { desired: { min: 9, inFlight: 9 }, slots: many(3, 'warming'), unproven: true },
+    expect: { ...nothing, boundBy: 'in-flight' },
+  },
+  {
+    name: 'a pod that says why it does not start stays alone, however long',
+    given: { desired: { min: 9 }, slots: many(1, 'warming', { trouble: noImage }), unproven: true },
     expect: { ...nothing, boundBy: 'in-flight' },
   },
   {
@@ -229,148 +300,9 @@ void t.test('back-off doubles from a second to five minutes', async (t) => {
     [0, 1, 2, 3, 9, 10, 1_000].map(startBackoffMs),
     [0, 1_000, 2_000, 4_000, 256_000, 300_000, 300_000],
   )
+  t.strictSame(
+    [0, 1, 5, 6, 1_000].map(failedStartBackoffMs),
+    [0, 1_000, 16_000, 25_000, 25_000],
+    'pods that do not start',
+  )
 })
-
-// --- Properties ------------------------------------------------------------------------------------------------------
-
-const anySlot = fc
-  .record({
-    state: fc.constantFrom('warming', 'ready', 'claimed', 'draining', 'failed'),
-    createdAt: fc.integer({ min: 0, max: 5 }),
-    drifted: fc.boolean(),
-    deletingSince: fc.integer({ min: 50_000, max: 150_000 }),
-    retired: fc.boolean(),
-    held: fc.boolean(),
-  })
-  .map(({ state, createdAt, drifted, deletingSince, retired, held }) => {
-    if (state === 'draining') return { state, createdAt, drifted, deletingSince, retired }
-    return { state, createdAt, drifted, held }
-  })
-
-const anySlots = fc.array(anySlot, { maxLength: 25 }).map((drafts) =>
-  drafts.map((draft, index): SlotView => {
-    const uid = `p${index}`
-    const { state, createdAt, drifted } = draft
-    const claim =
-      'retired' in draft && draft.retired
-        ? retiredClaim(uid)
-        : state === 'claimed' || (state === 'failed' && 'held' in draft && draft.held)
-          ? podClaim(uid)
-          : undefined
-    const deletingSince = 'deletingSince' in draft ? draft.deletingSince : undefined
-    return slotView(uid, state, { createdAt, drifted, claim, deletingSince })
-  }),
-)
-
-const anyInput: fc.Arbitrary<PlanInput> = fc
-  .record({
-    min: fc.integer({ min: 0, max: 30 }),
-    aboveMin: fc.integer({ min: 0, max: 15 }),
-    inFlight: fc.integer({ min: 1, max: 30 }),
-    frozen: fc.boolean(),
-    cold: fc.nat({ max: 4 }),
-    slots: anySlots,
-    pendingCreates: fc.nat({ max: 5 }),
-    removals: fc.array(fc.nat({ max: 24 }), { maxLength: 5 }),
-    failures: fc.record({ count: fc.nat({ max: 12 }), lastAt: fc.integer({ min: 0, max: 100_000 }) }),
-  })
-  .map(({ min, aboveMin, inFlight, frozen, cold, slots, pendingCreates, removals, failures }) => ({
-    desired: { min, cold, max: min + aboveMin, inFlight, frozen },
-    slots,
-    pendingCreates,
-    pendingRemovals: new Set(removals.map((index) => `p${index}`)),
-    failures,
-    now: 100_000,
-  }))
-
-function byUid(input: PlanInput): Map<string, SlotView> {
-  return new Map(input.slots.map((slot) => [slot.podUid, slot]))
-}
-
-/** Idle pods that stay as they are: neither retired by this plan nor by an earlier one. */
-function readyAfter(input: PlanInput, { retire }: PoolPlan): number {
-  return input.slots.filter(
-    ({ podUid, state, claim }) =>
-      state === 'ready' &&
-      claim === undefined &&
-      !retire.includes(podUid) &&
-      !input.pendingRemovals.has(podUid),
-  ).length
-}
-
-const properties: Record<string, (input: PlanInput, plan: PoolPlan) => boolean> = {
-  'what exists and what is created never exceed max': ({ desired, slots, pendingCreates }, { create }) =>
-    create === 0 || slots.length + pendingCreates + create <= desired.max,
-  'warming pods and creates never exceed in-flight': (input, { create, retire }) => {
-    const warming = input.slots.filter(
-      ({ podUid, state, claim }) =>
-        state === 'warming' && !claim && !retire.includes(podUid) && !input.pendingRemovals.has(podUid),
-    ).length
-    return create === 0 || warming + input.pendingCreates + create <= input.desired.inFlight
-  },
-  'only unclaimed, living or dead pods that are not leaving are retired, each once': (input, { retire }) => {
-    const slots = byUid(input)
-    return (
-      new Set(retire).size === retire.length &&
-      retire.every((uid) => {
-        const slot = slots.get(uid)
-        return slot?.claim === undefined && slot?.state !== 'draining' && !input.pendingRemovals.has(uid)
-      })
-    )
-  },
-  'every dead unclaimed pod is retired': (input, { retire }) =>
-    input.slots.every(
-      ({ podUid, state, claim }) =>
-        state !== 'failed' || claim || input.pendingRemovals.has(podUid) || retire.includes(podUid),
-    ),
-  'a ready pod goes only while the idle floor stays': (input, plan) => {
-    const before = readyAfter(input, { ...plan, retire: [] })
-    const after = readyAfter(input, plan)
-    const claimed = input.slots.filter(
-      ({ podUid, state }) => state === 'claimed' && !input.pendingRemovals.has(podUid),
-    ).length
-    return (
-      after >= Math.min(before, input.desired.min, Math.max(0, input.desired.max - claimed)) ||
-      after === before
-    )
-  },
-  'frozen: no create, and only the dead are retired': (input, { create, retire }) =>
-    !input.desired.frozen ||
-    (create === 0 && retire.every((uid) => byUid(input).get(uid)?.state === 'failed')),
-  'waiting for a back-off always has an end': ({ failures, now }, { requeueAfterMs }) =>
-    requeueAfterMs === undefined ||
-    (requeueAfterMs > 0 && now + requeueAfterMs === failures.lastAt + startBackoffMs(failures.count)),
-  'fewer than min idle and nothing to do has a reason': (input, { create, boundBy }) => {
-    const idle = input.slots.filter(
-      ({ podUid, state, claim }) =>
-        (state === 'ready' || state === 'warming') && !claim && !input.pendingRemovals.has(podUid),
-    ).length
-    return idle + input.pendingCreates + create >= input.desired.min || boundBy !== undefined
-  },
-  'the order of the slots does not matter': (input, plan) =>
-    JSON.stringify(planPool({ ...input, slots: input.slots.toReversed() })) === JSON.stringify(plan),
-  'more min never means fewer creates': (input, { create }) =>
-    planPool({
-      ...input,
-      desired: {
-        ...input.desired,
-        min: input.desired.min + 1,
-        max: Math.max(input.desired.max, input.desired.min + 1),
-      },
-    }).create >= create,
-  'more max never means fewer creates': (input, { create }) =>
-    planPool({ ...input, desired: { ...input.desired, max: input.desired.max + 1 } }).create >= create,
-  'a pending create never means more creates': (input, { create }) =>
-    planPool({ ...input, pendingCreates: input.pendingCreates + 1 }).create <= create,
-  'more failures never mean more creates': (input, { create }) =>
-    planPool({ ...input, failures: { ...input.failures, count: input.failures.count + 1 } }).create <= create,
-}
-
-for (const [name, holds] of Object.entries(properties)) {
-  void t.test(`property: ${name}`, async () => {
-    fc.assert(
-      fc.property(anyInput, (input) => holds(input, planPool(input))),
-      { numRuns: 2_000 },
-    )
-  })
-}

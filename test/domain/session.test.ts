@@ -23,18 +23,22 @@ void t.test('the transitions, all of them', async (t) => {
 })
 
 void t.test('only an open that failed may be tried again under its key', async (t) => {
-  t.strictSame(Object.values(endReason).filter(isRetryableFailure), [
+  const retryable = (activeAt: number | undefined) =>
+    Object.values(endReason).filter((reason) => isRetryableFailure({ endReason: reason, activeAt }))
+  t.strictSame(retryable(undefined), [
     endReason.deliveryFailed,
     endReason.poolEmpty,
     endReason.abandoned,
+    endReason.agentNotJoined,
   ])
-  t.notOk(isRetryableFailure(undefined))
+  t.strictSame(retryable(1), [], 'a caller was told of its pod: the session never changes it')
+  t.notOk(isRetryableFailure({ endReason: undefined, activeAt: undefined }))
 })
 
 void t.test('end reasons are told apart', async (t) => {
   const reasons = Object.values(endReason)
   t.equal(new Set(reasons).size, reasons.length)
-  for (const reason of reasons) t.match(reason, /^(ended|lapsed|pod|failed):[a-z-]+$/)
+  for (const reason of reasons) t.match(reason, /^(ended|lapsed|pod|room|failed):[a-z-]+$/)
 })
 
 void t.test('whose renewal extends a lease', async (t) => {

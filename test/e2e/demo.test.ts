@@ -9,6 +9,9 @@ import { root } from '../../bed/repository.ts'
 
 /** The README's first command, as a newcomer runs it, with fewer sessions. */
 
+// Half a minute each on a quiet machine; beside other tests it takes four times as long.
+t.setTimeout(300_000)
+
 void t.test('the demo tells its story, reports, and exits with 0 when nothing was lost', async (t) => {
   await using folder = await temporaryFolder('demo')
   const report = join(folder.path, 'demo.json')
@@ -27,6 +30,8 @@ void t.test('the demo tells its story, reports, and exits with 0 when nothing wa
     /claimed {3}[0-9a-f]{8}-/,
     /open \(client side\)/,
     /GRN_AGENT_TYPE_UNKNOWN/,
+    /7 agents are in the LiveKit room of their session/,
+    /its words came back from the claimed pod \d+ ms after the click, its voice after \d+ ms/,
     /to go on: npm run dev/,
   ]) {
     t.match(stdout, part)
@@ -35,7 +40,20 @@ void t.test('the demo tells its story, reports, and exits with 0 when nothing wa
   t.match(figures, { opened: 7, failed: 0, doubles: 0, leaked: 0 })
   t.same(Object.keys(figures.openMs), ['p50', 'p90', 'p99', 'max'])
   t.same(Object.keys(figures.stagesMs), ['reserve', 'commit', 'deliver', 'activate'])
+  const { joinedMs = 0, wordsMs = 0, voiceMs = 0 } = figures.room ?? {}
+  t.ok(joinedMs > 0 && wordsMs > joinedMs && voiceMs > joinedMs, JSON.stringify(figures.room))
   t.ok(figures.apiWritesPerSession <= 3, `${figures.apiWritesPerSession} writes a session`)
+})
+
+void t.test('the demo does without livekit-server, and says so in one line', async (t) => {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['bed/programs/demo.ts', '--sessions', '1'],
+    { cwd: root, env: { ...process.env, GREENROOM_LIVEKIT_SERVER: 'none' } },
+  )
+  t.equal(stdout.match(/^.*no rooms: livekit-server is missing here.*$/gm)?.length, 1)
+  t.match(stdout, /4 opened, 0 failed/)
+  t.notMatch(stdout, /participant/)
 })
 
 void t.test('a wrong flag ends the demo with one sentence', async (t) => {

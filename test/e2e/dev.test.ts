@@ -16,6 +16,7 @@ interface Facts {
   readonly apiUrls: readonly string[]
   readonly apiKey: string
   readonly kubeconfig: string
+  readonly livekitUrl: string | null
   readonly pids: Readonly<Record<string, number>>
 }
 
@@ -23,7 +24,7 @@ const file = join(root, '.greenroom/dev.json')
 const readFacts = async (): Promise<Facts | undefined> =>
   existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as Facts) : undefined
 
-void t.test('dev runs until Ctrl-C', { timeout: 110_000 }, async (t) => {
+void t.test('dev runs until Ctrl-C', { timeout: 240_000 }, async (t) => {
   await rm(file, { force: true })
   const dev = spawn(process.execPath, ['bed/programs/dev.ts', '--replicas', '3', '--pool', '3'], {
     cwd: root,
@@ -48,15 +49,20 @@ void t.test('dev runs until Ctrl-C', { timeout: 110_000 }, async (t) => {
     'controller',
     'etcd',
     'kube-apiserver',
+    'livekit',
     'postgres',
     'redis',
     'webhook',
   ])
+  t.match(facts.livekitUrl, /^ws:\/\/127\.0\.0\.1:\d+$/)
   const clients = facts.apiUrls.map((url) => createBedClient({ url, apiKey: facts.apiKey }))
   const [client] = clients
   if (!client) throw new Error('no replica')
   t.teardown(() => clients.forEach((one) => one.close()))
-  await until('a warm pool', async () => (await client.pool('echo-agent')).body.ready === 3, 30_000)
+  await until('a warm pool', async () => (await client.pool('echo-agent')).body.ready === 3, 90_000)
+
+  const talkAt = /^Talk to it +(\S+)$/m.exec(output)?.[1] ?? ''
+  t.match(await (await fetch(talkAt)).text(), '<title>Try it', 'the page that dev prints')
 
   // The README's block, word for word.
   const readme = await readFile(join(root, 'README.md'), 'utf8')

@@ -41,6 +41,20 @@ export function createSessionCaller(bed: Bed) {
       }
       await until(`${count} idle pods`, isIdle, fillTimeoutMs)
     },
+    /** The policy lets pods of `type` have the image of the bed, which has the echo agent. */
+    allowEchoIn: async (type: string): Promise<void> => {
+      const changed = `allowed: [${type}, greenroom]`
+      const { data } = JSON.parse(await kubectl('get', 'configmap', 'agent-policy', '-o', 'json'))
+      const text = String(data['policy.yaml'])
+        .replace('version: "1"', 'version: "2"')
+        .replace(`allowed: [${type}]`, changed)
+      const patch = JSON.stringify({ data: { 'policy.yaml': text } })
+      await kubectl('patch', 'configmap', 'agent-policy', '--type=merge', '-p', patch)
+      await until('the policy to be in force', async () => {
+        const kept = JSON.parse(await kubectl('get', 'configmap', 'agent-policy-accepted', '-o', 'json'))
+        return kept.data?.['policy.yaml']?.includes(changed)
+      })
+    },
     setPools: async (text: string): Promise<void> => {
       const patch = JSON.stringify({ data: { 'pools.yaml': text } })
       await kubectl('patch', 'configmap', 'agent-pools', '--type=merge', '-p', patch)

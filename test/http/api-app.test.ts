@@ -59,7 +59,7 @@ void t.test('/v1 needs a key, whatever way its address is written', async (t) =>
   }
 })
 
-void t.test('a session token renews and ends its own session only', async (t) => {
+void t.test('a session token renews, joins and ends its own session only', async (t) => {
   const api = await startApi(t)
   const authorization = `Bearer ${tokens.mint(knownId, 3)}`
   const headers = { authorization }
@@ -77,7 +77,8 @@ void t.test('a session token renews and ends its own session only', async (t) =>
     ['POST', `/v1/sessions/${unknownId}/renew`, { epoch: 3 }],
     ['DELETE', `/v1/sessions/${unknownId}`, undefined],
     ['GET', `/v1/sessions/${knownId}`, undefined],
-    ['POST', `/v1/sessions/${knownId}/token`, undefined],
+    ['POST', `/v1/sessions/${unknownId}/token`, undefined],
+    ['POST', `/v1/sessions/${unknownId}/joined`, { epoch: 3 }],
     ['GET', '/v1/sessions', undefined],
     ['POST', '/v1/sessions', open],
     ['GET', '/v1/pools', undefined],

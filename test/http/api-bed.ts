@@ -1,8 +1,8 @@
 import type { Test } from 'tap'
 import type { LiveKitAccess } from '../../src/domain/assignment.ts'
 import type { PoolReport } from '../../src/domain/pool-report.ts'
-import type { SessionQuery } from '../../src/domain/ports.ts'
-import type { Session } from '../../src/domain/session.ts'
+import { beforeTheRoom, type Session } from '../../src/domain/session.ts'
+import type { SessionQuery } from '../../src/domain/session-ports.ts'
 import type { OpenRequest } from '../../src/domain/session-request.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { type ApiAppDeps, createApiApp } from '../../src/http/api-app.ts'
@@ -45,11 +45,12 @@ export function newSession(overrides: Partial<Session> = {}): Session {
     activeAt: Date.UTC(2026, 0, 1, 0, 0, 1),
     endingAt: undefined,
     endedAt: undefined,
+    ...beforeTheRoom,
     ...overrides,
   }
 }
 
-const livekit: LiveKitAccess = {
+export const livekit: LiveKitAccess = {
   url: 'ws://livekit',
   room: 'r',
   token: 'livekit-token',
@@ -79,6 +80,8 @@ function storable(values: object): void {
   for (const value of Object.values(values))
     if (typeof value === 'number' && Math.abs(value) > 2 ** 31 - 1) throw new Error('integer out of range')
 }
+
+const notAsked = () => Promise.reject(new Error('this test asks for no roll-out'))
 
 export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
   const rows = new Map<string, Session>([[knownId, newSession()]])
@@ -114,9 +117,14 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       if (epoch !== session.epoch) throw new GreenroomError('GRN_STALE_EPOCH')
       return session
     },
-    async closeSession(id, by, epoch) {
+    async joinSession(id, epoch) {
+      calls.push(['joined', id, epoch])
+      return { ...get(id), agentJoinedAt: 1 }
+    },
+    liveKit: undefined,
+    async closeSession(id, by, epoch, ...detail) {
       storable({ epoch })
-      calls.push(['close', id, by, epoch])
+      calls.push(['close', id, by, epoch, ...detail.filter((text) => text !== undefined)])
       const session = get(id)
       if (epoch !== undefined && epoch !== session.epoch) throw new GreenroomError('GRN_STALE_EPOCH')
       rows.set(id, { ...session, status: 'ENDING', endReason: 'ended:caller' })
@@ -151,6 +159,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       all: async () => [pool],
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
+    steerRollout: { read: notAsked, undo: notAsked, pause: notAsked, resume: notAsked },
+    readUsage: () => Promise.reject(new Error('this test reads no usage')),
     checks: () => checks,
     publicDocument: false,
     logger: silent,

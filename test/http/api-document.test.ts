@@ -2,7 +2,14 @@ import t from 'tap'
 import { isProblem, startApi } from './api-bed.ts'
 
 void t.test('the page for people, and the document: every route of /v1, each once', async (t) => {
-  const api = await startApi(t, { publicDocument: true })
+  const api = await startApi(t, {
+    publicDocument: true,
+    liveKit: {
+      readRoomEvent: async () => undefined,
+      takeRoomEvent: async () => 'taken',
+      onRefused: () => undefined,
+    },
+  })
   t.equal((await api.app.inject({ url: '/docs' })).statusCode, 200)
   const answer = await api.app.inject({ url: '/openapi.json' })
   t.equal(answer.statusCode, 200)
@@ -18,9 +25,16 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'DELETE /v1/sessions/{id}',
     'GET /v1/pools',
     'GET /v1/pools/{agentType}',
+    'GET /v1/pools/{agentType}/rollout',
     'GET /v1/sessions',
     'GET /v1/sessions/{id}',
+    'GET /v1/usage',
+    'POST /v1/livekit/webhook',
+    'POST /v1/pools/{agentType}/rollout/pause',
+    'POST /v1/pools/{agentType}/rollout/resume',
+    'POST /v1/pools/{agentType}/rollout/undo',
     'POST /v1/sessions',
+    'POST /v1/sessions/{id}/joined',
     'POST /v1/sessions/{id}/renew',
     'POST /v1/sessions/{id}/token',
   ])

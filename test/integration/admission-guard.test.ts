@@ -218,6 +218,28 @@ void t.test('what the policy rests on is written by policyOwners alone', async (
   await until('in force', async () => (await versionInForce()) === '2')
 })
 
+void t.test('the controller may remove an old public key, and neither add nor change one', async (t) => {
+  const key = (kid: string) => ({ kty: 'OKP', crv: 'Ed25519', kid, x: kid.padEnd(43, 'A') })
+  const keys = (...kids: string[]) =>
+    configMap('greenroom-assign-keys', { 'keys.json': JSON.stringify({ keys: kids.map(key) }) })
+  passes(t, await applied(keys('k3', 'k2', 'k1')))
+  // With the rights of the manifests.
+  const replaced = (object: object) => kubectlAs(greenroomUser, ['replace', '-f', '-'], stringify(object))
+  const isRefused = /owners\.agents\.greenroom\.dev.*GRN_DOCUMENT_OWNERSHIP.*without some of its old keys/
+  for (const kids of [
+    ['evil', 'k3', 'k2', 'k1'],
+    ['k3', 'k2', 'k1', 'evil'],
+    ['k2', 'k1'],
+    ['k3', 'k1', 'k2'],
+  ])
+    refused(t, await replaced(keys(...kids)), isRefused)
+  refused(t, await replaced(configMap('agent-policy', { 'policy.yaml': 'x' })), /cannot update resource/)
+  const remove = ['delete', 'cm', 'greenroom-assign-keys', '-n', namespace]
+  refused(t, await kubectlAs(greenroomUser, remove), /cannot delete resource/)
+  passes(t, await replaced(keys('k3', 'k1')))
+  refused(t, await replaced(keys('k3', 'k2', 'k1')), isRefused)
+})
+
 void t.test(
   'written while the webhook was down: what was accepted stays in force over the restart',
   async (t) => {

@@ -135,7 +135,9 @@ function essence(answer: Answer): string {
   if (answer === undefined || typeof answer !== 'object' || !('kind' in answer))
     return JSON.stringify(answer) ?? ''
   const { kind, session } = answer
-  return ['committed', 'active', 'failed'].includes(kind) ? JSON.stringify([kind, session]) : kind
+  if (['committed', 'active', 'failed'].includes(kind)) return JSON.stringify([kind, session])
+  // Why a pod was refused is read afterwards as well: one that was noted meanwhile seems to be taken.
+  return kind === 'pod-not-noted' ? 'pod-taken' : kind
 }
 
 function permutations(items: readonly number[]): number[][] {

@@ -78,7 +78,9 @@ export function next(state: ModelState, { s, from, oldPod, pod, epoch }: Op<'nex
 }
 
 function mayReopen(session: ModelSession, epoch: number): boolean {
-  return session.status === 'ENDED' && isRetryableFailure(session.endReason) && session.epoch < epoch
+  // No operation of the model ends an ACTIVE session with failed:*.
+  const { status, endReason } = session
+  return status === 'ENDED' && isRetryableFailure({ endReason, activeAt: undefined }) && session.epoch < epoch
 }
 
 function restart(state: ModelState, s: string, session: ModelSession): void {

@@ -1,6 +1,8 @@
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
-import type { ClaimLedger, PodFate, PoolPodLedger, SessionStore, SlotIndex } from '../../src/domain/ports.ts'
-import { endReason, type Session } from '../../src/domain/session.ts'
+import type { SlotIndex } from '../../src/domain/index-ports.ts'
+import type { PoolPodLedger } from '../../src/domain/pool-ports.ts'
+import { beforeTheRoom, endReason, type Session } from '../../src/domain/session.ts'
+import type { ClaimLedger, PodFate, SessionStore } from '../../src/domain/session-ports.ts'
 import { type SlotState, slotStateOf } from '../../src/domain/slot.ts'
 import type { Postgres } from '../../src/stores/postgres-client.ts'
 import type { SlotRedis } from '../../src/stores/redis-client.ts'
@@ -62,6 +64,7 @@ function known(s: string, epoch: number, pod: string | undefined): Session {
     activeAt: undefined,
     endingAt: undefined,
     endedAt: undefined,
+    ...beforeTheRoom,
   }
 }
 

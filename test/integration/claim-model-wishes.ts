@@ -164,8 +164,11 @@ export const timeOp: fc.Arbitrary<TimeOp> = fc.oneof(
 /** `adopt` and `reap` pass over rows that are being changed, and `purge` over more than one at a time. */
 export const notAtOnce: readonly StoreName[] = ['adopt', 'release', 'reap', 'purge']
 
-/** An open goes on only from an attempt that exists: it is told that its pod was taken after another has taken it. */
-const namesItsAttempt: readonly StoreName[] = ['next', 'reopen']
+/**
+ * An open goes on only from an attempt that exists: it is told that its pod was taken after another has taken it. It gives
+ * up only an attempt whose commit was answered: a statement that waits for that commit does not see its claim.
+ */
+const namesItsAttempt: readonly StoreName[] = ['next', 'reopen', 'undo', 'fail']
 
 /**
  * Nobody knows of a failure, or of a next attempt, before it has happened. Two activations that are one and the same are

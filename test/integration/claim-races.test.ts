@@ -1,6 +1,6 @@
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import type { AgentDelivery } from '../../src/domain/ports.ts'
+import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { controllerBed, poolsOf } from '../controllers/controller-bed.ts'

@@ -178,7 +178,7 @@ void t.test(
     }
     t.equal(new Set(claimed).size, 6, 'no pod twice, although every label says idle')
     controller.wakes.publish({ kind: 'claimed', agentType })
-    await until('refill', () => controller.pods.of('create').length >= 2, 15_000)
+    await until('refill', () => controller.pods.of('create').length > 0, 15_000)
     const [first] = await bed.rows()
     if (!first) throw new Error('no session')
     await bed.sessions.beginEnding(first.id, 'ended:caller')

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { AgentDelivery, SessionStore } from '../../src/domain/ports.ts'
+import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
+import type { SessionStore } from '../../src/domain/session-ports.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { agentType, startAgents, startReplica } from '../sessions/open-bed.ts'

@@ -5,14 +5,22 @@ import { createRoomAccess } from '../../src/livekit/room-access.ts'
 const url = 'wss://livekit.example'
 const apiKey = 'devkey'
 const apiSecret = 'secret-of-at-least-thirty-two-bytes'
-const access = createRoomAccess({ url, apiKey, apiSecret })
+const access = createRoomAccess({
+  publicUrl: url,
+  agentUrl: 'ws://livekit.cluster',
+  apiKey,
+  apiSecret,
+  installation: 'i-1',
+  roomLife: (agentType) => ({ emptySeconds: agentType === 'echo-agent' ? 3_600 : 1, departureSeconds: 50 }),
+})
 const verifier = new TokenVerifier(apiKey, apiSecret)
 const room = 'room-1'
+const session = { id: 's-1', epoch: 2, room, agentType: 'echo-agent' }
 const grant = { roomJoin: true, room, canPublish: true, canSubscribe: true, canPublishData: true }
 
 void t.test('a participant may join this room, and nothing else', async (t) => {
   const before = Date.now()
-  const { token, ...rest } = await access.forParticipant(room, { identity: 'user-1', name: 'Ü' })
+  const { token, ...rest } = await access.forParticipant(session, { identity: 'user-1', name: 'Ü' })
   const claims = await verifier.verify(token)
   t.same(claims.video, grant)
   t.match(claims, { sub: 'user-1', name: 'Ü', iss: apiKey })
@@ -23,7 +31,8 @@ void t.test('a participant may join this room, and nothing else', async (t) => {
 })
 
 void t.test('the agent gets the same room as kind agent, under an identity of this attempt', async (t) => {
-  const { token } = await access.forAgent(room, 's-1', 2)
+  const { token, url: agentUrl } = await access.forAgent(session)
+  t.equal(agentUrl, 'ws://livekit.cluster', 'pods reach LiveKit inside of the cluster')
   const claims = await verifier.verify(token)
   t.same(
     claims.video,
@@ -34,6 +43,20 @@ void t.test('the agent gets the same room as kind agent, under an identity of th
 })
 
 void t.test('a participant without a name', async (t) => {
-  const { token } = await access.forParticipant(room, { identity: 'user-2' })
+  const { token } = await access.forParticipant(session, { identity: 'user-2' })
   t.equal((await verifier.verify(token)).name, undefined)
 })
+
+void t.test(
+  'the first join creates the room, whoever comes first, as long-lived as the session',
+  async (t) => {
+    for (const { token } of [
+      await access.forAgent(session),
+      await access.forParticipant(session, { identity: 'u' }),
+    ]) {
+      const { roomConfig } = await verifier.verify(token)
+      t.match(roomConfig, { emptyTimeout: 3_600, departureTimeout: 50, metadata: '{"greenroom":"i-1"}' })
+      t.notOk(roomConfig?.agents?.length, 'no dispatch of LiveKit workers')
+    }
+  },
+)

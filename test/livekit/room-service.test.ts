@@ -13,7 +13,7 @@ const apiSecret = 'secret-of-at-least-thirty-two-bytes'
 interface Call {
   readonly url: string | undefined
   readonly token: string
-  readonly body: { room: string; identity: string; revokeTokenTs: string }
+  readonly body: Readonly<Record<string, unknown>>
 }
 
 async function fakeLiveKit(t: Tap, answer: (response: ServerResponse) => void) {
@@ -37,7 +37,8 @@ type Tap = { teardown(call: () => void): void }
 
 const twirp = (status: number, body: object) => (response: ServerResponse) =>
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-const serviceAt = (url: string, timeoutMs = 3_000) => createRoomService({ url, apiKey, apiSecret, timeoutMs })
+const serviceAt = (url: string, timeoutMs = 3_000) =>
+  createRoomService({ url, apiKey, apiSecret, installation: 'i-1', timeoutMs })
 
 void t.test('removes one participant with a token for that room alone', async (t) => {
   const { url, calls } = await fakeLiveKit(t, twirp(200, {}))
@@ -68,4 +69,46 @@ void t.test('whatever else is one, and the secret is not in it', async (t) => {
 void t.test('a server that does not answer is given up in time', async (t) => {
   const { url } = await fakeLiveKit(t, () => undefined)
   await t.rejects(serviceAt(url, 50).removeParticipant('r', 'i'), { message: /did not remove/ })
+})
+
+void t.test('a look: all rooms, and the memory that LiveKit is known by', async (t) => {
+  const named = [
+    { name: 'greenroom-memory-i-1', sid: 'RM_1', metadata: '{"greenroom":"i-1"}' },
+    { name: 'echo-agent-1', sid: 'RM_2', numParticipants: 2, metadata: '{"greenroom":"i-1"}' },
+    { name: 'lobby', sid: 'RM_3', metadata: 'x' },
+  ]
+  const { url } = await fakeLiveKit(t, twirp(200, { rooms: named }))
+  const seen = await serviceAt(url).look()
+  t.equal(seen.memory, 'RM_1')
+  t.same(
+    [...seen.rooms.values()],
+    [
+      { name: 'echo-agent-1', people: 2, isOurs: true },
+      { name: 'lobby', people: 0, isOurs: false },
+    ],
+  )
+})
+
+void t.test('a LiveKit that has forgotten its rooms gets a new memory', async (t) => {
+  const { url, calls } = await fakeLiveKit(t, (response) =>
+    calls.at(-1)?.url?.endsWith('ListRooms')
+      ? twirp(200, { rooms: [] })(response)
+      : twirp(200, { name: 'greenroom-memory-i-1', sid: 'RM_9' })(response),
+  )
+  t.equal((await serviceAt(url).look(['echo-agent-1'])).memory, 'RM_9')
+  t.match(calls[0]?.body, { names: ['echo-agent-1', 'greenroom-memory-i-1'] })
+  t.match(calls[1]?.body, { name: 'greenroom-memory-i-1', emptyTimeout: 315_360_000 })
+})
+
+void t.test('who has only asked to come in is not in the room', async (t) => {
+  const participants = [
+    { identity: 'agent-1', state: 'ACTIVE' },
+    { identity: 'agent-2', state: 'JOINED' },
+    { identity: 'agent-3', state: 'JOINING' },
+  ]
+  const { url } = await fakeLiveKit(t, twirp(200, { participants }))
+  t.same(await serviceAt(url).identitiesIn('room-1'), ['agent-1'])
+  const nobody = await fakeLiveKit(t, twirp(404, { code: 'not_found', msg: 'no room' }))
+  t.same(await serviceAt(nobody.url).identitiesIn('room-1'), [])
+  t.equal(await serviceAt(nobody.url).remove('room-1'), false)
 })

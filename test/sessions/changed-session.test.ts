@@ -1,6 +1,7 @@
 import t from 'tap'
-import type { TransitionOutcome, Wake } from '../../src/domain/ports.ts'
+import type { Wake } from '../../src/domain/index-ports.ts'
 import { endReason } from '../../src/domain/session.ts'
+import type { TransitionOutcome } from '../../src/domain/session-ports.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { newSession } from '../http/api-bed.ts'
@@ -38,7 +39,7 @@ void t.test('a transition that was made gives the session', async (t) => {
   t.same(asked, [
     [active.id, 3, false],
     [active.id, 3, true],
-    [active.id, endReason.agent, 3],
+    [active.id, endReason.agent, 3, undefined],
   ])
   t.same(published, [], 'nothing is ending')
 })
@@ -48,7 +49,7 @@ void t.test(
   async (t) => {
     const { close, asked, published } = start({ kind: 'done', session: ending })
     t.equal(await close(ending.id, 'caller'), ending)
-    t.same(asked, [[ending.id, endReason.caller, undefined]])
+    t.same(asked, [[ending.id, endReason.caller, undefined, undefined]])
     t.same(published, [{ kind: 'ending', sessionId: ending.id }])
   },
 )

@@ -55,7 +55,10 @@ void t.test('answers PENDING at once, asks for a pod, and takes the first that b
   const { session, replayed } = await api.open({ onEmpty: 'cold', metadata: { topic: 'tea' } })
   t.match(session, { status: 'PENDING', pod: undefined, epoch: 1, heldByReplica: 'api-1', adoptable: true })
   t.equal(replayed, false)
-  t.same(api.published, [{ kind: 'claimed', agentType }])
+  t.same(api.published, [
+    { kind: 'missed', agentType },
+    { kind: 'claimed', agentType },
+  ])
   t.equal(await ledger.coldWaiting(agentType), 1)
   await makeReady(0)
   await until('ACTIVE', async () => (await status(session.id)) === 'ACTIVE')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Assignment } from '../../src/domain/assignment.ts'
-import type { AgentDelivery } from '../../src/domain/ports.ts'
-import type { Session } from '../../src/domain/session.ts'
+import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
+import { beforeTheRoom, type Session } from '../../src/domain/session.ts'
 import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
 import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
 
@@ -27,6 +27,7 @@ function newSession(): Session {
     activeAt: undefined,
     endingAt: undefined,
     endedAt: undefined,
+    ...beforeTheRoom,
   }
   const pod = { pod: undefined, heldByReplica: undefined, adoptable: false }
   const room = { roomName: 'lobby', room: '', metadata: undefined }

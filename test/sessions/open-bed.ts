@@ -5,15 +5,11 @@ import { freePort } from '../../bed/servers/free-port.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
+import type { AgentDelivery, PodView } from '../../src/domain/cluster-ports.ts'
+import type { SlotIndex, Wake } from '../../src/domain/index-ports.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
-import type {
-  AgentDelivery,
-  PodView,
-  RoomAccess,
-  SessionStore,
-  SlotIndex,
-  Wake,
-} from '../../src/domain/ports.ts'
+import type { RoomAccess } from '../../src/domain/room-ports.ts'
+import type { SessionStore } from '../../src/domain/session-ports.ts'
 import type { OpenRequest } from '../../src/domain/session-request.ts'
 import type { Logger } from '../../src/logging.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -22,6 +18,7 @@ import { createSessionApi } from '../../src/sessions/session-api.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
 import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
 import { silent } from '../support/kept-log.ts'
+import { memoryRevisions } from '../support/memory-revisions.ts'
 
 /** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
 
@@ -147,6 +144,8 @@ export async function startReplica(options: ReplicaOptions) {
     ledger: { claimsOf: async () => new Map() },
     index,
     notices: { post: async () => {}, read: async () => undefined },
+    poolRevisions: memoryRevisions().port,
+    usage: { coverage: () => Promise.reject(new Error('not asked')), sums: async () => [] },
     wakes,
     pods: options.poolSize === undefined ? agents.pods.view : viewOfSize(agents.pods.view, options.poolSize),
     pools: {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import type { AgentDelivery, DeliveryOutcome, RoomAccess } from '../../src/domain/ports.ts'
+import type { AgentDelivery, DeliveryOutcome } from '../../src/domain/cluster-ports.ts'
+import type { RoomAccess } from '../../src/domain/room-ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { newRecord } from '../stores/open-records.ts'
@@ -119,8 +120,8 @@ void t.test('each attempt gives its pod a LiveKit token of its own', async (t) =
     expiresAt: 'e',
   })
   const roomAccess: RoomAccess = {
-    forParticipant: (room, { identity }) => access(identity)(room),
-    forAgent: (room, id, epoch) => access(`agent of ${id} in ${epoch}`)(room),
+    forParticipant: ({ room }, { identity }) => access(identity)(room),
+    forAgent: ({ room, id, epoch }) => access(`agent of ${id} in ${epoch}`)(room),
   }
   const { api, agents, moods } = await startBed(t, 2, { roomAccess })
   moods('refuse')

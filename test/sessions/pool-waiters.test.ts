@@ -1,7 +1,7 @@
 import t from 'tap'
 import { settledWithin } from '../../bed/processes/settled-within.ts'
 import { until } from '../../bed/processes/until.ts'
-import type { WaitingOpen } from '../../src/domain/ports.ts'
+import type { WaitingOpen } from '../../src/domain/index-ports.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 
@@ -28,7 +28,13 @@ function start(options: { redisIsDown?: boolean } = {}) {
     clock: () => (time += 1),
   })
   const join = (agentType: string, sessionId: string, headStartMs = 0) =>
-    waiters.join({ agentType, sessionId, headStartMs, queuePlace: { place: undefined } })
+    waiters.join({
+      agentType,
+      sessionId,
+      headStartMs,
+      queuePlace: { place: undefined },
+      arrival: { isCounted: false, isMissed: false },
+    })
   const gauge = async () =>
     (await metrics.poolWaiting.get()).values.map(({ labels, value }) => [labels.agent_type, value])
   return { waiters, join, kept, left, gauge }
@@ -123,4 +129,20 @@ void t.test('without Redis the order of the replica holds', async (t) => {
   t.same([a.isHead(), b.isHead()], [true, false])
   a.leave()
   t.equal(b.isHead(), true)
+})
+
+void t.test('an open that joins without having asked counts as an arrival, once', async (t) => {
+  const { waiters, kept } = start()
+  const queuePlace = { place: undefined }
+  const arrival = { isCounted: false, isMissed: false }
+  const request = { agentType: 'x', sessionId: 'a', headStartMs: 0, queuePlace, arrival }
+  const ticket = await waiters.join(request)
+  await ticket.resume()
+  ticket.leave()
+  const again = await waiters.join(request)
+  again.leave()
+  t.same(
+    kept.flat().map(({ isArrival }) => isArrival),
+    [true, false, false],
+  )
 })

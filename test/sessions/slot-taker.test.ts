@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Reservation, SlotIndex } from '../../src/domain/ports.ts'
+import type { Reservation, SlotIndex } from '../../src/domain/index-ports.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createEmptyPool } from '../../src/sessions/empty-pool.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
@@ -45,6 +45,7 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     waiters,
     refillRate,
     emptyPool,
+    wakes: { publish: ({ kind }) => void calls.push(`wake ${kind}`) },
     metrics,
     now,
   })
@@ -56,6 +57,7 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     wait: false,
     headStartMs: 0,
     queuePlace: { place: undefined },
+    arrival: { isCounted: false, isMissed: false },
     waitUntil: now() + 1_000,
     signal: new AbortController().signal,
     ...overrides,
@@ -112,7 +114,7 @@ void t.test('a replica that does not see gives slots back instead of emptying th
   const { pods, take, calls } = startTaker((attempt) => reserved(`unseen-${attempt}`))
   pods.setSynced(false)
   await t.rejects(take(), { code: 'GRN_POOL_EMPTY' })
-  t.same(calls, ['reserve 1', 'give back'])
+  t.same(calls, ['reserve 1', 'give back', 'wake missed'])
 })
 
 void t.test('eight unusable slots in a row are enough', async (t) => {
@@ -169,3 +171,15 @@ void t.test('waiting ends with the caller, without one more try', async (t) => {
   t.equal(calls.at(-1), 'leave')
   t.equal(waiters.waiting(agentType), 0)
 })
+
+void t.test(
+  'an open counts as an arrival at its first ask, and the controller hears once of a miss',
+  async (t) => {
+    const { take, calls } = startTaker([])
+    const arrival = { isCounted: false, isMissed: false }
+    await t.rejects(take([], 0, { arrival }), { code: 'GRN_POOL_EMPTY' })
+    await t.rejects(take([], 0, { arrival }), { code: 'GRN_POOL_EMPTY' })
+    t.same(calls, ['reserve 1', 'wake missed', 'reserve 1'])
+    t.same(arrival, { isCounted: true, isMissed: true })
+  },
+)

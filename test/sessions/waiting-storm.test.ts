@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import type { SlotIndex } from '../../src/domain/ports.ts'
+import type { SlotIndex } from '../../src/domain/index-ports.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'

@@ -1,4 +1,4 @@
-import type { OpenRecord } from '../../src/domain/ports.ts'
+import type { OpenRecord } from '../../src/domain/session-ports.ts'
 
 /** Rows of sessions that are opened, as samples. */
 

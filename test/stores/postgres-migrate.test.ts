@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { createPostgres } from '../../src/stores/postgres-client.ts'
+import { createPostgres, type Postgres } from '../../src/stores/postgres-client.ts'
 import { assertMigrated, migrate } from '../../src/stores/postgres-migrate.ts'
+import { createPostgresPodLives } from '../../src/stores/postgres-pod-lives.ts'
 import { createPostgresPoolPods } from '../../src/stores/postgres-pool-pods.ts'
+import { createPostgresUsageReader } from '../../src/stores/postgres-usage-reader.ts'
 import { silent } from '../support/kept-log.ts'
 import { startDatabase } from './store-servers.ts'
 
@@ -12,6 +15,11 @@ const all = [
   '0002_cold-opens-liveness-and-retention',
   '0003_lease-holder',
   '0004_pool-pods',
+  '0005_rooms',
+  '0006_pool-sizing',
+  '0007_pool-revisions',
+  '0008_pod-lives',
+  '0009_signing-processes',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
@@ -32,6 +40,21 @@ void t.test('a version from before the holder of leases opens sessions that both
   t.same(rows, [{ lease_held_by: 'both' }])
 })
 
+/** As a version that had only these migrations has left it. */
+async function migratedTo({ durable }: Postgres, names: readonly string[]): Promise<void> {
+  await durable.query(
+    'CREATE TABLE greenroom_migrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)',
+  )
+  for (const name of names) {
+    const file = new URL(`../../src/stores/migrations/${name}.sql`, import.meta.url)
+    await durable.query(await readFile(file, 'utf8'))
+    await durable.query(
+      "INSERT INTO greenroom_migrations (name, run_on) VALUES ($1, now() - interval '1 day')",
+      [name],
+    )
+  }
+}
+
 void t.test(
   'notes are complete from the start in a new database, and wait for a leader in an older one',
   async (t) => {
@@ -44,13 +67,33 @@ void t.test(
     await migrate(fresh, silent)
     t.equal(await (await stateOf(fresh)).isComplete(), true)
     const older = await server.createDatabase('notes_older')
-    await migrate(older, silent)
     const { postgres, isComplete } = await stateOf(older)
-    // As a version without notes has left it.
-    await postgres.durable.query('DROP TABLE pool_pods, pool_pod_notes')
-    await postgres.durable.query(`DELETE FROM greenroom_migrations WHERE name = '0004_pool-pods'`)
-    t.same(await migrate(older, silent), ['0004_pool-pods'])
+    await migratedTo(postgres, all.slice(0, 3))
+    t.same(await migrate(older, silent), all.slice(3))
     t.equal(await isComplete(), false)
+  },
+)
+
+void t.test(
+  'in a database of an older version usage is recorded from the first leader on, with the pods that it finds',
+  async (t) => {
+    const url = await server.createDatabase('lives_older')
+    const postgres = createPostgres(url, silent)
+    t.teardown(() => postgres.close())
+    await migratedTo(postgres, all.slice(0, 5))
+    await migrate(url, silent)
+    const usage = createPostgresUsageReader(postgres)
+    const before = await usage.coverage()
+    t.equal(before.completeSince, undefined)
+    const createdAt = before.now - 3_600_000
+    const pod = { uid: 'older', agentType: 'echo-agent', createdAt, readySince: createdAt + 2_000 }
+    await createPostgresPodLives(postgres).compare([pod], { open: [], listedAgoMs: 0 })
+    const { completeSince = 0 } = await usage.coverage()
+    t.ok(completeSince >= before.now)
+    const hour = { from: createdAt - 1_000, to: createdAt + 60_000 }
+    t.match(await usage.sums(hour, { byProject: true, limit: 9 }), [
+      { podMs: 59_500, startingMs: 1_500, inexactMs: 500 },
+    ])
   },
 )
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import type { Wake } from '../../src/domain/ports.ts'
+import type { Wake } from '../../src/domain/index-ports.ts'
 import { createSubscriber } from '../../src/stores/redis-client.ts'
 import { wakeChannel } from '../../src/stores/redis-keys.ts'
 import { createRedisWakeBus } from '../../src/stores/redis-wake-bus.ts'

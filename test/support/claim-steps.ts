@@ -1,4 +1,5 @@
-import type { AgentDelivery, SessionStore } from '../../src/domain/ports.ts'
+import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
+import type { SessionStore } from '../../src/domain/session-ports.ts'
 
 /**
  * Stops an open between two of its steps, so that a test can let something else happen there. `commit`: a slot is

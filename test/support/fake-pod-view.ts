@@ -1,5 +1,5 @@
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
-import type { PodView } from '../../src/domain/ports.ts'
+import type { PodView } from '../../src/domain/cluster-ports.ts'
 import { madeDigest } from './noted-pods.ts'
 
 /** Pods in memory, shown as an informer shows those of a cluster. */

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { Test } from 'tap'
+import type { PodView } from '../../src/domain/cluster-ports.ts'
 import type { BrokenInvariant } from '../../src/domain/invariants/broken-invariant.ts'
 import { findBrokenInvariants } from '../../src/domain/invariants/find-broken-invariants.ts'
 import {
@@ -8,7 +9,6 @@ import {
   type InvariantSources,
   readInvariantSnapshot,
 } from '../../src/domain/invariants/read-invariant-snapshot.ts'
-import type { PodView } from '../../src/domain/ports.ts'
 import { openInvariantSources } from '../../src/roles/invariant-sources.ts'
 import { settledLimits } from './settled-limits.ts'
 

@@ -64,6 +64,28 @@ export const Probes = Type.Object(
   closed,
 )
 
+export const Thin = Type.Object(
+  {
+    cpu: Type.Optional(QuantityValue),
+    memory: Type.Optional(QuantityValue),
+    fraction: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        exclusiveMaximum: 1,
+        description: 'Of the requests of cpu and memory, instead of naming them.',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    minProperties: 1,
+    ...described(
+      'What an idle pod of a pool requests until a session claims it; then it is resized in place to `resources.requests` (Kubernetes 1.35 and later). Its limits are the same all the time.',
+    ),
+  },
+)
+export type Thin = Static<typeof Thin>
+
 export const SecretEnv = Type.Object(
   {
     env: envName,

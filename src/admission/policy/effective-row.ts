@@ -1,6 +1,7 @@
 import { label } from '../../domain/names.ts'
+import type { PodResources } from '../../domain/pod-resources.ts'
+import { parseQuantity } from '../../domain/quantity.ts'
 import type { Container, EnvVar, PodProbe } from '../pod/pod.ts'
-import { parseQuantity } from '../pod/quantity.ts'
 import type {
   Command,
   EphemeralClaims,
@@ -8,11 +9,13 @@ import type {
   PolicyProbe,
   Resources,
   SecretEnv,
+  Thin,
   WritablePath,
 } from './container-settings.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { type Defaults, defaultRowName, type Row } from './policy-row.ts'
 import type { MatchExpression, PolicyToleration, PolicyTopologySpread } from './scheduling-settings.ts'
+import { resizable, thinRequest } from './thin-requests.ts'
 
 /**
  * A row with the document's defaults filled in: what is in force for one pod. Values that become part of pods are made
@@ -24,6 +27,8 @@ export interface EffectiveRow {
   /** Groups that a pod may name. */
   readonly allowedGroups: readonly number[]
   readonly resources: WantedResources
+  /** Of the agent container of a pod of a pool until a session claims it; undefined where the row makes no difference. */
+  readonly idle: WantedResources | undefined
   readonly sidecar: WantedResources
   /** Of the agent container, as they stand in a pod; absent where the row leaves one to the pod. */
   readonly probes: Pick<Container, ProbeField>
@@ -53,6 +58,7 @@ export interface EffectiveRow {
   /** Undefined: the pod may have any `app` label. */
   readonly appLabel: string | undefined
   readonly gracePeriodSeconds: number
+  readonly secretsVersion: string | undefined
 }
 
 /** A writable path with the name of its volume. */
@@ -104,6 +110,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     securityContext,
     allowedGroups: [securityContext.runAsGroup, securityContext.fsGroup, ...supplementalGroups],
     resources: merged.resources ? wantedResources(merged.resources) : [],
+    idle: merged.resources && merged.thin && idleResources(merged.resources, merged.thin),
     sidecar: wantedResources(merged.sidecar),
     probes: podProbes(merged.probes),
     env: merged.env,
@@ -132,6 +139,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     // Pods without a type are not agents, so they do not get the defaults' label.
     appLabel: isDefault ? row.appLabel : merged.appLabel,
     gracePeriodSeconds: merged.gracePeriodSeconds,
+    secretsVersion: merged.secretsVersion,
   }
 }
 
@@ -172,6 +180,26 @@ function secretEnv({ env, secret, key, optional }: SecretEnv): EnvVar {
 
 function wantedResources(resources: Resources): WantedResources {
   return [...plainResources(resources), ...devices(resources)]
+}
+
+/** A pod of a pool asks for nothing itself, so there is no range. */
+function idleResources(resources: Resources, thin: Thin): WantedResources {
+  return withoutRange(wantedResources(resources)).map((resource) => {
+    const name = resizable.find((candidate) => candidate === resource.name)
+    return name ? { ...resource, request: thinRequest(name, resources, thin) } : resource
+  })
+}
+
+/** What the row gives, whatever a pod may ask for. */
+export function withoutRange(resources: WantedResources): WantedResources {
+  return resources.map(({ name, request, limit }) => ({ name, request, limit }))
+}
+
+/** The same as amounts. A LimitRange's defaults change none of them: they fill in only what nobody gives, and a row gives all. */
+export function amountsOfRow(resources: WantedResources): PodResources {
+  const of = (field: 'request' | 'limit') =>
+    Object.fromEntries(resources.map((one) => [one.name, parseQuantity(one[field]) ?? 0n]))
+  return { requests: of('request'), limits: of('limit') }
 }
 
 /** Such as `nvidia.com/gpu`; Kubernetes wants their request to be their limit. */

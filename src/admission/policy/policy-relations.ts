@@ -1,4 +1,4 @@
-import { parseQuantity } from '../pod/quantity.ts'
+import { parseQuantity } from '../../domain/quantity.ts'
 import { isPodSecurityVersion, newestMinor } from '../standards/pod-security-standards.ts'
 import { componentProblems } from './component-relations.ts'
 import type { WritablePath } from './container-settings.ts'
@@ -12,6 +12,7 @@ import { probeProblems, resourceProblems } from './resource-relations.ts'
 import type { MatchExpression, PolicyToleration } from './scheduling-settings.ts'
 import { secretProblems } from './secret-relations.ts'
 import { isSessionCredential } from './session-credentials.ts'
+import { thinProblems } from './thin-requests.ts'
 
 /**
  * What the schema of `policy.yaml` cannot say: relations between its fields. One sentence a problem, with its path.
@@ -91,6 +92,9 @@ function rowProblems(name: string, row: Row, policy: PolicyDocument): string[] {
       ? [`${at}/volumeKinds: must hold projected, for automountServiceAccountToken mounts such a volume`]
       : []),
     ...(own.length === 0 ? roomProblems(at, row, policy) : []),
+    ...(own.length === 0
+      ? thinProblems(`${at}/thin`, row.thin ?? defaults.thin, row.resources ?? defaults.resources)
+      : []),
     ...credentials
       .filter(isSessionCredential)
       .map(

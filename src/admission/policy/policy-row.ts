@@ -9,6 +9,7 @@ import {
   Probes,
   resourceProperties,
   SecretEnv,
+  Thin,
   WritablePath,
 } from './container-settings.ts'
 import {
@@ -98,14 +99,20 @@ const spreadText = "Takes the place of the pod's constraint with the same topolo
 const automountText = 'True: a pod may have a ServiceAccount token. False: it never gets one.'
 const claimTemplatesText =
   'ResourceClaimTemplates whose devices a pod may ask for; none: no device by a claim.'
+const secretsVersionText =
+  'Any word. Another one replaces the idle pods of the row: raise it when a Secret that they read at start has changed.'
 const emptyDirText = 'Size limit of every emptyDir that has none.'
 
 /** What may stand in both; nothing of it is imposed unless it stands in one. */
 const optionalRules = {
   probes: Type.Optional(Probes),
+  thin: Type.Optional(Thin),
   runtimeClassName: Type.Optional(objectName),
   priorityClassName: Type.Optional(objectName),
   serviceAccountName: Type.Optional(objectName),
+  secretsVersion: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 63, ...described(secretsVersionText) }),
+  ),
 }
 
 const groupProperties = {

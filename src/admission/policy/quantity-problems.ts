@@ -1,4 +1,4 @@
-import { parseQuantity } from '../pod/quantity.ts'
+import { parseQuantity } from '../../domain/quantity.ts'
 
 /** Why this is no size of something; empty if it is, or is absent. */
 export function quantityProblems(at: string, quantity: string | number | undefined): string[] {

@@ -1,4 +1,4 @@
-import { parseQuantity, sameQuantity } from '../pod/quantity.ts'
+import { parseQuantity, sameQuantity } from '../../domain/quantity.ts'
 import type { PolicyProbe, Resources } from './container-settings.ts'
 import { quantityProblems } from './quantity-problems.ts'
 

@@ -1,5 +1,5 @@
 import type { LimitRange } from '../../domain/limit-range.ts'
-import { parseQuantity } from '../pod/quantity.ts'
+import { parseQuantity } from '../../domain/quantity.ts'
 import { effectiveRow, type WantedResource, type WantedResources } from '../policy/effective-row.ts'
 import type { PolicyDocument } from '../policy/policy-document.ts'
 
@@ -20,8 +20,15 @@ export function limitRangeWarnings(
     const row = effectiveRow(name, policy)
     if (!row) return []
     const hasOwnSidecar = policy.agentTypes[name]?.sidecar !== undefined
+    const ofAgent = (resources: WantedResources, key: string) =>
+      brokenBy(ranges, ['Container', 'Pod'], resources, `/agentTypes/${name}/${key}`)
+    const full = ofAgent(row.resources, 'resources')
     return [
-      ...brokenBy(ranges, ['Container', 'Pod'], row.resources, `/agentTypes/${name}/resources`),
+      ...full,
+      // What is wrong with the limits is said already: both sizes have the same.
+      ...(row.idle ? ofAgent(row.idle, 'thin') : []).filter(
+        (one) => !full.includes(one.replace('/thin', '/resources')),
+      ),
       ...brokenBy(
         ranges,
         ['Container'],

@@ -7,6 +7,7 @@ import { checkPolicy } from '../rules/check-policy.ts'
 import type { AdmissionRequest, Answer } from './admission-review.ts'
 import { configMapNameOf, decodeConfigMap, isOfConfigMap, textOf } from './config-map.ts'
 import type { Configuration } from './config-review.ts'
+import { isOldKeyRemoval } from './old-key-removal.ts'
 
 const allowed: Answer = { kind: 'allowed' }
 
@@ -15,8 +16,9 @@ const namespaceController = 'system:serviceaccount:kube-system:namespace-control
 
 /**
  * POST /validate-owner. `agent-policy` decides what runs under Greenroom's accounts, and the assign keys decide who gives
- * work to agents. Only the owners of the policy write these two, and only the role that keeps it an accepted document. Before
- * any policy was accepted nobody owns it, so the first one is free. Labels and annotations of others are not guarded.
+ * work to agents. Only the owners of the policy write these two, and only the role that keeps it an accepted document; the
+ * controller may take old keys away. Before any policy was accepted nobody owns it, so the first one is free. Labels and
+ * annotations of others are not guarded.
  */
 export function ownershipReview(
   request: AdmissionRequest,
@@ -31,11 +33,11 @@ export function ownershipReview(
   const name = configMapNameOf(request) ?? ''
   switch (name) {
     case configMapName.policy:
-    case configMapName.assignKeys: {
       if (!isGuarded(request)) return allowed
       if (!isUnowned && !isOwner(userInfo, owners)) return denied(foreign(request, name, policy))
-      return name === configMapName.policy ? ownExclusion(request, isUnowned) : allowed
-    }
+      return ownExclusion(request, isUnowned)
+    case configMapName.assignKeys:
+      return assignKeysReview(request, policy, isUnowned)
     case configMapName.policyAccepted:
       return keptReview(request, { keepers: [webhookUser], owners })
     case configMapName.poolsAccepted:
@@ -43,6 +45,19 @@ export function ownershipReview(
     default:
       return allowed
   }
+}
+
+/** The controller has a right to these keys in RBAC, so it is bound also while nobody owns the policy. */
+function assignKeysReview(
+  request: AdmissionRequest,
+  policy: PolicyInForce['policy'],
+  isUnowned: boolean,
+): Answer {
+  const { userInfo } = request
+  if (!isGuarded(request) || isOwner(userInfo, policy.policyOwners)) return allowed
+  if (policy.greenroomServiceAccounts.includes(userInfo.username ?? ''))
+    return removesOldKeysOnly(request) ? allowed : denied(notARemoval(request))
+  return isUnowned ? allowed : denied(foreign(request, configMapName.assignKeys, policy))
 }
 
 /** A deletion, or a change of what counts: labels and annotations of others do not. */
@@ -63,6 +78,29 @@ function guardedPart(object: unknown): object {
     binaryData: binaryData ?? {},
     immutable: immutable ?? false,
     annotations: Object.fromEntries(annotations),
+  }
+}
+
+/** What the controller may do to the public keys (ADR 32). */
+function removesOldKeysOnly({ operation, object, oldObject }: AdmissionRequest): boolean {
+  if (operation !== 'UPDATE') return false
+  const key = configMapKey.assignKeys
+  if (!isOldKeyRemoval(textOf(oldObject, key), textOf(object, key))) return false
+  return sameValue(withoutText(object, key), withoutText(oldObject, key))
+}
+
+function withoutText(object: unknown, key: string): object {
+  const { [key]: _text, ...data } = decodeConfigMap(object)?.data ?? {}
+  return { ...guardedPart(object), data }
+}
+
+function notARemoval({ operation }: AdmissionRequest): Violation {
+  return {
+    ...ownership,
+    path: `ConfigMap ${configMapName.assignKeys}`,
+    found: `${verbs[operation]} by Greenroom's own ServiceAccount`,
+    allowed: 'the same set without some of its old keys',
+    fix: 'Only policyOwners add, change or order keys: greenroom assign-key --rotate.',
   }
 }
 

@@ -1,8 +1,8 @@
+import { sameQuantity } from '../../domain/quantity.ts'
 import { changeAt, describeChange, type Part } from '../mutate/pod-changes.ts'
 import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
 import { type IsDefaulted, limitRangerDefaults } from '../pod/limit-ranger.ts'
 import type { Pod } from '../pod/pod.ts'
-import { sameQuantity } from '../pod/quantity.ts'
 import { tokenVolumePrefix } from '../pod/token-volume.ts'
 import type { Segments } from '../rules/field-path.ts'
 

@@ -1,6 +1,12 @@
+import { label } from '../../domain/names.ts'
+import { parseQuantity, sameQuantities, sameQuantity } from '../../domain/quantity.ts'
 import type { Container, PlacedContainer } from '../pod/pod.ts'
-import { parseQuantity, sameQuantity } from '../pod/quantity.ts'
-import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
+import {
+  type EffectiveRow,
+  type WantedResource,
+  type WantedResources,
+  withoutRange,
+} from '../policy/effective-row.ts'
 import type { AdmissionContext } from './admission-context.ts'
 
 /** What rules `resources` and `resource-range` share. */
@@ -13,15 +19,44 @@ interface SizedContainer extends PlacedContainer {
 }
 
 /** Containers and init containers, each with what the row wants for it. */
-export function startedWithResources({
-  containers,
-  agentContainer,
-  row,
-}: AdmissionContext): readonly SizedContainer[] {
+export function startedWithResources(context: AdmissionContext): readonly SizedContainer[] {
+  const { containers, agentContainer, row } = context
   if (!row) return []
   return containers
     .filter(({ kind }) => kind !== 'ephemeral')
-    .map((placed) => ({ ...placed, wanted: placed === agentContainer ? row.resources : row.sidecar }))
+    .map((placed) => ({
+      ...placed,
+      wanted: placed === agentContainer ? wantedForAgent(context, row, placed.container) : row.sidecar,
+    }))
+}
+
+/**
+ * A pod of a pool whose row says `thin` has one of two sizes: the idle one, or the full one since a session claimed it. A
+ * change of its requests may only be to the full size.
+ */
+function wantedForAgent(
+  context: AdmissionContext,
+  row: EffectiveRow,
+  { name, resources }: Container,
+): WantedResources {
+  if (!isThin(context.metadata.labels, row)) return row.resources
+  const full = withoutRange(row.resources)
+  const before = context.oldPod?.spec.containers.find((container) => container.name === name)
+  const isChanged = before !== undefined && !sameQuantities(before.resources?.requests, resources?.requests)
+  return isChanged || requestsOf(full, resources) ? full : row.idle
+}
+
+/** Whether this is a pod of a pool whose row has a size for idle pods. */
+export function isThin(
+  labels: Readonly<Record<string, string>> | undefined,
+  row: EffectiveRow,
+): row is EffectiveRow & { readonly idle: WantedResources } {
+  return row.idle !== undefined && labels?.[label.pool] !== undefined
+}
+
+/** Whether the requests are those of the row. */
+export function requestsOf(wanted: WantedResources, given: Given): boolean {
+  return wanted.every(({ name, request }) => sameQuantity(given?.requests?.[name], request))
 }
 
 type Quantity = string | number

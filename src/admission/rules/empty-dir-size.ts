@@ -1,5 +1,5 @@
+import { parseQuantity } from '../../domain/quantity.ts'
 import type { Volume } from '../pod/pod.ts'
-import { parseQuantity } from '../pod/quantity.ts'
 import { finding, type GreenroomRule, shapedPods } from './greenroom-rule.ts'
 
 export const emptyDirSize: GreenroomRule = {

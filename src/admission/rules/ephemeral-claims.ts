@@ -1,4 +1,4 @@
-import { parseQuantity } from '../pod/quantity.ts'
+import { parseQuantity } from '../../domain/quantity.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
 const claim = 'ephemeral.volumeClaimTemplate.spec'

@@ -22,6 +22,7 @@ import { nodeAffinity } from './node-affinity.ts'
 import { nodeName } from './node-name.ts'
 import { operatingSystem } from './operating-system.ts'
 import { ownPodChanges } from './own-pod-changes.ts'
+import { policyDigest } from './policy-digest.ts'
 import { policyVersion } from './policy-version.ts'
 import { poolCredentials } from './pool-credentials.ts'
 import { priorityClass } from './priority-class.ts'
@@ -79,6 +80,7 @@ export const rowRules: readonly GreenroomRule[] = [
   agentContainer,
   appLabel,
   policyVersion,
+  policyDigest,
   assignKeys,
   serviceAccountName,
   securityContext,

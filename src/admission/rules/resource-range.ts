@@ -1,3 +1,4 @@
+import { label } from '../../domain/names.ts'
 import type { Container } from '../pod/pod.ts'
 import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
 import { isInRange, resourceFields, startedWithResources, unnamed } from './container-resources.ts'
@@ -7,7 +8,7 @@ import { type Finding, finding, type GreenroomRule, shapedPods } from './greenro
 export const resourceRange: GreenroomRule = {
   rule: 'resource-range',
   title: 'Requests and limits in the range of the row',
-  fields: [`${startedContainers}.resources.{requests,limits}[*]`],
+  fields: [`${startedContainers}.resources.{requests,limits}[*]`, `metadata.labels[${label.pool}]`],
   allowed:
     'where the row gives `min` and `max`: between them, the request not above the limit; nothing that the row does not name',
   appliesTo: shapedPods,

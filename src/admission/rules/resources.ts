@@ -1,10 +1,12 @@
+import { label } from '../../domain/names.ts'
+import { sameQuantity } from '../../domain/quantity.ts'
 import { limitRangerDefaults } from '../pod/limit-ranger.ts'
 import type { Container } from '../pod/pod.ts'
-import { sameQuantity } from '../pod/quantity.ts'
 import { shown } from '../pod/violation.ts'
 import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
 import {
   filledResources,
+  isThin,
   type ResourceField,
   resourceFields,
   startedWithResources,
@@ -16,9 +18,13 @@ import { type Finding, finding, type GreenroomRule, shapedPods } from './greenro
 export const resources: GreenroomRule = {
   rule: 'resources',
   title: 'Requests and limits',
-  fields: [`${startedContainers}.resources.{requests,limits}[*]`, 'spec.resources'],
+  fields: [
+    `${startedContainers}.resources.{requests,limits}[*]`,
+    'spec.resources',
+    `metadata.labels[${label.pool}]`,
+  ],
   allowed:
-    "by value the row's `resources` on the agent container and its `sidecar` on others, or what lies in their `min` and `max`; none on the pod as a whole",
+    "by value the row's `resources` on the agent container and its `sidecar` on others, or what lies in their `min` and `max`; none on the pod as a whole. A pod of a pool whose row says `thin` requests that until a session claims it, and `resources` after",
   appliesTo: shapedPods,
   mode: 'always',
   mutated: 'yes',
@@ -35,13 +41,16 @@ export const resources: GreenroomRule = {
     )
     return [...onPod, ...inContainers]
   },
-  mutate(draft, { pod, row }) {
+  mutate(draft, { pod, row, metadata }) {
     if (!row) return
     draft.remove(draft.spec, 'resources')
     const isDefaulted = limitRangerDefaults(pod.metadata)
+    // A pod with a session that is explained or compared as if it were new keeps its full size.
+    const isIdle = isThin(metadata.labels, row) && metadata.labels?.[label.state] !== 'claimed'
+    const agentWants = isIdle ? row.idle : row.resources
     for (const { container, kind, isAgent } of draft.containers) {
       const { name } = container
-      const wanted = isAgent ? row.resources : row.sidecar
+      const wanted = isAgent ? agentWants : row.sidecar
       draft.assign(container, {
         resources: filledResources(container.resources, wanted, (field, resource) =>
           isDefaulted({ kind, name }, field, resource),

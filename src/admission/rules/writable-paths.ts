@@ -1,5 +1,5 @@
+import { sameQuantity } from '../../domain/quantity.ts'
 import type { Volume, VolumeMount } from '../pod/pod.ts'
-import { sameQuantity } from '../pod/quantity.ts'
 import { samePath } from '../pod/same-path.ts'
 import { type NamedPath, volumePrefix } from '../policy/effective-row.ts'
 import type { Draft } from './draft.ts'

@@ -1,6 +1,7 @@
 import { annotation } from '../../domain/names.ts'
 import type { PodClass } from '../policy/pod-class.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
+import { rowDigest } from '../policy/row-digest.ts'
 
 /** The annotations that admission writes into a new pod of this class, over whatever stands there. */
 export function writtenAnnotations(
@@ -10,6 +11,9 @@ export function writtenAnnotations(
   if (!('row' in podClass)) return {}
   return {
     [annotation.policyVersion]: policy.version,
-    ...(podClass.kind === 'agent' && { [annotation.assignKeyIds]: assignKeys.keyIds.join(',') }),
+    ...(podClass.kind === 'agent' && {
+      [annotation.policyDigest]: rowDigest(podClass.row),
+      [annotation.assignKeyIds]: assignKeys.keyIds.join(','),
+    }),
   }
 }

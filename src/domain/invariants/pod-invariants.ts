@@ -50,7 +50,8 @@ function leftOver(pod: AgentPod, facts: LedgerFacts, { limits, podsNowMs }: Cloc
   const label = wrongLabel(pod, claim)
   if (label !== undefined) return [{ kind: 'claimed-pod-without-session', subject: pod.uid, detail: label }]
   const end = claim && endOfUse(claim, facts)
-  if (!end) return []
+  // A pod that failed to start and is kept for a look; only Greenroom can set the label.
+  if (!end || (end.kind === 'retired-pod-remains' && pod.stateLabel === 'failed')) return []
   const boundMs = limits.boundMs[end.kind]
   // In production a Terminating pod has its grace period. With a bound of 0 (settled limits) it counts at once.
   const onItsWay =

@@ -10,6 +10,7 @@ void t.test('an agent pod of a known type gets all that the table says', async (
   t.same(metadata?.labels, { 'agent-type': 'stella-agent', app: 'conversational-ai-agent' })
   t.same(metadata?.annotations, {
     'greenroom.dev/policy-version': '1',
+    'greenroom.dev/policy-digest': '1-082fc010d2da4eea',
     'greenroom.dev/assign-key-ids': 'k2,k1',
   })
   t.same(

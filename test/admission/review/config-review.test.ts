@@ -148,11 +148,10 @@ void t.test('a policy that changes under the same version, and owners that are n
 })
 
 void t.test('quotas: the tightest bound of each pool, and all minima together', async (t) => {
-  const quota = (hard: Record<string, string>, scopes: string[] = [], isSelective = false) => ({
+  const quota = (hard: Record<string, string>, scopes: string[] = [], operator = 'Exists') => ({
     name: 'q',
     hard,
-    scopes,
-    isSelective,
+    scopes: scopes.map((scope) => ({ scope, operator, values: ['high'] })),
   })
   const said = (after: object, ...quotas: ReturnType<typeof quota>[]) =>
     pools(after, undefined, { quotas }).warnings ?? []
@@ -169,10 +168,11 @@ void t.test('quotas: the tightest bound of each pool, and all minima together', 
     ),
     [/idle pods \(min\) of all pools together need more than ResourceQuota q allows limits\.cpu 2/],
   )
-  for (const other of [quota(hard, ['Terminating']), quota(hard, ['NotTerminating'], true)]) {
+  for (const other of [quota(hard, ['Terminating']), quota(hard, ['PriorityClass'], 'In')]) {
     t.same(said({ 'echo-agent': pool(1, 20) }, other), [], 'a quota that does not count agents')
   }
   t.equal(said({ 'echo-agent': pool(1, 20) }, quota(hard, ['NotTerminating', 'NotBestEffort'])).length, 1)
+  t.equal(said({ 'echo-agent': pool(1, 20) }, quota(hard, ['PriorityClass'], 'NotIn')).length, 1)
   t.same(said({ 'echo-agent': pool(1, 20) }, quota({ 'limits.memory': 'nonsense', secrets: '1' })), [])
   const inForce = checkPools(poolsText({ 'echo-agent': pool(1, 20) }))
   if (!inForce.ok) throw new Error('the sample is wrong')

@@ -73,19 +73,49 @@ void t.test('the policy and the assign keys are written by the owners of the pol
       for (const userInfo of someOwners)
         t.same(judge(object, { ...overrides, userInfo }), { kind: 'allowed' }, `${name} ${what}`)
       for (const userInfo of strangers) {
+        // The controller may remove old keys, and is told so.
+        const isController = name === 'greenroom-assign-keys' && userInfo.username === greenroomUser
+        const whoMay = isController
+          ? /without some of its old keys/
+          : /user sec, group system:masters, system:serv/
         t.match(
           judge(object, { ...overrides, userInfo }),
           {
             kind: 'denied',
-            violations: [
-              { code: 'GRN_DOCUMENT_OWNERSHIP', allowed: /user sec, group system:masters, system:serv/ },
-            ],
+            violations: [{ code: 'GRN_DOCUMENT_OWNERSHIP', allowed: whoMay }],
           },
           `${name} ${what} by ${userInfo.username}`,
         )
       }
     }
   }
+})
+
+void t.test('the controller takes old keys away and does nothing else to the assign keys', async (t) => {
+  const name = 'greenroom-assign-keys'
+  const key = (kid: string) => ({ kid, kty: 'OKP', crv: 'Ed25519', x: kid.padEnd(43, 'A') })
+  const keys = (...kids: string[]) => ({ 'keys.json': text({ keys: kids.map(key) }) })
+  const both = configMap(name, keys('k2', 'k1'))
+  const controller = { username: greenroomUser }
+  const judged = (object: unknown, more: Partial<AdmissionRequest> = {}, isUnowned = false) =>
+    judge(object, { operation: 'UPDATE', oldObject: both, userInfo: controller, ...more }, { isUnowned }).kind
+  const removed = configMap(name, keys('k2'))
+  for (const isUnowned of [false, true]) {
+    t.equal(judged(removed, {}, isUnowned), 'allowed')
+    const refused: readonly [string, unknown, Partial<AdmissionRequest>][] = [
+      ['add', configMap(name, keys('k2', 'k1', 'k3')), {}],
+      ['put first', configMap(name, keys('k3', 'k2')), {}],
+      ['take the newest', configMap(name, keys('k1')), {}],
+      ['write another entry', configMap(name, { ...keys('k2'), more: 'x' }), {}],
+      ['note', configMap(name, keys('k2'), { annotations: { 'greenroom.dev/x': 'y' } }), {}],
+      ['make immutable', configMap(name, keys('k2'), {}, { immutable: true }), {}],
+      ['delete', null, { operation: 'DELETE', name }],
+      ['create', removed, { operation: 'CREATE', oldObject: null }],
+    ]
+    for (const [what, object, more] of refused) t.equal(judged(object, more, isUnowned), 'denied', what)
+  }
+  for (const userInfo of strangers.filter(({ username }) => username !== greenroomUser))
+    t.equal(judged(removed, { userInfo }), 'denied', `by ${userInfo.username}`)
 })
 
 void t.test('an accepted document is written by its keeper; an owner may delete it', async (t) => {

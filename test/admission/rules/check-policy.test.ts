@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { parseQuantity } from '../../../src/admission/pod/quantity.ts'
 import { effectiveRow } from '../../../src/admission/policy/effective-row.ts'
 import { builtInPolicy, checkPolicy } from '../../../src/admission/rules/check-policy.ts'
+import { parseQuantity } from '../../../src/domain/quantity.ts'
 
 const row = `
     resources:

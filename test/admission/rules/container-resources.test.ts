@@ -1,10 +1,20 @@
 import t from 'tap'
+import { podDrift } from '../../../src/admission/explain/pod-drift.ts'
 import { limitRangerDefaults } from '../../../src/admission/pod/limit-ranger.ts'
+import type { Pod } from '../../../src/admission/pod/pod.ts'
 import type { WantedResources } from '../../../src/admission/policy/effective-row.ts'
-import { mutateReview } from '../../../src/admission/review/pod-review.ts'
+import { mutateReview, validateReview } from '../../../src/admission/review/pod-review.ts'
 import { filledResources, isInRange } from '../../../src/admission/rules/container-resources.ts'
 import { mutated, violationsIn } from '../pod-creation.ts'
-import { inForce, inForceOf, policy, reviewOf, samplePod } from '../pod-samples.ts'
+import {
+  acceptedPolicy,
+  greenroomUser,
+  inForce,
+  inForceOf,
+  policy,
+  reviewOf,
+  samplePod,
+} from '../pod-samples.ts'
 
 const nano = 10n ** 9n
 const range = { min: nano / 10n, max: 2n * nano, text: '100m to 2' }
@@ -112,3 +122,81 @@ void t.test('in range: both bounds count, and neither value may be absent or non
     t.notOk(isInRange({ range }, request, limit), `${request} and ${limit}`)
   }
 })
+
+void t.test(
+  'thin: idle pods of pools request less, and may change to the full size and to no other',
+  async (t) => {
+    const row = policy.agentTypes['stella-agent']
+    const thinPolicy = (thin: object) =>
+      inForceOf(
+        acceptedPolicy(JSON.stringify({ ...policy, agentTypes: { 'stella-agent': { ...row, thin } } })),
+      )
+    const thin = thinPolicy({ cpu: '25m', memory: '128Mi' })
+    const pooled = { 'agent-type': 'stella-agent', 'greenroom.dev/pool': 'stella-agent' }
+    const userInfo = { username: greenroomUser }
+    const shape = (
+      labels: Record<string, string>,
+      annotations?: Record<string, string>,
+      container: object = {},
+    ) => mutated(samplePod({ labels, container, ...(annotations && { annotations }) }), thin)
+    const requests = (pod: Pod) => {
+      const { cpu, memory } = pod.spec.containers[0]?.resources?.requests ?? {}
+      return [cpu, memory]
+    }
+    const idle = shape(pooled)
+    t.same(requests(idle), ['25m', '128Mi'])
+    t.match(idle.spec.containers[0]?.resources?.limits, { cpu: '1000m', memory: '2Gi' }, 'the limits stay')
+    t.same(requests(shape({ 'agent-type': 'stella-agent' })), ['250m', '512Mi'], 'a pod of no pool is full')
+    const defaults = { requests: { cpu: '250m', memory: '512Mi' } }
+    const byLimitRange = 'LimitRanger plugin set: cpu, memory request for container agent'
+    const note = { 'kubernetes.io/limit-ranger': byLimitRange }
+    t.same(
+      requests(shape(pooled, note, { resources: defaults })),
+      ['25m', '128Mi'],
+      'nor do defaults make it so',
+    )
+
+    const resized = (pod: Pod, values: object): Pod => ({
+      ...pod,
+      spec: {
+        ...pod.spec,
+        containers: pod.spec.containers.map((one) => ({
+          ...one,
+          resources: { ...one.resources, requests: { ...one.resources?.requests, ...values } },
+        })),
+      },
+    })
+    const update = (before: Pod, after: Pod, by: object = userInfo) =>
+      validateReview(
+        reviewOf(after, { operation: 'UPDATE', subResource: 'resize', oldObject: before, userInfo: by }),
+        thin,
+      )
+    const full = resized(idle, { cpu: '250m', memory: '512Mi' })
+    t.same(violationsIn(idle, thin), [])
+    t.same(violationsIn(full, thin), [], 'both sizes are in order')
+    t.equal(update(idle, full).kind, 'allowed')
+    t.equal(update(full, full).kind, 'allowed')
+    const notByRow = { kind: 'denied', violations: [{ rule: 'resources' }] }
+    t.match(update(idle, resized(idle, { cpu: '100m' })), notByRow, 'half way')
+    t.match(update(idle, resized(idle, { cpu: '250m' })), notByRow, 'one of the two')
+    t.match(update(full, resized(idle, { cpu: '500m', memory: '512Mi' })), notByRow, 'more')
+    t.match(update(full, idle), notByRow, 'and back')
+    t.match(update(idle, full, { username: 'somebody' }), {
+      kind: 'denied',
+      violations: [{ rule: 'own-pod-changes' }],
+    })
+
+    const drift = (pod: Pod, labels = {}) =>
+      podDrift(
+        { ...pod, metadata: { ...pod.metadata, labels: { ...pod.metadata?.labels, ...labels } } },
+        'ai-agents',
+        thin,
+      )
+    t.equal(drift(idle), undefined)
+    t.equal(
+      drift(full, { session: 's', 'greenroom.dev/state': 'claimed' }),
+      undefined,
+      'a claimed pod has not drifted',
+    )
+  },
+)

@@ -56,6 +56,7 @@ void t.test('a copy with all labels is not of the pool and not of the session', 
   t.same(pod.metadata?.labels, { 'agent-type': 'stella-agent', app: 'conversational-ai-agent' })
   t.same(pod.metadata?.annotations, {
     'greenroom.dev/policy-version': '1',
+    'greenroom.dev/policy-digest': '1-082fc010d2da4eea',
     'greenroom.dev/assign-key-ids': 'k2,k1',
     'greenroom.dev/explain': 'true',
     team: 'blue',

@@ -1,0 +1,47 @@
+import { canonicalJson } from '../../domain/canonical-json.ts'
+import { versionHash } from '../../domain/version-hash.ts'
+import { type EffectiveRow, withoutRange } from './effective-row.ts'
+
+/**
+ * Names what a row makes of a pod. It is noted on each agent's pod, and the controller replaces idle pods whose row in force
+ * has another digest. What only judges (allowed images, Secrets, commands, kinds of volumes) is not part of it: a pod that
+ * was admitted stays as good as it was.
+ *
+ * The number before the dash is the version of this function. Digests of two versions are never compared, so that an
+ * upgrade of the webhook before the controller, or after it, replaces no pod. Raise it with every change of the fields.
+ */
+export function rowDigest(row: EffectiveRow): string {
+  const known = digests.get(row)
+  if (known !== undefined) return known
+  const text = canonicalJson({
+    securityContext: row.securityContext,
+    allowedGroups: row.allowedGroups,
+    probes: row.probes,
+    env: row.env,
+    secretEnv: row.secretEnv,
+    writablePaths: row.writablePaths,
+    emptyDirSizeLimit: row.emptyDirSizeLimit,
+    nodeAffinity: row.nodeAffinity,
+    tolerations: row.tolerations,
+    topologySpread: row.topologySpread,
+    runtimeClassName: row.runtimeClassName,
+    priorityClassName: row.priorityClassName,
+    serviceAccountName: row.serviceAccountName,
+    automountServiceAccountToken: row.automountServiceAccountToken,
+    appLabel: row.appLabel,
+    gracePeriodSeconds: row.gracePeriodSeconds,
+    secretsVersion: row.secretsVersion,
+    // A range only judges what a pod asks for itself.
+    resources: withoutRange(row.resources),
+    idle: row.idle,
+    sidecar: withoutRange(row.sidecar),
+  })
+  const digest = `${digestVersion}-${versionHash(text)}`
+  digests.set(row, digest)
+  return digest
+}
+
+const digestVersion = 1
+
+/** Rows are resolved once per document, and so is their digest. */
+const digests = new WeakMap<EffectiveRow, string>()

@@ -1,0 +1,22 @@
+import { annotation } from '../../domain/names.ts'
+import { type GreenroomRule, shapedPods } from './greenroom-rule.ts'
+import { writtenAnnotations } from './written-annotations.ts'
+
+/** Only writes. Rule label-ownership refuses other writers. */
+export const policyDigest: GreenroomRule = {
+  rule: 'policy-digest',
+  title: 'Digest of the row',
+  fields: [`metadata.annotations[${annotation.policyDigest}]`],
+  allowed: 'on pods of an agent type: the digest of what its row imposed',
+  appliesTo: shapedPods,
+  mode: 'always',
+  mutated: 'yes',
+  why: 'Notes by which row the pod was shaped, so that a changed row replaces idle pods.',
+  fix: '',
+  mutate(draft, { podClass, ...inForce }) {
+    const { annotations } = draft.metadata
+    const value = writtenAnnotations(podClass, inForce)[annotation.policyDigest]
+    if (value === undefined) return
+    draft.assign(draft.metadata, { annotations: { ...annotations, [annotation.policyDigest]: value } })
+  },
+}

@@ -1,0 +1,40 @@
+import type { Commands } from './command.ts'
+
+/**
+ * Commands for those who run Greenroom: they ask the cluster, PostgreSQL and Redis. They come with the image and the
+ * repository. The npm package leaves this file out, and with it the clients that these commands need (ADR 24).
+ */
+export const operatorCommands: Commands = {
+  doctor: {
+    summary: 'List every broken invariant of Kubernetes, PostgreSQL and Redis',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  pools: {
+    summary: 'Say why a pool has the size that it has, and make its decisions once more',
+    load: async () => (await import('./pools.ts')).pools,
+  },
+  rollout: {
+    summary: 'Show, undo, pause or resume the roll-out of a pool',
+    load: async () => (await import('./rollout.ts')).rollout,
+  },
+  explain: {
+    summary: 'Say field by field what the policy makes of a pod, and why',
+    load: async () => (await import('./explain.ts')).explain,
+  },
+  scan: {
+    summary: 'List the running pods that the policy would change or deny today',
+    load: async () => (await import('./scan.ts')).scan,
+  },
+  usage: {
+    summary: 'Report the pod time and cost of each project or pool in a window',
+    load: async () => (await import('./usage.ts')).usage,
+  },
+  simulate: {
+    summary: 'Play a pool with a trace of claims: hit rate, waits and cost of each sizing',
+    load: async () => (await import('./simulate.ts')).simulate,
+  },
+  'assign-key': {
+    summary: 'Make or rotate the key that signs assignments',
+    load: async () => (await import('./assign-key.ts')).assignKey,
+  },
+}

@@ -1,0 +1,178 @@
+import type { ServedPod } from './agent-pod.ts'
+import type { LeaseHolder } from './lease-holder.ts'
+import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
+import type { PodClaim } from './slot.ts'
+
+/**
+ * What use cases and controllers need of PostgreSQL for sessions and claims: it disposes.
+ * Adapters implement these ports; only `roles/` and `cli/` know both sides.
+ */
+
+export interface OpenRecord {
+  readonly id: string
+  readonly agentType: string
+  readonly projectId: string | undefined
+  readonly roomName: string
+  readonly room: string
+  readonly participant: Session['participant']
+  readonly metadata: Session['metadata']
+  readonly fingerprint: string | undefined
+  readonly leaseMs: number
+  readonly leaseHeldBy: LeaseHolder
+  readonly maxSessionMs: number
+  /** True when the first pod came from the warm pool without waiting. */
+  readonly warm: boolean
+  readonly epoch: number
+  readonly pod: SessionPod
+}
+
+/** A session that waits for its pod: PENDING without a pod, in the care of one replica until it is ACTIVE. */
+export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
+  /** How long it may stay PENDING. */
+  readonly pendingMs: number
+  /** The replica that takes care of it. */
+  readonly heldByReplica: string
+  /** Whether another replica may go on when that one dies. Not with secrets, which only the request holds. */
+  readonly adoptable: boolean
+  /** Most sessions of the type that may wait like this. Beyond it the answer is `full`. */
+  readonly mostWaiting: number
+}
+
+export type ColdOutcome =
+  | Extract<CommitOutcome, { kind: 'committed' | 'session-exists' }>
+  | { readonly kind: 'full' }
+
+/** What happens to the pod of an open that failed. */
+export type PodFate =
+  | { readonly kind: 'retire'; readonly reason: string }
+  /** The pod never heard of the session, so the next one can have it. */
+  | { readonly kind: 'release' }
+
+export type CommitOutcome =
+  | { readonly kind: 'committed'; readonly session: Session }
+  /** Another session holds this pod, or it is retired. */
+  | { readonly kind: 'pod-taken' }
+  /** The controller has not noted this pod for this agent type, whoever proposes it. */
+  | { readonly kind: 'pod-not-noted' }
+  /** The session exists already (a retry, another replica, or an earlier failure). */
+  | { readonly kind: 'session-exists'; readonly session: Session }
+
+/** The times that an activation sets, epoch ms of PostgreSQL's clock. */
+export interface ActivatedTimes {
+  readonly activeAt: number
+  readonly leaseExpiresAt: number
+}
+
+/** PostgreSQL for the use cases. Every method is one statement; transitions are compare-and-set. */
+export interface SessionStore {
+  /** Claims the pod and writes the PENDING session, both or neither. */
+  commitOpen(record: OpenRecord): Promise<CommitOutcome>
+  /** The pod of `session.epoch`, if there is one, failed delivery. Retires it and claims the next in one transaction. */
+  commitNextAttempt(
+    session: Session,
+    next: { pod: SessionPod; epoch: number; reason: string },
+  ): Promise<CommitOutcome>
+  /** Starts a session that ended `failed:` again under its key, with a higher epoch and another pod. */
+  reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
+  /** Writes a PENDING session without a pod: a new one, or over one that ended `failed:` with a lower epoch. */
+  openCold(record: ColdRecord): Promise<ColdOutcome>
+  /** Takes over PENDING sessions whose holder is silent; `id`: only this one. */
+  adopt(by: string, options: { readonly limit: number; readonly id?: string }): Promise<readonly Session[]>
+  /** This replica stops: other replicas may adopt what it holds at once. */
+  releaseHeld(by: string): Promise<void>
+  /** PENDING → ACTIVE; undefined if the session is no longer PENDING with this epoch. */
+  activate(id: string, epoch: number): Promise<ActivatedTimes | undefined>
+  /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
+  failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
+  get(id: string): Promise<Session | undefined>
+  /** Without their metadata, which may be large: {@link SessionStore.metadataOf}. */
+  list(query: SessionQuery): Promise<readonly Session[]>
+  /** The metadata of these sessions as JSON text; those that have none are left out. */
+  metadataOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /**
+   * Extends the lease of a live session if this party may (`extendsLease`), else leaves it as it is: `done` either way.
+   * Never shortens it. The session comes without its metadata. Any other outcome tells why there was nothing to renew.
+   */
+  renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
+  /** PENDING or ACTIVE → ENDING. Without an epoch, any epoch will do. On ENDING or ENDED: `done`. */
+  beginEnding(id: string, reason: EndReason, epoch?: number, detail?: string): Promise<TransitionOutcome>
+  /** Notes that the agent of this epoch is in its room; the first note counts. */
+  noteAgentJoined(id: string, epoch: number): Promise<TransitionOutcome & { readonly isNew?: boolean }>
+  poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
+}
+
+export interface SessionQuery {
+  readonly status?: SessionStatus
+  readonly projectId?: string
+  readonly agentType?: string
+  readonly limit: number
+  /** Keyset: sessions created before this one, newest first. */
+  readonly before?: { readonly createdAt: number; readonly id: string }
+}
+
+export type TransitionOutcome =
+  | { readonly kind: 'done'; readonly session: Session }
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'stale-epoch'; readonly session: Session }
+  | { readonly kind: 'over'; readonly session: Session }
+
+/** PostgreSQL for the controller. Its sessions have no metadata: it needs none, and looks at all live sessions at once. */
+export interface ClaimLedger {
+  claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
+  /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */
+  retire(podUids: readonly string[], reason: string): Promise<readonly string[]>
+  /**
+   * Of pods that say which session they serve, those of which the ledger has never heard: no claim, and no event of that
+   * session on that pod. A backup was restored, or this is another database.
+   */
+  forgotten(served: readonly ServedPod[]): Promise<readonly string[]>
+  /** Ends leases that lapsed and sessions that ran too long, by compare-and-set on PostgreSQL's clock. */
+  lapse(limit: number): Promise<readonly Session[]>
+  /** Ends live sessions on pods that died. */
+  endOnPods(deaths: readonly { podUid: string; reason: EndReason }[]): Promise<readonly Session[]>
+  /** Sessions in ENDING, oldest first. */
+  ending(limit: number): Promise<readonly Session[]>
+  /** ENDING → ENDED. */
+  finishEnding(ids: readonly string[]): Promise<void>
+  /** Live sessions (PENDING, ACTIVE), so that a vanished pod is noticed. */
+  liveSessions(): Promise<readonly Session[]>
+  get(id: string): Promise<Session | undefined>
+  /** Number of PENDING sessions that wait for a pod of this type. The pool makes as many pods beyond its idle target. */
+  coldWaiting(agentType: string): Promise<number>
+  /** Notes which pods of claims and of `pool_pods` are gone; `presentUids` are all pods that exist. */
+  noteGone(presentUids: readonly string[]): Promise<void>
+  /**
+   * Deletes claims and notes of pods that have long been gone, ended sessions that no claim names any more, and their
+   * events; at most `limit` rows of each.
+   */
+  purge(options: PurgeOptions): Promise<PurgedCounts>
+}
+
+interface PurgeOptions {
+  /** Since the session ended, ms. */
+  readonly sessionsAfterMs: number
+  /** Since the pod was found gone, ms. */
+  readonly claimsAfterMs: number
+  /** Rows of each table at most. */
+  readonly limit: number
+}
+interface PurgedCounts {
+  readonly sessions: number
+  readonly claims: number
+  readonly poolPods: number
+  readonly events: number
+}
+
+/** What each API replica notes every second: that renewals can be taken, and that it takes care of its cold opens. */
+export interface ReplicaLiveness {
+  note(replica: string): Promise<void>
+}
+
+/** Which assign keys each process of the session server can sign with. */
+export interface SignerLedger {
+  note(instance: string, keyIds: readonly string[]): Promise<void>
+  /** The process stops. */
+  leave(instance: string): Promise<void>
+  /** The keys of each process that was heard in the last `ms`, by the ledger's clock. */
+  since(ms: number): Promise<readonly (readonly string[])[]>
+}
