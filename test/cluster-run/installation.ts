@@ -12,7 +12,8 @@ import type { RunStores } from './run-stores.ts'
 
 export const namespace = 'ai-agents'
 const systemNamespace = 'greenroom-system'
-const overlay = join(root, 'test/cluster-run/overlay')
+/** Three session servers and a pool for the load of the programs here. */
+const runOverlay = 'test/cluster-run/overlay'
 const execute = promisify(execFile)
 
 interface Manifest {
@@ -25,12 +26,14 @@ interface InstallOptions {
   readonly image: string
   readonly stores: RunStores
   readonly apiKey: string
+  /** From the top of the checkout. */
+  readonly overlay?: string
 }
 
 /** Applies everything at once, as `kubectl apply -k` would; what needs the other heals by itself. */
 export async function install(options: InstallOptions): Promise<void> {
-  const { cluster, image } = options
-  const manifests = await rendered(cluster, image)
+  const { cluster, image, overlay = runOverlay } = options
+  const manifests = await rendered(cluster, image, overlay)
   await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
   await cluster.apply(documents(secrets(options)))
   await cluster.apply(await assignKeys())
@@ -62,10 +65,10 @@ export async function refuseToOverwrite({ run }: Cluster): Promise<void> {
 }
 
 /** The overlay with the image that was asked for, in Deployments, pools and policy alike. */
-async function rendered({ run }: Cluster, image: string): Promise<Manifest[]> {
+async function rendered({ run }: Cluster, image: string, overlay: string): Promise<Manifest[]> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
   const name = image.slice(0, image.lastIndexOf(':'))
-  const text = (await run(['kustomize', overlay]))
+  const text = (await run(['kustomize', join(root, overlay)]))
     .replaceAll(`greenroom:${version}`, image)
     .replaceAll('greenroom:*', `${name}:*`)
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
