@@ -1,9 +1,5 @@
 import { BlockList, isIPv6 } from 'node:net'
-import type {
-  V1NetworkPolicyEgressRule,
-  V1NetworkPolicyPeer,
-  V1NetworkPolicyPort,
-} from '@kubernetes/client-node'
+import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node'
 import { label } from '../../domain/names.ts'
 import type { NetworkRule } from './explained-policy.ts'
 import type { LiveKitPlace, Port, StorePlace } from './network-settings.ts'
@@ -16,7 +12,7 @@ export function component(name: string): V1NetworkPolicyPeer {
 }
 
 /** The name of a namespace is set by Kubernetes, so nobody can pretend it. */
-export function namespaceOf(name: string): V1NetworkPolicyPeer {
+export function namespaceOf(name: string) {
   return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } }
 }
 
