@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
-import { appliesStrictly, givesTheseRights } from '../manifests-run/strictly-applied.ts'
+import { appliesStrictly, givesTheseRights, handsReplicasOver } from '../manifests-run/strictly-applied.ts'
 import {
   examples,
   type SystemObject,
@@ -143,6 +143,7 @@ void t.test('Alfred', async (t) => {
 /** These bring a whole policy of their own, so they come after the others. */
 void t.test('Greenroom itself: base, overlays and components', async (t) => {
   await appliesStrictly(t, bed)
+  await t.test('replicas go over to the HPA', (t) => handsReplicasOver(t, bed.plane))
   await t.test('the rights of the session server', (t) => givesTheseRights(t, bed.plane))
 })
 
