@@ -268,7 +268,7 @@ void t.test('a volume that nothing mounts is refused, of whatever kind', async (
 
 void t.test('a row may name the claim of a mount, which is then for no other pod', async (t) => {
   const path = '/var/lib/postgresql/data'
-  const { components } = policy
+  const components = policy.components.filter(({ serviceAccount }) => serviceAccount !== 'postgres')
   const database = {
     serviceAccount: 'postgres',
     images: ['postgres:18'],
