@@ -26,7 +26,7 @@ function podTemplates(): { owner: string; namespace: string | undefined; templat
 }
 
 void t.test('every object says where it belongs, and no two are the same', async (t) => {
-  const clusterWide = /^(Namespace|Cluster.*|.*WebhookConfiguration)$/
+  const clusterWide = /^(Namespace|PriorityClass|Cluster.*|.*WebhookConfiguration)$/
   const ids = objects.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`)
   t.equal(new Set(ids).size, ids.length)
   for (const { kind, metadata } of objects) {
