@@ -6,7 +6,7 @@ import type { Manifest } from '../support/built-manifests.ts'
 
 /** The chart as Helm renders it. */
 
-export async function testHelm(): Promise<{ readonly helm: Helm; remove(): Promise<void> }> {
+export async function testHelm(): Promise<{ readonly helm: Helm; readonly remove: () => Promise<void> }> {
   const program = findHelm()
   if (!program) throw new Error('helm is missing: run "npm run setup -- --tests" first')
   const folder = await temporaryFolder('helm')
