@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
+import { checkChart } from '../helm/chart-on-api-server.ts'
 import {
   examples,
   type SystemObject,
@@ -139,7 +140,7 @@ void t.test('Alfred', async (t) => {
   t.match(stderr, 'not enforced in namespace alfred-platform')
 })
 
-/** Last, for it brings a whole policy of its own. */
+/** Behind these, for it brings a whole policy of its own. */
 void t.test('STELLA', async (t) => {
   const objects = await bed.applyStrictly(join(examples, 'stella'))
   await untilPolicySays(bed.plane, 'serviceAccount: livekit')
@@ -210,6 +211,15 @@ void t.test('STELLA', async (t) => {
     t.match(stderr, 'rule secret-references')
   })
 })
+
+/** After STELLA, for it brings a whole policy of its own too. */
+void t.test('the Helm chart', (t) =>
+  checkChart(t, {
+    plane: bed.plane,
+    folder: folder.path,
+    untilPolicySays: (text) => untilPolicySays(bed.plane, text),
+  }),
+)
 
 async function policyAt(path: string): Promise<{ components: { name: string }[] }> {
   const configMap = parse(await readFile(join(root, path), 'utf8')) as { data: Record<string, string> }
