@@ -1,7 +1,6 @@
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { stringify } from 'yaml'
 import { root } from '../../bed/repository.ts'
 
 import type { ControlPlane } from '../../bed/servers/control-plane.ts'
@@ -38,7 +37,7 @@ export async function checkChart(t: Test, { plane, folder, untilPolicySays }: Be
   const objects = objectsIn(rendered.stdout)
   const apply = (some: readonly Manifest[], ...more: readonly string[]) =>
     plane.kubectl(['apply', '--server-side', '--validate=strict', '--force-conflicts', ...more, '-f', '-'], {
-      input: some.map((object) => stringify(object)).join('---\n'),
+      input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: some }),
     })
 
   await t.test('every object is valid', async (t) => {
@@ -67,7 +66,7 @@ export async function checkChart(t: Test, { plane, folder, untilPolicySays }: Be
     if (!pod?.spec || !container) throw new Error('the chart has no test')
     const create = async (other: object) =>
       plane.kubectl(['create', '--dry-run=server', '-f', '-'], {
-        input: stringify({ ...pod, spec: { ...pod.spec, containers: [{ ...container, ...other }] } }),
+        input: JSON.stringify({ ...pod, spec: { ...pod.spec, containers: [{ ...container, ...other }] } }),
       })
     const asItIs = await create({})
     t.equal(asItIs.code, 0, asItIs.stderr)
@@ -100,7 +99,7 @@ export async function checkChart(t: Test, { plane, folder, untilPolicySays }: Be
       }
       t.match(spec.template.spec, { imagePullSecrets: [{ name: 'registry' }] }, metadata.name)
       const create = ['create', '--dry-run=server', '--validate=strict', '-f', '-']
-      const { code, stderr } = await plane.kubectl(create, { input: stringify(pod) })
+      const { code, stderr } = await plane.kubectl(create, { input: JSON.stringify(pod) })
       t.equal(code, 0, `${metadata.name}: ${stderr}`)
     }
   })
