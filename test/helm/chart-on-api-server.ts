@@ -20,10 +20,6 @@ interface Bed {
 
 const everything = ['dev', 'staging'].flatMap((name) => ['-f', `${root}/manifests/helm/values/${name}.yaml`])
 
-interface Workload extends Manifest {
-  readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } }
-}
-
 interface PlainPod extends Manifest {
   readonly spec?: { readonly containers: readonly object[] }
 }
@@ -78,34 +74,6 @@ export async function checkChart(t: Test, { plane, folder, untilPolicySays }: Be
     const secret = { name: 'session-management-server', key: 'GREENROOM_HMAC_SECRET' }
     const env = [{ name: 'GREENROOM_API_KEY', valueFrom: { secretKeyRef: secret } }]
     t.match(await create({ env }), { code: 1, stderr: /rule component-shape/ })
-  })
-
-  await t.test('pods of every workload are let in, with a Secret for the registry too', async (t) => {
-    const withRegistry = await helm([
-      'template',
-      'greenroom',
-      chart,
-      ...everything,
-      '--set',
-      'imagePullSecrets[0].name=registry',
-    ])
-    const workloads = objectsIn(withRegistry.stdout).filter(
-      (object): object is Workload =>
-        /^(Deployment|Job)$/.test(object.kind) && object.metadata.namespace === 'ai-agents',
-    )
-    t.ok(workloads.length >= 3)
-    for (const { metadata, spec } of workloads) {
-      const pod = {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { ...spec.template.metadata, name: metadata.name, namespace: metadata.namespace },
-        spec: spec.template.spec,
-      }
-      t.match(spec.template.spec, { imagePullSecrets: [{ name: 'registry' }] }, metadata.name)
-      const create = ['create', '--dry-run=server', '--validate=strict', '-f', '-']
-      const { code, stderr } = await plane.kubectl(create, { input: JSON.stringify(pod) })
-      t.equal(code, 0, `${metadata.name}: ${stderr}`)
-    }
   })
 
   await t.test("Helm's notes name the Secrets that are missing, and no others", async (t) => {

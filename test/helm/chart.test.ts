@@ -10,6 +10,9 @@ import { chart } from '../../bed/servers/helm.ts'
 import { chartFiles } from '../../scripts/chart/write-chart.ts'
 import { checkPolicy } from '../../src/admission/rules/check-policy.ts'
 import { checkPools } from '../../src/domain/pool.ts'
+import { podsThatAdmissionRefuses } from '../manifests-run/checks/workload-checks.ts'
+import { contradictions } from '../manifests-run/contradictions.ts'
+import type { ManifestObject } from '../manifests-run/manifest-set.ts'
 import type { ConfigMap, Manifest } from '../support/built-manifests.ts'
 import { objectsIn, render, testHelm } from './rendered-chart.ts'
 
@@ -137,6 +140,43 @@ void t.test('pools and policy of your own', async (t) => {
   })
   t.same(policy.policyOwners.groups, ['system:masters', 'platform'])
 })
+
+void t.test(
+  'with any values it keeps the rules of all manifests, and the policy lets its pods in',
+  async (t) => {
+    const variants = {
+      'values.yaml': [],
+      dev: ['-f', join(root, 'manifests/helm/values/dev.yaml')],
+      prod: ['-f', join(root, 'manifests/helm/values/prod.yaml')],
+      others: set(
+        'image.repository=registry.example.com/greenroom',
+        `image.digest=sha256:${'b'.repeat(64)}`,
+        'imagePullSecrets[0].name=registry',
+        'antiAffinity.enabled=true',
+        'nodeAffinity[0].key=workload-type',
+        'nodeAffinity[0].operator=Exists',
+        'priorityClass.name=',
+        'tryPage=true',
+        'publicDocs=true',
+        'postgresql.enabled=true',
+        'postgresql.existingSecret=database',
+        'postgresql.image=registry.example.com/postgres:16.15',
+        'redis.enabled=true',
+        'livekit.enabled=true',
+        'backup.enabled=true',
+      ),
+    }
+    const rules = Object.entries(contradictions).flatMap(([id, { check, only }]) =>
+      check && !only ? [{ id, check }] : [],
+    )
+    t.ok(rules.length >= 10)
+    for (const [name, values] of Object.entries(variants)) {
+      const chartSet = { name, objects: (await render(helm, values)) as readonly ManifestObject[] }
+      for (const { id, check } of rules) t.strictSame(check(chartSet), [], `${name}: ${id}`)
+      t.strictSame(podsThatAdmissionRefuses(chartSet), [], name)
+    }
+  },
+)
 
 void t.test('the migration is an object at an install, and stands before an upgrade', async (t) => {
   const [installed, upgraded] = await Promise.all([render(helm), render(helm, ['--is-upgrade'])])
