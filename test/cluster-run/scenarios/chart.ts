@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { parseAllDocuments } from 'yaml'
 import { temporaryFolder } from '../../../bed/processes/temporary-folder.ts'
 import { until } from '../../../bed/processes/until.ts'
 import { createBedClient } from '../../../bed/replicas/bed-client.ts'
@@ -35,6 +36,9 @@ export const chartScenario: Scenario = {
     const stores = await provideStores({ hostAddress })
     const apiKey = randomBytes(24).toString('hex')
     try {
+      await check("the keys come from the image, by the command of Helm's notes", () =>
+        keysFrom(bench, before),
+      )
       await check('helm install, with the Secrets made before', async () => {
         await cluster.run(['create', 'namespace', namespace])
         await applySecrets({ cluster, stores, apiKey })
@@ -106,6 +110,27 @@ async function provideImage({ archive, load, image, say }: Bench, name: string):
   await execute('tar', ['cf', renamed, '-C', unpacked, '.', '--transform', 's,^\\./,,'])
   await load(renamed)
   return true
+}
+
+/** `kubectl run … -- assign-key`, whose output is not applied here. */
+async function keysFrom({ cluster }: Bench, image: string): Promise<string> {
+  const pod = [
+    'run',
+    'assign-key',
+    '-n',
+    'default',
+    '--rm',
+    '-i',
+    '--quiet',
+    '--restart=Never',
+    `--image=${image}`,
+  ]
+  const printed = await cluster.run([...pod, '--', 'assign-key'])
+  const kinds = parseAllDocuments(printed).map(
+    (document) => (document.toJS() as { kind?: string } | null)?.kind,
+  )
+  expect(kinds.join() === 'Secret,ConfigMap', `printed ${kinds.join()}`)
+  return kinds.join(' and ')
 }
 
 async function stocked(url: string, apiKey: string): Promise<string> {
