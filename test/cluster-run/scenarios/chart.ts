@@ -68,7 +68,7 @@ export const chartScenario: Scenario = {
   },
 }
 
-/** Standard output of Helm. Throws with its own words. */
+/** What Helm printed; logs of hooks go to its standard error. Throws with its own words. */
 type RunHelm = (args: readonly string[]) => Promise<string>
 
 const patiently = ['--wait', '--timeout', '6m'] as const
@@ -81,7 +81,7 @@ function helmOf(program: string, folder: string, kubeconfig: string): RunHelm {
   return async (args) => {
     const { code, stdout, stderr } = await helm(args)
     if (code !== 0) throw new Error(`helm ${args[0]}: ${stderr.trim()}\n${stdout.trim().slice(-2_000)}`)
-    return stdout
+    return `${stdout}${stderr}`
   }
 }
 
