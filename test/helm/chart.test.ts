@@ -106,6 +106,25 @@ void t.test('an image of another name goes everywhere, and the policy lets it in
   )
 })
 
+void t.test('the webhook may have another version than the rest', async (t) => {
+  const digests = [`sha256:${'a'.repeat(64)}`, `sha256:${'b'.repeat(64)}`]
+  const imagesWith = async (...values: readonly string[]) => {
+    const objects = await render(helm, set(...values))
+    return ['agent-webhook', 'session-management-server'].map(
+      (name) => one<V1Deployment>(objects, 'Deployment', name).spec?.template.spec?.containers[0]?.image,
+    )
+  }
+  t.same(await imagesWith('webhook.image.tag=0.2.0'), ['greenroom:0.2.0', 'greenroom:0.1.0'])
+  t.same(await imagesWith(`image.digest=${digests[0]}`, 'webhook.image.tag=0.2.0'), [
+    'greenroom:0.2.0',
+    `greenroom@${digests[0]}`,
+  ])
+  t.same(
+    await imagesWith(`image.digest=${digests[0]}`, `webhook.image.digest=${digests[1]}`),
+    digests.toReversed().map((digest) => `greenroom@${digest}`),
+  )
+})
+
 /** As every reader of them checks them. */
 function documentsAreValid(t: Test, objects: readonly Manifest[]): void {
   const policy = checkPolicy(one<ConfigMap>(objects, 'ConfigMap', 'agent-policy').data['policy.yaml'] ?? '')
