@@ -12,6 +12,7 @@ import { root } from '../../../bed/repository.ts'
 import { chart, createHelm } from '../../../bed/servers/helm.ts'
 import { provideHelm } from '../../../bed/set-up/provide-helm.ts'
 import { createHistory } from '../../support/history.ts'
+import type { Cluster } from '../cluster.ts'
 import { applySecrets, namespace, refuseToOverwrite, systemNamespace, uninstall } from '../installation.ts'
 import { checksOf } from '../rolling-restart-checks.ts'
 import { exchangeTable, failureLines } from '../run-report.ts'
@@ -56,6 +57,9 @@ export const chartScenario: Scenario = {
       const url = await clusterUrl(cluster)
       await check('the pool fills', () => stocked(url, apiKey))
       await check('helm test', () => tested(run))
+      await check('an upgrade whose migration fails changes nothing, and says why', () =>
+        stopsAtTheMigration(bench, run, stores.databaseUrl),
+      )
       await upgradedUnderLoad({ bench, run, stores, url, apiKey })
       await check('helm uninstall leaves nothing', () => nothingLeft(bench, run))
     } catch (error) {
@@ -153,6 +157,28 @@ async function tested(run: RunHelm): Promise<string> {
   const ended = /^ended \(.+\) after \d+ ms$/m.exec(said)?.[0]
   expect(opened !== undefined && ended !== undefined, `its log is not shown: ${said}`)
   return `${opened}, ${ended}`
+}
+
+async function stopsAtTheMigration({ cluster, hostAddress, image }: Bench, run: RunHelm, url: string) {
+  const migrateWith = async (databaseUrl: string) => {
+    const patch = JSON.stringify({ stringData: { DATABASE_URL: databaseUrl } })
+    await cluster.run(['patch', 'secret', 'greenroom-migrate', '-n', namespace, '-p', patch])
+  }
+  // Nobody listens there.
+  await migrateWith(`postgres://nobody@${hostAddress}:1/none`)
+  const before = await deployed(cluster)
+  const upgrade = run(['upgrade', 'greenroom', chart, ...valuesFor(image), '--timeout', '40s'])
+  const said = await upgrade.catch((error: Error) => error.message)
+  await migrateWith(url)
+  expect(/pre-upgrade hooks failed/.test(said), `it went on: ${said}`)
+  const reason = /GRN_\w+|ECONNREFUSED/.exec(said)?.[0]
+  expect(reason !== undefined, `the log of the migration is not shown: ${said}`)
+  expect((await deployed(cluster)) === before, 'a Deployment has changed')
+  return `stopped with ${reason}`
+}
+
+async function deployed({ run }: Cluster): Promise<string> {
+  return run(['get', 'deployments', '-A', '-o', 'jsonpath={.items[*].metadata.generation}'])
 }
 
 interface UnderLoad {
