@@ -13,8 +13,17 @@ export async function testHelm(): Promise<{ readonly helm: Helm; readonly remove
   return { helm: createHelm(folder.path, program), remove: () => folder.remove() }
 }
 
-/** Every object, hooks included. Throws with Helm's own words. */
-export async function render(helm: Helm, args: readonly string[] = []): Promise<readonly Manifest[]> {
+/** Every object, hooks included, rendered once for the same arguments. Rejects with Helm's own words. */
+export function render(helm: Helm, args: readonly string[] = []): Promise<readonly Manifest[]> {
+  const key = JSON.stringify(args)
+  const known = renderings.get(key) ?? renderNow(helm, args)
+  renderings.set(key, known)
+  return known
+}
+
+const renderings = new Map<string, Promise<readonly Manifest[]>>()
+
+async function renderNow(helm: Helm, args: readonly string[]): Promise<readonly Manifest[]> {
   const { code, stdout, stderr } = await helm(['template', 'greenroom', chart, ...args])
   if (code !== 0) throw new Error(stderr.trim())
   return objectsIn(stdout)
