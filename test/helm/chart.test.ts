@@ -67,6 +67,8 @@ void t.test('a value that is unknown or impossible is refused with its path', as
   t.equal(all.code, 1)
   for (const [value, why] of refused) t.match(all.stderr, why, value)
   const noHost = await helm(['template', 'greenroom', chart, ...set('ingress.enabled=true')])
+  const inAgents = await helm(['template', 'greenroom', chart, '--namespace', 'ai-agents'])
+  t.match(inAgents, { code: 1, stderr: /the chart makes namespace ai-agents itself[^]*another one/ })
   t.match(noHost, { code: 1, stderr: /ingress\.host is missing: say under which name/ })
 })
 
