@@ -95,15 +95,10 @@ export async function checkChart(t: Test, { plane, folder, untilPolicySays }: Be
       t.equal(code, 0, stderr)
       return stdout.slice(stdout.indexOf('NOTES:'))
     }
-    const secret = ['-n', 'ai-agents', 'secret', 'generic']
     const missing = 'create secret generic greenroom-migrate --from-env-file=migrate.env'
     t.match(await notes(), missing)
-    const made = await plane.kubectl([
-      'create',
-      ...secret.slice(2),
-      'greenroom-migrate',
-      ...secret.slice(0, 2),
-    ])
+    const create = ['create', 'secret', 'generic', 'greenroom-migrate', '-n', 'ai-agents']
+    const made = await plane.kubectl(create)
     t.equal(made.code, 0, made.stderr)
     const later = await notes()
     t.notMatch(later, missing)
