@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import type { V1ObjectMeta, V1PodTemplateSpec } from '@kubernetes/client-node'
+import type { V1PodTemplateSpec } from '@kubernetes/client-node'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
@@ -16,7 +16,12 @@ export interface ManifestSet {
 export interface ManifestObject {
   readonly apiVersion: string
   readonly kind: string
-  readonly metadata: V1ObjectMeta
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    labels?: Record<string, string>
+    annotations?: Record<string, string>
+  }
   readonly spec?: unknown
   readonly data?: Readonly<Record<string, string>>
   readonly stringData?: Readonly<Record<string, string>>
@@ -74,7 +79,7 @@ export async function buildAll(): Promise<readonly ManifestSet[]> {
     ...folders.map((folder) => build(folder, join(root, folder))),
     ...Object.entries(componentsOnBase).map(async ([component, needed]) => {
       await using overlay = await componentOverlay([...needed, component])
-      return build(`manifests/components/${component}`, overlay.path)
+      return await build(`manifests/components/${component}`, overlay.path)
     }),
   ])
 }

@@ -21,7 +21,9 @@ export function snapshotsOfNothing(set: ManifestSet): string[] {
     const name = spec.source.persistentVolumeClaimName
     return [
       ...(apiVersion === 'snapshot.storage.k8s.io/v1' ? [] : [`a VolumeSnapshot is ${apiVersion}`]),
-      ...([...made, ...claims].includes(name) ? [] : [`a VolumeSnapshot is of ${name}, which is not there`]),
+      ...([...made, ...claims].includes(name ?? '')
+        ? []
+        : [`a VolumeSnapshot is of ${name}, which is not there`]),
     ]
   })
 }
