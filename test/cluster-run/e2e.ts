@@ -9,6 +9,7 @@ import { devOverlay } from './scenarios/dev-overlay.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
+import { networkPolicies } from './scenarios/network-policies.ts'
 
 /**
  * `npm run e2e` builds the image, starts a real cluster of one node, and tries both: one line a check, at the end how many
@@ -16,13 +17,20 @@ import { imageWithRooms } from './scenarios/image-with-rooms.ts'
  */
 
 /** In the order in which they run. */
-const scenarios: readonly Scenario[] = [imageFiles, imageInAPod, imageWithRooms, devOverlay, chartScenario]
+const scenarios: readonly Scenario[] = [
+  imageFiles,
+  imageInAPod,
+  imageWithRooms,
+  devOverlay,
+  networkPolicies,
+  chartScenario,
+]
 
 const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
        KUBECONFIG=FILE npm run e2e -- [SCENARIO…] --image NAME:TAG --host-address IP
 Scenarios (all unless named):
 ${scenarios.map(({ name, shows }) => `  ${name.padEnd(16)}${shows}`).join('\n')}
---network-policy    the cluster enforces network policies
+--network-policy    the cluster enforces network policies; with KUBECONFIG: yours does
 --keep              leave the cluster running, and say how to end it
 --image NAME:TAG    with KUBECONFIG: Greenroom's image, loaded on every node already
 --host-address IP   with KUBECONFIG: an address of this machine that pods reach`
@@ -71,6 +79,7 @@ async function main(options: Options): Promise<number> {
       ...checks,
       ...ready,
       folder: folder.path,
+      enforcesPolicies: options.networkPolicy,
       cluster: connectCluster(ready.kubeconfig, folder.path),
     }
     for (const { name, shows, run } of options.wanted) {
