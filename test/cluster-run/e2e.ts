@@ -4,6 +4,7 @@ import { buildGreenroomImage } from './build-greenroom-image.ts'
 import { connectCluster } from './cluster.ts'
 import { startOneNodeCluster } from './one-node-cluster.ts'
 import { type Bench, createChecks, type Scenario } from './scenario.ts'
+import { chartScenario } from './scenarios/chart.ts'
 import { devOverlay } from './scenarios/dev-overlay.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
@@ -16,7 +17,14 @@ import { networkPolicies } from './scenarios/network-policies.ts'
  */
 
 /** In the order in which they run. */
-const scenarios: readonly Scenario[] = [imageFiles, imageInAPod, imageWithRooms, devOverlay, networkPolicies]
+const scenarios: readonly Scenario[] = [
+  imageFiles,
+  imageInAPod,
+  imageWithRooms,
+  devOverlay,
+  networkPolicies,
+  chartScenario,
+]
 
 const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
        KUBECONFIG=FILE npm run e2e -- [SCENARIO…] --image NAME:TAG --host-address IP

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
+import { checkChart } from '../helm/chart-on-api-server.ts'
 import { appliesStrictly, givesTheseRights, handsReplicasOver } from '../manifests-run/strictly-applied.ts'
 import {
   examples,
@@ -146,6 +147,14 @@ void t.test('Greenroom itself: base, overlays and components', async (t) => {
   await t.test('replicas go over to the HPA', (t) => handsReplicasOver(t, bed.plane))
   await t.test('the rights of the session server', (t) => givesTheseRights(t, bed.plane))
 })
+
+void t.test('the Helm chart', (t) =>
+  checkChart(t, {
+    plane: bed.plane,
+    folder: folder.path,
+    untilPolicySays: (text) => untilPolicySays(bed.plane, text),
+  }),
+)
 
 void t.test('STELLA', async (t) => {
   await bed.forgetJobs('ai-agents')
