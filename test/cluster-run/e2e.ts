@@ -5,6 +5,9 @@ import { connectCluster } from './cluster.ts'
 import { startOneNodeCluster } from './one-node-cluster.ts'
 import { type Bench, createChecks, type Scenario } from './scenario.ts'
 import { devOverlay } from './scenarios/dev-overlay.ts'
+import { exampleAlfred } from './scenarios/example-alfred.ts'
+import { exampleSekha } from './scenarios/example-sekha.ts'
+import { exampleStation } from './scenarios/example-station.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
@@ -15,7 +18,15 @@ import { imageWithRooms } from './scenarios/image-with-rooms.ts'
  */
 
 /** In the order in which they run. */
-const scenarios: readonly Scenario[] = [imageFiles, imageInAPod, imageWithRooms, devOverlay]
+const scenarios: readonly Scenario[] = [
+  imageFiles,
+  imageInAPod,
+  imageWithRooms,
+  devOverlay,
+  exampleStation,
+  exampleAlfred,
+  exampleSekha,
+]
 
 const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
        KUBECONFIG=FILE npm run e2e -- [SCENARIO…] --image NAME:TAG --host-address IP

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+import { root } from '../../../bed/repository.ts'
+import { runDocumentCommands } from '../document-commands/document-command.ts'
+import { scaling, upgrade, whileItRuns } from '../document-commands/station.ts'
+import { applyExample, auditedViolations, withExample } from '../example-run.ts'
+import { expect, type Scenario } from '../scenario.ts'
+
+const example = 'station'
+const ready = ['rollout', 'status', 'deployment/station', '-n', 'station', '--timeout=180s']
+
+export const exampleStation: Scenario = {
+  name: 'example-station',
+  shows: 'Station on one node, its document’s commands, its upgrade, and that a second replica does no harm',
+  run: (bench) =>
+    withExample(bench, { example, namespaces: ['station'], governed: true }, async () => {
+      const { check, cluster } = bench
+      await check('applied in the order of the document, until Ready', async () => {
+        await applyExample(bench, ['-f', 'examples/station/base/namespace.yaml'])
+        await cluster.run(['label', 'namespace', 'station', 'greenroom.dev/agents=enabled'])
+        await cluster.apply(await secret())
+        await applyExample(bench, ['-k', 'examples/station/overlays/on-one-node'])
+        return cluster.run(ready)
+      })
+      await cluster.run(ready)
+      await check('Greenroom has judged its pod, and let it run', () => auditedViolations(cluster))
+      const place = { bench, example }
+      await runDocumentCommands(place, whileItRuns)
+      await runDocumentCommands(place, upgrade)
+      await runDocumentCommands(place, scaling)
+    }),
+}
+
+/** secret.yaml filled in as its comment says: keys of providers that are not used are deleted. */
+async function secret(): Promise<string> {
+  const text = await readFile(join(root, 'examples/station/base/secret.yaml'), 'utf8')
+  const { stringData, ...rest } = parse(text) as { stringData: Record<string, string> }
+  const { OPENAI_API_KEY, ENCRYPTION_KEY } = stringData
+  expect(OPENAI_API_KEY === '' && ENCRYPTION_KEY === '', 'secret.yaml holds a key')
+  const filled = { OPENAI_API_KEY: 'sk-nobody', ENCRYPTION_KEY: randomBytes(32).toString('base64') }
+  return stringify({ ...rest, stringData: filled })
+}
