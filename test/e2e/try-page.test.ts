@@ -58,13 +58,18 @@ void t.test('a conversation in the browser', { timeout: 150_000 }, async (t) => 
     await page.getByRole('button', { name: 'Start the conversation' }).click()
     await page.locator('[data-step="audio"][data-ms]').waitFor({ timeout: 20_000 })
     t.same(await accessibilityProblems(page), [], 'the conversation')
+    t.same(complaints, [], 'until its end')
     const id = (await page.locator('[data-fact="session"]').textContent()) ?? ''
     t.equal((await caller.client.end(id)).status, 202)
     // Its room is deleted, so that the page hears of it before the next renewal.
     await page.getByRole('heading', { name: 'The conversation is over' }).waitFor({ timeout: 30_000 })
     t.match(await page.locator('#intro').textContent(), /another program/)
     t.same(await accessibilityProblems(page), [], 'the end')
-    t.same(complaints, [])
+    // LiveKit closes the data channels of a room that it deletes. Its client complains if it sees that before it is told why.
+    t.same(
+      complaints.filter((text) => !/data ?channel/i.test(text)),
+      [],
+    )
     await page.context().close()
   })
 

@@ -111,6 +111,7 @@ const Volume = Type.Object({
   secret: optional(Type.Object({ secretName: text })),
   configMap: named,
   image: optional(Type.Object({ reference: text })),
+  persistentVolumeClaim: optional(Type.Object({ claimName: text })),
   ephemeral: optional(
     Type.Object({
       volumeClaimTemplate: optional(

@@ -45,10 +45,15 @@ function shapeProblems(at: string, component: Component): string[] {
         ? [`${at}/env/${index}/optional: needs a value or a secret; a name alone is always optional`]
         : [],
     ),
-    ...mounts.flatMap(({ secret, configMap, emptyDir }, index) =>
-      [secret, configMap, emptyDir].filter((source) => source !== undefined).length === 1
+    ...mounts.flatMap(({ secret, configMap, emptyDir, claim }, index) =>
+      [secret, configMap, emptyDir, claim].filter((source) => source !== undefined).length === 1
         ? []
-        : [`${at}/mounts/${index}: must name one of secret, configMap, emptyDir`],
+        : [`${at}/mounts/${index}: must name one of secret, configMap, emptyDir, claim`],
     ),
   ]
+}
+
+/** Claims that a component keeps its data in. They are for no other pod. */
+export function claimsOfComponents({ components }: PolicyDocument): ReadonlySet<string> {
+  return new Set(components.flatMap(({ mounts }) => mounts.flatMap(({ claim }) => claim ?? [])))
 }

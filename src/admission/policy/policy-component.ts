@@ -40,8 +40,13 @@ const ComponentMount = Type.Object(
     secret: Type.Optional(objectName),
     configMap: Type.Optional(objectName),
     emptyDir: Type.Optional(Type.Literal(true)),
+    claim: Type.Optional({
+      ...objectName,
+      description:
+        'A PersistentVolumeClaim. Only a component may mount it: whoever else did would read what it keeps.',
+    }),
   },
-  { ...closed, description: 'A place and the one kind of volume that may be mounted there.' },
+  { ...closed, description: 'A place and the one volume that may be mounted there.' },
 )
 export type ComponentMount = Static<typeof ComponentMount>
 

@@ -97,21 +97,27 @@ export function volumeFindings({ volumeMounts = [] }: Container, { spec }: Pod):
 const secretFields: ReadonlySet<string> = new Set(['secretName', 'defaultMode'])
 const configMapFields: ReadonlySet<string> = new Set(['name', 'defaultMode'])
 
-function isOfSource(volume: Volume, { secret, configMap }: ComponentMount): boolean {
-  const kind = secret === undefined ? (configMap === undefined ? 'emptyDir' : 'configMap') : 'secret'
-  if (!isOnly(volume, new Set(['name', kind]))) return false
-  if (secret !== undefined) return volume.secret?.secretName === secret && isOnly(volume.secret, secretFields)
-  if (configMap !== undefined) {
-    return volume.configMap?.name === configMap && isOnly(volume.configMap, configMapFields)
+const claimFields: ReadonlySet<string> = new Set(['claimName'])
+
+function isOfSource(volume: Volume, { secret, configMap, claim }: ComponentMount): boolean {
+  const isOf = (kind: string) => isOnly(volume, new Set(['name', kind]))
+  if (secret !== undefined)
+    return isOf('secret') && volume.secret?.secretName === secret && isOnly(volume.secret, secretFields)
+  if (configMap !== undefined)
+    return (
+      isOf('configMap') && volume.configMap?.name === configMap && isOnly(volume.configMap, configMapFields)
+    )
+  if (claim !== undefined) {
+    const { persistentVolumeClaim: own } = volume
+    return isOf('persistentVolumeClaim') && own?.claimName === claim && isOnly(own, claimFields)
   }
-  return volume.emptyDir !== undefined
+  return isOf('emptyDir') && volume.emptyDir !== undefined
 }
 
-function describeMount({ path, secret, configMap }: ComponentMount): string {
+function describeMount({ path, secret, configMap, claim }: ComponentMount): string {
   if (secret !== undefined) return `${path} from the whole Secret ${secret}`
-  return configMap === undefined
-    ? `${path} from an emptyDir`
-    : `${path} from the whole ConfigMap ${configMap}`
+  if (configMap !== undefined) return `${path} from the whole ConfigMap ${configMap}`
+  return claim === undefined ? `${path} from an emptyDir` : `${path} from the claim ${claim}`
 }
 
 /**

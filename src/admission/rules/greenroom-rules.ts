@@ -5,6 +5,7 @@ import { allowedVolumes } from './allowed-volumes.ts'
 import { appLabel } from './app-label.ts'
 import { assignKeys } from './assign-keys.ts'
 import { commands } from './commands.ts'
+import { componentClaims } from './component-claims.ts'
 import { componentLabel } from './component-label.ts'
 import { componentSecrets } from './component-secrets.ts'
 import { componentShape } from './component-shape.ts'
@@ -69,6 +70,7 @@ export const rowRules: readonly GreenroomRule[] = [
   serviceAccount,
   secretReferences,
   componentSecrets,
+  componentClaims,
   images,
   commands,
   allowedVolumes,

@@ -46,7 +46,7 @@ export const judgedFields: readonly string[] = [
   `${variable}.{name,valueFrom.secretKeyRef.name,valueFrom.secretKeyRef.key}`,
   `${probe}.{httpGet,tcpSocket}.host`,
   `${handler}.{httpGet,tcpSocket}.host`,
-  `${volume}.{emptyDir.sizeLimit,secret.secretName,image.reference}`,
+  `${volume}.{emptyDir.sizeLimit,secret.secretName,image.reference,persistentVolumeClaim.claimName}`,
   `${volume}.csi.{nodePublishSecretRef.name,volumeAttributes}`,
   `${source}.{secret.name,serviceAccountToken}`,
   // Kinds that reach a node or a storage system with the rights of the kubelet: Pod Security refuses each as a whole.
@@ -111,7 +111,7 @@ export const freeFields: readonly FieldsWithReason[] = [
       `${volume}.configMap.{defaultMode,items,name,optional}`,
       `${volume}.secret.{defaultMode,items,optional}`,
       `${volume}.downwardAPI.{defaultMode,items}`,
-      `${volume}.{emptyDir.medium,image.pullPolicy,persistentVolumeClaim.claimName,persistentVolumeClaim.readOnly}`,
+      `${volume}.{emptyDir.medium,image.pullPolicy,persistentVolumeClaim.readOnly}`,
       `${volume}.csi.{driver,fsType,readOnly}`,
       `${volume}.projected.defaultMode`,
       `${source}.configMap.{items,name,optional}`,

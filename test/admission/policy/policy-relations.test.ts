@@ -478,7 +478,7 @@ const wrong: readonly (readonly [name: string, document: string, expected: RegEx
   [
     'a mount of nothing',
     component('mounts: [{ path: /a }]'),
-    /^\/components\/0\/mounts\/0: must name one of secret, configMap, emptyDir/m,
+    /^\/components\/0\/mounts\/0: must name one of secret, configMap, emptyDir, claim/m,
   ],
   [
     'the mode of a rule that is always enforced',
