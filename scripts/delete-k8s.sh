@@ -50,9 +50,10 @@ if [ -n "$CLUSTER" ]; then
 else
   need_kubectl
   # Webhooks first: without their pods nothing in the namespaces could be changed any more.
-  for kind in mutatingwebhookconfiguration validatingwebhookconfiguration clusterrolebinding clusterrole; do
+  for kind in mutatingwebhookconfiguration validatingwebhookconfiguration clusterrolebinding clusterrole priorityclass; do
     case $kind in
       *webhook*) name=agent-webhook ;;
+      priorityclass) name=greenroom ;;
       *) name=agent-webhook-certificates ;;
     esac
     do_kube delete "$kind" "$name" --ignore-not-found ||

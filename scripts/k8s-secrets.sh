@@ -29,7 +29,7 @@ need_env_file() {
 }
 
 KNOWN_NAMES='OPENAI_API_KEY LIVEKIT_URL LIVEKIT_API_KEY LIVEKIT_API_SECRET GREENROOM_LIVEKIT_PUBLIC_URL
-DATABASE_URL GREENROOM_MIGRATE_DATABASE_URL GREENROOM_DATABASE_ROLE REDIS_URL POSTGRES_PASSWORD GREENROOM_API_KEYS GREENROOM_HMAC_SECRET'
+DATABASE_URL GREENROOM_MIGRATE_DATABASE_URL GREENROOM_DATABASE_ROLE REDIS_URL POSTGRES_PASSWORD REDIS_PASSWORD GREENROOM_API_KEYS GREENROOM_HMAC_SECRET'
 KNOWN_NAMES=$(printf '%s' "$KNOWN_NAMES" | tr '\n' ' ')
 
 # env_value NAME: what .env gives it, without quotes around it; nothing if it is not there.
@@ -92,37 +92,43 @@ overlay_has() {
     END { exit !found }'
 }
 
-# DATABASE_URL and REDIS_URL of .env, else of the servers that the overlay brings.
+# DATABASE_URL and REDIS_URL of .env, else of the servers that the overlay brings. These get their Secrets in any case, because
+# their pods do not start without.
 choose_stores() {
+  local password
   DATABASE=$(env_value DATABASE_URL)
   REDIS=$(env_value REDIS_URL)
-  if [ -z "$DATABASE" ]; then
-    overlay_has Service postgres || fail "$OVERLAY brings no PostgreSQL." "set DATABASE_URL in $ENV_FILE, then run this command again."
-    PASSWORD=$(chosen postgres POSTGRES_PASSWORD "$(random_hex 24)")
-    DATABASE=postgresql://app:$(printf '%s' "$PASSWORD" | base64 -d)@postgres:5432/app
-    { line POSTGRES_USER app && line POSTGRES_DB app && printf 'POSTGRES_PASSWORD %s\n' "$PASSWORD"; } | write_secret postgres
+  if overlay_has Service postgres; then
+    password=$(chosen postgres POSTGRES_PASSWORD "$(random_hex 24)")
+    { line POSTGRES_USER app && line POSTGRES_DB app && printf 'POSTGRES_PASSWORD %s\n' "$password"; } | write_secret postgres
+    DATABASE=${DATABASE:-postgresql://app:$(printf '%s' "$password" | base64 -d)@postgres:5432/app}
   fi
-  if [ -z "$REDIS" ]; then
-    overlay_has Service redis || fail "$OVERLAY brings no Redis." "set REDIS_URL in $ENV_FILE, then run this command again."
-    REDIS=redis://redis:6379
+  if overlay_has Service redis; then
+    password=$(chosen redis REDIS_PASSWORD "$(random_hex 24)")
+    printf 'REDIS_PASSWORD %s\n' "$password" | write_secret redis
+    REDIS=${REDIS:-redis://:$(printf '%s' "$password" | base64 -d)@redis:6379}
   fi
+  [ -n "$DATABASE" ] || fail "$OVERLAY brings no PostgreSQL." "set DATABASE_URL in $ENV_FILE, then run this command again."
+  [ -n "$REDIS" ] || fail "$OVERLAY brings no Redis." "set REDIS_URL in $ENV_FILE, then run this command again."
 }
 
 # LIVEKIT_* of .env, else of the LiveKit that the overlay brings, else none: sessions then have no rooms.
 choose_livekit() {
+  local keys
   LIVEKIT=$(env_value LIVEKIT_URL)
   LIVEKIT_KEY=$(env_value LIVEKIT_API_KEY)
   LIVEKIT_SECRET=$(env_value LIVEKIT_API_SECRET)
   LIVEKIT_PUBLIC=$(env_value GREENROOM_LIVEKIT_PUBLIC_URL)
-  if [ -n "$LIVEKIT" ] || ! overlay_has Service livekit; then return 0; fi
-  local encoded
-  encoded=$(chosen session-management-server LIVEKIT_API_SECRET "$(random_hex 24)")
+  overlay_has Service livekit || return 0
+  # As livekit-server reads its environment; its configuration signs webhooks with the key of this name.
+  keys=$(chosen livekit LIVEKIT_KEYS "greenroom: $(random_hex 24)")
+  printf 'LIVEKIT_KEYS %s\n' "$keys" | write_secret livekit
+  [ -z "$LIVEKIT" ] || return 0
+  keys=$(printf '%s' "$keys" | base64 -d)
   LIVEKIT=ws://livekit:7880
-  LIVEKIT_KEY=greenroom
-  LIVEKIT_SECRET=$(printf '%s' "$encoded" | base64 -d)
+  LIVEKIT_KEY=${keys%%: *}
+  LIVEKIT_SECRET=${keys#*: }
   LIVEKIT_PUBLIC=${LIVEKIT_PUBLIC:-ws://localhost:$LIVEKIT_PORT}
-  # As livekit-server reads its environment.
-  line LIVEKIT_KEYS "$LIVEKIT_KEY: $LIVEKIT_SECRET" | write_secret livekit
 }
 
 make_secrets() {

@@ -295,7 +295,10 @@ forward_ports() {
   [ -n "$FORWARD" ] || return 0
   stop_forwards
   local pairs="$server=$API_PORT:3000 $server=$TRY_PORT:3000" pair port
-  if kube get svc livekit -n "$NAMESPACE" >/dev/null 2>&1; then pairs="$pairs svc/livekit=$LIVEKIT_PORT:7880"; fi
+  # LiveKit tells callers its own port for media, so that one is the same on this machine.
+  if kube get svc livekit -n "$NAMESPACE" >/dev/null 2>&1; then
+    pairs="$pairs svc/livekit=$LIVEKIT_PORT:7880 svc/livekit=7881:7881"
+  fi
   for pair in $pairs; do
     port=${pair#*=}
     port=${port%%:*}

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { BlockList, isIPv6 } from 'node:net'
 import { join, relative } from 'node:path'
@@ -10,6 +9,9 @@ import type {
 } from '@kubernetes/client-node'
 import t from 'tap'
 import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
+import { greenroomNetworkPolicies } from '../src/cli/network-policies/greenroom-network-policies.ts'
+import { networkPoliciesText } from '../src/cli/network-policies/network-policies-text.ts'
+import { readNetworkPoliciesArguments } from '../src/cli/network-policies/network-settings.ts'
 import { agentPort, label } from '../src/domain/names.ts'
 import { all, base, build, type Manifest, one } from './support/built-manifests.ts'
 
@@ -104,14 +106,15 @@ const unreachable =
   'fe80::1 fec0::1 ff02::1'
 const reachable = '1.1.1.1 203.0.113.7 2606:4700::1111 2a00:1450::1'
 
-/** What kustomize makes of the base with the n-th patch that the manifest shows in its comments. */
-async function patchedPolicies(n: number): Promise<readonly V1NetworkPolicy[]> {
-  const shown = readFileSync(join(base, 'network-policy.yaml'), 'utf8')
-  const patches = [...shown.matchAll(/^#(   patches:\n(?:#   .*\n)+)/gm)].map(([, patch = '']) =>
-    patch.replaceAll('\n#', '\n').replaceAll(/^ {3}/gm, ''),
-  )
+/** What kustomize makes of the base and of what "greenroom network-policies" prints, as an overlay's patch. */
+async function patchedPolicies(...args: readonly string[]): Promise<readonly V1NetworkPolicy[]> {
   await using overlay = await temporaryFolder('overlay')
-  const kustomization = `resources: [${relative(overlay.path, base)}]\n${patches[n]}`
+  const { settings } = readNetworkPoliciesArguments(args)
+  await writeFile(
+    join(overlay.path, 'policies.yaml'),
+    networkPoliciesText(greenroomNetworkPolicies(settings)),
+  )
+  const kustomization = `resources: [${relative(overlay.path, base)}]\npatches: [{ path: policies.yaml }]`
   await writeFile(join(overlay.path, 'kustomization.yaml'), kustomization)
   const built = (await build(overlay.path)) as (V1NetworkPolicy & Manifest)[]
   return built.filter(({ kind }) => kind === 'NetworkPolicy')
@@ -135,33 +138,30 @@ function reaches(policies: readonly V1NetworkPolicy[], address: string): boolean
     })
 }
 
-void t.test('agents reach public addresses only, and not the API server that an overlay names', async (t) => {
+void t.test('agents reach public addresses only, and not the API server that is named', async (t) => {
   const policies = all<V1NetworkPolicy>('NetworkPolicy')
   for (const address of unreachable.split(' ')) t.notOk(reaches(policies, address), address)
   for (const address of reachable.split(' ')) t.ok(reaches(policies, address), address)
-  const patched = await patchedPolicies(1)
+  const patched = await patchedPolicies('--api-server', '203.0.113.7')
   t.notOk(reaches(patched, '203.0.113.7'))
   t.ok(reaches(patched, '203.0.113.8'))
 })
 
-void t.test(
-  'agents reach LiveKit at the private address that an overlay names, on its ports only',
-  async (t) => {
-    const address = '10.20.30.4'
-    t.notOk(reaches(all<V1NetworkPolicy>('NetworkPolicy'), address))
-    const patched = await patchedPolicies(0)
-    t.ok(reaches(patched, address))
-    t.notOk(reaches(patched, '10.20.30.99'))
-    const rule = patched
-      .flatMap(({ spec }) => spec?.egress ?? [])
-      .find(({ to = [] }) => to.some(({ ipBlock }) => ipBlock?.cidr === '10.20.30.0/28'))
-    t.same(
-      rule?.ports?.map(({ port, endPort }) => endPort ?? port),
-      [7880, 7881, 7882, 60_000],
-      'signalling and media, no store',
-    )
-  },
-)
+void t.test('agents reach LiveKit at the private address that is named, on its ports only', async (t) => {
+  const address = '10.20.30.4'
+  t.notOk(reaches(all<V1NetworkPolicy>('NetworkPolicy'), address))
+  const patched = await patchedPolicies('--livekit-cidr', '10.20.30.0/28')
+  t.ok(reaches(patched, address))
+  t.notOk(reaches(patched, '10.20.30.99'))
+  const rule = patched
+    .flatMap(({ spec }) => spec?.egress ?? [])
+    .find(({ to = [] }) => to.some(({ ipBlock }) => ipBlock?.cidr === '10.20.30.0/28'))
+  t.same(
+    rule?.ports?.map(({ port, endPort }) => endPort ?? port),
+    [7880, 7881, 7882, 60_000],
+    'signalling and media, no store',
+  )
+})
 
 void t.test('LiveKit sends its webhooks to the session server, and that server reaches LiveKit', (t) => {
   const { spec } = one<V1NetworkPolicy>('NetworkPolicy', 'session-management-server')

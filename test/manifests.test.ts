@@ -26,7 +26,7 @@ function podTemplates(): { owner: string; namespace: string | undefined; templat
 }
 
 void t.test('every object says where it belongs, and no two are the same', async (t) => {
-  const clusterWide = /^(Namespace|Cluster.*|.*WebhookConfiguration)$/
+  const clusterWide = /^(Namespace|PriorityClass|Cluster.*|.*WebhookConfiguration)$/
   const ids = objects.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`)
   t.equal(new Set(ids).size, ids.length)
   for (const { kind, metadata } of objects) {
@@ -253,7 +253,7 @@ void t.test('the secrets of LiveKit reach the session server and no other pod', 
   t.notMatch(JSON.stringify(rest), /LIVEKIT/, 'no row gives them to agents')
   for (const { name, env = [] } of components) {
     const holds = JSON.stringify(env).includes('LIVEKIT')
-    t.equal(holds, name === 'session-management-server', name)
+    t.equal(holds, name === 'session-management-server' || name === 'livekit', name)
   }
   t.end()
 })

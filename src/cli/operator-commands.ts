@@ -33,6 +33,11 @@ export const operatorCommands: Commands = {
     summary: 'Play a pool with a trace of claims: hit rate, waits and cost of each sizing',
     load: async () => (await import('./simulate.ts')).simulate,
   },
+  'network-policies': {
+    summary:
+      'Print the network policies for the LiveKit, monitoring, stores and API server that are configured',
+    load: async () => (await import('./network-policies.ts')).networkPolicies,
+  },
   'assign-key': {
     summary: 'Make or rotate the key that signs assignments',
     load: async () => (await import('./assign-key.ts')).assignKey,

@@ -79,6 +79,7 @@ export async function uninstall({ run }: Cluster): Promise<void> {
   for (const kind of configurations) await run(['delete', kind, 'agent-webhook', '--ignore-not-found'])
   for (const kind of ['clusterrolebinding', 'clusterrole'])
     await run(['delete', kind, 'agent-webhook-certificates', '--ignore-not-found'])
+  await run(['delete', 'priorityclass', 'greenroom', '--ignore-not-found'])
   await run(['delete', 'namespace', namespace, systemNamespace, '--ignore-not-found', '--timeout=120s'])
 }
 

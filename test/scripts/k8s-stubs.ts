@@ -26,7 +26,7 @@ case "$name $*" in
   *"kubectl"*" kustomize "*) cat "$STUB_FOLDER/rendered" ;;
   *" get secret "*jsonpath*)
     key=\${*##*.data.}
-    for word in "$@"; do case $word in session-*|postgres) file="$STUB_FOLDER/kept-$word-\${key%\\}}" ;; esac; done
+    for word in "$@"; do case $word in session-*|postgres|redis|livekit) file="$STUB_FOLDER/kept-$word-\${key%\\}}" ;; esac; done
     if [ -f "$file" ]; then cat "$file"; fi ;;
   *" get statefulsets,deployments -n ai-agents"*) echo statefulset.apps/postgres; echo deployment.apps/session-management-server ;;
   *" get statefulsets,deployments "*) echo deployment.apps/agent-webhook ;;

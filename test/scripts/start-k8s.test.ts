@@ -160,6 +160,7 @@ void t.test('secrets: in the cluster, in no argument and in no output', async (t
     LIVEKIT_API_KEY: 'lk-key-1234567',
     LIVEKIT_API_SECRET: 'lk-secret-7654321',
     POSTGRES_PASSWORD: 'pg-password-42',
+    REDIS_PASSWORD: 'redis-password-43',
     GREENROOM_API_KEYS: 'api-key-of-sixteen-or-more',
   }
   await stubs.write(
@@ -182,7 +183,59 @@ void t.test('secrets: in the cluster, in no argument and in no output', async (t
   }
   const url = `postgresql://app:${values.POSTGRES_PASSWORD}@postgres:5432/app`
   t.match(applied, `DATABASE_URL: ${Buffer.from(url).toString('base64')}\n`)
+  const redis = `redis://:${values.REDIS_PASSWORD}@redis:6379`
+  t.match(applied, `REDIS_URL: ${Buffer.from(redis).toString('base64')}\n`)
 })
+
+void t.test(
+  'stores and LiveKit of the overlay get their Secrets, also where .env names others',
+  async (t) => {
+    for (const env of [
+      '',
+      'DATABASE_URL=postgres://db/app\nREDIS_URL=redis://cache\nLIVEKIT_URL=wss://x\nLIVEKIT_API_KEY=k\nLIVEKIT_API_SECRET=s\n',
+    ]) {
+      const stubs = await startStubs(t)
+      await stubs.write('.env', env)
+      const { code, output } = await stubs.run('start-k8s.sh', ...noForward)
+      t.equal(code, 0, output)
+      const secrets = secretsIn(await stubs.read('applied'))
+      t.match(secrets.postgres, {
+        POSTGRES_USER: 'app',
+        POSTGRES_DB: 'app',
+        POSTGRES_PASSWORD: /^[0-9a-f]{48}$/,
+      })
+      t.match(secrets.redis, { REDIS_PASSWORD: /^[0-9a-f]{48}$/ })
+      t.match(secrets.livekit, { LIVEKIT_KEYS: /^greenroom: [0-9a-f]{48}$/ })
+      const server = secrets['session-management-server']
+      t.match(
+        server,
+        env === ''
+          ? {
+              REDIS_URL: `redis://:${secrets.redis?.['REDIS_PASSWORD']}@redis:6379`,
+              LIVEKIT_API_KEY: 'greenroom',
+              LIVEKIT_API_SECRET: secrets.livekit?.['LIVEKIT_KEYS']?.slice('greenroom: '.length),
+              LIVEKIT_URL: 'ws://livekit:7880',
+              GREENROOM_LIVEKIT_PUBLIC_URL: 'ws://localhost:7880',
+            }
+          : { DATABASE_URL: 'postgres://db/app', REDIS_URL: 'redis://cache', LIVEKIT_API_SECRET: 's' },
+      )
+    }
+  },
+)
+
+/** Values of the Secrets that were applied, by name. */
+function secretsIn(applied: string): Record<string, Record<string, string>> {
+  const found: Record<string, Record<string, string>> = {}
+  for (const [, name = '', lines = ''] of applied.matchAll(
+    /kind: Secret\nmetadata: { name: ([\w-]+),[^\n]*\ntype: Opaque\ndata:\n((?: {2}.*\n)*)/g,
+  )) {
+    const entries = [...lines.matchAll(/^ {2}(\w+): (.*)$/gm)].map(
+      ([, key = '', value = '']) => [key, Buffer.from(value, 'base64').toString()] as const,
+    )
+    found[name] = Object.fromEntries(entries)
+  }
+  return found
+}
 
 void t.test('.env: missing, unknown names, half a LiveKit; an overlay without stores', async (t) => {
   const stubs = await startStubs(t)
@@ -240,8 +293,12 @@ void t.test('ports are forwarded, kept, and ended by stop-k8s.sh; a port in use 
     output += text
   })
   await until(
-    'three forwards',
-    async () => (await stubs.calls()).filter((call) => call.includes(' port-forward ')).length === 3,
+    'four forwards',
+    async () => (await stubs.calls()).filter((call) => call.includes(' port-forward ')).length === 4,
+  )
+  t.ok(
+    (await stubs.calls()).some((call) => call.endsWith('svc/livekit 7881:7881')),
+    'media, at the port that LiveKit names',
   )
   t.match(
     output,
@@ -249,7 +306,7 @@ void t.test('ports are forwarded, kept, and ended by stop-k8s.sh; a port in use 
   )
   t.match(await stubs.calls(), [/./])
   const pids = (await readFile(join(stubs.state, 'forwards'), 'utf8')).trim().split('\n').map(Number)
-  t.equal(pids.length, 3)
+  t.equal(pids.length, 4)
   t.equal((await stubs.run('stop-k8s.sh')).code, 0)
   t.ok((await stubs.calls()).includes('minikube stop'), 'the driver is remembered')
   await ended

@@ -9,7 +9,7 @@ import { type Bench, expect, type Scenario } from '../scenario.ts'
 import { clusterUrl, untilReady } from '../session-servers.ts'
 
 /** `kubectl apply -k manifests/overlays/dev`, as the README says, with Redis and PostgreSQL beside the cluster. */
-const overlay = 'manifests/overlays/dev'
+const overlay = 'test/cluster-run/dev-overlay'
 const systemNamespace = 'greenroom-system'
 const agentType = 'echo-agent'
 const withinMs = 180_000
@@ -18,7 +18,8 @@ const graceSeconds = 30
 
 export const devOverlay: Scenario = {
   name: 'dev-overlay',
-  shows: 'manifests/overlays/dev from nothing to a session with an agent, and its pods ending in order',
+  shows:
+    'manifests/overlays/dev, its stores beside the cluster, from nothing to a session with an agent, and its pods ending in order',
   async run(bench) {
     const { cluster, check, hostAddress, image } = bench
     await refuseToOverwrite(cluster)
