@@ -50,7 +50,7 @@ export const sekhaCommands: readonly DocumentCommand[] = [
     goesOn: true,
     meanwhile: [
       {
-        command: 'curl --silent http://localhost:8080/health',
+        command: 'curl http://localhost:8080/health',
         prints: /"status":"healthy","service":"sekha-controller","missing":\[\]/,
       },
     ],

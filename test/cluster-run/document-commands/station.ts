@@ -28,8 +28,8 @@ export const whileItRuns: readonly DocumentCommand[] = [
     prints: /Forwarding from 127\.0\.0\.1:8586 -> 8586/,
     goesOn: true,
     meanwhile: [
-      { command: 'curl --silent http://localhost:8585/health', prints: healthy },
-      { command: 'curl --silent http://localhost:8586', prints: /"service":"station"/ },
+      { command: 'curl http://localhost:8585/health', prints: healthy },
+      { command: 'curl http://localhost:8586', prints: /"service":"station"/ },
     ],
   },
   {
