@@ -8,6 +8,7 @@ import { devOverlay } from './scenarios/dev-overlay.ts'
 import { exampleAlfred } from './scenarios/example-alfred.ts'
 import { exampleSekha } from './scenarios/example-sekha.ts'
 import { exampleStation } from './scenarios/example-station.ts'
+import { exampleStella } from './scenarios/example-stella.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
@@ -26,6 +27,7 @@ const scenarios: readonly Scenario[] = [
   exampleStation,
   exampleAlfred,
   exampleSekha,
+  exampleStella,
 ]
 
 const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
@@ -117,7 +119,7 @@ async function provide(folder: string, { networkPolicy, keep }: Options) {
   return {
     image,
     archive,
-    load: (archivePath: string) => cluster.load(archivePath),
+    load: (archivePath: string, as?: readonly string[]) => cluster.load(archivePath, as),
     kubeconfig,
     hostAddress,
     async stop() {

@@ -10,14 +10,17 @@ interface ExampleOptions {
   readonly example: string
   /** Of the example; gone at the end. */
   readonly namespaces: readonly string[]
-  /** Greenroom's admission judges its pods; the example has a policy.yaml. */
-  readonly governed: boolean
+  /**
+   * What of Greenroom is there: its admission judges the example's pods, whose policy.yaml it has; the example brings it; or
+   * nothing.
+   */
+  readonly greenroom: 'judges' | 'is part of it' | 'is not there'
 }
 
 /** The stand-ins and the kinds of other operators are there while `run` runs; everything is taken away afterwards. */
 export async function withExample(
   bench: Bench,
-  { example, namespaces, governed }: ExampleOptions,
+  { example, namespaces, greenroom }: ExampleOptions,
   run: () => Promise<void>,
 ): Promise<void> {
   const { cluster, load, image, folder, say } = bench
@@ -30,14 +33,15 @@ export async function withExample(
   await cluster.run(['apply', '--server-side', '-f', join(root, 'test/fixtures/crds')])
   await cluster.run(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
   try {
-    if (governed) await installAdmission(cluster, image, [example])
+    if (greenroom === 'judges') await installAdmission(cluster, image, [example])
     await run()
   } catch (error) {
     say((await cluster.kubectl(['get', 'pods', '-A', '-o', 'wide'])).stdout)
     throw error
   } finally {
-    await cluster.run(['delete', 'namespace', ...namespaces, '--ignore-not-found', '--timeout=120s'])
-    if (governed) await uninstall(cluster)
+    if (namespaces.length > 0)
+      await cluster.run(['delete', 'namespace', ...namespaces, '--ignore-not-found', '--timeout=120s'])
+    if (greenroom !== 'is not there') await uninstall(cluster)
   }
 }
 

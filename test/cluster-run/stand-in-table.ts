@@ -57,6 +57,9 @@ export const standIns: Readonly<Record<string, StandIn>> = {
   'ollama/ollama:0.9.6': service('ollama', 11_434, { PATHS: '/api/tags' }),
   'postgres:16': postgres,
 
+  'postgres:16.15': postgres,
+  'redis:7.4.11': redis,
+
   // For debugging: a shell with BusyBox's programs, and one with curl.
   'busybox:1.36': {
     role: 'none',

@@ -5,10 +5,16 @@ import { root } from '../../bed/repository.ts'
 import { alfredCommands } from '../cluster-run/document-commands/alfred.ts'
 import { sekhaCommands } from '../cluster-run/document-commands/sekha.ts'
 import { stationCommands } from '../cluster-run/document-commands/station.ts'
+import { stellaCommands } from '../cluster-run/document-commands/stella.ts'
 
 /** `npm run e2e` runs each command of the examples on a real cluster; here, that these are the ones of the READMEs. */
 
-const tables = { station: stationCommands, alfred: alfredCommands, sekha: sekhaCommands }
+const tables = {
+  station: stationCommands,
+  alfred: alfredCommands,
+  sekha: sekhaCommands,
+  stella: stellaCommands,
+}
 
 for (const [system, commands] of Object.entries(tables)) {
   void t.test(`${system}: what is run is what the README says`, async (t) => {

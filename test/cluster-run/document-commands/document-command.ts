@@ -34,18 +34,23 @@ export function podWith(namespace: string, labels: string): readonly string[] {
 
 interface Place {
   readonly bench: Bench
-  /** Of examples/; commands run there. */
-  readonly example: string
+  /** Where its commands run. */
+  readonly folder: string
 }
 
 const withinMs = 90_000
 
-/** One check for each command, in order. */
-export async function runDocumentCommands(place: Place, commands: readonly DocumentCommand[]): Promise<void> {
+/** One check for each command, in order, in the folder of the example. */
+export async function runDocumentCommands(
+  bench: Bench,
+  example: string,
+  commands: readonly DocumentCommand[],
+): Promise<void> {
+  const place = { bench, folder: join(root, 'examples', example) }
   for (const command of commands) await runDocumentCommand(place, command)
 }
 
-export async function runDocumentCommand(place: Place, wanted: DocumentCommand): Promise<void> {
+async function runDocumentCommand(place: Place, wanted: DocumentCommand): Promise<void> {
   await place.bench.check(`${wanted.item} ${wanted.command}`, async () => {
     const command = await filled(place.bench, wanted)
     if (wanted.goesOn) return endless(place, command, wanted)
@@ -77,15 +82,12 @@ async function once(
   return seen(text, prints)
 }
 
-async function endless(
-  place: Place,
-  command: string,
-  { prints, meanwhile = [] }: DocumentCommand,
-): Promise<string> {
+async function endless(place: Place, command: string, wanted: DocumentCommand): Promise<string> {
+  const { prints, meanwhile = [], fill } = wanted
   const shell = startShell(place, command)
   try {
     await until(
-      `${prints} from ${command}, which said: ${shell.text()}`,
+      `${prints} from ${command}`,
       () => {
         if (shell.hasEnded()) throw new Error(`ended by itself: ${shell.text().trim()}`)
         return prints.test(shell.text())
@@ -93,7 +95,10 @@ async function endless(
       withinMs,
     )
     const answers = [seen(shell.text(), prints)]
-    for (const other of meanwhile) answers.push(await once(place, other.command, { item: '', ...other }))
+    for (const other of meanwhile) {
+      const text = await filled(place.bench, { ...other, fill })
+      answers.push(await once(place, text, { ...wanted, ...other }))
+    }
     return answers.join('; ')
   } finally {
     shell.end()
@@ -108,12 +113,27 @@ function seen(text: string, prints: RegExp): string {
   return found.replaceAll(/\s+/g, ' ').trim()
 }
 
-/** As a person's shell with kubectl in its path, in the folder of the example. */
-function startShell({ bench: { kubeconfig, cluster, folder }, example }: Place, command: string, input = '') {
+/** Lines of a README, in a folder; what they print. Throws when they fail. */
+export async function runShell(bench: Bench, folder: string, lines: string): Promise<string> {
+  const shell = startShell({ bench, folder }, lines)
+  const code = await shell.ended
+  if (code !== 0) throw new Error(`ended with ${code}: ${shell.text().trim()}`)
+  return shell.text()
+}
+
+/** As a person's shell with kubectl in its path. */
+function startShell(
+  {
+    bench: { kubeconfig, cluster, folder: scratch },
+    folder,
+  }: { readonly bench: Bench; readonly folder: string },
+  command: string,
+  input = '',
+) {
   const path = `${cluster.programFolder}:${process.env.PATH ?? ''}`
   const child = spawn('bash', ['-c', command], {
-    cwd: join(root, 'examples', example),
-    env: { ...process.env, PATH: path, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(folder, 'kubectl-cache') },
+    cwd: folder,
+    env: { ...process.env, PATH: path, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(scratch, 'kubectl-cache') },
     // A process group of its own, so that what the shell has started ends with it.
     detached: true,
   })
@@ -142,7 +162,10 @@ function startShell({ bench: { kubeconfig, cluster, folder }, example }: Place, 
   }
 }
 
-async function filled({ cluster }: Bench, { command, fill = {} }: DocumentCommand): Promise<string> {
+async function filled(
+  { cluster }: Bench,
+  { command, fill = {} }: { readonly command: string; readonly fill?: DocumentCommand['fill'] },
+): Promise<string> {
   let text = command
   for (const [name, args] of Object.entries(fill)) text = text.replaceAll(name, await cluster.run(args))
   return text

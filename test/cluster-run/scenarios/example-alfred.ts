@@ -13,7 +13,7 @@ export const exampleAlfred: Scenario = {
   name: 'example-alfred',
   shows: 'Alfred’s dev overlay on one node, and its document’s commands, with the debug containers',
   run: (bench) =>
-    withExample(bench, { example, namespaces: [namespace], governed: true }, async () => {
+    withExample(bench, { example, namespaces: [namespace], greenroom: 'judges' }, async () => {
       const { check, cluster, folder } = bench
       await check('applied in the order of the document, until Ready', async () => {
         await applyExample(bench, ['-f', 'examples/alfred/base/namespace.yaml'])
@@ -27,7 +27,7 @@ export const exampleAlfred: Scenario = {
       })
       await untilAllReady(cluster, namespace)
       await check('Greenroom has judged its pods, and let them run', () => auditedViolations(cluster))
-      await runDocumentCommands({ bench, example }, alfredCommands)
+      await runDocumentCommands(bench, example, alfredCommands)
     }),
 }
 

@@ -12,7 +12,7 @@ export const exampleSekha: Scenario = {
   name: 'example-sekha',
   shows: 'Sekha’s chart on one node with PostgreSQL, ChromaDB and Ollama, and its document’s commands',
   run: (bench) =>
-    withExample(bench, { example, namespaces: [namespace], governed: false }, async () => {
+    withExample(bench, { example, namespaces: [namespace], greenroom: 'is not there' }, async () => {
       const { check, cluster } = bench
       await check('applied, until Ready', async () => {
         await applyExample(bench, ['-f', 'examples/sekha/base/namespace.yaml'])
@@ -22,7 +22,7 @@ export const exampleSekha: Scenario = {
       })
       await untilAllReady(cluster, namespace)
       await check('the HPA makes two controllers of one, without metrics', () => scaledByHpa(cluster))
-      await runDocumentCommands({ bench, example }, sekhaCommands)
+      await runDocumentCommands(bench, example, sekhaCommands)
     }),
 }
 

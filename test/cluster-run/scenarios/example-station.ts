@@ -15,7 +15,7 @@ export const exampleStation: Scenario = {
   name: 'example-station',
   shows: 'Station on one node, its document’s commands, its upgrade, and that a second replica does no harm',
   run: (bench) =>
-    withExample(bench, { example, namespaces: ['station'], governed: true }, async () => {
+    withExample(bench, { example, namespaces: ['station'], greenroom: 'judges' }, async () => {
       const { check, cluster } = bench
       await check('applied in the order of the document, until Ready', async () => {
         await applyExample(bench, ['-f', 'examples/station/base/namespace.yaml'])
@@ -26,10 +26,9 @@ export const exampleStation: Scenario = {
       })
       await cluster.run(ready)
       await check('Greenroom has judged its pod, and let it run', () => auditedViolations(cluster))
-      const place = { bench, example }
-      await runDocumentCommands(place, whileItRuns)
-      await runDocumentCommands(place, upgrade)
-      await runDocumentCommands(place, scaling)
+      await runDocumentCommands(bench, example, whileItRuns)
+      await runDocumentCommands(bench, example, upgrade)
+      await runDocumentCommands(bench, example, scaling)
     }),
 }
 
