@@ -201,6 +201,26 @@ void t.test('STELLA', async (t) => {
     })
   })
 
+  await t.test('the agent types have the sizes of the documents', async (t) => {
+    const sizes = {
+      'stella-light': [
+        { cpu: '100m', memory: '256Mi' },
+        { cpu: '500m', memory: '1Gi' },
+      ],
+      'echo-agent': [
+        { cpu: '50m', memory: '128Mi' },
+        { cpu: '250m', memory: '512Mi' },
+      ],
+    }
+    for (const [type, [requests, limits]] of Object.entries(sizes)) {
+      const metadata = { ...asWritten.metadata, labels: { 'agent-type': type } }
+      const input = JSON.stringify({ ...asWritten, metadata })
+      const { code, stdout, stderr } = await bed.plane.kubectl(create, { input })
+      t.equal(code, 0, stderr)
+      t.has((JSON.parse(stdout) as V1Pod).spec?.containers[0]?.resources, { requests, limits }, type)
+    }
+  })
+
   await t.test('a Secret for each session is refused', async (t) => {
     const [agent] = asWritten.spec.containers
     const envFrom = [{ secretRef: { name: 'agent-secret-1' } }]

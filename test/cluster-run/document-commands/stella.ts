@@ -46,14 +46,14 @@ export const whileItRuns: readonly DocumentCommand[] = [
   },
   { item: '000-26', command: 'kubectl logs -n ai-agents <agent-pod-name>', prints: /"msg":"[^"]+"/, fill },
   {
-    item: '000-03',
+    item: '000-16',
     command: 'kubectl port-forward -n ai-agents svc/session-management-server 3000',
     prints: /Forwarding from 127\.0\.0\.1:3000/,
     goesOn: true,
     meanwhile: [{ command: 'curl http://localhost:3000/ready', prints: /"status":"ready"/ }],
   },
   {
-    item: '000-03',
+    item: '000-17',
     command: 'kubectl port-forward -n ai-agents svc/livekit 7880',
     prints: /Forwarding from 127\.0\.0\.1:7880/,
     goesOn: true,
