@@ -7,8 +7,9 @@ import { objectsIn, testHelm } from '../helm/rendered-chart.ts'
 /** Sekha's chart by the real Helm: clean, the same as rendered/, and each value of its document does what it says. */
 
 const chart = join(root, 'examples/sekha/chart')
-const { helm, remove } = await testHelm()
-t.teardown(remove)
+const tried = await testHelm()
+const { helm } = tried
+t.teardown(() => tried.remove())
 
 async function template(...set: readonly string[]): Promise<string> {
   const values = set.flatMap((value) => ['--set', value])

@@ -73,10 +73,13 @@ async function once(
   { prints, fails, input }: DocumentCommand,
 ): Promise<string> {
   const shell = startShell(place, command, input)
-  const given = new AbortController()
-  void setTimeout(withinMs, undefined, given).then(shell.end, () => undefined)
+  const inTime = new AbortController()
+  void setTimeout(withinMs, undefined, { signal: inTime.signal }).then(
+    () => shell.end(),
+    () => undefined,
+  )
   const code = await shell.ended
-  given.abort()
+  inTime.abort()
   const text = shell.text()
   if ((code === 0) === (fails === true)) throw new Error(`ended with ${code}: ${text.trim()}`)
   return seen(text, prints)
