@@ -12,6 +12,7 @@ import { exampleStella } from './scenarios/example-stella.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
+import { pythonAgent } from './scenarios/python-agent.ts'
 
 /**
  * `npm run e2e` builds the image, starts a real cluster of one node, and tries both: one line a check, at the end how many
@@ -24,6 +25,7 @@ const scenarios: readonly Scenario[] = [
   imageInAPod,
   imageWithRooms,
   devOverlay,
+  pythonAgent,
   exampleStation,
   exampleAlfred,
   exampleSekha,

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { root } from '../../bed/repository.ts'
@@ -35,7 +35,10 @@ async function build(folder: string): Promise<string> {
   const unpacked = join(folder, 'unpacked')
   await mkdir(unpacked, { recursive: true })
   const built = join(folder, 'built.tar')
-  await script('build-image', [builtAs, join(root, 'test/cluster-run/stand-ins'), built, '--', '--quiet'])
+  const context = join(folder, 'context')
+  await cp(join(root, 'test/cluster-run/stand-ins'), context, { recursive: true })
+  await cp(join(root, 'examples/python-agent'), join(context, 'python-agent'), { recursive: true })
+  await script('build-image', [builtAs, context, built, '--', '--quiet'])
   await execute('tar', ['xf', built, '-C', unpacked])
   const [entry] = JSON.parse(await readFile(join(unpacked, 'manifest.json'), 'utf8')) as ArchiveEntry[]
   if (!entry) throw new Error(`${built} holds no image`)
@@ -52,7 +55,7 @@ async function build(folder: string): Promise<string> {
   const all = join(folder, 'stand-ins.tar')
   // By their names: `.` would put ./ before each.
   await execute('tar', ['cf', all, '-C', unpacked, ...(await readdir(unpacked))])
-  await execute('rm', ['-r', built, unpacked])
+  await execute('rm', ['-r', built, context, unpacked])
   return all
 }
 

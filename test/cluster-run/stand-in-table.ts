@@ -60,6 +60,14 @@ export const standIns: Readonly<Record<string, StandIn>> = {
   'postgres:16.15': postgres,
   'redis:7.4.11': redis,
 
+  // examples/python-agent, itself. Without a room: the package livekit is not among Debian's.
+  'stella-light:0.1.0': {
+    role: 'none',
+    user: 1000,
+    command: ['python3', '/python-agent/agent.py'],
+    env: { PYTHONDONTWRITEBYTECODE: '1' },
+  },
+
   // For debugging: a shell with BusyBox's programs, and one with curl.
   'busybox:1.36': {
     role: 'none',
