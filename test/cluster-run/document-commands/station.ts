@@ -154,7 +154,7 @@ export const scaling: readonly DocumentCommand[] = [
   },
   {
     item: '002-21',
-    command: 'kubectl describe pod -n station -l app=station',
+    command: 'kubectl get events -n station --field-selector reason=FailedScheduling',
     prints: /didn't match pod anti-affinity rules/,
     eventually: true,
   },
