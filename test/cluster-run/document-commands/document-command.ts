@@ -134,9 +134,19 @@ function startShell(
   input = '',
 ) {
   const path = `${cluster.programFolder}:${process.env.PATH ?? ''}`
-  const child = spawn('bash', ['-c', command], {
+  // kubectl attaches to a pod with `-it` only from a terminal: `script` is one. Without a size psql would page one line.
+  const [program, args] = / -it /.test(command)
+    ? (['script', ['-qec', `stty rows 40 columns 120; ${command}`, '/dev/null']] as const)
+    : (['bash', ['-c', command]] as const)
+  const child = spawn(program, args, {
     cwd: folder,
-    env: { ...process.env, PATH: path, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(scratch, 'kubectl-cache') },
+    env: {
+      ...process.env,
+      SHELL: '/bin/bash',
+      PATH: path,
+      KUBECONFIG: kubeconfig,
+      KUBECACHEDIR: join(scratch, 'kubectl-cache'),
+    },
     // A process group of its own, so that what the shell has started ends with it.
     detached: true,
   })

@@ -25,6 +25,13 @@ export const stellaValues: readonly DocumentValue[] = [
       },
     },
   },
+  // Without it the variable LIVEKIT_PORT that Kubernetes makes of the Service ends LiveKit at its start.
+  {
+    item: '000-20',
+    built,
+    object: 'Deployment/livekit',
+    has: { spec: { template: { spec: { enableServiceLinks: false } } } },
+  },
   {
     item: '000-21',
     built,
