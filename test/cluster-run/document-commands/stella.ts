@@ -44,7 +44,7 @@ export const whileItRuns: readonly DocumentCommand[] = [
     prints: /"msg":"[^"]+"/,
     goesOn: true,
   },
-  { item: '000-26', command: 'kubectl logs -n ai-agents <agent-pod-name>', prints: /"msg":"[^"]+"/, fill },
+  { item: '000-26', command: 'kubectl logs -n ai-agents <agent-pod-name>', prints: /"message":"listening"/, fill },
   {
     item: '000-16',
     command: 'kubectl port-forward -n ai-agents svc/session-management-server 3000',
@@ -89,12 +89,12 @@ export const whileItRuns: readonly DocumentCommand[] = [
   {
     item: '000-37',
     command: 'kubectl exec -it -n ai-agents deployment/session-management-server -- npm run migrate',
-    prints: /migrat/,
+    prints: /"msg":"migrations applied"/,
   },
   {
     item: '000-37',
     command: 'kubectl logs -n ai-agents job/greenroom-migrate-0-1-0',
-    prints: /"msg":"[^"]+"/,
+    prints: /"msg":"migrations applied"/,
   },
   {
     item: '000-28',
