@@ -18,6 +18,10 @@ export interface SystemsBed {
   readonly plane: ControlPlane
   /** Applies a folder strictly, a field that the API server does not know fails; answers with what was applied. */
   applyStrictly(folder: string): Promise<readonly SystemObject[]>
+  /** The same with objects that are built already. */
+  applyObjects(objects: readonly SystemObject[]): Promise<void>
+  /** The template of a Job that exists cannot be changed, so another overlay starts without it. */
+  forgetJobs(namespace: string): Promise<void>
   /** A claim that exists keeps its access modes and class, so another overlay starts without it. */
   forgetClaims(namespace: string): Promise<void>
   /** What the API server and admission say of a pod of this workload, which is not created. */
@@ -57,23 +61,30 @@ export async function startSystemsBed(folder: string, systems: readonly string[]
     throw error
   }
   const namespaces = new Set<string>()
+  async function applyObjects(objects: readonly SystemObject[]): Promise<void> {
+    for (const { kind, metadata } of objects) {
+      if (kind !== 'Namespace' || namespaces.has(metadata.name)) continue
+      await plane.createNamespace(metadata.name, metadata.labels)
+      namespaces.add(metadata.name)
+    }
+    const strict = ['apply', '--server-side', '--validate=strict', '--force-conflicts', '-f', '-']
+    // The bed's own configurations lead to its webhook.
+    const items = objects.filter(({ kind }) => !kind.endsWith('WebhookConfiguration'))
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+    const { code, stderr } = await plane.kubectl(strict, { input })
+    if (code !== 0) throw new Error(stderr)
+  }
   return {
     plane,
+    applyObjects,
     async applyStrictly(folder) {
       const built = await succeeds(plane, ['kustomize', folder])
       const objects = parseAllDocuments(built).map((document) => document.toJS() as SystemObject)
-      for (const { kind, metadata } of objects) {
-        if (kind !== 'Namespace' || namespaces.has(metadata.name)) continue
-        await plane.createNamespace(metadata.name, metadata.labels)
-        namespaces.add(metadata.name)
-      }
-      const strict = ['apply', '--server-side', '--validate=strict', '--force-conflicts', '-f', '-']
-      // The bed's own configurations lead to its webhook; test/manifests-api-server.test.ts tries those of the manifests.
-      const items = objects.filter(({ kind }) => !kind.endsWith('WebhookConfiguration'))
-      const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
-      const { code, stderr } = await plane.kubectl(strict, { input })
-      if (code !== 0) throw new Error(stderr)
+      await applyObjects(objects)
       return objects
+    },
+    async forgetJobs(namespace) {
+      await succeeds(plane, ['delete', 'job', '--all', '-n', namespace, '--wait=false'])
     },
     async forgetClaims(namespace) {
       const claims = await succeeds(plane, ['get', 'pvc', '-n', namespace, '-o', 'name'])

@@ -1,3 +1,4 @@
+import { withClaimTemplates } from '../pod/claim-template-volumes.ts'
 import { isJsonObject, type JsonObject } from '../pod/json-object.ts'
 
 /** The pods that a document of any kind is about, for explaining them. */
@@ -39,7 +40,8 @@ export function podsToExplain(document: unknown, namespace?: string, depth = 0):
   }
   const template = templateOf(document)
   if (!template) return []
-  const pod = { metadata: template.metadata ?? {}, spec: template.spec }
+  const made = isJsonObject(template.spec) ? withClaimTemplates(document, template.spec) : template.spec
+  const pod = { metadata: template.metadata ?? {}, spec: made }
   return [{ subject, namespace: own, pod, username: anAuthor }]
 }
 

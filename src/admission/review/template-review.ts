@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { annotation, label } from '../../domain/names.ts'
+import { withClaimTemplates } from '../pod/claim-template-volumes.ts'
 import { sameValue } from '../pod/same-value.ts'
 import { describeViolation } from '../pod/violation.ts'
 import type { PolicyInForce } from '../policy/policy-in-force.ts'
@@ -77,7 +78,10 @@ function podRequest(
     operation: 'CREATE',
     userInfo: { username: controller === undefined ? '' : `system:serviceaccount:kube-system:${controller}` },
     // The ServiceAccount plugin fills this in for pods, not for templates.
-    object: { ...template, spec: { serviceAccountName: 'default', ...template.spec } },
+    object: {
+      ...template,
+      spec: { serviceAccountName: 'default', ...withClaimTemplates(request.object, template.spec) },
+    },
   }
 }
 

@@ -116,3 +116,39 @@ void t.test('an update that leaves the template alone is no news', async (t) => 
   t.same(update(object(1, true), object(3, true)), { kind: 'allowed' })
   t.match(update(object(1, false), object(1, true)), { warnings: [/hostNetwork/] })
 })
+
+void t.test("a StatefulSet's claims count as volumes of its pods, by the name of the first one's", (t) => {
+  const statefulSet = (name: string) => {
+    const pod = template({ labels: { app: 'postgres' } })
+    const [container] = pod.spec.containers
+    const env = [
+      { name: 'PGDATA', value: '/var/lib/postgresql/data/pgdata' },
+      ...['POSTGRES_USER', 'POSTGRES_DB', 'POSTGRES_PASSWORD'].map((key) => ({
+        name: key,
+        valueFrom: { secretKeyRef: { name: 'postgres', key } },
+      })),
+    ]
+    const volumeMounts = [{ name: 'data', mountPath: '/var/lib/postgresql/data' }]
+    return {
+      metadata: { name },
+      spec: {
+        template: {
+          ...pod,
+          spec: {
+            ...pod.spec,
+            serviceAccountName: 'postgres',
+            containers: [{ ...container, image: 'postgres:16.15', command: [], args: [], env, volumeMounts }],
+          },
+        },
+        volumeClaimTemplates: [{ metadata: { name: 'data' } }],
+      },
+    }
+  }
+  const warningsOf = (name: string) =>
+    (judge('apps', 'statefulsets', statefulSet(name), { namespace: 'ai-agents' }).warnings ?? []).filter(
+      (text) => text.includes('volumeMounts'),
+    )
+  t.strictSame(warningsOf('postgres'), [], 'data-postgres-0 is the claim of its row')
+  t.match(warningsOf('other'), [/volumeMounts\[0\] is "\/var\/lib\/postgresql\/data"/])
+  t.end()
+})
