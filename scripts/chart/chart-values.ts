@@ -218,7 +218,10 @@ export const chartValues = group({
     enabled: flag("Certificates of the webhook from cert-manager, instead of the webhook's own.", false),
   }),
   networkPolicy: group({
-    enabled: flag('NetworkPolicies of both namespaces.', true),
+    enabled: flag(
+      'NetworkPolicies of both namespaces. Narrower ones, of your own making: false, and `greenroom network-policies`. Stores have theirs in any case.',
+      true,
+    ),
     livekit: group({
       namespace: text('Where LiveKit runs, if not in ai-agents.', 'livekit', { minLength: 1 }),
       cidrs: Type.Array(Type.String({ pattern: '^[0-9a-fA-F.:]+/[0-9]+$' }), {

@@ -4,6 +4,7 @@ import { buildGreenroomImage } from './build-greenroom-image.ts'
 import { connectCluster } from './cluster.ts'
 import { startOneNodeCluster } from './one-node-cluster.ts'
 import { type Bench, createChecks, type Scenario } from './scenario.ts'
+import { chartScenario } from './scenarios/chart.ts'
 import { devOverlay } from './scenarios/dev-overlay.ts'
 import { exampleAlfred } from './scenarios/example-alfred.ts'
 import { exampleSekha } from './scenarios/example-sekha.ts'
@@ -25,6 +26,7 @@ const scenarios: readonly Scenario[] = [
   imageInAPod,
   imageWithRooms,
   devOverlay,
+  chartScenario,
   pythonAgent,
   exampleStation,
   exampleAlfred,

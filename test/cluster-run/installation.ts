@@ -12,7 +12,7 @@ import type { RunStores } from './run-stores.ts'
 /** Greenroom as an operator installs it: manifests/ with an overlay, and Secrets. The webhook's certificate is its own. */
 
 export const namespace = 'ai-agents'
-const systemNamespace = 'greenroom-system'
+export const systemNamespace = 'greenroom-system'
 /** Three session servers and a pool for the load of the programs here. */
 const runOverlay = 'test/cluster-run/overlay'
 const execute = promisify(execFile)
@@ -22,11 +22,14 @@ interface Manifest {
   readonly metadata: { readonly name: string }
 }
 
-interface InstallOptions {
+interface SecretOptions {
   readonly cluster: Cluster
-  readonly image: string
   readonly stores: RunStores
   readonly apiKey: string
+}
+
+interface InstallOptions extends SecretOptions {
+  readonly image: string
   /** From the top of the checkout. */
   readonly overlay?: string
 }
@@ -36,9 +39,14 @@ export async function install(options: InstallOptions): Promise<void> {
   const { cluster, image, overlay = runOverlay } = options
   const manifests = await rendered(cluster, image, overlay)
   await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
-  await cluster.apply(documents(secrets(options)))
-  await cluster.apply(await assignKeys())
+  await applySecrets(options)
   await cluster.apply(documents(manifests.filter(({ kind }) => kind !== 'Namespace')))
+}
+
+/** Secrets and keys, into a namespace that is there. */
+export async function applySecrets(options: SecretOptions): Promise<void> {
+  await options.cluster.apply(documents(secrets(options)))
+  await options.cluster.apply(await assignKeys())
 }
 
 /**
@@ -107,7 +115,7 @@ async function rendered({ run }: Cluster, image: string, overlay: string): Promi
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
 }
 
-function secrets({ apiKey, stores }: InstallOptions): object[] {
+function secrets({ apiKey, stores }: SecretOptions): object[] {
   const secret = (name: string, namespace: string, type: string, stringData: Record<string, string>) => ({
     apiVersion: 'v1',
     kind: 'Secret',

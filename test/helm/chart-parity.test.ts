@@ -1,6 +1,7 @@
-import { join } from 'node:path'
+import { realpath, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import t from 'tap'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { createKubectl } from '../../bed/servers/kubectl.ts'
@@ -10,8 +11,29 @@ import { objectsIn, render, testHelm } from './rendered-chart.ts'
 
 /** The chart and kustomize give the same objects for the same settings, but for what `differences` names. */
 
-const settings = [
+interface Setting {
+  readonly name: string
+  readonly folder: string
+  /** Of manifests/components, on top of the folder. */
+  readonly components?: readonly string[]
+  readonly values: readonly string[]
+}
+
+const settings: readonly Setting[] = [
   { name: 'base', folder: 'manifests/base', values: [] },
+  {
+    name: 'options',
+    folder: 'manifests/base',
+    components: ['cert-manager', 'postgres', 'backup', 'node-affinity'],
+    values: [
+      'certManager.enabled=true',
+      'postgresql.enabled=true',
+      'backup.enabled=true',
+      'nodeAffinity[0].key=workload-type',
+      'nodeAffinity[0].operator=In',
+      'nodeAffinity[0].values[0]=ai-agents',
+    ].flatMap((value) => ['--set', value]),
+  },
   { name: 'dev', folder: 'manifests/overlays/dev', values: ['-f', 'manifests/helm/values/dev.yaml'] },
   {
     name: 'staging',
@@ -41,8 +63,8 @@ const differences: readonly { readonly where: RegExp; readonly why: string }[] =
     why: 'the same value for pools of our image',
   },
   {
-    where: /^Namespace ai-agents: metadata\.annotations$/,
-    why: 'with PostgreSQL in it, `helm uninstall` must not delete the namespace and its volumes',
+    where: /^(Namespace ai-agents|PersistentVolumeClaim ai-agents\/postgres-backup): metadata\.annotations$/,
+    why: '`helm uninstall` must not delete a database and its dumps',
   },
 ]
 
@@ -56,14 +78,21 @@ const releaseLabels = [
 ]
 
 const { helm, remove } = await testHelm()
-t.teardown(remove)
+t.teardown(() => remove())
 
-async function kustomized(folder: string): Promise<readonly Manifest[]> {
+async function kustomized(folder: string, components: readonly string[] = []): Promise<readonly Manifest[]> {
   const kubectl = findControlPlane()?.kubectl
   if (!kubectl) throw new Error('kubectl is missing: run "npm run setup" first')
   await using scratch = await temporaryFolder('kustomize')
+  // kustomize takes no absolute paths.
+  const from = relative(await realpath(scratch.path), root)
+  const kustomization = {
+    resources: [join(from, folder)],
+    components: components.map((name) => join(from, 'manifests/components', name)),
+  }
+  await writeFile(join(scratch.path, 'kustomization.yaml'), stringify(kustomization))
   const run = createKubectl(scratch.path, kubectl, '/dev/null')
-  const { code, stdout, stderr } = await run(['kustomize', join(root, folder)])
+  const { code, stdout, stderr } = await run(['kustomize', scratch.path])
   if (code !== 0) throw new Error(stderr)
   return objectsIn(stdout)
 }
@@ -81,7 +110,10 @@ function comparable(object: Manifest): unknown {
   }
   const { data } = object as ConfigMap
   if (object.kind !== 'ConfigMap' || !data) return shown
-  const documents = Object.entries(data).map(([key, text]) => [key, /\.yaml$/.test(key) ? parse(text) : text])
+  const documents = Object.entries(data).map(([key, text]) => [
+    key,
+    key.endsWith('.yaml') ? parse(text) : text,
+  ])
   return { ...shown, data: Object.fromEntries(documents) }
 }
 
@@ -119,9 +151,9 @@ function found(kustomize: readonly Manifest[], chart: readonly Manifest[]): read
 
 const seen = new Set<string>()
 
-for (const { name, folder, values } of settings) {
+for (const { name, folder, components, values } of settings) {
   void t.test(`${name}: the chart is what kustomize builds`, async (t) => {
-    const [kustomize, chart] = await Promise.all([kustomized(folder), render(helm, values)])
+    const [kustomize, chart] = await Promise.all([kustomized(folder, components), render(helm, values)])
     t.ok(kustomize.length > 30)
     const all = found(kustomize, chart)
     for (const difference of all) seen.add(difference)

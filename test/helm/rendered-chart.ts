@@ -6,15 +6,24 @@ import type { Manifest } from '../support/built-manifests.ts'
 
 /** The chart as Helm renders it. */
 
-export async function testHelm(): Promise<{ readonly helm: Helm; remove(): Promise<void> }> {
+export async function testHelm(): Promise<{ readonly helm: Helm; readonly remove: () => Promise<void> }> {
   const program = findHelm()
   if (!program) throw new Error('helm is missing: run "npm run setup -- --tests" first')
   const folder = await temporaryFolder('helm')
   return { helm: createHelm(folder.path, program), remove: () => folder.remove() }
 }
 
-/** Every object, hooks included. Throws with Helm's own words. */
-export async function render(helm: Helm, args: readonly string[] = []): Promise<readonly Manifest[]> {
+/** Every object, hooks included, rendered once for the same arguments. Rejects with Helm's own words. */
+export function render(helm: Helm, args: readonly string[] = []): Promise<readonly Manifest[]> {
+  const key = JSON.stringify(args)
+  const known = renderings.get(key) ?? renderNow(helm, args)
+  renderings.set(key, known)
+  return known
+}
+
+const renderings = new Map<string, Promise<readonly Manifest[]>>()
+
+async function renderNow(helm: Helm, args: readonly string[]): Promise<readonly Manifest[]> {
   const { code, stdout, stderr } = await helm(['template', 'greenroom', chart, ...args])
   if (code !== 0) throw new Error(stderr.trim())
   return objectsIn(stdout)

@@ -44,7 +44,12 @@ export const whileItRuns: readonly DocumentCommand[] = [
     prints: /"msg":"[^"]+"/,
     goesOn: true,
   },
-  { item: '000-26', command: 'kubectl logs -n ai-agents <agent-pod-name>', prints: /"message":"listening"/, fill },
+  {
+    item: '000-26',
+    command: 'kubectl logs -n ai-agents <agent-pod-name>',
+    prints: /"message":"listening"/,
+    fill,
+  },
   {
     item: '000-16',
     command: 'kubectl port-forward -n ai-agents svc/session-management-server 3000',
