@@ -147,7 +147,15 @@ void t.test('Greenroom itself: base, overlays and components', async (t) => {
   await t.test('the rights of the session server', (t) => givesTheseRights(t, bed.plane))
 })
 
-/** Behind these, for it brings a whole policy of its own. */
+void t.test('the Helm chart', async (t) => {
+  await bed.forgetJobs('ai-agents')
+  await checkChart(t, {
+    plane: bed.plane,
+    folder: folder.path,
+    untilPolicySays: (text) => untilPolicySays(bed.plane, text),
+  })
+})
+
 void t.test('STELLA', async (t) => {
   await bed.forgetJobs('ai-agents')
   const objects = await bed.applyStrictly(join(examples, 'stella'))
@@ -236,15 +244,6 @@ void t.test('STELLA', async (t) => {
     t.match(stderr, 'rule secret-references')
   })
 })
-
-/** After STELLA, for it brings a whole policy of its own too. */
-void t.test('the Helm chart', (t) =>
-  checkChart(t, {
-    plane: bed.plane,
-    folder: folder.path,
-    untilPolicySays: (text) => untilPolicySays(bed.plane, text),
-  }),
-)
 
 async function policyAt(path: string): Promise<{ components: { name: string }[] }> {
   const configMap = parse(await readFile(join(root, path), 'utf8')) as { data: Record<string, string> }
