@@ -13,6 +13,7 @@ import { exampleStella } from './scenarios/example-stella.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
+import { networkPolicies } from './scenarios/network-policies.ts'
 import { pythonAgent } from './scenarios/python-agent.ts'
 
 /**
@@ -26,6 +27,7 @@ const scenarios: readonly Scenario[] = [
   imageInAPod,
   imageWithRooms,
   devOverlay,
+  networkPolicies,
   chartScenario,
   pythonAgent,
   exampleStation,
@@ -38,7 +40,7 @@ const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
        KUBECONFIG=FILE npm run e2e -- [SCENARIO…] --image NAME:TAG --host-address IP
 Scenarios (all unless named):
 ${scenarios.map(({ name, shows }) => `  ${name.padEnd(16)}${shows}`).join('\n')}
---network-policy    the cluster enforces network policies
+--network-policy    the cluster enforces network policies; with KUBECONFIG: yours does
 --keep              leave the cluster running, and say how to end it
 --image NAME:TAG    with KUBECONFIG: Greenroom's image, loaded on every node already
 --host-address IP   with KUBECONFIG: an address of this machine that pods reach`
@@ -87,6 +89,7 @@ async function main(options: Options): Promise<number> {
       ...checks,
       ...ready,
       folder: folder.path,
+      enforcesPolicies: options.networkPolicy,
       cluster: connectCluster(ready.kubeconfig, folder.path),
     }
     for (const { name, shows, run } of options.wanted) {

@@ -19,6 +19,8 @@ export interface Bench {
   readonly kubeconfig: string
   /** An address of this machine that pods reach. */
   readonly hostAddress: string
+  /** The cluster enforces network policies. */
+  readonly enforcesPolicies: boolean
   /** For files; gone at the end. */
   readonly folder: string
   /** Greenroom's image, loaded in the cluster. */

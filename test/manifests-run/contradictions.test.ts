@@ -105,6 +105,30 @@ for (const [title, { check, set, broken }] of Object.entries(further)) {
   })
 }
 
+void t.test('staging and prod: three webhooks apart, the server scales, nothing of a trial', (t) => {
+  for (const name of ['manifests/overlays/staging', 'manifests/overlays/prod']) {
+    const { objects } = named(name)
+    const find = (kind: string, wanted: string) =>
+      objects.find((object) => object.kind === kind && object.metadata.name === wanted)
+    t.match(find('Deployment', 'agent-webhook')?.spec, {
+      replicas: 3,
+      template: { spec: { topologySpreadConstraints: [{ topologyKey: 'kubernetes.io/hostname' }] } },
+    })
+    t.match(find('HorizontalPodAutoscaler', 'backend-hpa')?.spec, { maxReplicas: 10 })
+    for (const store of ['postgres', 'redis', 'livekit'])
+      t.notOk(
+        objects.some((object) => object.metadata.name === store),
+        `${name} has no ${store}`,
+      )
+    t.notMatch(JSON.stringify(find('Deployment', 'session-management-server')), /GREENROOM_TRY_PAGE/)
+  }
+  const webhook = named('manifests/overlays/prod').objects.find(
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'agent-webhook',
+  )
+  t.match(JSON.stringify(webhook), /"requiredDuringSchedulingIgnoredDuringExecution"/)
+  t.end()
+})
+
 void t.test('alerts say what to do, on a page that is there', (t) => {
   const set = named('manifests/components/monitoring')
   t.ok(expressionsIn(set).length >= 20)
