@@ -153,8 +153,8 @@ async function stocked(url: string, apiKey: string): Promise<string> {
 
 async function tested(run: RunHelm): Promise<string> {
   const said = await run(['test', 'greenroom', '--timeout', '3m'])
-  const opened = /^opened \S+ on \S+ after \d+ ms$/m.exec(said)?.[0]
-  const ended = /^ended \(.+\) after \d+ ms$/m.exec(said)?.[0]
+  const opened = /opened \S+ on \S+ after \d+ ms/.exec(said)?.[0]
+  const ended = /ended \([^)]+\) after \d+ ms/.exec(said)?.[0]
   expect(opened !== undefined && ended !== undefined, `its log is not shown: ${said}`)
   return `${opened}, ${ended}`
 }
