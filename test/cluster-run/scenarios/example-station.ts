@@ -5,11 +5,10 @@ import { parse, stringify } from 'yaml'
 import { root } from '../../../bed/repository.ts'
 import { runDocumentCommands } from '../document-commands/document-command.ts'
 import { scaling, upgrade, whileItRuns } from '../document-commands/station.ts'
-import { applyExample, auditedViolations, withExample } from '../example-run.ts'
+import { applyExample, auditedViolations, untilAllReady, withExample } from '../example-run.ts'
 import { expect, type Scenario } from '../scenario.ts'
 
 const example = 'station'
-const ready = ['rollout', 'status', 'deployment/station', '-n', 'station', '--timeout=180s']
 
 export const exampleStation: Scenario = {
   name: 'example-station',
@@ -22,9 +21,9 @@ export const exampleStation: Scenario = {
         await cluster.run(['label', 'namespace', 'station', 'greenroom.dev/agents=enabled'])
         await cluster.apply(await secret())
         await applyExample(bench, ['-k', 'examples/station/overlays/on-one-node'])
-        return cluster.run(ready)
+        return untilAllReady(cluster, 'station')
       })
-      await cluster.run(ready)
+      await untilAllReady(cluster, 'station')
       await check('Greenroom has judged its pod, and let it run', () => auditedViolations(cluster))
       await runDocumentCommands(bench, example, whileItRuns)
       await runDocumentCommands(bench, example, upgrade)
