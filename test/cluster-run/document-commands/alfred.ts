@@ -64,7 +64,7 @@ export const alfredCommands: readonly DocumentCommand[] = [
     item: '003-36',
     command:
       'kubectl debug -it <pod-name> -n alfred-platform --image=busybox:1.36 --target=<container-name> --profile=baseline -- sh',
-    input: 'wget -q -O - http://localhost:8011/health\nexit\n',
+    input: 'wget -q -O - http://127.0.0.1:8011/health\nexit\n',
     prints: /"service":"agent-core"/,
     fill: {
       ...fill,
