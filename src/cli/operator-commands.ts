@@ -33,14 +33,14 @@ export const operatorCommands: Commands = {
     summary: 'Play a pool with a trace of claims: hit rate, waits and cost of each sizing',
     load: async () => (await import('./simulate.ts')).simulate,
   },
-  'try-session': {
-    summary: 'Open a session, end it, and say how long it took',
-    load: async () => (await import('./try-session.ts')).trySession,
-  },
   'network-policies': {
     summary:
       'Print the network policies for the LiveKit, monitoring, stores and API server that are configured',
     load: async () => (await import('./network-policies.ts')).networkPolicies,
+  },
+  'try-session': {
+    summary: 'Open a session, end it, and say how long it took',
+    load: async () => (await import('./try-session.ts')).trySession,
   },
   'assign-key': {
     summary: 'Make or rotate the key that signs assignments',

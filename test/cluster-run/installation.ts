@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments, stringify } from 'yaml'
 import { root } from '../../bed/repository.ts'
+import { type PolicyConfigMap, policyWith } from '../examples/example-policy.ts'
 import type { Cluster } from './cluster.ts'
 import type { RunStores } from './run-stores.ts'
 
@@ -46,6 +47,37 @@ export async function install(options: InstallOptions): Promise<void> {
 export async function applySecrets(options: SecretOptions): Promise<void> {
   await options.cluster.apply(documents(secrets(options)))
   await options.cluster.apply(await assignKeys())
+}
+
+/**
+ * Only what judges pods, with what these examples add to its policy. For systems beside Greenroom; needs no stores. uninstall()
+ * takes it away again.
+ */
+export async function installAdmission(
+  cluster: Cluster,
+  image: string,
+  examples: readonly string[],
+): Promise<void> {
+  const manifests = await rendered(cluster, image, 'test/cluster-run/admission-only')
+  const isPolicy = ({ kind, metadata }: Manifest) => kind === 'ConfigMap' && metadata.name === 'agent-policy'
+  const policy = manifests.find(isPolicy)
+  if (!policy) throw new Error('the manifests hold no policy')
+  await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
+  await cluster.apply(await assignKeys())
+  // Before the webhook, so that it is the first policy that the webhook sees.
+  await cluster.apply(
+    documents([await policyWith(policy as Manifest & PolicyConfigMap, examples, examples.join('-'))]),
+  )
+  const others = manifests.filter((manifest) => manifest.kind !== 'Namespace' && !isPolicy(manifest))
+  await cluster.apply(documents(others))
+  await cluster.run([
+    'rollout',
+    'status',
+    '-n',
+    systemNamespace,
+    'deployment/agent-webhook',
+    '--timeout=240s',
+  ])
 }
 
 /** Takes away what install() made; a pod's grace period is the longest part of it. */
