@@ -25,10 +25,7 @@ export const controlPlaneModule = fileURLToPath(new URL('./control-plane', impor
 
 /** The Kubernetes version of the bed, as `control-plane/go.mod` pins it. */
 export function kubernetesVersion(): string {
-  const goMod = readFileSync(join(controlPlaneModule, 'go.mod'), 'utf8')
-  const version = /^\s*k8s\.io\/kubernetes v(\S+)/m.exec(goMod)?.[1]
-  if (!version) throw new Error('control-plane/go.mod requires no k8s.io/kubernetes')
-  return version
+  return pinnedVersion(controlPlaneModule, 'k8s.io/kubernetes')
 }
 
 /** One folder per Kubernetes version. */
@@ -82,10 +79,16 @@ export const liveKitBuild = {
 
 /** One folder per version of livekit-server, as `livekit-server/go.mod` pins it. */
 export function builtLiveKitFolder(): string {
-  const goMod = readFileSync(join(liveKitModule, 'go.mod'), 'utf8')
-  const version = /^\s*github\.com\/livekit\/livekit-server v(\S+)/m.exec(goMod)?.[1]
-  if (!version) throw new Error('livekit-server/go.mod requires no livekit-server')
+  const version = pinnedVersion(liveKitModule, 'github.com/livekit/livekit-server')
   return join(cacheFolder(), `livekit-server-${version}`)
+}
+
+/** Of a module that the go.mod in the folder requires. */
+function pinnedVersion(folder: string, module: string): string {
+  const goMod = readFileSync(join(folder, 'go.mod'), 'utf8')
+  const version = new RegExp(`^\\s*${module.replaceAll('.', '\\.')} v(\\S+)`, 'm').exec(goMod)?.[1]
+  if (!version) throw new Error(`${folder}/go.mod requires no ${module}`)
+  return version
 }
 
 /** GREENROOM_LIVEKIT_SERVER if it is set (`none`: no LiveKit), else in PATH, else what set-up has built. */
@@ -94,6 +97,27 @@ export function findLiveKitServer(): string | undefined {
   if (given) return isExecutable(given) ? given : undefined
   const built = join(builtLiveKitFolder(), 'livekit-server')
   return inPath('livekit-server') ?? (isExecutable(built) ? built : undefined)
+}
+
+/** What set-up builds Helm from. */
+export const helmBuild = {
+  module: fileURLToPath(new URL('./helm', import.meta.url)),
+  package: 'helm.sh/helm/v4/cmd/helm',
+} as const
+
+/** The version of Helm, as `helm/go.mod` pins it. */
+export function helmVersion(): string {
+  return pinnedVersion(helmBuild.module, 'helm.sh/helm/v4')
+}
+
+export function builtHelmFolder(): string {
+  return join(cacheFolder(), `helm-${helmVersion()}`)
+}
+
+/** GREENROOM_HELM if it is set, else what set-up has built. Not the PATH's, whose version nobody chose. */
+export function findHelm(): string | undefined {
+  const path = process.env.GREENROOM_HELM || join(builtHelmFolder(), 'helm')
+  return isExecutable(path) ? path : undefined
 }
 
 export function findRedisServer(): string | undefined {

@@ -1,5 +1,6 @@
 import { findPostgres, findRedisServer, versionOf } from './binaries.ts'
 import { provideControlPlane } from './provide-control-plane.ts'
+import { provideHelm } from './provide-helm.ts'
 import { provideLiveKit } from './provide-livekit.ts'
 import { provideRedis } from './provide-redis.ts'
 import { provideTestPrograms } from './provide-test-programs.ts'
@@ -29,7 +30,9 @@ async function setUp(): Promise<void> {
   const { etcd, source } = await provideControlPlane(say)
   say(`Kubernetes API server, etcd, kubectl: ${versionOf(etcd)} and the rest in ${source}`)
   await sayLiveKit()
-  if (process.argv.includes('--tests')) provideTestPrograms(say)
+  if (!process.argv.includes('--tests')) return
+  provideTestPrograms(say)
+  say(`Helm: ${await provideHelm(say)}`)
 }
 
 /** The one part that the bed does without: sessions then have no room to talk in. */

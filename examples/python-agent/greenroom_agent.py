@@ -263,6 +263,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request a connection, one thread a connection: a slow client holds up nobody else."""
 
     agent: Agent
+    metrics = None
     # Seconds. A request that does not become complete ends after it.
     timeout = 10
 
@@ -272,6 +273,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/ready":
             ready = self.agent.is_ready
             self._answer(200 if ready else 503, {"status": "ready" if ready else "not ready"})
+        elif self.path == "/metrics" and self.metrics:
+            self._send(200, self.metrics.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
         else:
             self._answer(404, {"code": "AGENT_NOT_FOUND"})
 
@@ -309,9 +312,12 @@ class Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _answer(self, status, content):
-        body = json.dumps(content).encode()
+        kind = "application/json" if status < 400 else "application/problem+json"
+        self._send(status, json.dumps(content).encode(), kind)
+
+    def _send(self, status, body, kind):
         self.send_response(status)
-        self.send_header("content-type", "application/json" if status < 400 else "application/problem+json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -330,10 +336,10 @@ class Server(ThreadingHTTPServer):
         log("request failed", error=sys.exc_info()[0].__name__)
 
 
-def serve(work):
+def serve(work, metrics=None):
     """Serves one session by `work(session)`, then returns. `work` has to return soon after `session.over` is set."""
     agent = Agent(work)
-    Handler.agent = agent
+    Handler.agent, Handler.metrics = agent, metrics
     # 0.0.0.0: all addresses of the pod. Where agents run as plain processes each is given one of its own.
     server = Server((os.environ.get("GREENROOM_LISTEN_ADDRESS", "0.0.0.0"), 8080), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=agent.leave, args=("SIGTERM",)).start())

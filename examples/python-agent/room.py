@@ -1,6 +1,7 @@
 """The agent's room, by LiveKit's own package `livekit` (optional). Joins, says so, echoes data, and leaves at the end."""
 
 import asyncio
+import time
 
 from greenroom_agent import log
 from livekit import rtc
@@ -9,19 +10,19 @@ FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5
 
 
-def stay_in_room(session):
+def stay_in_room(session, metrics):
     """Returns when the session is over. Joins again whenever the connection is lost."""
-    asyncio.run(_stay(session))
+    asyncio.run(_stay(session, metrics))
 
 
-async def _stay(session):
+async def _stay(session, metrics):
     over = asyncio.create_task(asyncio.to_thread(session.over.wait))
     wait = FIRST_RETRY_SECONDS
     while not over.done():
         room = rtc.Room()
         lost = asyncio.Event()
         room.on("disconnected", lambda *_: lost.set())
-        room.on("data_received", lambda packet: asyncio.ensure_future(_echo(room, packet)))
+        room.on("data_received", lambda packet: asyncio.ensure_future(_echo(room, packet, metrics)))
         try:
             await room.connect(session.livekit["url"], session.livekit["token"])
             log("joined", session=session.id)
@@ -45,6 +46,8 @@ def _fresh(session):
         log("no fresh token", session=session.id, error=type(error).__name__)
 
 
-async def _echo(room, packet):
+async def _echo(room, packet, metrics):
+    began = time.monotonic()
     sender = [packet.participant.identity] if packet.participant else []
     await room.local_participant.publish_data(packet.data, topic=packet.topic, destination_identities=sender)
+    metrics.message_processed(time.monotonic() - began)

@@ -1,6 +1,6 @@
 import { createApi } from '../client/api-call.ts'
 import { GreenroomApiError } from '../client/client-error.ts'
-import { type Config, loadConfig } from '../config.ts'
+import { loadConfig } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
 
 /** Options of every command that asks the session API; spread into those of parseArgs. */
@@ -20,7 +20,7 @@ export async function askServer<T>(
   given: ServerArguments,
   method: 'GET' | 'POST' = 'GET',
 ): Promise<T> {
-  const { url, apiKey } = serverOf(given, loadConfig('caller'))
+  const { url, apiKey } = serverOf(given)
   const signal = new AbortController().signal
   return createApi({ url, apiKey }).attempt<T>({ method, path, signal, timeoutMs: answerMs })
 }
@@ -34,10 +34,9 @@ export function refusalOf(error: unknown): string | undefined {
   return `${code}: ${message.includes(remediation) ? message : `${message} ${remediation}`}\n`
 }
 
-function serverOf(
-  { server, key }: ServerArguments,
-  config: Config<'caller'>,
-): { url: string; apiKey: string } {
+/** Where to ask and with which key; throws GRN_INVALID_CONFIG with what is missing. */
+export function serverOf({ server, key }: ServerArguments): { url: string; apiKey: string } {
+  const config = loadConfig('caller')
   const url = server ?? config.GREENROOM_API_URL
   const apiKey = key ?? config.GREENROOM_API_KEY
   const missing = [

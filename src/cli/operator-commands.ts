@@ -38,6 +38,10 @@ export const operatorCommands: Commands = {
       'Print the network policies for the LiveKit, monitoring, stores and API server that are configured',
     load: async () => (await import('./network-policies.ts')).networkPolicies,
   },
+  'try-session': {
+    summary: 'Open a session, end it, and say how long it took',
+    load: async () => (await import('./try-session.ts')).trySession,
+  },
   'assign-key': {
     summary: 'Make or rotate the key that signs assignments',
     load: async () => (await import('./assign-key.ts')).assignKey,

@@ -1,8 +1,11 @@
+import { dirname } from 'node:path'
 import { createKubectl, type Kubectl, type KubectlOptions } from '../../bed/servers/kubectl.ts'
 import { findControlPlane, inPath } from '../../bed/set-up/binaries.ts'
 
 /** kubectl of one cluster, whose failures are errors. */
 export interface Cluster {
+  /** Where kubectl is, for a shell's PATH. */
+  readonly programFolder: string
   readonly kubectl: Kubectl
   /** Standard output; throws with kubectl's own words. */
   readonly run: (args: readonly string[], options?: KubectlOptions) => Promise<string>
@@ -23,6 +26,7 @@ export function connectCluster(kubeconfig: string, folder: string): Cluster {
     return stdout
   }
   return {
+    programFolder: dirname(program),
     kubectl,
     run,
     read: async <T>(args: readonly string[]) => JSON.parse(await run([...args, '-o', 'json'])) as T,

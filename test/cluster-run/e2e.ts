@@ -4,11 +4,17 @@ import { buildGreenroomImage } from './build-greenroom-image.ts'
 import { connectCluster } from './cluster.ts'
 import { startOneNodeCluster } from './one-node-cluster.ts'
 import { type Bench, createChecks, type Scenario } from './scenario.ts'
+import { chartScenario } from './scenarios/chart.ts'
 import { devOverlay } from './scenarios/dev-overlay.ts'
+import { exampleAlfred } from './scenarios/example-alfred.ts'
+import { exampleSekha } from './scenarios/example-sekha.ts'
+import { exampleStation } from './scenarios/example-station.ts'
+import { exampleStella } from './scenarios/example-stella.ts'
 import { imageFiles } from './scenarios/image-files.ts'
 import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
 import { networkPolicies } from './scenarios/network-policies.ts'
+import { pythonAgent } from './scenarios/python-agent.ts'
 
 /**
  * `npm run e2e` builds the image, starts a real cluster of one node, and tries both: one line a check, at the end how many
@@ -16,7 +22,19 @@ import { networkPolicies } from './scenarios/network-policies.ts'
  */
 
 /** In the order in which they run. */
-const scenarios: readonly Scenario[] = [imageFiles, imageInAPod, imageWithRooms, devOverlay, networkPolicies]
+const scenarios: readonly Scenario[] = [
+  imageFiles,
+  imageInAPod,
+  imageWithRooms,
+  devOverlay,
+  networkPolicies,
+  chartScenario,
+  pythonAgent,
+  exampleStation,
+  exampleAlfred,
+  exampleSekha,
+  exampleStella,
+]
 
 const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
        KUBECONFIG=FILE npm run e2e -- [SCENARIO…] --image NAME:TAG --host-address IP
@@ -108,7 +126,7 @@ async function provide(folder: string, { networkPolicy, keep }: Options) {
   return {
     image,
     archive,
-    load: (archivePath: string) => cluster.load(archivePath),
+    load: (archivePath: string, as?: readonly string[]) => cluster.load(archivePath, as),
     kubeconfig,
     hostAddress,
     async stop() {

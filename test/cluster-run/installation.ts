@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments, stringify } from 'yaml'
 import { root } from '../../bed/repository.ts'
+import { type PolicyConfigMap, policyWith } from '../examples/example-policy.ts'
 import type { Cluster } from './cluster.ts'
 import type { RunStores } from './run-stores.ts'
 
 /** Greenroom as an operator installs it: manifests/ with an overlay, and Secrets. The webhook's certificate is its own. */
 
 export const namespace = 'ai-agents'
-const systemNamespace = 'greenroom-system'
+export const systemNamespace = 'greenroom-system'
 /** Three session servers and a pool for the load of the programs here. */
 const runOverlay = 'test/cluster-run/overlay'
 const execute = promisify(execFile)
@@ -21,11 +22,14 @@ interface Manifest {
   readonly metadata: { readonly name: string }
 }
 
-interface InstallOptions {
+interface SecretOptions {
   readonly cluster: Cluster
-  readonly image: string
   readonly stores: RunStores
   readonly apiKey: string
+}
+
+interface InstallOptions extends SecretOptions {
+  readonly image: string
   /** From the top of the checkout. */
   readonly overlay?: string
 }
@@ -35,9 +39,45 @@ export async function install(options: InstallOptions): Promise<void> {
   const { cluster, image, overlay = runOverlay } = options
   const manifests = await rendered(cluster, image, overlay)
   await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
-  await cluster.apply(documents(secrets(options)))
-  await cluster.apply(await assignKeys())
+  await applySecrets(options)
   await cluster.apply(documents(manifests.filter(({ kind }) => kind !== 'Namespace')))
+}
+
+/** Secrets and keys, into a namespace that is there. */
+export async function applySecrets(options: SecretOptions): Promise<void> {
+  await options.cluster.apply(documents(secrets(options)))
+  await options.cluster.apply(await assignKeys())
+}
+
+/**
+ * Only what judges pods, with what these examples add to its policy. For systems beside Greenroom; needs no stores. uninstall()
+ * takes it away again.
+ */
+export async function installAdmission(
+  cluster: Cluster,
+  image: string,
+  examples: readonly string[],
+): Promise<void> {
+  const manifests = await rendered(cluster, image, 'test/cluster-run/admission-only')
+  const isPolicy = ({ kind, metadata }: Manifest) => kind === 'ConfigMap' && metadata.name === 'agent-policy'
+  const policy = manifests.find(isPolicy)
+  if (!policy) throw new Error('the manifests hold no policy')
+  await cluster.apply(documents(manifests.filter(({ kind }) => kind === 'Namespace')))
+  await cluster.apply(await assignKeys())
+  // Before the webhook, so that it is the first policy that the webhook sees.
+  await cluster.apply(
+    documents([await policyWith(policy as Manifest & PolicyConfigMap, examples, examples.join('-'))]),
+  )
+  const others = manifests.filter((manifest) => manifest.kind !== 'Namespace' && !isPolicy(manifest))
+  await cluster.apply(documents(others))
+  await cluster.run([
+    'rollout',
+    'status',
+    '-n',
+    systemNamespace,
+    'deployment/agent-webhook',
+    '--timeout=240s',
+  ])
 }
 
 /** Takes away what install() made; a pod's grace period is the longest part of it. */
@@ -75,7 +115,7 @@ async function rendered({ run }: Cluster, image: string, overlay: string): Promi
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
 }
 
-function secrets({ apiKey, stores }: InstallOptions): object[] {
+function secrets({ apiKey, stores }: SecretOptions): object[] {
   const secret = (name: string, namespace: string, type: string, stringData: Record<string, string>) => ({
     apiVersion: 'v1',
     kind: 'Secret',

@@ -10,7 +10,8 @@ export interface OneNodeCluster {
   readonly kubeconfig: string
   /** The machine, as its pods see it. */
   readonly hostAddress: string
-  load(archivePath: string): Promise<void>
+  /** `as`: other names for it, full ones. */
+  load(archivePath: string, as?: readonly string[]): Promise<void>
   stop(): Promise<void>
 }
 
@@ -37,8 +38,9 @@ export async function startOneNodeCluster({
   return {
     kubeconfig,
     hostAddress,
-    async load(archivePath) {
-      await script('load-image', ['--state', stateFolder, '--archive', archivePath])
+    async load(archivePath, as = []) {
+      const others = as.flatMap((name) => ['--as', name])
+      await script('load-image', ['--state', stateFolder, ...others, '--archive', archivePath])
     },
     async stop() {
       await script('down', [stateFolder])

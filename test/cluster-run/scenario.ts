@@ -27,8 +27,8 @@ export interface Bench {
   readonly image: string
   /** The image as files. Absent where the run was given an image: then only what is in the cluster can be looked at. */
   readonly archive: ImageArchive | undefined
-  /** Loads another image from its archive. Absent as `archive` is. */
-  readonly load: ((archivePath: string) => Promise<void>) | undefined
+  /** Loads an image from its archive, under other full names too if they are given. Absent as `archive` is. */
+  readonly load: ((archivePath: string, as?: readonly string[]) => Promise<void>) | undefined
   /** Prints one line; never throws. `run` returns what was seen, or throws with what is wrong. */
   readonly check: (what: string, run: () => Promise<string>) => Promise<void>
   /** Prints a line that is no check. */

@@ -8,7 +8,7 @@ import { startWebhookService } from '../../bed/replicas/webhook-service.ts'
 import { root } from '../../bed/repository.ts'
 import type { ControlPlane } from '../../bed/servers/control-plane.ts'
 import type { KubectlOutcome } from '../../bed/servers/kubectl.ts'
-import { configMapKey } from '../../src/domain/names.ts'
+import { type PolicyConfigMap, policyWith } from './example-policy.ts'
 
 /** The systems of the source documents on a real API server with admission on. */
 
@@ -46,12 +46,6 @@ export interface Workload extends SystemObject {
     }
     readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
   }
-}
-
-/** What an example adds to the policy: keys of `agentTypes`, and namespaces of `rollout.audit`. */
-interface PolicyPart {
-  readonly agentTypes?: Record<string, unknown>
-  readonly rollout?: { readonly audit: readonly string[] }
 }
 
 export async function startSystemsBed(folder: string, systems: readonly string[]): Promise<SystemsBed> {
@@ -145,23 +139,11 @@ function podOf({ metadata, spec }: Workload): object {
 }
 
 async function addToPolicy(plane: ControlPlane, systems: readonly string[]): Promise<void> {
-  const configMap = parse(await readFile(join(root, 'manifests/base/agent-policy.yaml'), 'utf8')) as {
-    data: Record<string, string>
-  }
-  const policy = parse(configMap.data[configMapKey.policy] ?? '') as PolicyPart & { version: string }
-  const parts = await Promise.all(
-    systems.map(
-      async (name) => parse(await readFile(join(examples, name, 'policy.yaml'), 'utf8')) as PolicyPart,
-    ),
-  )
+  const base = parse(
+    await readFile(join(root, 'manifests/base/agent-policy.yaml'), 'utf8'),
+  ) as PolicyConfigMap
   const version = 'systems'
-  const merged = {
-    ...policy,
-    version,
-    agentTypes: Object.assign({}, policy.agentTypes, ...parts.map(({ agentTypes }) => agentTypes)) as unknown,
-    rollout: { audit: parts.flatMap(({ rollout }) => rollout?.audit ?? []) },
-  }
-  const input = JSON.stringify({ ...configMap, data: { [configMapKey.policy]: stringify(merged) } })
+  const input = JSON.stringify(await policyWith(base, systems, version))
   const { code, stderr } = await plane.kubectl(['apply', '--server-side', '-f', '-'], { input })
   if (code !== 0) throw new Error(stderr)
   await untilPolicySays(plane, `version: ${version}`)

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
+import { checkChart } from '../helm/chart-on-api-server.ts'
 import { appliesStrictly, givesTheseRights, handsReplicasOver } from '../manifests-run/strictly-applied.ts'
 import {
   examples,
@@ -147,6 +148,15 @@ void t.test('Greenroom itself: base, overlays and components', async (t) => {
   await t.test('the rights of the session server', (t) => givesTheseRights(t, bed.plane))
 })
 
+void t.test('the Helm chart', async (t) => {
+  await bed.forgetJobs('ai-agents')
+  await checkChart(t, {
+    plane: bed.plane,
+    folder: folder.path,
+    untilPolicySays: (text) => untilPolicySays(bed.plane, text),
+  })
+})
+
 void t.test('STELLA', async (t) => {
   await bed.forgetJobs('ai-agents')
   const objects = await bed.applyStrictly(join(examples, 'stella'))
@@ -204,6 +214,26 @@ void t.test('STELLA', async (t) => {
         },
       ],
     })
+  })
+
+  await t.test('the agent types have the sizes of the documents', async (t) => {
+    const sizes = {
+      'stella-light': [
+        { cpu: '100m', memory: '256Mi' },
+        { cpu: '500m', memory: '1Gi' },
+      ],
+      'echo-agent': [
+        { cpu: '50m', memory: '128Mi' },
+        { cpu: '250m', memory: '512Mi' },
+      ],
+    }
+    for (const [type, [requests, limits]] of Object.entries(sizes)) {
+      const metadata = { ...asWritten.metadata, labels: { 'agent-type': type } }
+      const input = JSON.stringify({ ...asWritten, metadata })
+      const { code, stdout, stderr } = await bed.plane.kubectl(create, { input })
+      t.equal(code, 0, stderr)
+      t.has((JSON.parse(stdout) as V1Pod).spec?.containers[0]?.resources, { requests, limits }, type)
+    }
   })
 
   await t.test('a Secret for each session is refused', async (t) => {
