@@ -256,7 +256,8 @@ export const chartValues = group({
       values: Type.Optional(Type.Array(Type.String())),
     }),
     {
-      description: "Nodes for Greenroom's own pods in ai-agents. Agents: `policy.defaults.nodeAffinity`.",
+      description:
+        "Nodes for Greenroom's own pods in ai-agents, but for the migration. Agents: `policy.defaults.nodeAffinity`.",
       default: [],
       examples: [[{ key: 'workload-type', operator: 'In', values: ['ai-agents'] }]],
     },

@@ -14,7 +14,10 @@ interface MigrateOptions {
   readonly role?: string | undefined
 }
 
-/** Applies what is missing, forward only. Concurrent runs are safe: one applies, the others wait and find it done. */
+/**
+ * Applies what is missing, forward only. Concurrent runs are safe: one applies, the others wait and find it done. Throws
+ * GRN_DATABASE_UNAVAILABLE with the reason if it cannot connect.
+ */
 export async function migrate(
   databaseUrl: string,
   logger: Logger,
@@ -23,7 +26,11 @@ export async function migrate(
   const client = new Client({ connectionString: databaseUrl })
   // A lost connection fails the query under way; without a listener the event would end the process.
   client.on('error', (error) => logger.warn({ err: error }, 'postgresql connection lost'))
-  await client.connect()
+  await client.connect().catch((error: NodeJS.ErrnoException) => {
+    // A name with two addresses fails with a code and without a message.
+    const reason = `PostgreSQL does not let the migration in: ${error.message || error.code}.`
+    throw new GreenroomError('GRN_DATABASE_UNAVAILABLE', reason, { cause: error })
+  })
   try {
     const applied = await applyMissing(client, logger)
     if (role !== undefined) await grantRows(client, role, logger)

@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { checkChart } from '../helm/chart-on-api-server.ts'
-import { appliesStrictly, givesTheseRights } from '../manifests-run/strictly-applied.ts'
+import { appliesStrictly, givesTheseRights, handsReplicasOver } from '../manifests-run/strictly-applied.ts'
 import {
   examples,
   type SystemObject,
@@ -144,17 +144,17 @@ void t.test('Alfred', async (t) => {
 /** These bring a whole policy of their own, so they come after the others. */
 void t.test('Greenroom itself: base, overlays and components', async (t) => {
   await appliesStrictly(t, bed)
+  await t.test('replicas go over to the HPA', (t) => handsReplicasOver(t, bed.plane))
   await t.test('the rights of the session server', (t) => givesTheseRights(t, bed.plane))
 })
 
-void t.test('the Helm chart', async (t) => {
-  await bed.forgetJobs('ai-agents')
-  await checkChart(t, {
+void t.test('the Helm chart', (t) =>
+  checkChart(t, {
     plane: bed.plane,
     folder: folder.path,
     untilPolicySays: (text) => untilPolicySays(bed.plane, text),
-  })
-})
+  }),
+)
 
 void t.test('STELLA', async (t) => {
   await bed.forgetJobs('ai-agents')

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { root } from '../../bed/repository.ts'
@@ -42,6 +43,37 @@ async function warnsOfNothing(t: Test, plane: ControlPlane, { objects }: Manifes
   const { code, stderr } = await plane.kubectl(again, { input })
   t.equal(code, 0, stderr)
   t.notMatch(stderr, 'Warning')
+}
+
+/** An installation that had `replicas` keeps its servers when the HPA takes over, by the command of the page. */
+export async function handsReplicasOver(t: Test, plane: ControlPlane): Promise<void> {
+  const page = await readFile(join(root, 'docs/operate/upgrade.md'), 'utf8')
+  const [, options = '', document = ''] =
+    /^kubectl (apply .*handover.*) -f - <<'EOF'\n([^]*?)^EOF$/m.exec(page) ?? []
+  const server = (await buildAll())[0]?.objects.find(
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'session-management-server',
+  )
+  const named = (name: string, more: object) => ({
+    ...server,
+    metadata: { ...server?.metadata, name },
+    spec: { ...(server?.spec as object), ...more },
+  })
+  const apply = async (args: readonly string[], input: string) => {
+    const { code, stderr } = await plane.kubectl([...args, '-f', '-'], { input })
+    t.equal(code, 0, stderr)
+  }
+  const ours = ['apply', '--server-side']
+  for (const [name, left] of [
+    ['given-away', '2'],
+    ['kept', '1'],
+  ] as const) {
+    await apply(ours, JSON.stringify(named(name, { replicas: 2 })))
+    if (name === 'given-away')
+      await apply(options.split(' '), document.replace('session-management-server', name))
+    await apply(ours, JSON.stringify(named(name, {})))
+    const get = ['get', 'deployment', name, '-n', 'ai-agents', '-o', 'jsonpath={.spec.replicas}']
+    t.equal((await plane.kubectl(get)).stdout, left, name)
+  }
 }
 
 /** It has a name of its own each time, so kustomize cannot build it. */

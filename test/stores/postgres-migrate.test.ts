@@ -28,6 +28,27 @@ void t.test('migrating twice applies everything once', async (t) => {
   t.same(await migrate(url, silent), [])
 })
 
+void t.test('a migration that cannot connect says why, and not with which password', async (t) => {
+  await t.rejects(migrate('postgres://nobody:hidden@127.0.0.1:1/none', silent), {
+    code: 'GRN_DATABASE_UNAVAILABLE',
+    message: /^PostgreSQL does not let the migration in: connect ECONNREFUSED 127\.0\.0\.1:1\.$/,
+  })
+})
+
+void t.test(
+  'the version before does no harm to a newer schema, when an upgrade is rolled back',
+  async (t) => {
+    const url = await server.createDatabase('newer')
+    await migrate(url, silent)
+    const postgres = createPostgres(url, silent)
+    t.teardown(() => postgres.close())
+    await postgres.durable.query(
+      `INSERT INTO greenroom_migrations (name, run_on) VALUES ('9999_of-a-later-version', now())`,
+    )
+    t.same(await migrate(url, silent), [])
+  },
+)
+
 void t.test('a version from before the holder of leases opens sessions that both may keep', async (t) => {
   const url = await server.createDatabase('older')
   await migrate(url, silent)

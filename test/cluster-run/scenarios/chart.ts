@@ -205,7 +205,8 @@ async function upgradedUnderLoad({ bench, run, stores, url, apiKey }: UnderLoad)
     const upgraded = await replicas(cluster)
     await check('helm rollback under load', async () => {
       history.fault('helm rollback')
-      await run(['rollback', 'greenroom', ...patiently])
+      // The revision before is the upgrade that failed.
+      await run(['rollback', 'greenroom', '1', ...patiently])
       await untilOldOnesAreGone(cluster, upgraded)
       return `every session server runs ${await imagesOf(bench)}`
     })
