@@ -148,13 +148,14 @@ void t.test('Greenroom itself: base, overlays and components', async (t) => {
   await t.test('the rights of the session server', (t) => givesTheseRights(t, bed.plane))
 })
 
-void t.test('the Helm chart', (t) =>
-  checkChart(t, {
+void t.test('the Helm chart', async (t) => {
+  await bed.forgetJobs('ai-agents')
+  await checkChart(t, {
     plane: bed.plane,
     folder: folder.path,
     untilPolicySays: (text) => untilPolicySays(bed.plane, text),
-  }),
-)
+  })
+})
 
 void t.test('STELLA', async (t) => {
   await bed.forgetJobs('ai-agents')
