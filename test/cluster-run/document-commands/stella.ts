@@ -94,7 +94,7 @@ export const whileItRuns: readonly DocumentCommand[] = [
   {
     item: '000-37',
     command: 'kubectl exec -it -n ai-agents deployment/session-management-server -- npm run migrate',
-    prints: /"msg":"migrations applied"/,
+    prints: /"msg":"the schema is up to date"/,
   },
   {
     item: '000-37',
