@@ -25,7 +25,11 @@ export const webhookInstallation = manifestPaths([
 ])
 
 /** What the session server of the manifests needs. */
-export const serverInstallation = manifestPaths(['namespace.yaml', 'session-server/rbac.yaml'])
+export const serverInstallation = manifestPaths([
+  'namespace.yaml',
+  'priority-class.yaml',
+  'session-server/rbac.yaml',
+])
 
 /** What both need. */
 export const installation = [...serverInstallation, ...webhookInstallation]

@@ -226,14 +226,14 @@ void t.test('the session server has its name, and nobody else', async (t) => {
     metadata: { generateName: 'x-', labels },
     spec: { containers: [{ name: 'a', image: 'x:1', ports: [{ name: 'http', containerPort: 3000 }] }] },
   })
-  for (const name of [server, 'greenroom-migrate', 'livekit']) {
+  for (const name of [server, 'greenroom-migrate', 'livekit', 'postgres']) {
     t.match(await create(plain({ [label.component]: name })), /GRN_LABEL_OWNERSHIP/, name)
   }
-  for (const app of [server, 'greenroom-migrate']) {
+  for (const app of [server, 'greenroom-migrate', 'livekit', 'postgres']) {
     t.match(await create(plain({ app })), /GRN_LABEL_OWNERSHIP.*app/, app)
   }
   // No label at all, or the label of a type: nothing that a Service or a right goes by.
-  const admitted = await mallory.createNamespacedPod({ namespace, body: plain({ app: 'livekit' }) })
+  const admitted = await mallory.createNamespacedPod({ namespace, body: plain({ app: 'turn' }) })
   t.notOk(admitted.metadata?.labels?.[label.component])
 })
 

@@ -79,7 +79,10 @@ export async function startTableBed(t: Test) {
   await plane.createNamespace('trial', { 'greenroom.dev/agents': 'enabled' })
   const clusterPath = join(folder.path, 'cluster.yaml')
   await writeFile(clusterPath, cluster)
-  await plane.apply([clusterPath, join(root, 'manifests/base/session-server/rbac.yaml')])
+  await plane.apply([
+    clusterPath,
+    ...['priority-class.yaml', 'session-server/rbac.yaml'].map((path) => join(root, 'manifests/base', path)),
+  ])
   const core = plane.admin().makeApiClient(CoreV1Api)
   return {
     ...bed,
