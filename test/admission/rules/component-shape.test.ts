@@ -266,64 +266,6 @@ void t.test('a volume that nothing mounts is refused, of whatever kind', async (
   }
 })
 
-void t.test('a row may name the claim of a mount, which is then for no other pod', async (t) => {
-  const path = '/var/lib/postgresql/data'
-  const components = policy.components.filter(({ serviceAccount }) => serviceAccount !== 'postgres')
-  const database = {
-    serviceAccount: 'postgres',
-    images: ['postgres:18'],
-    commands: [],
-    args: [],
-    env: [],
-    mounts: [{ path, claim: 'data-postgres-0' }],
-  }
-  const within = inForceOf({ ...policy, components: [...components, database] })
-  const data = (volume: object): Pod =>
-    samplePod({
-      labels: { 'greenroom.dev/component': 'postgres' },
-      container: {
-        image: 'postgres:18',
-        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        volumeMounts: [{ name: 'data', mountPath: path }],
-      },
-      spec: {
-        serviceAccountName: 'postgres',
-        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
-        volumes: [{ name: 'data', ...volume }],
-      },
-    })
-  const own = { persistentVolumeClaim: { claimName: 'data-postgres-0' } }
-  t.same(violationsIn(data(own), within), [])
-  for (const volume of [
-    { persistentVolumeClaim: { claimName: 'another' } },
-    { persistentVolumeClaim: { claimName: 'data-postgres-0', tomorrow: true } },
-    { ...own, emptyDir: {} },
-    { emptyDir: {} },
-  ]) {
-    const at = 'spec.containers[0].volumeMounts[0]'
-    t.match(
-      violationsIn(data(volume), within),
-      [{ rule: 'component-shape', path: at }],
-      JSON.stringify(volume),
-    )
-  }
-  const made = {
-    ephemeral: { volumeClaimTemplate: { spec: { resources: { requests: { storage: '1Gi' } } } } },
-  }
-  const stolen = (volume: object, name = 'thief'): string[] => {
-    const pod = samplePod({ spec: { volumes: [tokenVolume, { name: 'postgres-0', ...volume }] } })
-    return violationsIn({ ...pod, metadata: { ...pod.metadata, name } }, within)
-      .filter(({ rule }) => rule === 'component-claims')
-      .map(({ path, found }) => `${path} ${found}`)
-  }
-  const refused = ['spec.volumes[1] "data-postgres-0"']
-  t.same(stolen(own), refused)
-  t.same(stolen({ persistentVolumeClaim: { claimName: 'data-postgres-0', readOnly: true } }), refused)
-  t.same(stolen(made, 'data'), refused, 'the name that Kubernetes gives the claim of a volume of the pod')
-  t.same(stolen(made), [])
-  t.same(stolen({ persistentVolumeClaim: { claimName: 'mine' } }), [])
-})
-
 void t.test('where it runs and what it pushes aside is bounded by the defaults', async (t) => {
   const cases: readonly (readonly [path: string, spec: object])[] = [
     ['spec.nodeName', { nodeName: 'control-plane-1' }],
