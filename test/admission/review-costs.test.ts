@@ -183,8 +183,8 @@ void t.test('texts of 1 MB cost no more than their length', (t) => {
   }
   for (const [name, pod] of Object.entries(texts)) {
     const tookMs = shortestMs(pod)
-    // Four reviews, 0.7 s on a quiet machine. A quadratic one would take minutes.
-    t.ok(tookMs < 20_000, `${name}: took ${tookMs.toFixed()} ms`)
+    // Four reviews. The API server waits for 2 s, and a quadratic one would take minutes.
+    t.ok(tookMs < 2_000, `${name}: took ${tookMs.toFixed()} ms`)
   }
   t.end()
 })

@@ -244,10 +244,10 @@ void t.test('as long as there is room, a pool below its min is not left without 
   )
 })
 
-void t.test('ten thousand missing pods of a hundred pools are shared at once', async (t) => {
+void t.test('ten thousand missing pods of a hundred pools are shared in milliseconds', async (t) => {
   const wishes = Array.from({ length: 100 }, (_, index) => wish(`p${index}`, { min: 50, wanted: 100 }))
   const begun = performance.now()
   shareQuotas(wishes, [quota({ pods: '5000', 'limits.cpu': '4000' })])
   const ms = performance.now() - begun
-  t.ok(ms < 2_500, `${ms} ms`)
+  t.ok(ms < 250, `${ms} ms`)
 })

@@ -52,7 +52,7 @@ const podsOf = async (type: string): Promise<number> =>
 /** The row of the base allows its own image alone. */
 const described = (name: string) => kubectl('describe', 'configmap', name)
 /** It takes 0.1 to 2.1 s, and 4 s beside other tests. The back-off that this must not wait for is 40 s and more. */
-const cureBoundMs = 30_000
+const cureBoundMs = 15_000
 
 /** From now until the pool has more pods than it has. */
 async function firstPodMs(cure: () => Promise<unknown>): Promise<number> {

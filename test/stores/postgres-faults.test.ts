@@ -11,8 +11,6 @@ import { postgresFor, startDatabase } from './store-servers.ts'
 /** PostgreSQL that is cut off, hangs or is gone: what a caller hears, how soon, and what is true afterwards. */
 
 const database = await startDatabase(t)
-/** The promise is 2 s; the rest is for a machine on which everything else is tested at the same time. */
-const answeredWithinMs = 5_000
 const unavailable = { code: 'GRN_DATABASE_UNAVAILABLE' }
 
 async function behindProxy(t: Test) {
@@ -55,7 +53,7 @@ void t.test('the same with no way to ask: an error in under 2 s, and a row that 
   proxy.set('drop-replies')
   const record = newRecord()
   const ms = await timed(() => t.rejects(store.commitOpen(record), unavailable))
-  t.ok(ms < answeredWithinMs, `${Math.round(ms)} ms`)
+  t.ok(ms < 2_000, `${Math.round(ms)} ms`)
   t.same(await rows(), [record.id])
   proxy.set('pass')
   proxy.cut()
@@ -103,7 +101,7 @@ void t.test('a database that hangs is unavailable in under 2 s, for every method
   await Promise.all(
     Object.entries(calls).map(async ([name, call]) => {
       const ms = await timed(() => t.rejects(call(), unavailable, name))
-      t.ok(ms < answeredWithinMs, `${name}: ${Math.round(ms)} ms`)
+      t.ok(ms < 2_100, `${name}: ${Math.round(ms)} ms`)
     }),
   )
   proxy.set('pass')
@@ -135,7 +133,7 @@ void t.test('a locked row gives up in time instead of holding the open', async (
   const ms = await timed(() =>
     t.rejects(store.commitOpen(newRecord({ pod: podNamed('contended') })), unavailable),
   )
-  t.ok(ms < answeredWithinMs, `${Math.round(ms)} ms`)
+  t.ok(ms < 2_000, `${Math.round(ms)} ms`)
   await blocker.query('ROLLBACK')
   t.match(await store.commitOpen(newRecord({ pod: podNamed('contended') })), { kind: 'committed' })
 })
@@ -150,7 +148,7 @@ void t.test('PostgreSQL stopped: unavailable with a time to retry; started again
   const record = newRecord()
   const refusal = { ...unavailable, retryAfterMs: 1_000, status: 503 }
   const ms = await timed(() => t.rejects(store.commitOpen(record), refusal))
-  t.ok(ms < answeredWithinMs, `${Math.round(ms)} ms`)
+  t.ok(ms < 2_000, `${Math.round(ms)} ms`)
   await t.rejects(ledger.retire(['a'], 'surplus'), unavailable)
   await t.rejects(ledger.lapse(1), unavailable)
   await database.server.restart()

@@ -203,10 +203,10 @@ void t.test(
     proxy.set('half-open')
     const slow = await ask('s2')
     t.equal(slow.kind, 'unknown')
-    t.ok(slow.ms > 200 && slow.ms < 2_000, `${slow.ms} ms`)
+    t.ok(slow.ms > 200 && slow.ms < 400, `${slow.ms} ms`)
     const quick = await ask('s3')
     t.equal(quick.kind, 'unknown')
-    t.ok(quick.ms < 200, 'the breaker is open: no time-out was waited for')
+    t.ok(quick.ms < 20, 'the breaker is open')
     // No cut here: the client itself must find out that this connection is dead.
     proxy.set('pass')
     await until('the index answers again', async () => (await ask('s4')).kind === 'reserved', 5_000)

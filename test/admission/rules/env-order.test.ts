@@ -86,7 +86,7 @@ void t.test('a value of 1 MB takes a few milliseconds, whatever stands in it', (
     const startedAtMs = performance.now()
     mergedEnv([value('A', text), value('B', '1')], [key], [])
     const tookMs = performance.now() - startedAtMs
-    t.ok(tookMs < 20_000, `${part} took ${tookMs} ms`)
+    t.ok(tookMs < 2_000, `${part} took ${tookMs} ms`)
   }
   t.end()
 })
