@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
@@ -16,8 +17,11 @@ const rounds = 8
 const begin = new Date(Date.now() - 1_000).toISOString()
 const bed = await startBed({ pools: poolsDocument({ min, max: 40, more: 'pricePerPodHour: 0.36' }) })
 const { client, kubectl, open, untilIdle } = createSessionCaller(bed)
+const database = new pg.Client({ connectionString: bed.databaseUrl })
+await database.connect()
 t.teardown(async () => {
   client.close()
+  await database.end()
   await bed.stop()
 })
 await untilIdle(min)
@@ -28,11 +32,14 @@ async function usage(query: string): Promise<UsageReport> {
   return JSON.parse(text) as UsageReport
 }
 
-/**
- * Seconds that pods of the pool existed before `untilMs`. The sum needs no pairs: each create adds the time that is left
- * and each end takes it away. Of several deletions of a pod the last one that was carried out is its end.
- */
-async function auditedSeconds(untilMs: number): Promise<{ seconds: number; ends: number }> {
+/** When pods of the pool were created and went, epoch ms, each in the order of time. Which pod is which does not matter. */
+interface Lives {
+  readonly created: readonly number[]
+  readonly gone: readonly number[]
+}
+
+/** As the API server's audit log has it: of several deletions of a pod the last one that was carried out is its end. */
+async function auditedLives(): Promise<Lives> {
   const pods = (await bed.plane.writes()).filter(
     ({ resource, subresource, namespace, dryRun, code }) =>
       resource === 'pods' &&
@@ -41,7 +48,6 @@ async function auditedSeconds(untilMs: number): Promise<{ seconds: number; ends:
       !dryRun &&
       code < 300,
   )
-  const creates = pods.filter(({ verb, user }) => verb === 'create' && user === serverUsername)
   const there = new Set<string>(
     (
       JSON.parse(await kubectl('get', 'pods', '-o', 'json')) as { items: { metadata: { name: string } }[] }
@@ -49,30 +55,65 @@ async function auditedSeconds(untilMs: number): Promise<{ seconds: number; ends:
   )
   const ends = new Map<string, number>()
   for (const { verb, name = '', at } of pods) if (verb === 'delete' && !there.has(name)) ends.set(name, at)
-  const left = (at: number) => Math.max(0, untilMs - at) / 1_000
-  return {
-    seconds: sum(creates.map(({ at }) => left(at))) - sum([...ends.values()].map(left)),
-    ends: ends.size,
-  }
+  const creates = pods.filter(({ verb, user }) => verb === 'create' && user === serverUsername)
+  return { created: inOrder(creates.map(({ at }) => at)), gone: inOrder([...ends.values()]) }
+}
+
+async function notedLives(): Promise<Lives> {
+  const { rows } = await database.query<{ created_at: Date; gone_at: Date | null }>(
+    'SELECT created_at, gone_at FROM pod_lives',
+  )
+  const gone = rows.flatMap(({ gone_at }) => (gone_at ? [gone_at.getTime()] : []))
+  return { created: inOrder(rows.map(({ created_at }) => created_at.getTime())), gone: inOrder(gone) }
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0)
+const inOrder = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)
 const future = () => new Date(Date.now() + 3_600_000).toISOString()
 
-/** A watch on a busy machine tells of a pod's end so late: 0.1 % of a life of 50 s. Pods live some seconds here, minutes in use. */
-const watchDelaySeconds = 0.05
+/** The sum needs no pairs: each create adds the time that is left, and each end takes it away. */
+function secondsBefore(untilMs: number, { created, gone }: Lives): number {
+  const left = (at: number) => Math.max(0, untilMs - at) / 1_000
+  return sum(created.map(left)) - sum(gone.map(left))
+}
 
-/** The report and the audit log of the same time agree within 0.1 %, late watches, and what the report itself calls inexact. */
-async function agrees(t: Test, what: string): Promise<UsageReport> {
+/** How far the n-th time of one list is from the n-th of the other, ms: the middle one of all n. */
+function medianDistance(some: readonly number[], others: readonly number[]): number {
+  const distances = inOrder(some.map((at, n) => Math.abs(at - (others[n] ?? Number.NaN))))
+  return distances[Math.floor(distances.length / 2)] ?? Number.NaN
+}
+
+/** 0.1 % of a life of 50 s, of which a watch tells so late. A machine that stands still for a moment makes a few later. */
+const watchDelayMs = 50
+
+/**
+ * Of the same time: the report is the sum of what was noted, to the millisecond; every pod of the audit log was noted, and
+ * nearly all at the right time. Resolves with the report and by how many seconds it differs from the audit log.
+ */
+async function agrees(t: Test, what: string): Promise<{ report: UsageReport; offSeconds: number }> {
+  const audited = await until('every end to be noted', async () => {
+    const [lives, noted] = await Promise.all([auditedLives(), notedLives()])
+    return noted.gone.length === lives.gone.length ? lives : undefined
+  })
   const report = await usage(`from=${begin}&to=${future()}&by=pool`)
-  const { seconds: audited, ends } = await auditedSeconds(Date.parse(report.until))
+  const untilMs = Date.parse(report.until)
+  const noted = await notedLives()
   const counted = report.total.podSeconds
-  const off = Math.abs(counted - audited)
+  const auditedSeconds = secondsBefore(untilMs, audited)
+  const offSeconds = counted - auditedSeconds
   t.comment(
-    `${what}: ${counted.toFixed(3)} s counted, ${audited.toFixed(3)} s audited, ${((off / audited) * 100).toFixed(4)} % off, ${report.inexactSeconds} s inexact`,
+    `${what}: ${counted.toFixed(3)} s counted, ${auditedSeconds.toFixed(3)} s audited, ${((Math.abs(offSeconds) / auditedSeconds) * 100).toFixed(4)} % off, ${report.inexactSeconds} s inexact`,
   )
-  t.ok(off <= audited * 0.001 + ends * watchDelaySeconds + report.inexactSeconds, what)
-  return report
+  t.equal(noted.created.length, audited.created.length, `${what}: every pod is noted`)
+  t.ok(
+    Math.abs(counted - secondsBefore(untilMs, noted)) < 0.001,
+    `${what}: the report is the sum of what is noted`,
+  )
+  for (const time of ['created', 'gone'] as const) {
+    const distance = medianDistance(audited[time], noted[time])
+    t.ok(distance <= watchDelayMs, `${what}: ${time} ${distance.toFixed(1)} ms from the audit log`)
+  }
+  return { report, offSeconds }
 }
 
 void t.test(
@@ -93,7 +134,7 @@ void t.test(
       await pause(3_000)
       await Promise.all(opened.slice(round % 3).map(({ id }) => client.end(id, '?wait=true')))
     }
-    const running = await agrees(t, 'while sessions run')
+    const { report: running } = await agrees(t, 'while sessions run')
     t.equal(running.inexactSeconds, 0, 'events told of every pod as it happened')
 
     const read = await Promise.all(sessions.map(async ({ id }) => (await client.read(id)).body))
@@ -161,6 +202,7 @@ void t.test(
   async (t) => {
     const controller = bed.roles.get('controller')
     if (!controller) throw new Error('no controller')
+    const before = await agrees(t, 'before a controller is killed')
     const session = await open({ projectId: 'checkout' })
     const victims = await Promise.all([1, 2].map(() => open({ projectId: 'batch' })))
     const again = controller.restart('SIGKILL')
@@ -182,7 +224,12 @@ void t.test(
       async () => (await usage(`from=${begin}&to=${future()}`)).inexactSeconds > 0,
       60_000,
     )
-    const report = await agrees(t, 'after a controller was killed')
+    const { report, offSeconds } = await agrees(t, 'after a controller was killed')
+    const newlyOff = Math.abs(offSeconds - before.offSeconds)
+    t.ok(
+      newlyOff <= report.inexactSeconds + report.total.podSeconds * 0.001,
+      `${newlyOff.toFixed(3)} s more off`,
+    )
     t.ok(report.inexactSeconds < 90, `${report.inexactSeconds} s: as long as it was away`)
     await client.end(session.id)
   },

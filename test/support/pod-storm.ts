@@ -10,8 +10,8 @@ interface PodStorm {
 
 /** Enough to keep the API server's connections to every replica busy. */
 const creators = 4
-/** About a hundred pods a second: what changes hands takes seconds, and the storm shares its cores with what it storms. */
-const pauseMs = 30
+/** About forty pods a second: what changes hands takes seconds, and the storm shares its cores with what it storms. */
+const pauseMs = 100
 
 const pod = {
   metadata: { generateName: 'storm-' },
