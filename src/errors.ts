@@ -36,6 +36,12 @@ export const errorCatalogue = {
     remedy:
       'Give LiveKit the same key and secret as Greenroom (webhook.api_key in its configuration, LIVEKIT_API_KEY and LIVEKIT_API_SECRET here), and compare both clocks.',
   },
+  GRN_FORBIDDEN: {
+    status: 403,
+    title: 'This credential is not good for this',
+    remedy:
+      'Use a credential that has the scope which the detail names; docs/identity.md lists what each scope is good for.',
+  },
   GRN_NOT_FOUND: {
     status: 404,
     title: 'There is nothing at this address',

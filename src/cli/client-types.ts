@@ -63,7 +63,7 @@ async function readApiDocument(): Promise<ApiDocument> {
     readPools: { all: uncalled, one: uncalled },
     readUsage: uncalled,
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
-    isApiKey: () => false,
+    identify: () => undefined,
     sessionTokens: { verify: () => undefined },
     publicDocument: true,
     checks: () => ({}),

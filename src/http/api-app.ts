@@ -6,7 +6,7 @@ import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
-import { authenticate, type Credentials } from './authenticate.ts'
+import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { createCallSignals } from './call-signals.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
@@ -46,6 +46,10 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => createRequestValidator(schema, httpPart))
   parseExactJsonOnly(app)
   app.decorateRequest('sessionRight', undefined)
+  app.decorateRequest('caller', undefined)
+  app.addHook('onRoute', (route) => {
+    if (!hasScope(route)) throw new Error(`${String(route.method)} ${route.url} says no scope that it needs`)
+  })
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }

@@ -1,4 +1,5 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyRequest } from 'fastify'
+import { type Caller, isGranted, type Scope } from '../domain/caller.ts'
 import { GreenroomError } from '../errors.ts'
 import type { SessionRight, SessionTokens } from '../sessions/session-token.ts'
 
@@ -6,8 +7,12 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set when an agent's session token let this request in. */
     sessionRight: SessionRight | undefined
+    /** Set when the credential of a caller let this request in. */
+    caller: Caller | undefined
   }
   interface FastifyContextConfig {
+    /** What a caller's credential must be good for. Every route under /v1 has one, or is signed by LiveKit. */
+    needs?: Scope
     /** This route may be called with the session token of its session. */
     sessionToken?: boolean
     /** LiveKit signs what it sends here; the route checks that itself. */
@@ -16,13 +21,17 @@ declare module 'fastify' {
 }
 
 export interface Credentials {
-  readonly isApiKey: (key: string) => boolean
+  /** Whose credential this is; undefined: nobody's. */
+  readonly identify: (bearer: string) => Caller | undefined | Promise<Caller | undefined>
   readonly sessionTokens: Pick<SessionTokens, 'verify'>
   /** Whether the description of the API needs no key. */
   readonly publicDocument: boolean
 }
 
-/** /v1 needs an API key, and so does its description unless it is public. What an agent does with its session may be done with that session's own token as well. */
+/**
+ * /v1 needs a caller's credential with the scope of the route, and so does its description (with any scope) unless it is
+ * public. What an agent does with its session may be done with that session's own token as well.
+ */
 export async function authenticate(request: FastifyRequest, credentials: Credentials): Promise<void> {
   // By the route, not by the address: `/%761/sessions` and `http://host/v1/sessions` lead to the same route.
   const { url = request.url, config } = request.routeOptions
@@ -36,7 +45,24 @@ export async function authenticate(request: FastifyRequest, credentials: Credent
       request.sessionRight = right
       return
     }
-    if (credentials.isApiKey(bearer)) return
+    const caller = await credentials.identify(bearer)
+    if (caller) {
+      if (config.needs !== undefined && !isGranted(caller, config.needs))
+        throw new GreenroomError('GRN_FORBIDDEN', `This needs the scope ${config.needs}.`)
+      request.caller = caller
+      return
+    }
   }
   throw new GreenroomError('GRN_UNAUTHENTICATED')
+}
+
+/** To be called when a route is added, so that none is open to every credential by oversight. */
+export function hasScope({
+  url,
+  config,
+}: {
+  readonly url: string
+  readonly config?: FastifyContextConfig
+}): boolean {
+  return !url.startsWith('/v1/') || config?.needs !== undefined || config?.signedByLiveKit === true
 }

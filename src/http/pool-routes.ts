@@ -14,6 +14,7 @@ export function addPoolRoutes(
   app.get(
     '/v1/pools',
     {
+      config: { needs: 'pools:read' },
       schema: {
         operationId: 'listPools',
         summary: 'What each pool has, wants and is bound by',
@@ -29,6 +30,7 @@ export function addPoolRoutes(
   app.get(
     '/v1/pools/:agentType',
     {
+      config: { needs: 'pools:read' },
       schema: {
         operationId: 'readPool',
         summary: 'One pool',

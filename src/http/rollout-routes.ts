@@ -13,13 +13,19 @@ export function addRolloutRoutes(app: Service, steerRollout: SteerRollout): void
   const schema = { tags: ['pools'], params: PoolParams, response: { 200: RolloutReport, ...refusals } }
   app.get(
     '/v1/pools/:agentType/rollout',
-    { schema: { ...schema, operationId: 'readRollout', summary: 'How far the roll-out of a pool is' } },
+    {
+      config: { needs: 'pools:read' },
+      schema: { ...schema, operationId: 'readRollout', summary: 'How far the roll-out of a pool is' },
+    },
     async ({ params: { agentType } }) => steerRollout.read(agentType),
   )
   for (const order of ['undo', 'pause', 'resume'] as const) {
     app.post(
       `/v1/pools/:agentType/rollout/${order}`,
-      { schema: { ...schema, operationId: `${order}Rollout`, summary: orders[order] } },
+      {
+        config: { needs: 'admin' },
+        schema: { ...schema, operationId: `${order}Rollout`, summary: orders[order] },
+      },
       async ({ params: { agentType } }) => steerRollout[order](agentType),
     )
   }

@@ -81,7 +81,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
     body: OpenRequest,
     response: { 200: SessionView, 201: SessionView, 202: SessionView, ...refusals },
   }
-  app.post('/v1/sessions', { schema }, async (request, reply) => {
+  app.post('/v1/sessions', { config: { needs: 'sessions:open' }, schema }, async (request, reply) => {
     const idempotencyKey = request.headers['idempotency-key']
     const answer = await openSession(request.body, {
       idempotencyKey,
@@ -120,16 +120,20 @@ function addList(
     querystring: ListQuery,
     response: { 200: SessionList, ...refusals },
   }
-  app.get('/v1/sessions', { schema }, async ({ query: { cursor, fields, ...filters } }, reply) => {
-    const before = cursor === undefined ? undefined : parseCursor(cursor)
-    await enterListGate(reply, signalOf(reply))
-    const page = await listSessions({ ...filters, ...(before && { before }) }, fields === 'metadata')
-    const last = page.sessions.at(-1)
-    return {
-      sessions: page.sessions.map((session) => sessionView(session)),
-      ...(page.hasMore && last && { nextCursor: cursorAfter(last) }),
-    }
-  })
+  app.get(
+    '/v1/sessions',
+    { config: { needs: 'sessions:read' }, schema },
+    async ({ query: { cursor, fields, ...filters } }, reply) => {
+      const before = cursor === undefined ? undefined : parseCursor(cursor)
+      await enterListGate(reply, signalOf(reply))
+      const page = await listSessions({ ...filters, ...(before && { before }) }, fields === 'metadata')
+      const last = page.sessions.at(-1)
+      return {
+        sessions: page.sessions.map((session) => sessionView(session)),
+        ...(page.hasMore && last && { nextCursor: cursorAfter(last) }),
+      }
+    },
+  )
 }
 
 function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: SignalOf): void {
@@ -141,7 +145,7 @@ function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: Sig
     querystring: ReadQuery,
     response: { 200: SessionView, ...refusals },
   }
-  app.get('/v1/sessions/:id', { schema }, async (request, reply) => {
+  app.get('/v1/sessions/:id', { config: { needs: 'sessions:read' }, schema }, async (request, reply) => {
     const { waitFor, waitMs = waitFor ? defaultReadWaitMs : 0 } = request.query
     const session = await awaitSession(sessionIdOf(request.params), {
       until: ({ status }) => waitFor === undefined || status === waitFor || status === 'ENDED',
@@ -162,7 +166,7 @@ function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
     body: EpochBody,
     response: { 200: RenewedView, ...refusals },
   }
-  const config = { sessionToken: true }
+  const config = { needs: 'sessions:open', sessionToken: true } as const
   app.post('/v1/sessions/:id/renew', { config, schema }, async ({ params, body, sessionRight }) => {
     const by = partyOf(sessionRight)
     // An agent's right is for one epoch, whatever the body says.
@@ -181,7 +185,7 @@ function addJoined(app: Service, { joinSession }: SessionRouteDeps): void {
     body: EpochBody,
     response: { 200: SessionView, ...refusals },
   }
-  const config = { sessionToken: true }
+  const config = { needs: 'sessions:open', sessionToken: true } as const
   app.post('/v1/sessions/:id/joined', { config, schema }, async ({ params, sessionRight }) => {
     // Only the agent knows. A caller would hide from the watchdog that nobody is there.
     if (!sessionRight) throw new GreenroomError('GRN_UNAUTHENTICATED', 'Only the agent reports its join.')
@@ -197,7 +201,7 @@ function addToken(app: Service, { sessions, roomAccess }: SessionRouteDeps): voi
     params: SessionParams,
     response: { 200: SessionView, ...refusals },
   }
-  const config = { sessionToken: true }
+  const config = { needs: 'sessions:open', sessionToken: true } as const
   app.post('/v1/sessions/:id/token', { config, schema }, async ({ params, sessionRight }) => {
     const session = await sessions.get(sessionIdOf(params))
     if (!session) throw sessionNotFound(params.id)
@@ -222,7 +226,7 @@ function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, 
     querystring: EndQuery,
     response: { 200: SessionView, 202: SessionView, ...refusals },
   }
-  const config = { sessionToken: true }
+  const config = { needs: 'sessions:end', sessionToken: true } as const
   app.delete('/v1/sessions/:id', { config, schema }, async (request, reply) => {
     const { query, params, sessionRight } = request
     const epoch = sessionRight?.epoch ?? query.epoch

@@ -8,7 +8,7 @@ import { loadSigningKeys, type SigningKeys } from '../delivery/signing-keys.ts'
 import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
-import { createApiKeys } from '../http/api-keys.ts'
+import { createBootstrapKeys } from '../http/bootstrap-keys.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
@@ -73,7 +73,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     },
     headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
-    isApiKey: createApiKeys(config.GREENROOM_API_KEYS),
+    identify: createBootstrapKeys(config.GREENROOM_API_KEYS),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }

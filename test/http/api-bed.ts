@@ -6,7 +6,7 @@ import type { SessionQuery } from '../../src/domain/session-ports.ts'
 import type { OpenRequest } from '../../src/domain/session-request.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { type ApiAppDeps, createApiApp } from '../../src/http/api-app.ts'
-import { createApiKeys } from '../../src/http/api-keys.ts'
+import { createBootstrapKeys } from '../../src/http/bootstrap-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
 import { createListSessions } from '../../src/sessions/list-sessions.ts'
@@ -153,7 +153,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     headStartMs: () => 0,
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     draining: draining.signal,
-    isApiKey: createApiKeys(`${apiKey},${otherApiKey}`),
+    identify: createBootstrapKeys(`${apiKey},${otherApiKey}`),
     sessionTokens: tokens,
     readPools: {
       all: async () => [pool],
