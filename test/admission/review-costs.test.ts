@@ -4,6 +4,7 @@ import { mostContainers, mostValues, sizeProblems } from '../../src/admission/po
 import type { AdmissionRequest, Answer } from '../../src/admission/review/admission-review.ts'
 import { encodeAnswer } from '../../src/admission/review/admission-review.ts'
 import { mutateReview, validateReview } from '../../src/admission/review/pod-review.ts'
+import { processorMs } from '../support/processor-time.ts'
 import { fullPolicy, inForceOf, reviewOf, samplePod } from './pod-samples.ts'
 
 /**
@@ -102,15 +103,10 @@ function review(pod: Pod): void {
 }
 
 function shortestMs(pod: Pod): number {
-  const times = Array.from({ length: 3 }, () => {
-    const startedAtMs = performance.now()
-    review(pod)
-    return performance.now() - startedAtMs
-  })
-  return Math.min(...times)
+  return Math.min(...Array.from({ length: 3 }, () => processorMs(() => review(pod))))
 }
 
-/** Quadratic would be 16 times, and seconds. Below this the clock, the collector and other programs decide. */
+/** Quadratic would be 16 times, and seconds. Below this the clock and the collector decide. */
 const shortMs = 300
 
 const many =

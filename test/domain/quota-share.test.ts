@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Quota } from '../../src/domain/quota.ts'
 import { isNearBound, type QuotaWish, quotaSentence, shareQuotas } from '../../src/domain/quota-share.ts'
+import { processorMs } from '../support/processor-time.ts'
 
 const milli = 10n ** 6n
 const size = (cpu: number, memory = 1) => ({
@@ -246,8 +247,6 @@ void t.test('as long as there is room, a pool below its min is not left without 
 
 void t.test('ten thousand missing pods of a hundred pools are shared in milliseconds', async (t) => {
   const wishes = Array.from({ length: 100 }, (_, index) => wish(`p${index}`, { min: 50, wanted: 100 }))
-  const begun = performance.now()
-  shareQuotas(wishes, [quota({ pods: '5000', 'limits.cpu': '4000' })])
-  const ms = performance.now() - begun
+  const ms = processorMs(() => shareQuotas(wishes, [quota({ pods: '5000', 'limits.cpu': '4000' })]))
   t.ok(ms < 250, `${ms} ms`)
 })

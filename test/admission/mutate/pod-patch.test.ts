@@ -4,6 +4,7 @@ import jsonPatch, { type Operation } from 'fast-json-patch'
 import t from 'tap'
 import { podPatch } from '../../../src/admission/mutate/pod-patch.ts'
 import type { Container, EnvVar, Pod } from '../../../src/admission/pod/pod.ts'
+import { processorMs } from '../../support/processor-time.ts'
 import { arbitraryPod } from '../arbitrary-pod.ts'
 
 /** As the API server does it: the patch travels as JSON. */
@@ -106,8 +107,6 @@ void t.test('the end of a list goes from behind', async (t) => {
 void t.test('a list of hostile length takes no quadratic time', async (t) => {
   const many = Array.from({ length: 60_000 }, () => ({ name: 'GREENROOM_POD_UID', value: 'forged' }))
   const ours = { name: 'GREENROOM_POD_UID', value: 'ours' }
-  const start = performance.now()
-  podPatch(podWith(many), podWith(many.map(() => ours)))
   // 0.1 s here; compared each with each, 60,000 take more than 10 s.
-  t.ok(performance.now() - start < 3_000)
+  t.ok(processorMs(() => podPatch(podWith(many), podWith(many.map(() => ours)))) < 3_000)
 })
