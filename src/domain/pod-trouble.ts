@@ -1,4 +1,4 @@
-import type { V1ContainerStatus, V1PodStatus } from '@kubernetes/client-node'
+import type { V1ContainerStateTerminated, V1ContainerStatus, V1PodStatus } from '@kubernetes/client-node'
 import { withoutSecrets } from './plain-message.ts'
 
 /** What the API says of a pod that cannot become Ready as it is. */
@@ -58,7 +58,16 @@ function endingOf({ name, state, lastState }: V1ContainerStatus): PodTrouble | u
   const ended = state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined)
   if (!ended || ended.exitCode === 0) return undefined
   const how = `container ${name} ended: ${ended.reason ?? 'Error'} (exit code ${ended.exitCode})`
-  return troubleOf('crash', how, ended.message)
+  return troubleOf('crash', how + killerOf(ended), ended.message)
+}
+
+/**
+ * SIGTERM or SIGKILL: the program did not end by itself. The pod does not say whose signal it was; the kubelet's is by far
+ * the most common, and the pod's Events name the probe.
+ */
+function killerOf({ exitCode, reason }: V1ContainerStateTerminated): string {
+  const killed = (exitCode === 143 || exitCode === 137) && reason !== 'OOMKilled'
+  return killed ? ', killed from outside, as when its startup or liveness probe fails' : ''
 }
 
 function waitingOf({ state }: V1ContainerStatus): PodTrouble | undefined {

@@ -17,7 +17,8 @@ const remedies: Readonly<Record<PoolProblemCause, string>> = {
   invalid: 'Change template in agent-pools or the row of this type in agent-policy, as the message says.',
   image: 'Correct template.image in agent-pools, or make the image available to the nodes.',
   config: 'Provide what the message names: a Secret, a ConfigMap or a key in one.',
-  crash: 'Run the image with the command of the template and read its log; it ends before it serves.',
+  crash:
+    'Run the image with the command of the template and read its log: it ends before it serves. If it was killed, the Events of the pod name the probe.',
   node: 'Check the nodes: one of them refused or evicted the pod.',
   unschedulable: 'Add nodes, or correct resources, affinity or tolerations of the row in agent-policy.',
   deadline: 'Check GET /ready of the agent and its log, or raise startDeadlineSeconds of the pool.',

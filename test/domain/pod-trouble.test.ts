@@ -43,6 +43,11 @@ void t.test('what the kubelet and the scheduler say of a pod that cannot become 
       'container fetch ended: Error (exit code 1)',
     ],
     [
+      agent({ terminated: { exitCode: 143, reason: 'Error' } }),
+      'crash',
+      'container agent ended: Error (exit code 143), killed from outside, as when its startup or liveness probe fails',
+    ],
+    [
       {
         phase: 'Failed',
         reason: 'Evicted',
