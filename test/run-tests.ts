@@ -10,13 +10,14 @@ import { root } from '../bed/repository.ts'
 import { canStartLiveKit } from '../bed/servers/livekit-server.ts'
 import { compileCacheFolder } from '../bed/set-up/cache-folder.ts'
 import { leftBehind, processesOfTests, runMark } from './support/left-behind.ts'
+import { filesForSecondRun } from './support/second-run.ts'
 import { findTestFiles, type TestFile } from './support/test-files.ts'
 import { slowestFiles } from './support/test-times.ts'
 
 /**
  * `npm test [-- --times] [-- PATHS]` runs every test file, or these files and those in these folders; `npm run test:unit` those that need no server. Both
  * look for processes that a test left behind, and end with the line `N passed, N failed`. A file that does not end by
- * itself (an open handle) fails by tap's time-out.
+ * itself (an open handle) fails by tap's time-out. A file that fails beside others may run once more (second-run.ts).
  */
 
 /** How many of the slowest files `--times` shows. */
@@ -55,21 +56,36 @@ async function run(): Promise<boolean> {
   const before = new Set(processesOfTests())
   const began = performance.now()
   const { jobs } = readSettings()
-  const runs = await Promise.all([
-    runTap(withServers, { jobs }),
-    runTap(others, withServers.length > 0 ? beside : { jobs }),
-  ])
-  const code = Math.max(...runs.map((run) => run.code))
-  const output = runs.map((run) => run.output).join('\n')
-  const counts = countsOf(output)
+  const ran = (
+    await Promise.all([
+      runTap(withServers, { jobs }),
+      runTap(others, withServers.length > 0 ? beside : { jobs }),
+    ])
+  ).flat()
+  const again = await runAgain(ran, wanted.files)
+  const counted = ran.map((run) => again.find(({ path }) => path === run.path) ?? run)
   const left = await leftBehind(before)
   for (const line of left) console.error(`left behind: ${line}`)
-  const failed = counts.failed + left.length + (code !== 0 && counts.failed === 0 ? 1 : 0)
-  if (code !== 0 && counts.failed === 0) console.error(`tap ended with ${code} although no test failed`)
-  if (wanted.times) console.log(slowestFiles(output, slowestShown))
+  const failed = sum(counted.map((run) => run.failed)) + left.length
+  if (wanted.times) console.log(slowestFiles(ran.map(({ tap }) => tap).join('\n'), slowestShown))
+  for (const { path, failed } of again)
+    console.log(`${path} failed beside others and ${failed > 0 ? 'failed' : 'passed'} alone`)
   console.log(`${wanted.files.length} files in ${Math.round((performance.now() - began) / 1_000)} s`)
-  console.log(`${counts.passed} passed, ${failed} failed`)
+  console.log(`${sum(counted.map((run) => run.passed))} passed, ${failed} failed`)
   return failed === 0
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((all, number) => all + number, 0)
+
+/** The second runs, if the first ones are worth one. */
+async function runAgain(ran: readonly FileRun[], files: readonly TestFile[]): Promise<readonly FileRun[]> {
+  const failed = ran.filter((run) => run.failed > 0).map(({ path }) => path)
+  const paths = filesForSecondRun(failed)
+  if (paths.length > 0) console.log(`once more, alone: ${paths.join(', ')}`)
+  return runTap(
+    files.filter(({ path }) => paths.includes(path)),
+    { jobs: 1 },
+  )
 }
 
 interface Pace {
@@ -77,23 +93,26 @@ interface Pace {
   readonly nice?: number
 }
 
-interface TapRun {
-  readonly code: number
-  readonly output: string
+interface FileRun {
+  readonly path: string
+  /** Assertions, not the tests that hold them; a file that failed without one counts as one. */
+  readonly passed: number
+  readonly failed: number
+  readonly tap: string
 }
 
 /**
  * Files that need no server run beside the others, in the third of the time for which those only wait: they would take minutes
  * of their own. With a lower priority, so that the bounds of fault tests hold.
  */
-const beside: Pace = { jobs: 1, nice: 5 }
+const beside: Pace = { jobs: 1, nice: 10 }
 
 /**
  * One line a file while it runs, and everything of a file that fails. Plain TAP is read rather than shown by one of
  * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
  */
-async function runTap(files: readonly TestFile[], { jobs, nice = 0 }: Pace): Promise<TapRun> {
-  if (files.length === 0) return { code: 0, output: '' }
+async function runTap(files: readonly TestFile[], { jobs, nice = 0 }: Pace): Promise<readonly FileRun[]> {
+  if (files.length === 0) return []
   const { timeout } = readSettings()
   const program = join(root, 'test/support/run-files.ts')
   const args = [program, String(jobs), String(timeout * 1_000), ...files.map(({ path }) => path)]
@@ -112,21 +131,37 @@ async function runTap(files: readonly TestFile[], { jobs, nice = 0 }: Pace): Pro
   // All that it starts from now on has this priority as well.
   if (nice > 0 && tap.pid !== undefined) setPriority(tap.pid, nice)
   const exited = once(tap, 'close')
-  const output: string[] = []
+  const runs: FileRun[] = []
   let ofThisFile: string[] = []
   let failed = false
   for await (const line of createInterface({ input: tap.stdout })) {
-    output.push(line)
-    // What a failed file ended with stands behind its line, indented.
-    if (failed && line.startsWith('  ')) console.log(line)
+    // What a failed file ended with stands behind its line, indented, and before the heading of the next file.
+    failed &&= line.startsWith('  ')
+    if (failed) console.log(line)
     else ofThisFile.push(line)
-    if (!/^(not )?ok \d+ - /.test(line)) continue
-    failed = line.startsWith('not')
+    const [, not, path = ''] = /^(not )?ok \d+ - (\S+)/.exec(line) ?? []
+    if (path === '') continue
+    failed = not !== undefined
     console.log(failed ? ofThisFile.join('\n') : line)
+    runs.push(fileRun(path, failed, ofThisFile.join('\n')))
     ofThisFile = []
   }
   const [code] = (await exited) as [number | null]
-  return { code: code ?? 1, output: output.join('\n') }
+  const missing = files.filter(({ path }) => !runs.some((run) => run.path === path))
+  for (const { path } of missing) {
+    console.error(`${path} was not run: tap ended with ${code}`)
+    runs.push(fileRun(path, true, ''))
+  }
+  if (code !== 0 && runs.every((run) => run.failed === 0)) {
+    console.error(`tap ended with ${code} although no test failed`)
+    runs.push(fileRun('tap', true, ''))
+  }
+  return runs
+}
+
+function fileRun(path: string, isFailed: boolean, tap: string): FileRun {
+  const { passed, failed } = countsOf(tap)
+  return { path, passed, failed: isFailed ? Math.max(1, failed) : failed, tap }
 }
 
 function readSettings(): { readonly jobs: number; readonly timeout: number } {
