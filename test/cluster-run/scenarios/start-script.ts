@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -74,6 +75,18 @@ export const startScript: Scenario = {
         again.end()
         await again.ended
       }
+      await check('started with another .env: the session server starts again with it', async () => {
+        await writeFile(envFile(folder), `GREENROOM_API_KEYS=${randomBytes(24).toString('hex')}\n`)
+        const printed = await runShell(bench, root, `${start} --no-forward`)
+        expect(printed.includes('the session server starts again'), printed)
+        const kept = await standing(bench)
+        const pods = kept.split('\n').filter((line) => line.startsWith('Pod ') && before.includes(line))
+        expect(
+          !pods.some((line) => line.includes('session-management-server')),
+          'its pod is the one from before',
+        )
+        return `${pods.length} other pods are the ones from before`
+      })
       await check('delete-k8s.sh leaves nothing of the overlay', async () => {
         await runShell(bench, root, `${commandIn(folder, 'delete-k8s.sh')} --yes`)
         const rendered = await cluster.run(['kustomize', join(root, overlay)])
@@ -100,12 +113,15 @@ function commandIn(folder: string, script: string): string {
   return `GREENROOM_K8S_STATE=${join(folder, 'k8s')} scripts/${script}`
 }
 
+function envFile(folder: string): string {
+  return join(folder, 'start-script.env')
+}
+
 /** With an empty .env: every password is the script's. */
 async function startCommand(folder: string, { api, page, liveKit }: Ports): Promise<string> {
-  const env = join(folder, 'start-script.env')
-  await writeFile(env, '')
+  await writeFile(envFile(folder), '')
   const ports = `--api-port ${api} --try-port ${page} --livekit-port ${liveKit}`
-  return `${commandIn(folder, 'start-k8s.sh')} --driver current --env ${env} ${ports}`
+  return `${commandIn(folder, 'start-k8s.sh')} --driver current --env ${envFile(folder)} ${ports}`
 }
 
 /** Values of the Secrets that the script makes, by `SECRET/KEY`. */
