@@ -240,9 +240,24 @@ deploy() {
       kube apply --server-side -f - >/dev/null ||
       fail "Namespace $name could not be made." "ask for the right to make namespaces, then run this command again."
   done
+  local before after
+  before=$(secret_version session-management-server)
   make_secrets
+  after=$(secret_version session-management-server)
   kube apply --server-side --force-conflicts -k "$OVERLAY" || fail "$OVERLAY was not applied." \
     "read the lines above. A webhook that is starting refuses pods for some seconds: run this command again."
+  if [ -n "$before" ] && [ "$before" != "$after" ]; then
+    # Pods read their Secret when they start.
+    say '  Secret session-management-server has changed, so the session server starts again'
+    kube rollout restart deployment/session-management-server -n "$NAMESPACE" >/dev/null ||
+      fail "The session server was not restarted." "$(kube_words) rollout restart deployment/session-management-server -n $NAMESPACE."
+  fi
+}
+
+# secret_version NAME: another one whenever its content changes; nothing if it is not there.
+secret_version() {
+  kube get secret "$1" -n "$NAMESPACE" --ignore-not-found -o 'jsonpath={.metadata.resourceVersion}' ||
+    fail "Secret $1 could not be read." "check that you may read Secrets in $NAMESPACE."
 }
 
 wait_for_all() {

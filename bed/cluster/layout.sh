@@ -30,6 +30,10 @@ need() {
   (( ${#programs[@]} == 0 )) || die "missing: ${programs[*]}; on Debian or Ubuntu: apt-get install -y ${packages[*]}"
 }
 
+programs_of_up=("unshare util-linux" "nsenter util-linux" "mount mount" "ip iproute2" "iptables iptables"
+  "iptables-restore iptables" "conntrack conntrack" "openssl openssl" "runc runc" "sysctl procps" "curl curl")
+programs_of_images=("buildah buildah" "debootstrap debootstrap" "npm npm")
+
 # need_root WHY
 need_root() { [[ $(id -u) == 0 ]] || die "${0##*/} needs root: $1"; }
 

@@ -46,7 +46,10 @@ export async function confinedPods({ apply, kubectl, read, run }: Cluster): Prom
       return { code: exitCode, output: await run(['logs', name, '-n', namespace]) }
     },
     async terminate(name) {
-      await run(['exec', name, '-n', namespace, '--', 'node', '-e', 'process.kill(1, "SIGTERM")'])
+      const kill = ['--', 'node', '-e', 'process.kill(1, "SIGTERM")']
+      const { code, stderr } = await kubectl(['exec', name, '-n', namespace, ...kill])
+      // A process 1 that ends at once takes the sender with it: 137.
+      if (code !== 0 && code !== 137) throw new Error(`no signal was sent: ${stderr.trim()}`)
     },
     async remove() {
       await run(['delete', 'namespace', namespace, '--timeout=90s'])

@@ -15,6 +15,7 @@ import { imageInAPod } from './scenarios/image-in-a-pod.ts'
 import { imageWithRooms } from './scenarios/image-with-rooms.ts'
 import { networkPolicies } from './scenarios/network-policies.ts'
 import { pythonAgent } from './scenarios/python-agent.ts'
+import { startScript } from './scenarios/start-script.ts'
 
 /**
  * `npm run e2e` builds the image, starts a real cluster of one node, and tries both: one line a check, at the end how many
@@ -27,6 +28,7 @@ const scenarios: readonly Scenario[] = [
   imageInAPod,
   imageWithRooms,
   devOverlay,
+  startScript,
   networkPolicies,
   chartScenario,
   pythonAgent,

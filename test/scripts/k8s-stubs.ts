@@ -24,6 +24,7 @@ done <"$STUB_FOLDER/failing"
 case "$name $*" in
   *"apply --server-side"*"-f -") cat >>"$STUB_FOLDER/applied" ;;
   *"kubectl"*" kustomize "*) cat "$STUB_FOLDER/rendered" ;;
+  *" get secret "*resourceVersion*) if [ -f "$STUB_FOLDER/changing" ]; then grep -c '' "$STUB_FOLDER/calls"; fi ;;
   *" get secret "*jsonpath*)
     key=\${*##*.data.}
     for word in "$@"; do case $word in session-*|postgres|redis|livekit) file="$STUB_FOLDER/kept-$word-\${key%\\}}" ;; esac; done

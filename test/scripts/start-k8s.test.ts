@@ -152,6 +152,17 @@ void t.test('a second run starts, makes and changes nothing that is there', asyn
   )
 })
 
+void t.test('a Secret that has changed starts the session server again', async (t) => {
+  const stubs = await startStubs(t)
+  const restart = 'kubectl --context minikube rollout restart deployment/session-management-server'
+  const restarts = async () => (await stubs.calls()).filter((call) => call.startsWith(restart)).length
+  await stubs.run('start-k8s.sh', ...noForward)
+  t.equal(await restarts(), 0, 'not where nothing was there')
+  await stubs.write('changing', '')
+  t.equal((await stubs.run('start-k8s.sh', ...noForward)).code, 0)
+  t.equal(await restarts(), 1)
+})
+
 void t.test('a dry run runs nothing', async (t) => {
   for (const driver of ['minikube', 'kind', 'k3s', 'current']) {
     const stubs = await startStubs(t)

@@ -48,6 +48,23 @@ void t.test('what is missing is said with the line that brings it', async (t) =>
   t.equal(bash('source ./layout.sh; need "bash bash"').status, 0)
 })
 
+void t.test('whether this machine can run a cluster is one sentence', async (t) => {
+  // On a machine that cannot, the sentence says why.
+  const { status, stdout, stderr } = bash('./can-run')
+  if (status === 0) t.equal(`${stdout}${stderr}`, 'This machine can run the cluster.\n')
+  else t.match(`${stdout}${stderr}`, /^This machine cannot run the cluster: .+\n$/)
+  const without = t.testdir({ uname: '#!/bin/sh\necho Darwin\n', id: '#!/bin/sh\necho 501\n' })
+  const sentence = (setUp: string) => {
+    const said = bash(`${setUp}; ./can-run`, { FAKES: without })
+    t.equal(said.status, 1, setUp)
+    return said.stderr
+  }
+  const fake = (name: string) =>
+    `chmod +x $FAKES/${name}; mkdir -p $FAKES/only-${name}; cp $FAKES/${name} $FAKES/only-${name}/; PATH=$FAKES/only-${name}:$PATH`
+  t.equal(sentence(fake('uname')), 'This machine cannot run the cluster: it is not Linux.\n')
+  t.equal(sentence(fake('id')), 'This machine cannot run the cluster: that needs root.\n')
+})
+
 void t.test('a cluster that is not there is said so', async (t) => {
   for (const name of ['down', 'facts', 'check']) {
     const cache = t.testdir()

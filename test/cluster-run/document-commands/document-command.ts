@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { until } from '../../../bed/processes/until.ts'
 import { root } from '../../../bed/repository.ts'
 import type { Bench } from '../scenario.ts'
+import { startShell } from '../shell.ts'
 
 /** A command of a source document as the example's README has it, and what it must print. */
 export interface DocumentCommand {
@@ -72,7 +72,7 @@ async function once(
   command: string,
   { prints, fails, input }: DocumentCommand,
 ): Promise<string> {
-  const shell = startShell(place, command, input)
+  const shell = startShell(place.bench, place.folder, command, input)
   const inTime = new AbortController()
   void setTimeout(withinMs, undefined, { signal: inTime.signal }).then(
     () => shell.end(),
@@ -87,7 +87,7 @@ async function once(
 
 async function endless(place: Place, command: string, wanted: DocumentCommand): Promise<string> {
   const { prints, meanwhile = [], fill } = wanted
-  const shell = startShell(place, command)
+  const shell = startShell(place.bench, place.folder, command)
   try {
     await until(
       `${prints} from ${command}`,
@@ -114,65 +114,6 @@ function seen(text: string, prints: RegExp): string {
   const [found] = prints.exec(text) ?? []
   if (found === undefined) throw new Error(`it says ${text.trim() || 'nothing'}, not ${prints}`)
   return found.replaceAll(/\s+/g, ' ').trim()
-}
-
-/** Lines of a README, in a folder; what they print. Throws when they fail. */
-export async function runShell(bench: Bench, folder: string, lines: string): Promise<string> {
-  const shell = startShell({ bench, folder }, lines)
-  const code = await shell.ended
-  if (code !== 0) throw new Error(`ended with ${code}: ${shell.text().trim()}`)
-  return shell.text()
-}
-
-/** As a person's shell with kubectl in its path. */
-function startShell(
-  {
-    bench: { kubeconfig, cluster, folder: scratch },
-    folder,
-  }: { readonly bench: Bench; readonly folder: string },
-  command: string,
-  input = '',
-) {
-  const path = `${cluster.programFolder}:${process.env.PATH ?? ''}`
-  // kubectl attaches to a pod with `-it` only from a terminal: `script` is one. Without a size psql would page one line.
-  const [program, args] = / -it /.test(command)
-    ? (['script', ['-qec', `stty rows 40 columns 120; ${command}`, '/dev/null']] as const)
-    : (['bash', ['-c', command]] as const)
-  const child = spawn(program, args, {
-    cwd: folder,
-    env: {
-      ...process.env,
-      SHELL: '/bin/bash',
-      PATH: path,
-      KUBECONFIG: kubeconfig,
-      KUBECACHEDIR: join(scratch, 'kubectl-cache'),
-    },
-    // A process group of its own, so that what the shell has started ends with it.
-    detached: true,
-  })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (part: string) => {
-      text += part
-    })
-  }
-  child.stdin.on('error', () => undefined)
-  child.stdin.end(input)
-  const { promise, resolve, reject } = Promise.withResolvers<number | null>()
-  child.once('error', reject)
-  let ended = false
-  child.once('close', (code) => {
-    ended = true
-    resolve(code)
-  })
-  return {
-    ended: promise,
-    hasEnded: () => ended,
-    text: () => text,
-    end() {
-      if (!ended && child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
-    },
-  }
 }
 
 async function filled(

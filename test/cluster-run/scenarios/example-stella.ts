@@ -1,24 +1,23 @@
-import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RoomServiceClient } from 'livekit-server-sdk'
 import { until } from '../../../bed/processes/until.ts'
 import { createBedClient } from '../../../bed/replicas/bed-client.ts'
 import { root } from '../../../bed/repository.ts'
-import { findLiveKitServer } from '../../../bed/set-up/binaries.ts'
-import { runDocumentCommands, runShell } from '../document-commands/document-command.ts'
+import { runDocumentCommands } from '../document-commands/document-command.ts'
 import { deletion, whileItRuns } from '../document-commands/stella.ts'
 import { untilAllReady, withExample } from '../example-run.ts'
 import { namespace } from '../installation.ts'
-import { script } from '../one-node-cluster.ts'
+import { buildLiveKitImage } from '../live-kit-image.ts'
 import { type Bench, expect, type Scenario } from '../scenario.ts'
 import { clusterUrl, untilReady } from '../session-servers.ts'
+import { runShell } from '../shell.ts'
 import { fullName } from '../stand-in-images.ts'
 
 const example = 'stella'
 /** Both are ours here: the session server, and the echo agent in the place of STELLA's. */
 const ourNames = ['session-management-server:0.1.0', 'conversational-ai-server:0.1.0']
 const liveKit = {
-  name: 'livekit/livekit-server:v1.13.5',
   key: 'greenroom',
   secret: 'a-secret-of-at-least-32-characters',
 }
@@ -28,14 +27,8 @@ export const exampleStella: Scenario = {
   shows: 'STELLA by the lines of its README with a real LiveKit, its documents’ commands, and a session',
   run: async (bench) => {
     const { archive, load, say } = bench
-    const program = findLiveKitServer()
-    if (!archive || !load || !program) {
-      say(
-        `not run: ${program ? 'the images of this cluster are not ours to choose' : 'livekit-server is missing'}`,
-      )
-      return
-    }
-    await load(await liveKitImage(bench.folder, program))
+    if (!archive || !load) return say('not run: the images of this cluster are not ours to choose')
+    await load(await buildLiveKitImage(bench.folder))
     await load(archive.path, ourNames.map(fullName))
     await withExample(bench, { example, namespaces: [], greenroom: 'is part of it' }, () => stella(bench))
   },
@@ -53,18 +46,6 @@ async function stella(bench: Bench): Promise<void> {
   await check('a session has its pod’s labels, and its pod goes with it', () => session(bench))
   await runDocumentCommands(bench, example, whileItRuns)
   await runDocumentCommands(bench, example, deletion)
-}
-
-/** The program that set-up has built, where the official image has it. */
-async function liveKitImage(folder: string, program: string): Promise<string> {
-  const context = join(folder, 'livekit')
-  await mkdir(context)
-  await copyFile(program, join(context, 'livekit-server'))
-  const lines = ['FROM node:26-bookworm-slim', 'COPY livekit-server /', 'ENTRYPOINT ["/livekit-server"]']
-  await writeFile(join(context, 'Dockerfile'), `${lines.join('\n')}\n`)
-  const path = join(folder, 'livekit.tar')
-  await script('build-image', [liveKit.name, context, path, '--', '--quiet'])
-  return path
 }
 
 /** In a folder that looks like a checkout, so that nobody's .env is in the way. */

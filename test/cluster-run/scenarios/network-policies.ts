@@ -8,7 +8,7 @@ import { greenroomNetworkPolicies } from '../../../src/cli/network-policies/gree
 import { networkPoliciesText } from '../../../src/cli/network-policies/network-policies-text.ts'
 import { readNetworkPoliciesArguments } from '../../../src/cli/network-policies/network-settings.ts'
 import type { Cluster } from '../cluster.ts'
-import { install, namespace, refuseToOverwrite, uninstall } from '../installation.ts'
+import { install, namespace, refuseToOverwrite, systemNamespace, uninstall } from '../installation.ts'
 import { provideStores, type RunStores } from '../run-stores.ts'
 import { type Bench, expect, type Scenario } from '../scenario.ts'
 import { untilReady } from '../session-servers.ts'
@@ -53,6 +53,7 @@ export const networkPolicies: Scenario = {
           },
         )
       }
+      await check('without the policies all of them are open', () => openWithout(cluster, places))
     } finally {
       await uninstall(cluster)
       await cluster.run(['delete', 'namespace', monitoring, strangers, '--ignore-not-found', '--timeout=90s'])
@@ -176,6 +177,20 @@ function expectations({ agent, server, prometheus, stranger, targets }: Places) 
     { from: prometheus, reaches: to('metrics', 'webhook'), not: to('agent') },
     { from: stranger, reaches: to('session'), not: to('metrics', 'webhook', 'agent') },
   ]
+}
+
+/** What failed before has failed because of them. The engine takes a moment. */
+async function openWithout(cluster: Cluster, places: Places): Promise<string> {
+  for (const place of [namespace, systemNamespace])
+    await cluster.run(['delete', 'networkpolicy', '--all', '-n', place])
+  const opened = new Set<string>()
+  for (const { from, not } of expectations(places)) {
+    for (const target of not) {
+      await until(`${from.name} reaches ${target.name}`, () => connects(cluster, from, target), withinMs)
+      opened.add(`${from.name} to ${target.name}`)
+    }
+  }
+  return `${opened.size} connections that had failed`
 }
 
 /** A pod of Greenroom's image that only waits, in a namespace that nobody judges. */
