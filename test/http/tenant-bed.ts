@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { type Caller, type Scope, scopes } from '../../src/domain/caller.ts'
 import { createApiApp } from '../../src/http/api-app.ts'
+import { createManageKeys } from '../../src/identity/manage-keys.ts'
+import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
 import { silent } from '../support/kept-log.ts'
@@ -17,11 +19,18 @@ export function callerOf(projectId: string | undefined, granted: readonly Scope[
 
 export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record<string, Caller>>) {
   const draining = new AbortController()
+  const known = { look: async () => {} }
+  const manageKeys = createManageKeys({
+    keys: createPostgresApiKeys(bed.postgres),
+    known,
+    wakes: { publish() {} },
+  })
   const app = await createApiApp({
     ...bed.api.sessionApi,
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     liveKit: undefined,
     headStartMs: () => 0,
+    manageKeys,
     draining: draining.signal,
     identify: (bearer) => (Object.hasOwn(callers, bearer) ? callers[bearer] : undefined),
     publicDocument: false,

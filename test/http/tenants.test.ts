@@ -44,9 +44,15 @@ const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/pools/{agentType}/rollout/pause': 'refused',
   'POST /v1/pools/{agentType}/rollout/resume': 'refused',
   'GET /v1/usage': 'refused',
+  'POST /v1/keys': 'own only',
+  'GET /v1/keys': 'own only',
+  'DELETE /v1/keys/{id}': 'as unknown',
+  'POST /v1/keys/{id}/rotate': 'as unknown',
 }
 
 const bodies: Readonly<Record<string, object>> = {
+  '/v1/keys': { name: 'of b', scopes: ['sessions:read'] },
+  '/v1/keys/{id}/rotate': {},
   '/v1/sessions/{id}/renew': { epoch: 1 },
   '/v1/sessions/{id}/joined': { epoch: 1 },
 }
@@ -69,10 +75,15 @@ void t.test("each route, with another project's key", async (t) => {
   const opened = await api.open('key-of-a')
   const id = String(opened.body.id)
   const before = await api.call('key-of-a', 'GET', `/v1/sessions/${id}`)
-  const unknown = randomUUID()
+  const key = { name: 'of a', scopes: ['admin'] }
+  const keyId = String((await api.call('key-of-a', 'POST', '/v1/keys', { body: key })).body.id)
 
-  async function ask(route: string, asked: string, query: string) {
+  async function ask(route: string, whose: 'foreign' | 'unknown', query: string) {
     const [method = '', path = ''] = route.split(' ')
+    const ids = path.startsWith('/v1/keys')
+      ? { foreign: keyId, unknown: '0'.repeat(12) }
+      : { foreign: id, unknown: randomUUID() }
+    const asked = ids[whose]
     const url = path.replace('{id}', asked).replace('{agentType}', agentType) + query
     const answer = await api.call('key-of-b', method, url, { body: bodies[path] })
     const text = answer.text.replaceAll(asked, 'ID').replace(/"requestId":"[^"]*"/, '')
@@ -81,17 +92,20 @@ void t.test("each route, with another project's key", async (t) => {
 
   for (const [route, expected] of Object.entries(routes)) {
     for (const query of queries[route] ?? ['']) {
-      const answer = await ask(route, id, query)
+      const answer = await ask(route, 'foreign', query)
       t.notMatch(answer.text, /127\.77|"projectId":"a"/, `${route}${query} shows nothing of project a`)
       if (expected === 'refused') t.match(answer, { status: 403, text: /GRN_FORBIDDEN/ }, route)
       if (expected !== 'as unknown') continue
-      t.same(answer, await ask(route, unknown, query), `${route}${query}`)
-      if (!route.endsWith('/joined')) t.match(answer, { status: 404, text: /GRN_SESSION_NOT_FOUND/ }, route)
+      t.same(answer, await ask(route, 'unknown', query), `${route}${query}`)
+      if (!route.endsWith('/joined'))
+        t.match(answer, { status: 404, text: /GRN_(SESSION|KEY)_NOT_FOUND/ }, route)
     }
   }
   const after = await api.call('key-of-a', 'GET', `/v1/sessions/${id}`)
   t.match(after, { status: 200, body: { status: 'ACTIVE', projectId: 'a' } })
   t.same(after, before, 'nothing of it has changed, its lease included')
+  t.match(await api.call('key-of-a', 'GET', '/v1/keys'), { body: { keys: [{ id: keyId }] } })
+  t.match(await api.call('key-of-b', 'GET', '/v1/keys'), { body: { keys: [] } })
 })
 
 void t.test('its own key may do all of it, and so may a key of every project', async (t) => {
