@@ -42,6 +42,16 @@ export const errorCatalogue = {
     remedy:
       'Use a credential that has the scope which the detail names; docs/identity.md lists what each scope is good for.',
   },
+  GRN_KEY_NOT_FOUND: {
+    status: 404,
+    title: 'There is no such API key',
+    remedy: 'Check the id: GET /v1/keys lists the keys that your credential may see.',
+  },
+  GRN_KEY_REVOKED: {
+    status: 409,
+    title: 'This API key is revoked',
+    remedy: 'Make another key: POST /v1/keys. A revoked one does not come back.',
+  },
   GRN_NOT_FOUND: {
     status: 404,
     title: 'There is nothing at this address',

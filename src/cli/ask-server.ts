@@ -14,15 +14,20 @@ interface ServerArguments {
 /** A report over a year takes seconds, and a busy server lets it wait for others. */
 const answerMs = 30_000
 
+interface Asked {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly body?: object
+}
+
 /** Asks the session API, by GET unless told otherwise; the answer is JSON. `--server` and `--key` come before GREENROOM_API_URL and GREENROOM_API_KEY. */
 export async function askServer<T>(
   path: string,
   given: ServerArguments,
-  method: 'GET' | 'POST' = 'GET',
+  { method, body }: Asked = { method: 'GET' },
 ): Promise<T> {
   const { url, apiKey } = serverOf(given)
   const signal = new AbortController().signal
-  return createApi({ url, apiKey }).attempt<T>({ method, path, signal, timeoutMs: answerMs })
+  return createApi({ url, apiKey }).attempt<T>({ method, path, body, signal, timeoutMs: answerMs })
 }
 
 /** What a refusal is printed as; undefined for an error that is a mistake in the program. */

@@ -62,6 +62,7 @@ async function readApiDocument(): Promise<ApiDocument> {
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
     readUsage: uncalled,
+    manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
     identify: () => undefined,
     sessionTokens: { verify: () => undefined },

@@ -25,6 +25,10 @@ export const operatorCommands: Commands = {
     summary: 'List the running pods that the policy would change or deny today',
     load: async () => (await import('./scan.ts')).scan,
   },
+  keys: {
+    summary: 'Make, list, rotate and revoke API keys',
+    load: async () => (await import('./keys.ts')).keys,
+  },
   usage: {
     summary: 'Report the pod time and cost of each project or pool in a window',
     load: async () => (await import('./usage.ts')).usage,

@@ -106,3 +106,5 @@ export type Wake =
   | { readonly kind: 'activated'; readonly sessionId: string }
   /** LiveKit told something about the room of this session. */
   | { readonly kind: 'room'; readonly sessionId: string }
+  /** An API key was made, rotated or revoked. */
+  | { readonly kind: 'keys'; readonly keyId: string }

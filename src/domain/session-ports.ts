@@ -63,7 +63,10 @@ export interface ActivatedTimes {
   readonly leaseExpiresAt: number
 }
 
-/** PostgreSQL for the use cases. Every method is one statement; transitions are compare-and-set. */
+/**
+ * PostgreSQL for the use cases. Every method is one statement; transitions are compare-and-set. Where a method takes a
+ * project, a session of another one is for it as one that does not exist.
+ */
 export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
   commitOpen(record: OpenRecord): Promise<CommitOutcome>
@@ -84,7 +87,7 @@ export interface SessionStore {
   activate(id: string, epoch: number): Promise<ActivatedTimes | undefined>
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
-  get(id: string): Promise<Session | undefined>
+  get(id: string, projectId?: string): Promise<Session | undefined>
   /** Without their metadata, which may be large: {@link SessionStore.metadataOf}. */
   list(query: SessionQuery): Promise<readonly Session[]>
   /** The metadata of these sessions as JSON text; those that have none are left out. */
@@ -93,12 +96,18 @@ export interface SessionStore {
    * Extends the lease of a live session if this party may (`extendsLease`), else leaves it as it is: `done` either way.
    * Never shortens it. The session comes without its metadata. Any other outcome tells why there was nothing to renew.
    */
-  renew(id: string, epoch: number, byAgent?: boolean): Promise<TransitionOutcome>
+  renew(id: string, epoch: number, byAgent?: boolean, projectId?: string): Promise<TransitionOutcome>
   /** PENDING or ACTIVE → ENDING. Without an epoch, any epoch will do. On ENDING or ENDED: `done`. */
-  beginEnding(id: string, reason: EndReason, epoch?: number, detail?: string): Promise<TransitionOutcome>
+  beginEnding(id: string, reason: EndReason, epoch?: number, more?: EndingFacts): Promise<TransitionOutcome>
   /** Notes that the agent of this epoch is in its room; the first note counts. */
   noteAgentJoined(id: string, epoch: number): Promise<TransitionOutcome & { readonly isNew?: boolean }>
   poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
+}
+
+export interface EndingFacts {
+  /** Why, in the agent's own words. */
+  readonly detail?: string | undefined
+  readonly projectId?: string | undefined
 }
 
 export interface SessionQuery {

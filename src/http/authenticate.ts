@@ -13,6 +13,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller's credential must be good for. Every route under /v1 has one, or is signed by LiveKit. */
     needs?: Scope
+    /** This concerns every project, so a credential that is bound to one is not enough. */
+    everyProject?: boolean
     /** This route may be called with the session token of its session. */
     sessionToken?: boolean
     /** LiveKit signs what it sends here; the route checks that itself. */
@@ -49,6 +51,11 @@ export async function authenticate(request: FastifyRequest, credentials: Credent
     if (caller) {
       if (config.needs !== undefined && !isGranted(caller, config.needs))
         throw new GreenroomError('GRN_FORBIDDEN', `This needs the scope ${config.needs}.`)
+      if (config.everyProject && caller.projectId !== undefined)
+        throw new GreenroomError(
+          'GRN_FORBIDDEN',
+          'This concerns every project, and the credential is bound to one.',
+        )
       request.caller = caller
       return
     }

@@ -23,7 +23,7 @@ export function addRolloutRoutes(app: Service, steerRollout: SteerRollout): void
     app.post(
       `/v1/pools/:agentType/rollout/${order}`,
       {
-        config: { needs: 'admin' },
+        config: { needs: 'admin', everyProject: true },
         schema: { ...schema, operationId: `${order}Rollout`, summary: orders[order] },
       },
       async ({ params: { agentType } }) => steerRollout[order](agentType),

@@ -1,6 +1,6 @@
 import type { RoomAccess } from '../domain/room-ports.ts'
 import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
-import type { SessionStore } from '../domain/session-ports.ts'
+import type { EndingFacts, SessionStore } from '../domain/session-ports.ts'
 import { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
@@ -26,12 +26,13 @@ import {
 import type { SignalOf } from './call-signals.ts'
 import { endIfUnanswered } from './end-unanswered.ts'
 import type { EnterListGate } from './list-gate.ts'
+import { projectFor, projectOf } from './project-of.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
-  readonly renewSession: (id: string, epoch: number, by: LeaseParty) => Promise<Session>
-  readonly closeSession: (id: string, by: EndCause, epoch?: number, detail?: string) => Promise<Session>
+  readonly renewSession: (id: string, epoch: number, by: LeaseParty, projectId?: string) => Promise<Session>
+  readonly closeSession: (id: string, by: EndCause, epoch?: number, facts?: EndingFacts) => Promise<Session>
   readonly joinSession: JoinSession
   readonly awaitSession: AwaitSession
   readonly sessions: Pick<SessionStore, 'get'>
@@ -83,11 +84,13 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
   }
   app.post('/v1/sessions', { config: { needs: 'sessions:open' }, schema }, async (request, reply) => {
     const idempotencyKey = request.headers['idempotency-key']
-    const answer = await openSession(request.body, {
+    const projectId = projectFor(request, request.body.projectId)
+    const asked = { ...request.body, ...(projectId !== undefined && { projectId }) }
+    const answer = await openSession(asked, {
       idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
-      headStartMs: headStartMs(request.body.projectId),
+      headStartMs: headStartMs(projectId),
     })
     const { id, epoch } = answer.session
     // With a key the retry finds the session; without one nobody ever would.
@@ -120,20 +123,19 @@ function addList(
     querystring: ListQuery,
     response: { 200: SessionList, ...refusals },
   }
-  app.get(
-    '/v1/sessions',
-    { config: { needs: 'sessions:read' }, schema },
-    async ({ query: { cursor, fields, ...filters } }, reply) => {
-      const before = cursor === undefined ? undefined : parseCursor(cursor)
-      await enterListGate(reply, signalOf(reply))
-      const page = await listSessions({ ...filters, ...(before && { before }) }, fields === 'metadata')
-      const last = page.sessions.at(-1)
-      return {
-        sessions: page.sessions.map((session) => sessionView(session)),
-        ...(page.hasMore && last && { nextCursor: cursorAfter(last) }),
-      }
-    },
-  )
+  app.get('/v1/sessions', { config: { needs: 'sessions:read' }, schema }, async (request, reply) => {
+    const { cursor, fields, ...filters } = request.query
+    const projectId = projectFor(request, filters.projectId)
+    const before = cursor === undefined ? undefined : parseCursor(cursor, projectOf(request))
+    await enterListGate(reply, signalOf(reply))
+    const query = { ...filters, ...(projectId !== undefined && { projectId }), ...(before && { before }) }
+    const page = await listSessions(query, fields === 'metadata')
+    const last = page.sessions.at(-1)
+    return {
+      sessions: page.sessions.map((session) => sessionView(session)),
+      ...(page.hasMore && last && { nextCursor: cursorAfter(last, projectOf(request)) }),
+    }
+  })
 }
 
 function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: SignalOf): void {
@@ -150,6 +152,7 @@ function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: Sig
     const session = await awaitSession(sessionIdOf(request.params), {
       until: ({ status }) => waitFor === undefined || status === waitFor || status === 'ENDED',
       waitMs,
+      projectId: projectOf(request),
       signal: signalOf(reply),
     })
     if (!session) throw sessionNotFound(request.params.id)
@@ -167,10 +170,12 @@ function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
     response: { 200: RenewedView, ...refusals },
   }
   const config = { needs: 'sessions:open', sessionToken: true } as const
-  app.post('/v1/sessions/:id/renew', { config, schema }, async ({ params, body, sessionRight }) => {
+  app.post('/v1/sessions/:id/renew', { config, schema }, async (request) => {
+    const { params, body, sessionRight } = request
     const by = partyOf(sessionRight)
     // An agent's right is for one epoch, whatever the body says.
-    const session = await renewSession(sessionIdOf(params), sessionRight?.epoch ?? body.epoch, by)
+    const epoch = sessionRight?.epoch ?? body.epoch
+    const session = await renewSession(sessionIdOf(params), epoch, by, projectOf(request))
     const view = sessionView(session)
     return { ...view, lease: { ...view.lease, extended: extendsLease(by, session) } }
   })
@@ -202,8 +207,9 @@ function addToken(app: Service, { sessions, roomAccess }: SessionRouteDeps): voi
     response: { 200: SessionView, ...refusals },
   }
   const config = { needs: 'sessions:open', sessionToken: true } as const
-  app.post('/v1/sessions/:id/token', { config, schema }, async ({ params, sessionRight }) => {
-    const session = await sessions.get(sessionIdOf(params))
+  app.post('/v1/sessions/:id/token', { config, schema }, async (request) => {
+    const { params, sessionRight } = request
+    const session = await sessions.get(sessionIdOf(params), projectOf(request))
     if (!session) throw sessionNotFound(params.id)
     const { id, status } = session
     // An agent may need a fresh token before the session server knows that it acknowledged its session.
@@ -232,7 +238,8 @@ function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, 
     const epoch = sessionRight?.epoch ?? query.epoch
     // The agent's words only: a caller knows why it ended its session.
     const detail = sessionRight ? query.reason : undefined
-    let session = await closeSession(sessionIdOf(params), partyOf(sessionRight), epoch, detail)
+    const projectId = projectOf(request)
+    let session = await closeSession(sessionIdOf(params), partyOf(sessionRight), epoch, { detail, projectId })
     if (query.wait) {
       const signal = signalOf(reply)
       const until = ({ status }: Session) => status === 'ENDED'

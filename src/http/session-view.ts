@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { LiveKitAccess } from '../domain/assignment.ts'
 import { renewAfterMs, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
@@ -37,20 +38,28 @@ function rfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString()
 }
 
-/** Opaque to callers: the place after the last session of a page. */
-export function cursorAfter(session: Session): string {
-  return Buffer.from(JSON.stringify([session.createdAt, session.id])).toString('base64url')
+/** Opaque to callers: the place after the last session of a page, and the project that its reader is bound to. */
+export function cursorAfter({ createdAt, id }: Session, boundTo?: string): string {
+  const place = boundTo === undefined ? [createdAt, id] : [createdAt, id, projectMark(boundTo)]
+  return Buffer.from(JSON.stringify(place)).toString('base64url')
 }
 
-export function parseCursor(cursor: string): { createdAt: number; id: string } {
+/** A cursor of another project is refused. It would show nothing of that project: the list is its reader's own. */
+export function parseCursor(cursor: string, boundTo?: string): { createdAt: number; id: string } {
   try {
-    const [createdAt, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [unknown, unknown]
-    if (typeof createdAt === 'number' && Number.isFinite(createdAt) && isSessionId(id))
+    const [createdAt, id, mark] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
+    const isOwn = boundTo === undefined || mark === projectMark(boundTo)
+    if (isOwn && typeof createdAt === 'number' && Number.isFinite(createdAt) && isSessionId(id))
       return { createdAt, id }
   } catch {
     // Not a cursor of ours: refused below like every other wrong one.
   }
   throw new GreenroomError('GRN_INVALID_REQUEST', '/cursor: is not one that this API gave out.')
+}
+
+/** Short whatever the project's name: a cursor has at most 200 characters. */
+function projectMark(projectId: string): string {
+  return hash('sha256', projectId, 'base64url').slice(0, 22)
 }
 
 export function isSessionId(id: unknown): id is string {

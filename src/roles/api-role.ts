@@ -8,12 +8,12 @@ import { loadSigningKeys, type SigningKeys } from '../delivery/signing-keys.ts'
 import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
-import { createBootstrapKeys } from '../http/bootstrap-keys.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { every } from '../timing/every.ts'
 import { pause } from '../timing/pause.ts'
+import { createCallers } from './callers.ts'
 import { createDatabaseHealth } from './database-health.ts'
 import { createIndexHealth } from './index-health.ts'
 import { leasesOutOfReach } from './lease-reach.ts'
@@ -56,6 +56,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const database = createDatabaseHealth(stores, instance)
   const index = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
+  const callers = await createCallers(config, stores, logger)
   const headStarts = headStartsOf(config.GREENROOM_PROJECT_PRIORITIES)
   const checks = () => ({
     draining: checkState(!draining.signal.aborted),
@@ -73,7 +74,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     },
     headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
-    identify: createBootstrapKeys(config.GREENROOM_API_KEYS),
+    identify: callers.identify,
+    manageKeys: callers.manageKeys,
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
@@ -85,6 +87,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
     'index-health': () => index.look(),
+    'api-keys': () => callers.look(),
   })
   await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })
   await serve({ app, keys, draining, sessionApi }, config, context)

@@ -13,6 +13,8 @@ interface AwaitSessionDeps {
 interface AwaitOptions {
   readonly until: (session: Session) => boolean
   readonly waitMs: number
+  /** Only a session of this project; any other is not there. */
+  readonly projectId?: string | undefined
   readonly signal: AbortSignal
 }
 
@@ -32,11 +34,11 @@ export function createAwaitSession({ sessions, wakes, now }: AwaitSessionDeps) {
   }
 
   return async function awaitSession(id: string, options: AwaitOptions): Promise<Session | undefined> {
-    const { until, signal } = options
+    const { until, signal, projectId } = options
     const deadline = now() + options.waitMs
     let lookMs = firstLookMs
     for (;;) {
-      const session = await sessions.get(id)
+      const session = await sessions.get(id, projectId)
       const remaining = deadline - now()
       if (!session || until(session) || remaining <= 0 || signal.aborted) return session
       await pauseUntilWoken(id, Math.min(lookMs, remaining), signal)

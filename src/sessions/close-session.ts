@@ -1,6 +1,6 @@
 import type { WakeBus } from '../domain/index-ports.ts'
 import { endReason, type LeaseParty, type Session } from '../domain/session.ts'
-import type { SessionStore } from '../domain/session-ports.ts'
+import type { EndingFacts, SessionStore } from '../domain/session-ports.ts'
 import { changedSession } from './changed-session.ts'
 
 interface CloseSessionDeps {
@@ -17,9 +17,9 @@ export function createCloseSession({ sessions, wakes }: CloseSessionDeps) {
     id: string,
     by: EndCause,
     epoch?: number,
-    detail?: string,
+    facts?: EndingFacts,
   ): Promise<Session> {
-    const session = changedSession(await sessions.beginEnding(id, endReason[by], epoch, detail), id, epoch)
+    const session = changedSession(await sessions.beginEnding(id, endReason[by], epoch, facts), id, epoch)
     if (session.status === 'ENDING') wakes.publish({ kind: 'ending', sessionId: id })
     return session
   }

@@ -8,7 +8,12 @@ interface RenewSessionDeps {
 
 /** POST /v1/sessions/:id/renew: extends the lease by its whole length, if this party holds it. */
 export function createRenewSession({ sessions }: RenewSessionDeps) {
-  return async function renewSession(id: string, epoch: number, by: LeaseParty = 'caller'): Promise<Session> {
-    return changedSession(await sessions.renew(id, epoch, by === 'agent'), id, epoch)
+  return async function renewSession(
+    id: string,
+    epoch: number,
+    by: LeaseParty = 'caller',
+    projectId?: string,
+  ): Promise<Session> {
+    return changedSession(await sessions.renew(id, epoch, by === 'agent', projectId), id, epoch)
   }
 }

@@ -10,6 +10,7 @@ const beginEndingSql = `
   WITH s AS (
     UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now(), end_detail = $4
     WHERE id = $1 AND status IN ('PENDING', 'ACTIVE') AND ($3::integer IS NULL OR epoch = $3)
+      AND ($5::text IS NULL OR project_id = $5)
     RETURNING *
   )
   SELECT ${sessionColumns} FROM s`
@@ -23,13 +24,15 @@ const noteAgentJoinedSql = `
   )
   SELECT ${sessionFacts} FROM s`
 
-const listSql = `
+/** `ofProject` is a condition of its own: with `$2 IS NULL OR …` PostgreSQL would read every project's sessions. */
+const listSql = (ofProject: string) => `
   SELECT ${sessionFacts} FROM sessions s
-  WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR project_id = $2)
-    AND ($3::text IS NULL OR agent_type = $3)
+  WHERE ${ofProject} AND ($1::text IS NULL OR status = $1) AND ($3::text IS NULL OR agent_type = $3)
     AND ($4::float8 IS NULL OR (created_at, id) < (to_timestamp($4::float8 / 1000), $5::uuid))
   ORDER BY created_at DESC, id DESC
   LIMIT $6`
+const listAllSql = listSql('$2::text IS NULL')
+const listOfProjectSql = listSql('project_id = $2')
 
 const metadataSql = `
   SELECT id, metadata::text AS metadata FROM sessions WHERE id = ANY ($1::uuid[]) AND metadata IS NOT NULL`
@@ -53,13 +56,12 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
   const renewGroup = createRenewGroup({ relaxed })
 
   async function transition(
-    id: string,
-    epoch: number | undefined,
+    { id, epoch, projectId }: { id: string; epoch: number | undefined; projectId?: string | undefined },
     change: () => Promise<Session | undefined>,
   ): Promise<TransitionOutcome> {
     const session = await change()
     if (session) return { kind: 'done', session }
-    const present = await readSession(durable, id)
+    const present = await readSession(durable, id, projectId)
     if (!present) return { kind: 'not-found' }
     if (epoch !== undefined && present.epoch !== epoch) return { kind: 'stale-epoch', session: present }
     // It was over when the change was tried, and has started again since.
@@ -78,7 +80,7 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
 
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
-    get: (id) => readSession(durable, id),
+    get: (id, projectId) => readSession(durable, id, projectId),
     activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
 
     async list(query: SessionQuery) {
@@ -86,7 +88,9 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       // Cursors come from outside: a time beyond PostgreSQL's calendar must not be an error.
       const createdAt = before && Math.min(Math.max(before.createdAt, 0), latestTimeMs)
       const values = [status, projectId, agentType, createdAt, before?.id, limit]
-      return manySessions({ pool: durable, name: 'session-list', text: listSql, values })
+      return projectId === undefined
+        ? manySessions({ pool: durable, name: 'session-list', text: listAllSql, values })
+        : manySessions({ pool: durable, name: 'session-list-project', text: listOfProjectSql, values })
     },
 
     async metadataOf(ids) {
@@ -102,13 +106,14 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       }
     },
 
-    async renew(id, epoch, byAgent = false) {
-      return transition(id, epoch, () => grouped(renewGroup({ id, epoch, byAgent })))
+    async renew(id, epoch, byAgent = false, projectId) {
+      const renewal = { id, epoch, byAgent, projectId }
+      return transition(renewal, () => grouped(renewGroup(renewal)))
     },
 
-    async beginEnding(id: string, reason: EndReason, epoch?: number, detail?: string) {
-      const values = [id, reason, epoch, detail]
-      const outcome = await transition(id, epoch, () =>
+    async beginEnding(id: string, reason: EndReason, epoch, { detail, projectId } = {}) {
+      const values = [id, reason, epoch, detail, projectId]
+      const outcome = await transition({ id, epoch, projectId }, () =>
         oneSession({ pool: durable, name: 'session-end', text: beginEndingSql, values }),
       )
       return outcome.kind === 'over' ? { kind: 'done', session: outcome.session } : outcome
@@ -117,7 +122,7 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     async noteAgentJoined(id, epoch) {
       const values = [id, epoch]
       let isNew = true
-      const outcome = await transition(id, epoch, async () => {
+      const outcome = await transition({ id, epoch }, async () => {
         const noted = await oneSession({
           pool: relaxed,
           name: 'session-agent-joined',

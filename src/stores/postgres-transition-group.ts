@@ -38,15 +38,17 @@ const activateSql = `
 // extendsLease in domain/session.ts says whose renewal counts. Any other renewal is answered with the session and leaves its
 // lease as it is: a PENDING session that only its agent renews lapses, or is opened again by its key.
 const renewSql = `
-  WITH wanted AS (
-    SELECT locked.id, asked.by_caller, asked.by_agent
+  WITH locked AS (
+    SELECT found.id, asked.by_agent
     FROM (
-      SELECT id, epoch, bool_or(NOT by_agent) AS by_caller, bool_or(by_agent) AS by_agent
-      FROM unnest($1::uuid[], $2::integer[], $3::boolean[]) AS asked (id, epoch, by_agent)
-      GROUP BY id, epoch ORDER BY id) AS asked
+      SELECT * FROM unnest($1::uuid[], $2::integer[], $3::boolean[], $4::text[]) AS asked (id, epoch, by_agent, project)
+      ORDER BY id) AS asked
       CROSS JOIN LATERAL (
         SELECT id FROM sessions WHERE id = asked.id AND epoch = asked.epoch AND status IN ('PENDING', 'ACTIVE')
-        FOR NO KEY UPDATE) AS locked
+          AND (asked.project IS NULL OR project_id = asked.project)
+        FOR NO KEY UPDATE) AS found
+  ), wanted AS (
+    SELECT id, bool_or(NOT by_agent) AS by_caller, bool_or(by_agent) AS by_agent FROM locked GROUP BY id
   ), s AS (
     UPDATE sessions SET lease_expires_at = CASE
       WHEN by_caller AND lease_held_by <> 'agent' OR by_agent AND lease_held_by <> 'caller' AND status <> 'PENDING'
@@ -65,6 +67,8 @@ interface Activation {
 
 interface Renewal extends Activation {
   readonly byAgent: boolean
+  /** A session of another project is not there. */
+  readonly projectId: string | undefined
 }
 
 const mostTransitions = 128
@@ -76,7 +80,8 @@ interface TransitionGroupOptions<Input, Row, Output> {
   readonly name: string
   readonly sql: string
   readonly columns: (inputs: readonly Input[]) => unknown[][]
-  readonly output: (row: Row) => Output
+  /** undefined: this input did not mean the row. */
+  readonly output: (row: Row, input: Input) => Output | undefined
 }
 
 /** Resolves with the changed session; undefined when it was not in the expected state or epoch. */
@@ -87,10 +92,10 @@ function createTransitionGroup<Input extends Activation, Row extends Activation,
   async function run(inputs: readonly Input[]): Promise<readonly (Output | undefined)[]> {
     const rows = await runStatement<Row>(pool, { name, text: sql, values: columns(inputs) })
     const changed = new Map(rows.map((row) => [row.id, row]))
-    return inputs.map(({ id, epoch }) => {
-      const row = changed.get(id)
+    return inputs.map((input) => {
+      const row = changed.get(input.id)
       // Two callers in one group may name different epochs of a session; only one of them is right.
-      return row?.epoch === epoch ? output(row) : undefined
+      return row?.epoch === input.epoch ? output(row, input) : undefined
     })
   }
 
@@ -132,7 +137,10 @@ export function createRenewGroup({ relaxed }: Pick<Postgres, 'relaxed'>) {
       inputs.map(({ id }) => id),
       inputs.map(({ epoch }) => epoch),
       inputs.map(({ byAgent }) => byAgent),
+      inputs.map(({ projectId }) => projectId),
     ],
-    output: sessionFrom,
+    // Two callers of different projects may be in one group.
+    output: (row, { projectId }) =>
+      projectId === undefined || row.project_id === projectId ? sessionFrom(row) : undefined,
   })
 }

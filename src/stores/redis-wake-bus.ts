@@ -20,6 +20,7 @@ const kinds: readonly string[] = [
   'ended',
   'activated',
   'room',
+  'keys',
 ] satisfies Wake['kind'][]
 
 /** Wake-ups over Redis pub/sub. They may be lost at any time, so every listener also looks by itself (ADR 0005). */

@@ -24,7 +24,8 @@ export async function oneSession(query: SessionQueryText): Promise<Session | und
   return (await manySessions(query))[0]
 }
 
-export function readSession(pool: Pool, id: string): Promise<Session | undefined> {
-  const text = `SELECT ${sessionColumns} FROM sessions s WHERE id = $1`
-  return oneSession({ pool, name: 'session-get', text, values: [id] })
+/** With a project, a session of another one is not there: the same statement, so that nothing tells the two apart. */
+export function readSession(pool: Pool, id: string, projectId?: string): Promise<Session | undefined> {
+  const text = `SELECT ${sessionColumns} FROM sessions s WHERE id = $1 AND ($2::text IS NULL OR project_id = $2)`
+  return oneSession({ pool, name: 'session-get', text, values: [id, projectId] })
 }

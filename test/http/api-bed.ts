@@ -122,9 +122,9 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       return { ...get(id), agentJoinedAt: 1 }
     },
     liveKit: undefined,
-    async closeSession(id, by, epoch, ...detail) {
+    async closeSession(id, by, epoch, { detail } = {}) {
       storable({ epoch })
-      calls.push(['close', id, by, epoch, ...detail.filter((text) => text !== undefined)])
+      calls.push(['close', id, by, epoch, ...(detail === undefined ? [] : [detail])])
       const session = get(id)
       if (epoch !== undefined && epoch !== session.epoch) throw new GreenroomError('GRN_STALE_EPOCH')
       rows.set(id, { ...session, status: 'ENDING', endReason: 'ended:caller' })
@@ -161,6 +161,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     },
     steerRollout: { read: notAsked, undo: notAsked, pause: notAsked, resume: notAsked },
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
+    manageKeys: { create: notAsked, list: notAsked, rotate: notAsked, revoke: notAsked },
     checks: () => checks,
     publicDocument: false,
     logger: silent,

@@ -37,8 +37,8 @@ void t.test('a transition that was made gives the session', async (t) => {
   t.equal(await renew(active.id, 3, 'agent'), active)
   t.equal(await close(active.id, 'agent', 3), active)
   t.same(asked, [
-    [active.id, 3, false],
-    [active.id, 3, true],
+    [active.id, 3, false, undefined],
+    [active.id, 3, true, undefined],
     [active.id, endReason.agent, 3, undefined],
   ])
   t.same(published, [], 'nothing is ending')

@@ -139,7 +139,7 @@ export async function startReplica(options: ReplicaOptions) {
   const draining = new AbortController()
   const wakes = createWakes()
   const metrics = createMetrics()
-  const { openSession, adoptOrphans, handOver } = createSessionApi({
+  const sessionApi = createSessionApi({
     sessions,
     ledger: { claimsOf: async () => new Map() },
     index,
@@ -163,7 +163,9 @@ export async function startReplica(options: ReplicaOptions) {
     logger,
     now: options.now ?? (() => performance.now()),
   })
+  const { openSession, adoptOrphans, handOver } = sessionApi
   return {
+    sessionApi,
     adoptOrphans,
     handOver,
     draining,

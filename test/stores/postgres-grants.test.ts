@@ -37,7 +37,7 @@ void t.test('the role of the server may change no schema, and grant itself nothi
     'CREATE OR REPLACE FUNCTION note_session_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
     'TRUNCATE sessions',
     'CREATE ROLE another',
-    `INSERT INTO greenroom_migrations (name, run_on) VALUES ('0010_planted', now())`,
+    `INSERT INTO greenroom_migrations (name, run_on) VALUES ('0012_planted', now())`,
     'DELETE FROM greenroom_migrations',
     'DELETE FROM renewal_service',
     'DELETE FROM pool_pod_notes',

@@ -132,6 +132,6 @@ void t.test('a session that was ACTIVE once is not started again under its key',
 void t.test('what an agent says at its end is kept', async (t) => {
   const { store, active } = await startLedger(t)
   const session = await active()
-  await store.beginEnding(session.id, endReason.agent, session.epoch, 'the caller said goodbye')
+  await store.beginEnding(session.id, endReason.agent, session.epoch, { detail: 'the caller said goodbye' })
   t.match(await store.get(session.id), { endReason: 'ended:agent', endDetail: 'the caller said goodbye' })
 })

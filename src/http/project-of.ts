@@ -1,0 +1,20 @@
+import type { FastifyRequest } from 'fastify'
+import { GreenroomError } from '../errors.ts'
+
+type Request = Pick<FastifyRequest, 'caller'>
+
+/** The one project whose sessions this request may see and change; undefined: every project's. */
+export function projectOf({ caller }: Request): string | undefined {
+  return caller?.projectId
+}
+
+/** The project that a request is for, which may name one; throws GRN_FORBIDDEN for another one than its caller's. */
+export function projectFor(request: Request, asked: string | undefined): string | undefined {
+  const own = projectOf(request)
+  if (own === undefined || asked === own) return asked
+  if (asked === undefined) return own
+  throw new GreenroomError(
+    'GRN_FORBIDDEN',
+    'This credential is bound to one project, and not to the one that projectId names.',
+  )
+}

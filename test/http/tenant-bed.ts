@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import { type Caller, type Scope, scopes } from '../../src/domain/caller.ts'
+import { createApiApp } from '../../src/http/api-app.ts'
+import { createManageKeys } from '../../src/identity/manage-keys.ts'
+import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
+import { agentType } from '../sessions/open-bed.ts'
+import type { startOpenServers } from '../sessions/open-session-bed.ts'
+import { silent } from '../support/kept-log.ts'
+import { livekit } from './api-bed.ts'
+
+/** The whole session API over real stores and agents, with callers that a test names by their bearer. */
+
+type Bed = Awaited<ReturnType<Awaited<ReturnType<typeof startOpenServers>>['startBed']>>
+
+export function callerOf(projectId: string | undefined, granted: readonly Scope[] = scopes): Caller {
+  return { kind: 'api-key', id: projectId ?? 'all', projectId, scopes: new Set(granted) }
+}
+
+export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record<string, Caller>>) {
+  const draining = new AbortController()
+  const known = { look: async () => {} }
+  const manageKeys = createManageKeys({
+    keys: createPostgresApiKeys(bed.postgres),
+    known,
+    wakes: { publish() {} },
+  })
+  const app = await createApiApp({
+    ...bed.api.sessionApi,
+    roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
+    liveKit: undefined,
+    headStartMs: () => 0,
+    manageKeys,
+    draining: draining.signal,
+    identify: (bearer) => (Object.hasOwn(callers, bearer) ? callers[bearer] : undefined),
+    publicDocument: false,
+    checks: () => ({}),
+    logger: silent,
+  })
+  t.teardown(() => app.close())
+
+  async function call(
+    bearer: string,
+    method: string,
+    url: string,
+    { body, headers = {} }: { body?: object | undefined; headers?: Record<string, string> } = {},
+  ) {
+    const answer = await app.inject({
+      method: method as 'GET',
+      url,
+      headers: { authorization: `Bearer ${bearer}`, ...headers },
+      ...(body && { payload: body }),
+    })
+    return { status: answer.statusCode, text: answer.body, body: answer.json<Record<string, unknown>>() }
+  }
+
+  return {
+    app,
+    call,
+    /** Under a key of its own: without one, an answer that nobody reads ends its session, and inject reads none. */
+    open: (bearer: string, more: object = {}, headers: Record<string, string> = {}) =>
+      call(bearer, 'POST', '/v1/sessions', {
+        body: { agentType, onEmpty: 'fail', ...more },
+        headers: { 'idempotency-key': randomUUID(), ...headers },
+      }),
+  }
+}
+
+export type TenantApi = Awaited<ReturnType<typeof startTenantApi>>
