@@ -106,3 +106,7 @@ export type Wake =
   | { readonly kind: 'activated'; readonly sessionId: string }
   /** LiveKit told something about the room of this session. */
   | { readonly kind: 'room'; readonly sessionId: string }
+  /** Events got their numbers: followers may read them. */
+  | { readonly kind: 'numbered' }
+  /** Somebody follows events at some replica, so they should get their numbers at once. */
+  | { readonly kind: 'following' }

@@ -1,13 +1,18 @@
 import type { TSchema } from 'typebox'
+import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
 import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
+import type { FollowEvents } from '../sessions/follow-events.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { createCallSignals } from './call-signals.ts'
+import { addEventRoutes } from './event-routes.ts'
+import { createEventStreams, type StreamLimits } from './event-streams.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
@@ -22,6 +27,10 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
+  readonly followEvents: FollowEvents
+  readonly metrics: Pick<Metrics, 'eventStreamsEnded'>
+  /** Of event streams; each has a default. */
+  readonly streamLimits?: Partial<StreamLimits>
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
@@ -57,6 +66,16 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
+  addEventRoutes(app, {
+    sessions: deps.sessions,
+    followEvents: deps.followEvents,
+    streams: createEventStreams(deps),
+    isStillAllowed: (request) =>
+      authenticate(request, deps).then(
+        () => true,
+        (error: unknown) => !(error instanceof GreenroomError && error.status < 500),
+      ),
+  })
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

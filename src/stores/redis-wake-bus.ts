@@ -20,6 +20,8 @@ const kinds: readonly string[] = [
   'ended',
   'activated',
   'room',
+  'numbered',
+  'following',
 ] satisfies Wake['kind'][]
 
 /** Wake-ups over Redis pub/sub. They may be lost at any time, so every listener also looks by itself (ADR 0005). */

@@ -23,11 +23,13 @@ void t.test('the page for people, and the document: every route of /v1, each onc
   )
   t.same(operations.map(({ at }) => at).sort(), [
     'DELETE /v1/sessions/{id}',
+    'GET /v1/events',
     'GET /v1/pools',
     'GET /v1/pools/{agentType}',
     'GET /v1/pools/{agentType}/rollout',
     'GET /v1/sessions',
     'GET /v1/sessions/{id}',
+    'GET /v1/sessions/{id}/events',
     'GET /v1/usage',
     'POST /v1/livekit/webhook',
     'POST /v1/pools/{agentType}/rollout/pause',

@@ -20,6 +20,7 @@ const all = [
   '0007_pool-revisions',
   '0008_pod-lives',
   '0009_signing-processes',
+  '0012_numbered-events',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
