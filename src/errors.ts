@@ -67,6 +67,16 @@ export const errorCatalogue = {
     title: 'There is no pool of this agent type',
     remedy: 'Use a type that GET /v1/pools lists, or add it to the ConfigMap agent-pools.',
   },
+  GRN_EVENT_ID: {
+    status: 400,
+    title: 'This is not the id of an event',
+    remedy: 'Send the id of the last event that you saw as Last-Event-ID or after, or leave it out.',
+  },
+  GRN_NOT_ACCEPTABLE: {
+    status: 406,
+    title: 'The answer has none of the media types that Accept names',
+    remedy: 'Leave Accept out, or name the media type that the detail names.',
+  },
   GRN_STALE_EPOCH: {
     status: 409,
     title: 'The epoch is not the current one of this session',
@@ -129,6 +139,12 @@ export const errorCatalogue = {
     status: 429,
     title: 'This replica is busy with other lists',
     remedy: 'Retry after the given time, with fewer lists at once, and ask for metadata only if you need it.',
+  },
+  GRN_STREAMS_FULL: {
+    status: 503,
+    title: 'This replica has as many event streams as it can serve',
+    remedy:
+      'Come back after the given time, perhaps at another replica. One stream of GET /v1/events can serve many sessions; more replicas serve more streams.',
   },
   GRN_USAGE_WINDOW: {
     status: 400,

@@ -178,6 +178,22 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['loop'],
       registers,
     }),
+    eventListeners: new Gauge({
+      name: 'greenroom_event_listeners',
+      help: 'Event streams that hear what happens in this replica.',
+      registers,
+    }),
+    eventsRead: new Counter({
+      name: 'greenroom_events_read_total',
+      help: 'Events that this replica has read for its listeners, each once.',
+      registers,
+    }),
+    eventStreamsEnded: new Counter({
+      name: 'greenroom_event_streams_ended_total',
+      help: 'Event streams that ended: the follower left or had its last event (left), or was told why: draining, slow, unauthorized, failed.',
+      labelNames: ['reason'],
+      registers,
+    }),
     absenceFrozen: new Gauge({
       name: 'greenroom_absence_frozen',
       help: '1 while more live sessions seem to have lost their pod (pods), room (rooms, agents) or record (records: that rooms name, forgotten: that pods name) than is credible: none of these is ended.',

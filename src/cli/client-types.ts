@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { errorCatalogue } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createLogger } from '../logging.ts'
+import { createMetrics } from '../metrics.ts'
 
 /**
  * Writes `src/client/api-types.ts`, the types of the caller's SDK, from the API's own OpenAPI document:
@@ -63,6 +64,8 @@ async function readApiDocument(): Promise<ApiDocument> {
     readPools: { all: uncalled, one: uncalled },
     readUsage: uncalled,
     manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
+    followEvents: { assertReady() {}, follow: uncalled, hasSeenAll: uncalled },
+    metrics: createMetrics(),
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
     identify: () => undefined,
     sessionTokens: { verify: () => undefined },
@@ -90,6 +93,8 @@ export async function clientTypes(): Promise<string> {
   const list = operation('/v1/sessions', 'get')
   const session = schemaOf(open.responses['201'])
   const request = schemaOf(open.requestBody)
+  const follow = operation('/v1/events', 'get')
+  const events = unionOf(follow.responses['200']?.content['text/event-stream']?.schema)
   const pool = schemaOf(operation('/v1/pools/{agentType}', 'get').responses['200'])
   const named: Readonly<Record<string, JsonSchema | undefined>> = {
     Participant: request.properties?.participant,
@@ -106,6 +111,8 @@ export async function clientTypes(): Promise<string> {
     PoolSizing: pool.properties?.sizing,
     PoolReport: pool,
     PoolList: schemaOf(operation('/v1/pools', 'get').responses['200']),
+    EventsQuery: queryOf(follow),
+    ...events,
     Problem: schemaOf(open.responses['4XX']),
   }
   // An object that has a name is called by it wherever it stands.
@@ -118,6 +125,12 @@ export async function clientTypes(): Promise<string> {
   return `${[
     '/** Generated from the OpenAPI document by `node src/cli/client-types.ts`. */',
     ...interfaces,
+    `/** What happened. A newer server may know more types. */\nexport type GreenroomEvent =\n${Object.keys(
+      events,
+    )
+      .map((name) => `  | ${name}`)
+      .join('\n')}`,
+    `export type EventType = GreenroomEvent['type']`,
     [
       '/** The codes of docs/errors.md. A newer server may know more. */',
       'export type ErrorCode =',
@@ -130,6 +143,20 @@ function schemaOf(content: Content | undefined): JsonSchema {
   const schema = content?.content['application/json']?.schema
   if (!schema) throw new Error('the document lacks a JSON body')
   return schema
+}
+
+/** The members of a union, named after their type: PoolEmptyEvent has the type `pool.empty`, SessionEvent one of many. */
+function unionOf(union: JsonSchema | undefined): Record<string, JsonSchema> {
+  if (!union?.anyOf) throw new Error('the document does not describe events')
+  return Object.fromEntries(
+    union.anyOf.map((schema) => {
+      const { enum: types = [], anyOf = [] } = schema.properties?.type ?? {}
+      const [first = '', ...others] = [...types, ...anyOf.flatMap((one) => one.enum ?? [])].map(String)
+      const words = first.split(/[.-]/).slice(0, others.length > 0 ? 1 : undefined)
+      const name = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+      return [`${name}Event`, schema]
+    }),
+  )
 }
 
 function queryOf({ parameters = [] }: Operation): JsonSchema {

@@ -32,6 +32,19 @@ interface Attempt extends ApiRequest {
   readonly timeoutMs: number
 }
 
+interface StreamRequest {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
+
+interface Question extends Omit<RequestInit, 'headers'> {
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+}
+
 /** The server answers within 2 s, or says 503; a slow network takes its own time. */
 const defaultTimeoutMs = 10_000
 /** A connection that died unnoticed must not cost the whole deadline. */
@@ -47,7 +60,11 @@ export function createApi({ url, apiKey, fetch: given }: ClientOptions) {
   // Called as a plain function: a browser's fetch refuses to be a method of something else.
   const send = given ?? ((address: string, init: RequestInit) => fetch(address, init))
 
-  async function attempt<T>({ method, path, body, headers, signal, timeoutMs }: Attempt): Promise<T> {
+  /** One request, until `read` has what it wants of the answer. */
+  async function ask<T>(
+    { path, headers, signal, timeoutMs, ...init }: Question,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const call = new AbortController()
     const give = () => call.abort(signal.reason)
     const timer = setTimeout(() => call.abort(), timeoutMs)
@@ -55,16 +72,11 @@ export function createApi({ url, apiKey, fetch: given }: ClientOptions) {
     try {
       if (signal.aborted) throw signal.reason
       const response = await send(base + path, {
-        method,
-        headers: {
-          ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...init,
+        headers: { ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }), ...headers },
         signal: call.signal,
       })
-      return readAnswer<T>(response, await response.text())
+      return await read(response)
     } catch (error) {
       if (error instanceof GreenroomApiError) throw error
       if (signal.aborted) throw signal.reason
@@ -73,6 +85,28 @@ export function createApi({ url, apiKey, fetch: given }: ClientOptions) {
       clearTimeout(timer)
       signal.removeEventListener('abort', give)
     }
+  }
+
+  function attempt<T>({ body, headers, ...rest }: Attempt): Promise<T> {
+    const sent = body !== undefined && {
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    }
+    return ask({ headers, ...rest, ...sent }, async (response) =>
+      readAnswer<T>(response, await response.text()),
+    )
+  }
+
+  /** Opens a stream of events. Undefined when there is nothing more to come (204). */
+  function stream({ headers, ...rest }: StreamRequest): Promise<ReadableStream<Uint8Array> | undefined> {
+    const accept = 'text/event-stream'
+    const question = { ...rest, headers: { accept, ...headers }, timeoutMs: attemptMs }
+    return ask(question, async (response) => {
+      const { status, ok, body } = response
+      if (status === 204) return undefined
+      if (ok && body && response.headers.get('content-type')?.startsWith(accept)) return body
+      return readAnswer<never>(response, ok ? 'no stream of events' : await response.text())
+    })
   }
 
   async function call<T>(request: ApiRequest, options: CallOptions = {}): Promise<T> {
@@ -91,7 +125,7 @@ export function createApi({ url, apiKey, fetch: given }: ClientOptions) {
     }
   }
 
-  return { attempt, call }
+  return { attempt, call, stream }
 }
 
 function readAnswer<T>({ ok, status, headers }: Response, text: string): T {

@@ -205,6 +205,89 @@ export interface PoolList {
   readonly pools: readonly PoolReport[]
 }
 
+export interface EventsQuery {
+  readonly after?: string | undefined
+  readonly projectId?: string | undefined
+  readonly agentType?: string | undefined
+  readonly types?: string | undefined
+}
+
+export interface SessionEvent {
+  /** A whole number. Later events have higher ones; some are left out. */
+  readonly id: string
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly type:
+    | 'session.pending'
+    | 'session.active'
+    | 'session.ending'
+    | 'session.ended'
+    | 'session.agent-joined'
+    | 'session.agent-overdue'
+    | 'session.participant-joined'
+  readonly projectId?: string | undefined
+  readonly agentType: string
+  readonly sessionId: string
+  readonly status: 'PENDING' | 'ACTIVE' | 'ENDING' | 'ENDED'
+  readonly epoch: number
+  readonly podUid?: string | undefined
+  readonly endReason?: string | undefined
+}
+
+export interface PoolEmptyEvent {
+  /** A whole number. Later events have higher ones; some are left out. */
+  readonly id: string
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly agentType: string
+  readonly type: 'pool.empty'
+  /** Opens that wait for a pod. */
+  readonly waiting: number
+}
+
+export interface PoolDegradedEvent {
+  /** A whole number. Later events have higher ones; some are left out. */
+  readonly id: string
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly agentType: string
+  readonly type: 'pool.degraded'
+  readonly problem: PoolProblem
+}
+
+export interface PoolRecoveredEvent {
+  /** A whole number. Later events have higher ones; some are left out. */
+  readonly id: string
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly agentType: string
+  readonly type: 'pool.recovered'
+}
+
+export interface PoolConfigEvent {
+  /** A whole number. Later events have higher ones; some are left out. */
+  readonly id: string
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly type: 'pool.config'
+  readonly outcome: 'accepted' | 'refused'
+  /** resourceVersion of the ConfigMap agent-pools. */
+  readonly version: string
+  /** Why it was refused. */
+  readonly problems?: readonly string[] | undefined
+}
+
+export interface WebhookDisabledEvent {
+  /** A whole number. Later events have higher ones; some are left out. */
+  readonly id: string
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly type: 'webhook.disabled'
+  readonly projectId?: string | undefined
+  readonly webhookId: string
+  readonly reason: string
+}
+
 export interface Problem {
   readonly type: string
   readonly title: string
@@ -219,6 +302,17 @@ export interface Problem {
   readonly retryAfterMs?: number | undefined
 }
 
+/** What happened. A newer server may know more types. */
+export type GreenroomEvent =
+  | SessionEvent
+  | PoolEmptyEvent
+  | PoolDegradedEvent
+  | PoolRecoveredEvent
+  | PoolConfigEvent
+  | WebhookDisabledEvent
+
+export type EventType = GreenroomEvent['type']
+
 /** The codes of docs/errors.md. A newer server may know more. */
 export type ErrorCode =
   | 'GRN_BAD_JSON'
@@ -232,6 +326,8 @@ export type ErrorCode =
   | 'GRN_NOT_FOUND'
   | 'GRN_SESSION_NOT_FOUND'
   | 'GRN_UNKNOWN_AGENT_TYPE'
+  | 'GRN_EVENT_ID'
+  | 'GRN_NOT_ACCEPTABLE'
   | 'GRN_STALE_EPOCH'
   | 'GRN_SESSION_OVER'
   | 'GRN_ROLLOUT_UNKNOWN'
@@ -244,6 +340,7 @@ export type ErrorCode =
   | 'GRN_BODY_TOO_SLOW'
   | 'GRN_OVERLOADED'
   | 'GRN_LISTS_BUSY'
+  | 'GRN_STREAMS_FULL'
   | 'GRN_USAGE_WINDOW'
   | 'GRN_USAGE_NOT_KEPT'
   | 'GRN_USAGE_TOO_LARGE'

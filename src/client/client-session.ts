@@ -2,6 +2,7 @@ import { type Api, type CallOptions, timedOut } from './api-call.ts'
 import type { LiveKitAccess, SessionPod, SessionView } from './api-types.ts'
 import { GreenroomApiError } from './client-error.ts'
 import { delay, retryDelayMs } from './delay.ts'
+import { type FollowedEvent, type FollowOptions, iterateEvents } from './event-iteration.ts'
 
 /** How a session ended, as far as the server tells. */
 export interface SessionEnd {
@@ -90,6 +91,11 @@ export class ClientSession {
   async refresh(options: CallOptions = {}): Promise<SessionView> {
     await this.#look('', options)
     return this.#view
+  }
+
+  /** What happens to the session, from its begin until its end; it goes on by itself after every break. */
+  events(options?: FollowOptions): AsyncIterable<FollowedEvent> {
+    return iterateEvents(this.#api, `${this.#path}/events`, options)
   }
 
   /** Resolves when a cold open has its pod, or has ended without one. */

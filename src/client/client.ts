@@ -1,11 +1,23 @@
 import { type CallOptions, type ClientOptions, createApi } from './api-call.ts'
-import type { ListQuery, OpenRequest, PoolList, PoolReport, SessionList, SessionView } from './api-types.ts'
+import type {
+  EventsQuery,
+  EventType,
+  ListQuery,
+  OpenRequest,
+  PoolList,
+  PoolReport,
+  SessionList,
+  SessionView,
+} from './api-types.ts'
 import type { ClientSession } from './client-session.ts'
+import { type FollowedEvent, type FollowOptions, iterateEvents } from './event-iteration.ts'
 import { type OpenOptions, openSession } from './open-call.ts'
 
 export type { CallOptions, ClientOptions } from './api-call.ts'
 export type {
   ErrorCode,
+  EventType,
+  GreenroomEvent,
   Lease,
   ListQuery,
   LiveKitAccess,
@@ -15,23 +27,36 @@ export type {
   PoolProblem,
   PoolReport,
   Problem,
+  SessionEvent,
   SessionList,
   SessionPod,
   SessionView,
 } from './api-types.ts'
 export { type ClientErrorCode, GreenroomApiError } from './client-error.ts'
 export type { AccessOptions, ClientSession, SessionEnd } from './client-session.ts'
+export type { EventsReset, FollowedEvent, FollowOptions } from './event-iteration.ts'
 export type { OpenOptions } from './open-call.ts'
+
+/** Which events to follow; all of them unless given. */
+export interface EventsOptions extends FollowOptions {
+  readonly types?: readonly EventType[] | undefined
+  readonly projectId?: string | undefined
+  readonly agentType?: string | undefined
+}
 
 /** The caller's side of Greenroom, for Node and browsers: `await using session = await client.open({agentType})`. */
 export interface Client {
   /** A session on a warm pod. Its lease is renewed until it is over; leaving the scope of an `await using` ends it. */
   open(request: OpenRequest, options?: OpenOptions): Promise<ClientSession>
+  /** What happens to sessions and pools, until the signal. It goes on by itself after every break. */
+  events(options?: EventsOptions): AsyncIterable<FollowedEvent>
   readonly sessions: {
     /** One page, newest first; `nextCursor` leads to the next. */
     list(query?: ListQuery, options?: CallOptions): Promise<SessionList>
     get(id: string, options?: CallOptions): Promise<SessionView>
     end(id: string, options?: CallOptions): Promise<SessionView>
+    /** From the begin of the session until its end. */
+    events(id: string, options?: FollowOptions): AsyncIterable<FollowedEvent>
   }
   readonly pools: {
     list(options?: CallOptions): Promise<PoolList>
@@ -46,10 +71,15 @@ export function createClient(options: ClientOptions): Client {
   const sessionPath = (id: string) => `/v1/sessions/${encodeURIComponent(id)}`
   return {
     open: (request, openOptions) => openSession(api, request, openOptions),
+    events({ types, projectId, agentType, ...follow } = {}) {
+      const query = { projectId, agentType, types: types?.join(',') } satisfies EventsQuery
+      return iterateEvents(api, `/v1/events${queryText(query)}`, follow)
+    },
     sessions: {
       list: (query = {}, callOptions) => get(`/v1/sessions${queryText(query)}`, callOptions),
       get: (id, callOptions) => get(sessionPath(id), callOptions),
       end: (id, callOptions) => api.call({ method: 'DELETE', path: sessionPath(id) }, callOptions),
+      events: (id, follow) => iterateEvents(api, `${sessionPath(id)}/events`, follow),
     },
     pools: {
       list: (callOptions) => get('/v1/pools', callOptions),
@@ -58,7 +88,7 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
-function queryText(query: ListQuery): string {
+function queryText(query: ListQuery | EventsQuery): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined)
   const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
   return text === '' ? '' : `?${text}`

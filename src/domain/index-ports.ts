@@ -108,3 +108,7 @@ export type Wake =
   | { readonly kind: 'room'; readonly sessionId: string }
   /** An API key was made, rotated or revoked. */
   | { readonly kind: 'keys'; readonly keyId: string }
+  /** Events got their numbers: followers may read them. */
+  | { readonly kind: 'numbered' }
+  /** Somebody follows events at some replica, so they should get their numbers at once. */
+  | { readonly kind: 'following' }

@@ -1,14 +1,19 @@
 import type { TSchema } from 'typebox'
+import { GreenroomError } from '../errors.ts'
 import type { ManageKeys } from '../identity/manage-keys.ts'
 import type { Logger } from '../logging.ts'
+import type { Metrics } from '../metrics.ts'
 import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
+import type { FollowEvents } from '../sessions/follow-events.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { createCallSignals } from './call-signals.ts'
+import { addEventRoutes } from './event-routes.ts'
+import { createEventStreams, type StreamLimits } from './event-streams.ts'
 import { addKeyRoutes } from './key-routes.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
@@ -25,6 +30,10 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
+  readonly followEvents: FollowEvents
+  readonly metrics: Pick<Metrics, 'eventStreamsEnded'>
+  /** Of event streams; each has a default. */
+  readonly streamLimits?: Partial<StreamLimits>
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
@@ -61,6 +70,16 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addRolloutRoutes(app, deps.steerRollout)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)
+  addEventRoutes(app, {
+    sessions: deps.sessions,
+    followEvents: deps.followEvents,
+    streams: createEventStreams(deps),
+    isStillAllowed: (request) =>
+      authenticate(request, deps).then(
+        () => true,
+        (error: unknown) => !(error instanceof GreenroomError && error.status < 500),
+      ),
+  })
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

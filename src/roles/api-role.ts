@@ -10,6 +10,8 @@ import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
+import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
+import { createFollowEvents } from '../sessions/follow-events.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { every } from '../timing/every.ts'
 import { pause } from '../timing/pause.ts'
@@ -21,7 +23,7 @@ import { liveKitOf } from './live-kit.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { startSigningNotes } from './signing-notes.ts'
-import { connectStores } from './stores.ts'
+import { connectStores, type Stores } from './stores.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
 
 /** For the stop after the drain: longer than any open takes, shorter than what a drain of 15 s leaves of Kubernetes' 30 s. */
@@ -40,8 +42,18 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const liveKit = liveKitOf(config, pools)
   if (!liveKit) logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const draining = new AbortController()
+  const { eventFeed, followEvents } = createEvents(stores, context)
   const sessionApi = createSessionApi({
     ...stores,
+    sessions: {
+      ...stores.sessions,
+      // No wake-up tells of it: most activations concern nobody else.
+      async activate(id, epoch) {
+        const times = await stores.sessions.activate(id, epoch)
+        eventFeed.nudge()
+        return times
+      },
+    },
     pods,
     pools,
     delivery: createAgentDelivery({ keys }),
@@ -67,6 +79,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const app = await createApiApp({
     ...sessionApi,
+    followEvents,
+    metrics,
     liveKit: liveKit && {
       readRoomEvent: (rawBody, authorization) => liveKit.events.read(rawBody, authorization),
       takeRoomEvent: sessionApi.takeRoomEvent,
@@ -83,6 +97,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     checks,
     logger,
   })
+  await startFeed(eventFeed, context)
   await startLoops(context, {
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
@@ -91,6 +106,26 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })
   await serve({ app, keys, draining, sessionApi }, config, context)
+}
+
+function createEvents({ eventLog: log, wakes }: Stores, { metrics, logger }: RoleContext) {
+  const eventFeed = createEventFeed({ log, wakes, metrics, logger, now: () => performance.now() })
+  return { eventFeed, followEvents: createFollowEvents({ log, feed: eventFeed }) }
+}
+
+async function startFeed(feed: EventFeed, { lifecycle }: RoleContext): Promise<void> {
+  const stopping = new AbortController()
+  let running: Promise<void> | undefined
+  await lifecycle.start({
+    name: 'event feed',
+    start() {
+      running = feed.run(stopping.signal)
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  })
 }
 
 /** The informer's pods and `agent-pools`. */

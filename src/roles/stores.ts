@@ -5,6 +5,7 @@ import type { Logger } from '../logging.ts'
 import { createPostgresApiKeys } from '../stores/postgres-api-keys.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { assertSettings, createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
+import { createPostgresEventLog } from '../stores/postgres-event-log.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
@@ -74,6 +75,7 @@ export async function connectStores(
     podLives: createPostgresPodLives(postgres),
     usage: createPostgresUsageReader(postgres),
     poolSizing: createPostgresPoolSizing(postgres),
+    eventLog: createPostgresEventLog(postgres),
     demand: createRedisDemand(redis, logger),
     ledgerReader: createPostgresInvariantReader(postgres),
     indexReader: createRedisIndexReader(redis),

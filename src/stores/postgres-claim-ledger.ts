@@ -127,11 +127,19 @@ const purgeSql = {
         SELECT true FROM session_events e JOIN pod_claims c ON c.pod_uid = e.pod_uid AND c.session_id = e.session_id
         WHERE e.session_id = s.id LIMIT 1) IS NULL
       ORDER BY s.ended_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED)`,
+  // A follower that comes back later than this is told that it may have missed events.
   events: `
-    DELETE FROM session_events WHERE id IN (
-      SELECT e.id FROM session_events e
-      WHERE e.at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
-      ORDER BY e.at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+    WITH deleted AS (
+      DELETE FROM session_events WHERE id IN (
+        SELECT e.id FROM session_events e
+        WHERE e.at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
+        ORDER BY e.at LIMIT $2 FOR UPDATE SKIP LOCKED)
+      RETURNING number
+    ), noted AS (
+      UPDATE event_numbers SET purged = highest
+      FROM (SELECT max(number) AS highest FROM deleted) AS d WHERE highest > purged
+    )
+    SELECT FROM deleted`,
 } as const
 
 /** `pod_claims` and `sessions` for the controller: the facts it reconciles Kubernetes with. */

@@ -11,6 +11,8 @@ const rights = {
   pod_claims: 'SELECT, INSERT, UPDATE, DELETE',
   // UPDATE is for the locks of the purge: SELECT … FOR UPDATE asks for it.
   session_events: 'SELECT, INSERT, UPDATE, DELETE',
+  event_numbers: 'SELECT, UPDATE',
+  platform_events: 'SELECT, INSERT, UPDATE, DELETE',
   renewal_service: 'SELECT, UPDATE',
   pool_pods: 'SELECT, INSERT, UPDATE, DELETE',
   pool_pod_notes: 'SELECT, UPDATE',

@@ -21,6 +21,8 @@ const kinds: readonly string[] = [
   'activated',
   'room',
   'keys',
+  'numbered',
+  'following',
 ] satisfies Wake['kind'][]
 
 /** Wake-ups over Redis pub/sub. They may be lost at any time, so every listener also looks by itself (ADR 0005). */

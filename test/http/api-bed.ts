@@ -162,6 +162,12 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     steerRollout: { read: notAsked, undo: notAsked, pause: notAsked, resume: notAsked },
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
     manageKeys: { create: notAsked, list: notAsked, rotate: notAsked, revoke: notAsked },
+    followEvents: {
+      assertReady() {},
+      follow: () => Promise.reject(new Error('this test follows no events')),
+      hasSeenAll: async () => false,
+    },
+    metrics,
     checks: () => checks,
     publicDocument: false,
     logger: silent,

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import { type Caller, type Scope, scopes } from '../../src/domain/caller.ts'
 import { createApiApp } from '../../src/http/api-app.ts'
 import { createManageKeys } from '../../src/identity/manage-keys.ts'
+import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
@@ -31,6 +32,12 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
     liveKit: undefined,
     headStartMs: () => 0,
     manageKeys,
+    followEvents: {
+      assertReady() {},
+      follow: () => Promise.reject(new Error('nobody may follow here')),
+      hasSeenAll: async () => false,
+    },
+    metrics: createMetrics(),
     draining: draining.signal,
     identify: (bearer) => (Object.hasOwn(callers, bearer) ? callers[bearer] : undefined),
     publicDocument: false,

@@ -25,7 +25,7 @@ type Expectation =
   | 'own only'
   /** What all projects share and no session shows in. */
   | 'shared'
-  /** For credentials of every project. */
+  /** Another project's, or for credentials of every project. */
   | 'refused'
 
 /** Every route of the API must be here: a new one without a line fails. */
@@ -37,6 +37,8 @@ const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/sessions/{id}/renew': 'as unknown',
   'POST /v1/sessions/{id}/joined': 'as unknown',
   'POST /v1/sessions/{id}/token': 'as unknown',
+  'GET /v1/sessions/{id}/events': 'as unknown',
+  'GET /v1/events': 'refused',
   'GET /v1/pools': 'shared',
   'GET /v1/pools/{agentType}': 'shared',
   'GET /v1/pools/{agentType}/rollout': 'shared',
@@ -59,6 +61,8 @@ const bodies: Readonly<Record<string, object>> = {
 const queries: Readonly<Record<string, readonly string[]>> = {
   'GET /v1/sessions/{id}': ['', '?waitFor=ENDED&waitMs=60000'],
   'DELETE /v1/sessions/{id}': ['', '?epoch=1', '?epoch=7', '?wait=true'],
+  // Without a project it follows its own: event-routes.test.ts.
+  'GET /v1/events': ['?projectId=a'],
   'GET /v1/usage': ['?from=2026-01-01&to=2026-01-02'],
 }
 

@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import t from 'tap'
 import { endReason } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresEventLog } from '../../src/stores/postgres-event-log.ts'
 import { assertMigrated, migrate } from '../../src/stores/postgres-migrate.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
@@ -40,6 +41,7 @@ void t.test('the role of the server may change no schema, and grant itself nothi
     `INSERT INTO greenroom_migrations (name, run_on) VALUES ('0012_planted', now())`,
     'DELETE FROM greenroom_migrations',
     'DELETE FROM renewal_service',
+    'DELETE FROM event_numbers',
     'DELETE FROM pool_pod_notes',
   ])
     await t.rejects(rowsOf(url, sql), { code: '42501' }, sql)
@@ -73,6 +75,10 @@ void t.test('it opens, renews, ends and purges sessions as ever', async (t) => {
   await rowsOf(owner, `UPDATE pod_claims SET gone_at = now() - interval '2 days'`)
   await rowsOf(owner, `UPDATE sessions SET ended_at = ended_at - interval '2 days'`)
   await rowsOf(owner, `UPDATE session_events SET at = at - interval '2 days'`)
+  const log = createPostgresEventLog(postgres)
+  t.equal(await log.number(), 'done')
+  await log.note({ type: 'pool.recovered', agentType: 'echo-agent' }, 'once')
+  t.equal(await log.purge({ afterMs: 1_000, limit: 100 }), 0)
   const purged = await ledger.purge({ sessionsAfterMs: 1_000, claimsAfterMs: 1_000, limit: 100 })
   t.match(purged, { sessions: 1 })
   t.ok(purged.claims > 0 && purged.events > 0)
