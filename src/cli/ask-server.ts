@@ -18,11 +18,14 @@ const answerMs = 30_000
 export async function askServer<T>(
   path: string,
   given: ServerArguments,
-  method: 'GET' | 'POST' = 'GET',
+  {
+    method = 'GET',
+    body,
+  }: { readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly body?: unknown } = {},
 ): Promise<T> {
   const { url, apiKey } = serverOf(given)
   const signal = new AbortController().signal
-  return createApi({ url, apiKey }).attempt<T>({ method, path, signal, timeoutMs: answerMs })
+  return createApi({ url, apiKey }).attempt<T>({ method, path, body, signal, timeoutMs: answerMs })
 }
 
 /** What a refusal is printed as; undefined for an error that is a mistake in the program. */

@@ -29,7 +29,7 @@ async function runRollout(argv: readonly string[]): Promise<number> {
     const report =
       action === 'status'
         ? await askServer<RolloutReport>(path, server)
-        : await askServer<RolloutReport>(`${path}/${action}`, server, 'POST')
+        : await askServer<RolloutReport>(`${path}/${action}`, server, { method: 'POST' })
     process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
     return report.phase === 'stopped' ? stoppedCode : 0
   } catch (error) {

@@ -241,6 +241,8 @@ export type ErrorCode =
   | 'GRN_NO_POD'
   | 'GRN_BODY_TOO_SLOW'
   | 'GRN_OVERLOADED'
+  | 'GRN_PROJECT_LIMIT'
+  | 'GRN_RATE_LIMITED'
   | 'GRN_LISTS_BUSY'
   | 'GRN_USAGE_WINDOW'
   | 'GRN_USAGE_NOT_KEPT'

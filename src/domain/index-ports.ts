@@ -104,5 +104,7 @@ export type Wake =
   | { readonly kind: 'ended'; readonly sessionId: string }
   /** A cold open got its pod. */
   | { readonly kind: 'activated'; readonly sessionId: string }
+  /** Limits of a project were changed. */
+  | { readonly kind: 'limits' }
   /** LiveKit told something about the room of this session. */
   | { readonly kind: 'room'; readonly sessionId: string }

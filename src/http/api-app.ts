@@ -2,12 +2,14 @@ import type { TSchema } from 'typebox'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
+import type { ProjectLimitsView } from '../sessions/project-limits.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { createCallSignals } from './call-signals.ts'
+import { addLimitRoutes } from './limit-routes.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
@@ -22,6 +24,7 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
+  readonly projectLimits: ProjectLimitsView
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
@@ -57,6 +60,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
+  addLimitRoutes(app, deps.projectLimits)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

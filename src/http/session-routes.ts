@@ -26,6 +26,7 @@ import {
 import type { SignalOf } from './call-signals.ts'
 import { endIfUnanswered } from './end-unanswered.ts'
 import type { EnterListGate } from './list-gate.ts'
+import { setRateLimitHeaders } from './rate-limit-headers.ts'
 import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
 
 export interface SessionRouteDeps {
@@ -87,6 +88,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
+      onQuota: (quota) => setRateLimitHeaders(reply, quota),
       headStartMs: headStartMs(request.body.projectId),
     })
     const { id, epoch } = answer.session

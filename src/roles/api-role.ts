@@ -84,6 +84,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await startLoops(context, {
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
+    'project-limits': () => sessionApi.projectLimits.look(),
     'index-health': () => index.look(),
   })
   await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })

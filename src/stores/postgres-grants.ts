@@ -21,6 +21,8 @@ const rights = {
   pool_sizing: 'SELECT, INSERT, UPDATE, DELETE',
   pool_decisions: 'SELECT, INSERT, DELETE',
   signing_processes: 'SELECT, INSERT, UPDATE, DELETE',
+  project_limits: 'SELECT, INSERT, UPDATE, DELETE',
+  project_usage: 'SELECT, INSERT, UPDATE, DELETE',
   greenroom_migrations: 'SELECT',
 } as const
 

@@ -11,8 +11,10 @@ import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
 import { createListSessions } from '../../src/sessions/list-sessions.ts'
 import type { OpenContext } from '../../src/sessions/opening.ts'
+import { createProjectLimits } from '../../src/sessions/project-limits.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { silent } from '../support/kept-log.ts'
+import { memoryProjectLimits } from '../support/memory-project-limits.ts'
 
 /** The session API over use cases that remember sessions in memory; HTTP itself is what is tested. */
 
@@ -160,6 +162,11 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
     steerRollout: { read: notAsked, undo: notAsked, pause: notAsked, resume: notAsked },
+    projectLimits: createProjectLimits({
+      store: memoryProjectLimits(),
+      wakes: { publish: () => {}, subscribe: () => () => {} },
+      now: () => 0,
+    }),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
     checks: () => checks,
     publicDocument: false,

@@ -20,6 +20,7 @@ const all = [
   '0007_pool-revisions',
   '0008_pod-lives',
   '0009_signing-processes',
+  '0014_project-limits',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
