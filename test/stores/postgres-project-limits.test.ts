@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import { endReason } from '../../src/domain/session.ts'
 import type { OpenRecord } from '../../src/domain/session-ports.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
@@ -174,6 +175,21 @@ void t.test('the count is exact when the limit is set while sessions are opened 
     `SELECT count(*)::int AS live FROM sessions WHERE status <> 'ENDED'`,
   )
   t.equal(await countOf('project-1'), rows[0].live)
+})
+
+void t.test('a limit that is set waits for a session that is written but not committed', async (t) => {
+  const { limits, postgres } = await freshLimits(t)
+  const client = await postgres.durable.connect()
+  await client.query('BEGIN')
+  await client.query(`
+    INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, epoch, warm, lease_ms, lease_expires_at, max_ends_at)
+    VALUES (gen_random_uuid(), 'PENDING', 'echo-agent', 'project-1', 'r', 'r', 1, true, 1000, now(), now())`)
+  const set = limits.set('project-1', { maxSessions: 5 })
+  const waits = `SELECT FROM pg_locks WHERE relation = 'sessions'::regclass AND NOT granted`
+  await until('it waits', async () => (await postgres.relaxed.query(waits)).rowCount === 1)
+  await client.query('COMMIT')
+  client.release()
+  t.match(await set, { sessions: 1 })
 })
 
 void t.test('c=64 over three replicas: never more than the limit, and all of it', async (t) => {
