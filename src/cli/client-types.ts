@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { errorCatalogue } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createLogger } from '../logging.ts'
+import { createBrowserTokens } from '../sessions/browser-token.ts'
 
 /**
  * Writes `src/client/api-types.ts`, the types of the caller's SDK, from the API's own OpenAPI document:
@@ -73,6 +74,8 @@ async function readApiDocument(): Promise<ApiDocument> {
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
     identify: () => undefined,
     sessionTokens: { verify: () => undefined },
+    browserTokens: createBrowserTokens('', () => 0),
+    origins: [],
     publicDocument: true,
     checks: () => ({}),
     draining: new AbortController().signal,
@@ -104,6 +107,7 @@ export async function clientTypes(): Promise<string> {
     SessionPod: session.properties?.pod,
     Lease: session.properties?.lease,
     LiveKitAccess: session.properties?.livekit,
+    BrowserToken: session.properties?.browserToken,
     SessionView: session,
     ListQuery: queryOf(list),
     SessionList: schemaOf(list.responses['200']),

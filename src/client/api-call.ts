@@ -6,7 +6,7 @@ export interface ClientOptions {
   /** Address of the session API, or a path of your own server that forwards to it. */
   readonly url: string
   /** Left out where your own server adds it. An API key does not belong into a page that others load. */
-  readonly apiKey?: string | undefined
+  readonly apiKey?: string | (() => string) | undefined
   /** Instead of the global fetch. */
   readonly fetch?: typeof fetch | undefined
 }
@@ -57,7 +57,9 @@ export function createApi({ url, apiKey, fetch: given }: ClientOptions) {
       const response = await send(base + path, {
         method,
         headers: {
-          ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+          ...(apiKey !== undefined && {
+            authorization: `Bearer ${typeof apiKey === 'function' ? apiKey() : apiKey}`,
+          }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...headers,
         },

@@ -8,7 +8,9 @@ import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
+import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
+import { allowOrigins } from './cross-origin.ts'
 import { addLimitRoutes } from './limit-routes.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
@@ -29,6 +31,8 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
   readonly liveKit: LiveKitRouteDeps | undefined
+  /** Whose pages may call the API from a browser: `https://app.example`. */
+  readonly origins: readonly string[]
   /** Aborted when this replica drains. */
   readonly draining: AbortSignal
   readonly logger: Logger
@@ -49,14 +53,17 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => createRequestValidator(schema, httpPart))
   parseExactJsonOnly(app)
   app.decorateRequest('sessionRight', undefined)
+  app.decorateRequest('browserRight', undefined)
   app.decorateRequest('caller', undefined)
   app.addHook('onRoute', (route) => {
     if (!hasScope(route)) throw new Error(`${String(route.method)} ${route.url} says no scope that it needs`)
   })
+  allowOrigins(app, deps.origins)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)
+  addBrowserTokenRoute(app, deps)
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })

@@ -74,6 +74,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     headStartMs: (projectId) => headStarts.get(projectId ?? '') ?? 0,
     draining: draining.signal,
     identify: createBootstrapKeys(config.GREENROOM_API_KEYS),
+    origins: config.GREENROOM_CORS_ORIGINS === '' ? [] : config.GREENROOM_CORS_ORIGINS.split(','),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }

@@ -8,6 +8,7 @@ import type { ClaimLedger, SessionStore } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createAwaitSession } from './await-session.ts'
+import { createBrowserTokens } from './browser-token.ts'
 import { createCloseSession } from './close-session.ts'
 import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
@@ -159,6 +160,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     sessions,
     roomAccess,
     sessionTokens,
+    browserTokens: createBrowserTokens(deps.hmacSecret, () => Date.now()),
     /** To be called every second: goes on with cold opens whose replica was lost. */
     adoptOrphans: () => coldOpens.adoptOrphans(),
     /** When draining: waits until nothing runs behind an answer here, and releases what this replica holds. */

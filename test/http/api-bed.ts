@@ -9,6 +9,7 @@ import { type ApiAppDeps, createApiApp } from '../../src/http/api-app.ts'
 import { createBootstrapKeys } from '../../src/http/bootstrap-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
+import { createBrowserTokens } from '../../src/sessions/browser-token.ts'
 import { createListSessions } from '../../src/sessions/list-sessions.ts'
 import type { OpenContext } from '../../src/sessions/opening.ts'
 import { createProjectLimits } from '../../src/sessions/project-limits.ts'
@@ -23,6 +24,8 @@ export const otherApiKey = 'the-second-key-of-the-test'
 export const knownId = '0198c0de-0000-7000-8000-000000000001'
 export const unknownId = '0198c0de-ffff-7fff-8fff-ffffffffffff'
 export const tokens = createSessionTokens('a secret of at least thirty-two bytes')
+
+export const browserTokens = createBrowserTokens('a secret of at least thirty-two bytes', () => Date.now())
 
 export function newSession(overrides: Partial<Session> = {}): Session {
   return {
@@ -169,6 +172,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     }),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
     checks: () => checks,
+    browserTokens,
+    origins: [],
     publicDocument: false,
     logger: silent,
     ...overrides,
