@@ -72,6 +72,14 @@ const roleSchemas = {
     GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
     /** Whether /try is served, a page that opens sessions with an API key typed into it. */
     GREENROOM_TRY_PAGE: Type.Boolean({ default: false }),
+    /**
+     * Origins whose pages may call the API from a browser, separated by commas: "https://app.example". Each is compared as a
+     * whole; none by default. Such a page needs a browser's token, which its backend asks for.
+     */
+    GREENROOM_CORS_ORIGINS: Type.String({
+      pattern: '^(https?://[a-z0-9.-]+(:[0-9]{1,5})?(,https?://[a-z0-9.-]+(:[0-9]{1,5})?)*)?$',
+      default: '',
+    }),
     /** One or more keys, separated by commas; at least 16 characters each. */
     GREENROOM_API_KEYS: Type.String({ pattern: '^[^,\\s]{16,}(,[^,\\s]{16,})*$' }),
     /** Time between turning unready and closing, so that load balancers send requests elsewhere. */

@@ -135,6 +135,17 @@ export const errorCatalogue = {
     remedy:
       'Wait for the API server to ask again after a second. If it persists, give the webhook more replicas or more CPU.',
   },
+  GRN_PROJECT_LIMIT: {
+    status: 429,
+    title: 'The project has as many sessions or waiting opens as it may',
+    remedy:
+      'End sessions of the project, or try again when some have ended. GET /v1/projects/:id/limits shows its limits.',
+  },
+  GRN_RATE_LIMITED: {
+    status: 429,
+    title: 'The project has opened as many sessions in this minute as it may',
+    remedy: 'Try again after the given time, when the next minute of the project begins.',
+  },
   GRN_LISTS_BUSY: {
     status: 429,
     title: 'This replica is busy with other lists',

@@ -3,7 +3,7 @@ import { type Logger, pino, stdTimeFunctions } from 'pino'
 export type { Logger } from 'pino'
 
 /** pino needs a path for each depth: the value itself, inside an object (`err`, `req`), and one deeper. */
-const secretKeys = ['authorization', 'secrets', 'sessionToken', 'token']
+const secretKeys = ['authorization', 'secrets', 'sessionToken', 'browserToken', 'token']
 
 /**
  * One logger a process: JSON lines, constant messages with keys. Keys that may hold a credential or a session's secrets

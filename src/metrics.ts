@@ -144,6 +144,18 @@ export function createMetrics(registry = new Registry()) {
       help: "1 while LiveKit's API answers the leading controller. While it is 0 no session ends because of its room.",
       registers,
     }),
+    projectRefusals: new Counter({
+      name: 'greenroom_project_limit_refusals_total',
+      help: 'Opens refused because their project has a limit, by limit: sessions, opens (in a minute), waiting.',
+      labelNames: ['limit'],
+      registers,
+    }),
+    projectUnchecked: new Counter({
+      name: 'greenroom_project_limit_unchecked_total',
+      help: 'Opens of limited projects that were let through uncounted because Redis did not answer, by limit: opens, waiting.',
+      labelNames: ['limit'],
+      registers,
+    }),
     sessionsEnded: new Counter({
       name: 'greenroom_sessions_ended_total',
       help: 'Sessions ended by the controller, by reason.',

@@ -107,6 +107,10 @@ export const chartValues = group({
     { description: 'What the session server logs.', default: 'info' },
   ),
   tryPage: flag('A page at `/try` that opens a session and talks to its agent.', false),
+  corsOrigins: Type.Array(Type.String({ pattern: '^https?://[a-z0-9.-]+(:[0-9]{1,5})?$' }), {
+    description: 'Origins whose pages may call the session API from a browser, each as a whole.',
+    default: [],
+  }),
   publicDocs: flag('`/docs` and `/openapi.json` without an API key.', false),
   service: group({
     type: Type.Union([Type.Literal('ClusterIP'), Type.Literal('NodePort'), Type.Literal('LoadBalancer')], {

@@ -15,7 +15,7 @@ interface ServerArguments {
 const answerMs = 30_000
 
 interface Asked {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly body?: object
 }
 
@@ -23,7 +23,7 @@ interface Asked {
 export async function askServer<T>(
   path: string,
   given: ServerArguments,
-  { method, body }: Asked = { method: 'GET' },
+  { method = 'GET', body }: Asked = {},
 ): Promise<T> {
   const { url, apiKey } = serverOf(given)
   const signal = new AbortController().signal

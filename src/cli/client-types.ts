@@ -3,6 +3,7 @@ import { errorCatalogue } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createLogger } from '../logging.ts'
 import { createMetrics } from '../metrics.ts'
+import { createBrowserTokens } from '../sessions/browser-token.ts'
 
 /**
  * Writes `src/client/api-types.ts`, the types of the caller's SDK, from the API's own OpenAPI document:
@@ -66,9 +67,19 @@ async function readApiDocument(): Promise<ApiDocument> {
     manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
     followEvents: { assertReady() {}, follow: uncalled, hasSeenAll: uncalled },
     metrics: createMetrics(),
+    projectLimits: {
+      of: () => undefined,
+      look: uncalled,
+      get: uncalled,
+      list: uncalled,
+      set: uncalled,
+      remove: uncalled,
+    },
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
     identify: () => undefined,
     sessionTokens: { verify: () => undefined },
+    browserTokens: createBrowserTokens('', () => 0),
+    origins: [],
     publicDocument: true,
     checks: () => ({}),
     draining: new AbortController().signal,
@@ -102,6 +113,7 @@ export async function clientTypes(): Promise<string> {
     SessionPod: session.properties?.pod,
     Lease: session.properties?.lease,
     LiveKitAccess: session.properties?.livekit,
+    BrowserToken: session.properties?.browserToken,
     SessionView: session,
     ListQuery: queryOf(list),
     SessionList: schemaOf(list.responses['200']),

@@ -33,6 +33,10 @@ export const operatorCommands: Commands = {
     summary: 'Report the pod time and cost of each project or pool in a window',
     load: async () => (await import('./usage.ts')).usage,
   },
+  limits: {
+    summary: 'Show, set or remove the limits of a project: sessions, opens in a minute, waiting opens',
+    load: async () => (await import('./limits.ts')).limits,
+  },
   simulate: {
     summary: 'Play a pool with a trace of claims: hit rate, waits and cost of each sizing',
     load: async () => (await import('./simulate.ts')).simulate,

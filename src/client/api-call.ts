@@ -6,7 +6,7 @@ export interface ClientOptions {
   /** Address of the session API, or a path of your own server that forwards to it. */
   readonly url: string
   /** Left out where your own server adds it. An API key does not belong into a page that others load. */
-  readonly apiKey?: string | undefined
+  readonly apiKey?: string | (() => string) | undefined
   /** Instead of the global fetch. */
   readonly fetch?: typeof fetch | undefined
 }
@@ -20,7 +20,7 @@ export interface CallOptions {
 }
 
 interface ApiRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
@@ -73,7 +73,12 @@ export function createApi({ url, apiKey, fetch: given }: ClientOptions) {
       if (signal.aborted) throw signal.reason
       const response = await send(base + path, {
         ...init,
-        headers: { ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }), ...headers },
+        headers: {
+          ...(apiKey !== undefined && {
+            authorization: `Bearer ${typeof apiKey === 'function' ? apiKey() : apiKey}`,
+          }),
+          ...headers,
+        },
         signal: call.signal,
       })
       return await read(response)

@@ -16,6 +16,8 @@ export interface OpenRequest {
   /** Handed to the agent in this request, kept nowhere. */
   readonly secrets?: Readonly<Record<string, string>> | undefined
   readonly leaseSeconds?: number | undefined
+  /** The answer then has a token for the browser of your user, good for this session alone. */
+  readonly browserToken?: boolean | undefined
   readonly onEmpty?: 'wait' | 'cold' | 'fail' | undefined
   readonly waitMs?: number | undefined
 }
@@ -41,6 +43,13 @@ export interface LiveKitAccess {
   readonly expiresAt: string
 }
 
+export interface BrowserToken {
+  /** grb_…; the bearer of requests for this session. */
+  readonly token: string
+  /** RFC 3339, UTC. */
+  readonly expiresAt: string
+}
+
 export interface SessionView {
   readonly id: string
   readonly status: 'PENDING' | 'ACTIVE' | 'ENDING' | 'ENDED'
@@ -52,6 +61,7 @@ export interface SessionView {
   readonly pod?: SessionPod | undefined
   readonly lease: Lease
   readonly livekit?: LiveKitAccess | undefined
+  readonly browserToken?: BrowserToken | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** RFC 3339, UTC. */
   readonly createdAt: string
@@ -339,6 +349,8 @@ export type ErrorCode =
   | 'GRN_NO_POD'
   | 'GRN_BODY_TOO_SLOW'
   | 'GRN_OVERLOADED'
+  | 'GRN_PROJECT_LIMIT'
+  | 'GRN_RATE_LIMITED'
   | 'GRN_LISTS_BUSY'
   | 'GRN_STREAMS_FULL'
   | 'GRN_USAGE_WINDOW'

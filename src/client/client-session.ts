@@ -32,6 +32,8 @@ const overCodes: readonly string[] = ['GRN_SESSION_OVER', 'GRN_SESSION_NOT_FOUND
 export class ClientSession {
   /** Resolves when the session is over, whoever ended it; at the latest with the next renewal, or see `refresh`. */
   readonly over: Promise<SessionEnd>
+  /** For the page of your user, if the open asked for it: see `attachSession`. */
+  readonly browserToken: SessionView['browserToken']
   readonly #api: Api
   readonly #stop = new AbortController()
   readonly #renewals = new AbortController()
@@ -41,6 +43,7 @@ export class ClientSession {
 
   constructor(api: Api, view: SessionView) {
     this.#api = api
+    this.browserToken = view.browserToken
     this.#view = view
     this.#access = view.livekit
     const { promise, resolve } = Promise.withResolvers<SessionEnd>()

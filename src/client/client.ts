@@ -15,6 +15,7 @@ import { type OpenOptions, openSession } from './open-call.ts'
 
 export type { CallOptions, ClientOptions } from './api-call.ts'
 export type {
+  BrowserToken,
   ErrorCode,
   EventType,
   GreenroomEvent,
@@ -32,6 +33,7 @@ export type {
   SessionPod,
   SessionView,
 } from './api-types.ts'
+export { type AttachOptions, attachSession } from './attach-session.ts'
 export { type ClientErrorCode, GreenroomApiError } from './client-error.ts'
 export type { AccessOptions, ClientSession, SessionEnd } from './client-session.ts'
 export type { EventsReset, FollowedEvent, FollowOptions } from './event-iteration.ts'

@@ -2,6 +2,7 @@ import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
 import type { PodWriteReason } from '../domain/pod-write-error.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
+import type { ProjectLimitStore } from '../domain/project-limits.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { SizingLedger } from '../domain/sizing-ports.ts'
 import type { Logger } from '../logging.ts'
@@ -37,6 +38,7 @@ interface ControllerDeps {
   readonly forgottenSessions: ForgottenSessions
   readonly agentRemovals: AgentRemovals
   readonly retention: Retention
+  readonly projectLimits: Pick<ProjectLimitStore, 'recount'>
   readonly metrics: Metrics
   readonly logger: Logger
 }
@@ -65,7 +67,7 @@ export function createController(deps: ControllerDeps) {
   const { pools, pods, ledger, wakes, poolReconciler, sessionReconciler, metrics, logger } = deps
   const { poolTargets, sizingLedger } = deps
   const { podDeaths, vanishedPods, forgottenSessions, agentRemovals, retention } = deps
-  const { poolTrial, reliefs, reconsiderPools } = deps
+  const { poolTrial, reliefs, reconsiderPools, projectLimits } = deps
 
   return async function lead(signal: AbortSignal): Promise<void> {
     logger.info('leading: pools and sessions are reconciled here')
@@ -159,6 +161,10 @@ export function createController(deps: ControllerDeps) {
         loop('pool-sizing-retention', retentionMs, async () => {
           const document = pools.current()
           if (document) await sizingLedger.purge(Object.keys(document.pools))
+        }),
+        loop('project-counts', retentionMs, async () => {
+          const projectIds = await projectLimits.recount()
+          if (projectIds.length > 0) logger.warn({ projectIds }, 'sessions of projects were counted wrongly')
         }),
         loop('retention', retentionMs, () => retention(signal)),
       ])

@@ -104,6 +104,8 @@ export type Wake =
   | { readonly kind: 'ended'; readonly sessionId: string }
   /** A cold open got its pod. */
   | { readonly kind: 'activated'; readonly sessionId: string }
+  /** Limits of a project were changed. */
+  | { readonly kind: 'limits' }
   /** LiveKit told something about the room of this session. */
   | { readonly kind: 'room'; readonly sessionId: string }
   /** An API key was made, rotated or revoked. */

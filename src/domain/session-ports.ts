@@ -39,7 +39,7 @@ export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
 }
 
 export type ColdOutcome =
-  | Extract<CommitOutcome, { kind: 'committed' | 'session-exists' }>
+  | Extract<CommitOutcome, { kind: 'committed' | 'session-exists' | 'project-full' }>
   | { readonly kind: 'full' }
 
 /** What happens to the pod of an open that failed. */
@@ -56,6 +56,8 @@ export type CommitOutcome =
   | { readonly kind: 'pod-not-noted' }
   /** The session exists already (a retry, another replica, or an earlier failure). */
   | { readonly kind: 'session-exists'; readonly session: Session }
+  /** The project has as many sessions as it may. */
+  | { readonly kind: 'project-full' }
 
 /** The times that an activation sets, epoch ms of PostgreSQL's clock. */
 export interface ActivatedTimes {

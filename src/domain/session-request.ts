@@ -41,6 +41,11 @@ export const OpenRequest = Type.Object(
       }),
     ),
     leaseSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+    browserToken: Type.Optional(
+      Type.Boolean({
+        description: 'The answer then has a token for the browser of your user, good for this session alone.',
+      }),
+    ),
     onEmpty: Type.Optional(OnEmpty),
     waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: longestWaitMs })),
   },

@@ -6,15 +6,19 @@ import type { Metrics } from '../metrics.ts'
 import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import type { FollowEvents } from '../sessions/follow-events.ts'
+import type { ProjectLimitsView } from '../sessions/project-limits.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
+import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
+import { allowOrigins } from './cross-origin.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { createEventStreams, type StreamLimits } from './event-streams.ts'
 import { addKeyRoutes } from './key-routes.ts'
+import { addLimitRoutes } from './limit-routes.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
@@ -34,10 +38,13 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   readonly metrics: Pick<Metrics, 'eventStreamsEnded'>
   /** Of event streams; each has a default. */
   readonly streamLimits?: Partial<StreamLimits>
+  readonly projectLimits: ProjectLimitsView
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
   readonly liveKit: LiveKitRouteDeps | undefined
+  /** Whose pages may call the API from a browser: `https://app.example`. */
+  readonly origins: readonly string[]
   /** Aborted when this replica drains. */
   readonly draining: AbortSignal
   readonly logger: Logger
@@ -58,14 +65,17 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => createRequestValidator(schema, httpPart))
   parseExactJsonOnly(app)
   app.decorateRequest('sessionRight', undefined)
+  app.decorateRequest('browserRight', undefined)
   app.decorateRequest('caller', undefined)
   app.addHook('onRoute', (route) => {
     if (!hasScope(route)) throw new Error(`${String(route.method)} ${route.url} says no scope that it needs`)
   })
+  allowOrigins(app, deps.origins)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)
+  addBrowserTokenRoute(app, deps)
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
@@ -80,6 +90,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
         (error: unknown) => !(error instanceof GreenroomError && error.status < 500),
       ),
   })
+  addLimitRoutes(app, deps.projectLimits)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

@@ -73,6 +73,11 @@ export const ListQuery = Type.Object(
 
 const LeaseView = Type.Object({ expiresAt: Time, renewAfterMs: Type.Integer(), heldBy: LeaseHolder })
 
+export const BrowserTokenView = Type.Object({
+  token: Type.String({ description: 'grb_…; the bearer of requests for this session.' }),
+  expiresAt: Time,
+})
+
 export const SessionView = Type.Object({
   id: Type.String(),
   status: Status,
@@ -84,11 +89,12 @@ export const SessionView = Type.Object({
   pod: Type.Optional(
     Type.Object(
       { name: Type.String(), uid: Type.String(), ip: Type.String() },
-      { description: 'Absent while a cold open waits for its pod.' },
+      { description: 'Absent while a cold open waits for its pod, and for browsers.' },
     ),
   ),
   lease: LeaseView,
   livekit: Type.Optional(LiveKitAccess),
+  browserToken: Type.Optional(BrowserTokenView),
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), anyKey(Type.Unknown()))),
   createdAt: Time,
   activeAt: Type.Optional(Time),

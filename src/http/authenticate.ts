@@ -1,12 +1,15 @@
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import { type Caller, isGranted, type Scope } from '../domain/caller.ts'
 import { GreenroomError } from '../errors.ts'
+import type { BrowserRight, BrowserTokens } from '../sessions/browser-token.ts'
 import type { SessionRight, SessionTokens } from '../sessions/session-token.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set when an agent's session token let this request in. */
     sessionRight: SessionRight | undefined
+    /** Set when a browser's token of this session let this request in. It is a request of the caller, through its user. */
+    browserRight: BrowserRight | undefined
     /** Set when the credential of a caller let this request in. */
     caller: Caller | undefined
   }
@@ -17,6 +20,8 @@ declare module 'fastify' {
     everyProject?: boolean
     /** This route may be called with the session token of its session. */
     sessionToken?: boolean
+    /** This route may be called with a browser's token of its session. */
+    browserToken?: boolean
     /** LiveKit signs what it sends here; the route checks that itself. */
     signedByLiveKit?: boolean
   }
@@ -26,13 +31,15 @@ export interface Credentials {
   /** Whose credential this is; undefined: nobody's. */
   readonly identify: (bearer: string) => Caller | undefined | Promise<Caller | undefined>
   readonly sessionTokens: Pick<SessionTokens, 'verify'>
+  readonly browserTokens: BrowserTokens
   /** Whether the description of the API needs no key. */
   readonly publicDocument: boolean
 }
 
 /**
  * /v1 needs a caller's credential with the scope of the route, and so does its description (with any scope) unless it is
- * public. What an agent does with its session may be done with that session's own token as well.
+ * public. What an agent does with its session may be done with that session's own token as well, and what a user's browser
+ * does with it, with a browser's token.
  */
 export async function authenticate(request: FastifyRequest, credentials: Credentials): Promise<void> {
   // By the route, not by the address: `/%761/sessions` and `http://host/v1/sessions` lead to the same route.
@@ -42,9 +49,15 @@ export async function authenticate(request: FastifyRequest, credentials: Credent
   if (!url.startsWith('/v1/') && (!isDocument || credentials.publicDocument)) return
   const bearer = /^Bearer (\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) {
+    const { id } = request.params as { id?: string }
     const right = config.sessionToken ? credentials.sessionTokens.verify(bearer) : undefined
-    if (right && right.sessionId === (request.params as { id?: string }).id) {
+    if (right && right.sessionId === id) {
       request.sessionRight = right
+      return
+    }
+    const browserRight = config.browserToken ? credentials.browserTokens.verify(bearer) : undefined
+    if (browserRight && browserRight.sessionId === id) {
+      request.browserRight = browserRight
       return
     }
     const caller = await credentials.identify(bearer)

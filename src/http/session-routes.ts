@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { RoomAccess } from '../domain/room-ports.ts'
 import { extendsLease, type LeaseParty, type Session } from '../domain/session.ts'
 import type { EndingFacts, SessionStore } from '../domain/session-ports.ts'
@@ -5,6 +6,7 @@ import { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { AwaitSession } from '../sessions/await-session.ts'
+import type { BrowserTokens } from '../sessions/browser-token.ts'
 import type { EndCause } from '../sessions/close-session.ts'
 import type { JoinSession } from '../sessions/join-session.ts'
 import type { ListSessions } from '../sessions/list-sessions.ts'
@@ -27,7 +29,16 @@ import type { SignalOf } from './call-signals.ts'
 import { endIfUnanswered } from './end-unanswered.ts'
 import type { EnterListGate } from './list-gate.ts'
 import { projectFor, projectOf } from './project-of.ts'
-import { cursorAfter, isSessionId, parseCursor, sessionView } from './session-view.ts'
+import { setRateLimitHeaders } from './rate-limit-headers.ts'
+import {
+  browserTokenView,
+  browserView,
+  cursorAfter,
+  parseCursor,
+  sessionIdOf,
+  sessionNotFound,
+  sessionView,
+} from './session-view.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
@@ -37,6 +48,7 @@ export interface SessionRouteDeps {
   readonly awaitSession: AwaitSession
   readonly sessions: Pick<SessionStore, 'get'>
   readonly listSessions: ListSessions
+  readonly browserTokens: BrowserTokens
   readonly roomAccess: RoomAccess | undefined
   /** What the priority of a project is worth in the queue for a pod, ms. */
   readonly headStartMs: (projectId: string | undefined) => number
@@ -72,7 +84,7 @@ const openDescription = [
 ].join(' ')
 
 function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void {
-  const { openSession, closeSession, headStartMs } = deps
+  const { openSession, closeSession, headStartMs, browserTokens } = deps
   const schema = {
     operationId: 'openSession',
     summary: 'Open a session on a warm pod',
@@ -90,6 +102,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
+      onQuota: (quota) => setRateLimitHeaders(reply, quota),
       headStartMs: headStartMs(projectId),
     })
     const { id, epoch } = answer.session
@@ -102,12 +115,17 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
             request.log.warn({ err: error, sessionId: id }, 'unanswered session was not ended'),
         )
       })
+    const view = sessionView(answer.session, answer.livekit)
     const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
     return reply
       .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
       .header('location', `/v1/sessions/${answer.session.id}`)
       .header('server-timing', timings.join(', '))
-      .send(sessionView(answer.session, answer.livekit))
+      .send(
+        request.body.browserToken
+          ? { ...view, browserToken: browserTokenView(browserTokens.mint(id)) }
+          : view,
+      )
   })
 }
 
@@ -147,7 +165,8 @@ function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: Sig
     querystring: ReadQuery,
     response: { 200: SessionView, ...refusals },
   }
-  app.get('/v1/sessions/:id', { config: { needs: 'sessions:read' }, schema }, async (request, reply) => {
+  const config = { needs: 'sessions:read', browserToken: true } as const
+  app.get('/v1/sessions/:id', { config, schema }, async (request, reply) => {
     const { waitFor, waitMs = waitFor ? defaultReadWaitMs : 0 } = request.query
     const session = await awaitSession(sessionIdOf(request.params), {
       until: ({ status }) => waitFor === undefined || status === waitFor || status === 'ENDED',
@@ -156,7 +175,7 @@ function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: Sig
       signal: signalOf(reply),
     })
     if (!session) throw sessionNotFound(request.params.id)
-    return sessionView(session)
+    return viewFor(request, sessionView(session))
   })
 }
 
@@ -169,14 +188,14 @@ function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
     body: EpochBody,
     response: { 200: RenewedView, ...refusals },
   }
-  const config = { needs: 'sessions:open', sessionToken: true } as const
+  const config = { needs: 'sessions:open', sessionToken: true, browserToken: true } as const
   app.post('/v1/sessions/:id/renew', { config, schema }, async (request) => {
     const { params, body, sessionRight } = request
     const by = partyOf(sessionRight)
     // An agent's right is for one epoch, whatever the body says.
     const epoch = sessionRight?.epoch ?? body.epoch
     const session = await renewSession(sessionIdOf(params), epoch, by, projectOf(request))
-    const view = sessionView(session)
+    const view = viewFor(request, sessionView(session))
     return { ...view, lease: { ...view.lease, extended: extendsLease(by, session) } }
   })
 }
@@ -206,7 +225,7 @@ function addToken(app: Service, { sessions, roomAccess }: SessionRouteDeps): voi
     params: SessionParams,
     response: { 200: SessionView, ...refusals },
   }
-  const config = { needs: 'sessions:open', sessionToken: true } as const
+  const config = { needs: 'sessions:open', sessionToken: true, browserToken: true } as const
   app.post('/v1/sessions/:id/token', { config, schema }, async (request) => {
     const { params, sessionRight } = request
     const session = await sessions.get(sessionIdOf(params), projectOf(request))
@@ -219,7 +238,7 @@ function addToken(app: Service, { sessions, roomAccess }: SessionRouteDeps): voi
     const access = sessionRight
       ? roomAccess?.forAgent(session)
       : roomAccess?.forParticipant(session, participantOf(session))
-    return sessionView(session, await access)
+    return viewFor(request, sessionView(session, await access))
   })
 }
 
@@ -232,7 +251,7 @@ function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, 
     querystring: EndQuery,
     response: { 200: SessionView, 202: SessionView, ...refusals },
   }
-  const config = { needs: 'sessions:end', sessionToken: true } as const
+  const config = { needs: 'sessions:end', sessionToken: true, browserToken: true } as const
   app.delete('/v1/sessions/:id', { config, schema }, async (request, reply) => {
     const { query, params, sessionRight } = request
     const epoch = sessionRight?.epoch ?? query.epoch
@@ -245,21 +264,16 @@ function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, 
       const until = ({ status }: Session) => status === 'ENDED'
       session = (await awaitSession(session.id, { until, waitMs: endWaitMs, signal })) ?? session
     }
-    return reply.code(query.wait && session.status === 'ENDED' ? 200 : 202).send(sessionView(session))
+    const view = viewFor(request, sessionView(session))
+    return reply.code(query.wait && session.status === 'ENDED' ? 200 : 202).send(view)
   })
+}
+
+function viewFor({ browserRight }: Pick<FastifyRequest, 'browserRight'>, view: SessionView): SessionView {
+  return browserRight ? browserView(view) : view
 }
 
 /** By the credential that let the request in, never by what it says. */
 function partyOf(sessionRight: SessionRight | undefined): LeaseParty {
   return sessionRight ? 'agent' : 'caller'
-}
-
-/** An id of another form cannot be one of ours, and PostgreSQL would call it an error. */
-function sessionIdOf({ id }: { readonly id: string }): string {
-  if (!isSessionId(id)) throw sessionNotFound(id)
-  return id
-}
-
-function sessionNotFound(id: string): GreenroomError {
-  return new GreenroomError('GRN_SESSION_NOT_FOUND', `There is no session ${id.slice(0, 64)}.`)
 }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { LiveKitAccess } from '../domain/assignment.ts'
 import { renewAfterMs, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
+import type { BrowserToken } from '../sessions/browser-token.ts'
 import type { SessionView } from './api-schemas.ts'
 
 /** A session as callers see it. The LiveKit token is in answers to open and token requests only. */
@@ -34,6 +35,15 @@ export function sessionView(session: Session, livekit?: LiveKitAccess): SessionV
   }
 }
 
+/** What a browser is told: neither the pod, which is inside, nor the metadata, which is between backend and agent. */
+export function browserView({ pod: _pod, metadata: _metadata, ...view }: SessionView): SessionView {
+  return view
+}
+
+export function browserTokenView({ token, expiresAt }: BrowserToken): Required<SessionView>['browserToken'] {
+  return { token, expiresAt: rfc3339(expiresAt) }
+}
+
 function rfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString()
 }
@@ -64,4 +74,14 @@ function projectMark(projectId: string): string {
 
 export function isSessionId(id: unknown): id is string {
   return typeof id === 'string' && /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(id)
+}
+
+/** An id of another form cannot be one of ours, and PostgreSQL would call it an error. */
+export function sessionIdOf({ id }: { readonly id: string }): string {
+  if (!isSessionId(id)) throw sessionNotFound(id)
+  return id
+}
+
+export function sessionNotFound(id: string): GreenroomError {
+  return new GreenroomError('GRN_SESSION_NOT_FOUND', `There is no session ${id.slice(0, 64)}.`)
 }

@@ -90,6 +90,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     draining: draining.signal,
     identify: callers.identify,
     manageKeys: callers.manageKeys,
+    origins: config.GREENROOM_CORS_ORIGINS === '' ? [] : config.GREENROOM_CORS_ORIGINS.split(','),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
@@ -101,6 +102,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await startLoops(context, {
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
+    'project-limits': () => sessionApi.projectLimits.look(),
     'index-health': () => index.look(),
     'api-keys': () => callers.look(),
   })

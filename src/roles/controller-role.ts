@@ -215,6 +215,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     }),
     podDeaths,
     agentRemovals,
+    projectLimits: stores.projectLimits,
     retention: createRetention({
       ledger,
       lives: stores.podLives,

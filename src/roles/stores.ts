@@ -12,6 +12,7 @@ import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
 import { createPostgresPoolPods } from '../stores/postgres-pool-pods.ts'
 import { createPostgresPoolRevisions } from '../stores/postgres-pool-revisions.ts'
 import { createPostgresPoolSizing } from '../stores/postgres-pool-sizing.ts'
+import { createPostgresProjectLimits } from '../stores/postgres-project-limits.ts'
 import { createPostgresReplicaLiveness } from '../stores/postgres-replica-liveness.ts'
 import { createPostgresRoomLedger } from '../stores/postgres-room-ledger.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
@@ -21,6 +22,7 @@ import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.
 import { createRedisDemand } from '../stores/redis-demand.ts'
 import { createRedisIndexReader } from '../stores/redis-index-reader.ts'
 import { createRedisPoolNotices } from '../stores/redis-pool-notices.ts'
+import { createRedisProjectQuotas } from '../stores/redis-project-quotas.ts'
 import { createRedisSlotIndex } from '../stores/redis-slot-index.ts'
 import { createRedisWakeBus } from '../stores/redis-wake-bus.ts'
 import { pause } from '../timing/pause.ts'
@@ -81,6 +83,8 @@ export async function connectStores(
     indexReader: createRedisIndexReader(redis),
     roomLedger: createPostgresRoomLedger(postgres),
     index: createRedisSlotIndex({ redis, logger, metrics, now: () => performance.now() }),
+    projectLimits: createPostgresProjectLimits(postgres),
+    projectQuotas: createRedisProjectQuotas({ redis, logger, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),

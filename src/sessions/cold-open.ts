@@ -13,6 +13,7 @@ import { deliveryFailed } from './open-failure.ts'
 import { noteEarlierArrival, openDeadlineMs } from './open-progress.ts'
 import { coldRecordOf } from './open-record.ts'
 import { newOpening, type Opening, requestOf } from './opening.ts'
+import type { ProjectGate } from './project-gate.ts'
 
 interface ColdOpensDeps {
   readonly attempts: OpenAttempts
@@ -23,6 +24,7 @@ interface ColdOpensDeps {
   readonly pods: Pick<PodView, 'synced'>
   readonly wakes: WakeBus
   readonly emptyPool: EmptyPoolError
+  readonly gate: Pick<ProjectGate, 'full'>
   /** Name of this replica, as in ReplicaLiveness. */
   readonly replica: string
   /** Aborted when this replica drains: other replicas go on with what it holds. */
@@ -47,7 +49,7 @@ const adoptedAtOnce = 20
  */
 export function createColdOpens(deps: ColdOpensDeps) {
   const { attempts, completeColdOpen, sessions, pools, pods, wakes, replica, draining, logger, now } = deps
-  const { emptyPool } = deps
+  const { emptyPool, gate } = deps
   /** What goes on here behind the answers. */
   const underWay = new Set<Promise<void>>()
 
@@ -65,6 +67,7 @@ export function createColdOpens(deps: ColdOpensDeps) {
       const message = `${spec.coldStart.max} sessions wait for a pod of ${request.agentType} already.`
       throw await emptyPool({ agentType: request.agentType, sentence: message, retryAfterMs: 5_000 })
     }
+    if (outcome.kind === 'project-full') throw gate.full(request.projectId)
     if (outcome.kind === 'session-exists') return { kind: 'exists', session: outcome.session }
     // The controller counts the sessions that wait and makes a pod for each.
     wakes.publish({ kind: 'claimed', agentType: request.agentType })

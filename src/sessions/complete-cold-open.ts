@@ -47,7 +47,8 @@ export function createCompleteColdOpen(deps: CompleteColdOpenDeps) {
     extendWait(progress, now(), spec.coldStart.deadlineSeconds * 1_000)
     const overtaken = new AbortController()
     const signal = AbortSignal.any([context.signal, overtaken.signal])
-    const run = attempts.run({ ...opening, onEmpty: 'wait', context: { ...context, signal } }, prior)
+    const asCold = { ...opening, onEmpty: 'wait', isCold: true, context: { ...context, signal } } as const
+    const run = attempts.run(asCold, prior)
     const done = new AbortController()
     const settled = watch(session, AbortSignal.any([context.signal, done.signal]), overtaken)
     try {

@@ -11,6 +11,7 @@ import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
 import { endWait } from './open-progress.ts'
 import { createOpenStages } from './open-stages.ts'
 import type { Opening } from './opening.ts'
+import type { ProjectGate } from './project-gate.ts'
 import type { RetirementCap } from './retirement-cap.ts'
 import type { RoomTokens } from './room-tokens.ts'
 import type { TakeSlot } from './slot-taker.ts'
@@ -23,6 +24,7 @@ interface OpenAttemptsDeps {
   readonly tokens: RoomTokens
   readonly retirementCap: RetirementCap
   readonly poolSize: (agentType: string) => number
+  readonly gate: Pick<ProjectGate, 'full' | 'passed' | 'takePlace'>
   readonly wakes: WakeBus
   readonly metrics: Metrics
   /** Monotonic milliseconds. */
@@ -51,7 +53,8 @@ interface DeliveryFailure {
 
 /** reserve → commit → deliver → activate, with the next pod when one does not take the session (DESIGN §3). */
 export function createOpenAttempts(deps: OpenAttemptsDeps) {
-  const { sessions, takeSlot, commitSlot, deliver, tokens, retirementCap, poolSize, metrics, now } = deps
+  const { sessions, takeSlot, commitSlot, deliver, tokens, retirementCap, poolSize, gate } = deps
+  const { metrics, now } = deps
   const stages = createOpenStages(metrics, now)
 
   /** Goes on from `prior` until a pod has acknowledged the session; throws when none does in time. */
@@ -87,6 +90,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
           queuePlace: progress.queuePlace,
           arrival: progress.arrival,
           signal: context.signal,
+          takePlace: (forMs) => gate.takePlace(opening, forMs),
         },
         attempt,
         progress.tried,
@@ -101,8 +105,12 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
       const room = roomName(agentType, identity.id)
       tokens.beginAgent(progress.tokens, { id: identity.id, epoch: attempt, room, agentType })
       const outcome = await stages.timed(progress, 'commit', () => commitSlot(opening, prior, slot))
-      if (outcome.kind === 'committed') return { kind: 'claimed', session: outcome.session }
+      if (outcome.kind === 'committed') {
+        gate.passed(request.projectId)
+        return { kind: 'claimed', session: outcome.session }
+      }
       if (outcome.kind === 'session-exists') return { kind: 'exists', session: outcome.session }
+      if (outcome.kind === 'project-full') throw gate.full(request.projectId)
       progress.tried.add(slot.pod.uid)
       if (now() >= progress.deadline)
         throw new GreenroomError('GRN_POOL_EMPTY', undefined, { retryAfterMs: 1_000 })

@@ -13,6 +13,7 @@ import type { Attempted, OpenAttempts } from './open-attempts.ts'
 import { deliveryFailed, isPoolEmpty, keyUsedUp, poolDegraded } from './open-failure.ts'
 import { noteEarlierArrival } from './open-progress.ts'
 import { newOpening, type OpenContext, type Opening } from './opening.ts'
+import type { ProjectGate } from './project-gate.ts'
 import type { RoomTokens } from './room-tokens.ts'
 import type { IdentifySession } from './session-identity.ts'
 
@@ -21,6 +22,7 @@ interface OpenSessionDeps {
   readonly sessions: SessionStore
   readonly attempts: OpenAttempts
   readonly coldOpens: ColdOpens
+  readonly gate: Pick<ProjectGate, 'admit'>
   readonly identify: IdentifySession
   readonly tokens: RoomTokens
   readonly metrics: Metrics
@@ -39,7 +41,7 @@ export interface OpenAnswer {
 
 /** POST /v1/sessions (DESIGN §3): one session per key, whichever replicas see its requests. */
 export function createOpenSession(deps: OpenSessionDeps) {
-  const { sessions, attempts, coldOpens, tokens, metrics, now } = deps
+  const { sessions, attempts, coldOpens, gate, tokens, metrics, now } = deps
   /** Of two requests with one key in this replica, the second follows the first. */
   const inFlight = new Map<string, { opening: Opening; answer: Promise<OpenAnswer> }>()
 
@@ -113,7 +115,16 @@ export function createOpenSession(deps: OpenSessionDeps) {
       prior = { kind: 'failed', session: present }
     }
     if (attempts.isDegraded(opening)) throw poolDegraded()
-    for (;;) {
+    const leave = await gate.admit(opening)
+    try {
+      return await claim(opening, prior)
+    } finally {
+      leave()
+    }
+  }
+
+  async function claim(opening: Opening, first: Prior): Promise<OpenAnswer> {
+    for (let prior = first; ; ) {
       const { kind, session } = await attempt(opening, prior)
       if (kind === 'claimed') return answerOf(opening, session, false)
       const answer = await follow(opening, session)

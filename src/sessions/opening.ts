@@ -1,4 +1,5 @@
 import type { PoolSpec } from '../domain/pool.ts'
+import type { OpenQuota } from '../domain/project-limits.ts'
 import type { Session } from '../domain/session.ts'
 import type { OpenRequest } from '../domain/session-request.ts'
 import type { Logger } from '../logging.ts'
@@ -11,6 +12,8 @@ export interface OpenContext {
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** Told how the project stands with its opens in this minute, also when the open is refused for it. */
+  readonly onQuota?: (quota: OpenQuota) => void
   /** What the caller's priority is worth in the queue, ms; 0 without one. */
   readonly headStartMs?: number
   /** Asked when the open ends without a pod: true when another replica goes on with it, so that it must not fail. */
@@ -24,6 +27,8 @@ export interface Opening {
   readonly identity: SessionIdentity
   /** What happens when no pod is free: as the request says, else as the pool does. */
   readonly onEmpty: 'wait' | 'cold' | 'fail'
+  /** Whether the pool makes a pod for it, so that it takes none from others who wait. */
+  readonly isCold: boolean
   readonly context: OpenContext
   readonly progress: OpenProgress
 }
@@ -43,6 +48,7 @@ export function newOpening({ request, context, spec, identity, now }: OpeningFac
     spec,
     identity,
     onEmpty: request.onEmpty ?? spec.onEmpty,
+    isCold: false,
     context,
     progress: newOpenProgress(now, request.waitMs ?? spec.waitMs),
   }

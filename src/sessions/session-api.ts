@@ -2,11 +2,13 @@ import type { AgentDelivery, DocumentView, PodView } from '../domain/cluster-por
 import type { PoolNotices, SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import type { PoolRevisions, UsageReader } from '../domain/pool-ports.ts'
+import type { ProjectLimitStore, ProjectQuotas } from '../domain/project-limits.ts'
 import type { RoomAccess } from '../domain/room-ports.ts'
 import type { ClaimLedger, SessionStore } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createAwaitSession } from './await-session.ts'
+import { createBrowserTokens } from './browser-token.ts'
 import { createCloseSession } from './close-session.ts'
 import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
@@ -18,6 +20,8 @@ import { createListSessions } from './list-sessions.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
+import { createProjectGate } from './project-gate.ts'
+import { createProjectLimits } from './project-limits.ts'
 import { createReadPools } from './read-pools.ts'
 import { createReadUsage } from './read-usage.ts'
 import { createRefillRate } from './refill-rate.ts'
@@ -40,6 +44,8 @@ interface SessionApiDeps {
   readonly notices: PoolNotices
   readonly usage: UsageReader
   readonly poolRevisions: PoolRevisions
+  readonly projectLimits: ProjectLimitStore
+  readonly projectQuotas: ProjectQuotas
   readonly wakes: WakeBus
   readonly pods: PodView
   readonly pools: DocumentView<PoolsDocument>
@@ -71,6 +77,8 @@ export function createSessionApi(deps: SessionApiDeps) {
   const candidates = createSlotCandidates(pods, deps.replica)
   const tokens = createRoomTokens(roomAccess)
   const emptyPool = createEmptyPool(notices)
+  const limits = createProjectLimits({ store: deps.projectLimits, wakes, now })
+  const gate = createProjectGate({ limits, quotas: deps.projectQuotas, metrics, now })
   const refillRate = createRefillRate(pods, now)
   const attempts = createOpenAttempts({
     sessions,
@@ -95,6 +103,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     tokens,
     retirementCap: createRetirementCap({ index, now }),
     poolSize: (agentType) => pods.byPool(agentType).length,
+    gate,
     wakes,
     metrics,
     now,
@@ -103,6 +112,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     ...deps,
     attempts,
     emptyPool,
+    gate,
     completeColdOpen: createCompleteColdOpen({ ...deps, attempts, awaitSession }),
     awaitSession,
   })
@@ -125,6 +135,7 @@ export function createSessionApi(deps: SessionApiDeps) {
       sessions,
       attempts,
       coldOpens,
+      gate,
       identify: createSessionIdentity(deps.hmacSecret),
       tokens,
       metrics,
@@ -144,10 +155,12 @@ export function createSessionApi(deps: SessionApiDeps) {
       revisions: deps.poolRevisions,
       clock: () => Date.now(),
     }),
+    projectLimits: limits,
     readUsage: createReadUsage({ usage: deps.usage, pools }),
     sessions,
     roomAccess,
     sessionTokens,
+    browserTokens: createBrowserTokens(deps.hmacSecret, () => Date.now()),
     /** To be called every second: goes on with cold opens whose replica was lost. */
     adoptOrphans: () => coldOpens.adoptOrphans(),
     /** When draining: waits until nothing runs behind an answer here, and releases what this replica holds. */

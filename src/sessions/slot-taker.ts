@@ -33,6 +33,8 @@ export interface SlotRequest {
   readonly arrival: Arrival
   /** Aborted when the caller has gone. A GreenroomError as its reason is thrown to the caller. */
   readonly signal: AbortSignal
+  /** Asked before it waits for at most `forMs`; throws when its project may not. Resolves with what gives the place back. */
+  readonly takePlace: (forMs: number) => Promise<() => void>
 }
 
 export interface TakenSlot {
@@ -116,6 +118,7 @@ export function createSlotTaker(deps: SlotTakerDeps) {
     let unusable = 0
     let waitedMs = 0
     let ticket: WaitTicket | undefined
+    let leavePlace = () => {}
     try {
       for (;;) {
         if (ticket && request.signal.aborted) throw await refusal(request)
@@ -136,11 +139,15 @@ export function createSlotTaker(deps: SlotTakerDeps) {
         const begun = now()
         // After joining it looks once more: a slot may have come before it was in the queue.
         if (ticket) await ticket.next(request.signal, remaining)
-        else ticket = await waiters.join(request)
+        else {
+          leavePlace = await request.takePlace(remaining)
+          ticket = await waiters.join(request)
+        }
         waitedMs += now() - begun
       }
     } finally {
       ticket?.leave()
+      leavePlace()
     }
   }
 

@@ -2,6 +2,7 @@ import type { Session } from '../domain/session.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { ClaimPurpose, PodClaim } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
+import { lockUsage, projectsOf, usageIsLocked } from './project-usage.ts'
 import { type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
 
 interface ClaimRow {
@@ -80,8 +81,10 @@ const endOnPodsSql = `
   SELECT ${sessionFacts} FROM s`
 
 const finishSql = `
+  WITH ${lockUsage(projectsOf('$1::uuid[]'))}
   UPDATE sessions SET status = 'ENDED', ended_at = now() WHERE id IN (
-    SELECT id FROM sessions WHERE id = ANY ($1::uuid[]) AND status = 'ENDING' ORDER BY id FOR NO KEY UPDATE)`
+    SELECT id FROM sessions WHERE id = ANY ($1::uuid[]) AND status = 'ENDING' AND ${usageIsLocked}
+    ORDER BY id FOR NO KEY UPDATE)`
 
 // NOT EXISTS is hashed; `<> ALL` compared each of 20,000 claims with each of 20,000 pods and timed out.
 const noteGoneSql = `

@@ -1,6 +1,7 @@
 import { DatabaseError, Pool, type PoolConfig, type QueryConfig, type QueryResultRow } from 'pg'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { usageConstraint } from './project-usage.ts'
 
 /** Two seconds are the promise: an open that PostgreSQL does not answer is refused by then. */
 const connectTimeoutMs = 800
@@ -147,10 +148,11 @@ function pooled(found: string): GreenroomError {
  */
 const unavailableClasses = ['08', '25', '28', '3D', '40', '53', '55', '57', '58']
 
-/** The violated constraint, if that is what the error is. */
+/** The violated UNIQUE constraint or the ceiling of a project, if that is what the error is. */
 export function violatedConstraint(error: unknown): string | undefined {
-  if (!(error instanceof DatabaseError) || error.code !== '23505') return undefined
-  return error.constraint ?? 'unknown'
+  if (!(error instanceof DatabaseError)) return undefined
+  if (error.code === '23514' && error.constraint === usageConstraint) return usageConstraint
+  return error.code === '23505' ? (error.constraint ?? 'unknown') : undefined
 }
 
 /** Whether a needed row was locked by others for longer than {@link lockTimeoutMs}. */

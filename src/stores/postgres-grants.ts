@@ -25,6 +25,8 @@ const rights = {
   signing_processes: 'SELECT, INSERT, UPDATE, DELETE',
   api_keys: 'SELECT, INSERT, UPDATE, DELETE',
   api_key_revision: 'SELECT, UPDATE',
+  project_limits: 'SELECT, INSERT, UPDATE, DELETE',
+  project_usage: 'SELECT, INSERT, UPDATE, DELETE',
   greenroom_migrations: 'SELECT',
 } as const
 

@@ -8,6 +8,7 @@ import type {
 import type { SessionStatus } from '../domain/session.ts'
 import type { ClaimPurpose } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
+import { miscountsSql } from './project-usage.ts'
 import { ms } from './session-row.ts'
 
 interface SessionFacts {
@@ -74,6 +75,12 @@ const claimsSql = `
 const notedSql = 'SELECT pod_uid, agent_type FROM pool_pods WHERE pod_uid = ANY ($1::text[])'
 const completeSql = 'SELECT complete_since IS NOT NULL AS complete FROM pool_pod_notes WHERE singleton'
 
+interface MiscountFacts {
+  project_id: string
+  counted: number
+  sessions: number
+}
+
 /** Reads what the invariants are about in one REPEATABLE READ, READ ONLY transaction. */
 export function createPostgresInvariantReader({ durable }: Pick<Postgres, 'durable'>): LedgerReader {
   return {
@@ -110,6 +117,7 @@ async function readLedger(client: PoolClient, podUids: readonly string[]): Promi
   const claims = (await rows<ClaimFacts>(claimsSql, [asked])).map(claimFrom)
   const [notes] = await rows<{ complete: boolean }>(completeSql)
   const noted = notes?.complete ? await rows<NotedFacts>(notedSql, [asked]) : undefined
+  const miscounts = await rows<MiscountFacts>(miscountsSql)
   const listed = new Set(sessions.map((session) => session.id))
   const named = new Set(claims.flatMap(({ sessionId }) => sessionId ?? []).filter((id) => !listed.has(id)))
   if (named.size > 0) {
@@ -127,6 +135,11 @@ async function readLedger(client: PoolClient, podUids: readonly string[]): Promi
     claims,
     sessions,
     noted: noted && new Map(noted.map((row) => [row.pod_uid, row.agent_type])),
+    miscounted: miscounts.map(({ project_id: projectId, counted, sessions }) => ({
+      projectId,
+      counted,
+      sessions,
+    })),
   }
 }
 

@@ -10,13 +10,15 @@ import {
   runStatement,
 } from './postgres-client.ts'
 import { isPoolPod } from './postgres-pool-pods.ts'
+import { lockUsage } from './project-usage.ts'
 
 /**
  * Opens that arrive together are one statement and one fsync. A pod or a session that is there already, and a pod that
- * the controller did not note for the type, refuses only its own open. After any other failure the opens are tried one by one, so that none fails for another: two opens under one
+ * the controller did not note for the type, refuses only its own open; so does a project that has as many sessions as it
+ * may, of whose opens in the group the first ones get what room there is. After any other failure the opens are tried one by one, so that none fails for another: two opens under one
  * key at the same moment, a value that PostgreSQL refuses, a pod that is locked for long.
  *
- * Every group takes its locks in one order, pods by UID and then sessions by id, so that two groups with the same
+ * Every group takes its locks in one order, projects, pods by UID and then sessions by id, so that two groups with the same
  * candidates never wait in a circle. The sort under `s` reads all of `claim` before the first session is written.
  *
  * A scalar subquery finds each session by its key; NOT EXISTS became a join that read the whole table.
@@ -26,12 +28,16 @@ const openSql = `
     SELECT * FROM json_to_recordset($1::json) AS input (id uuid, "agentType" text, "projectId" text, "roomName" text,
       room text, participant jsonb, metadata jsonb, epoch integer, "podUid" text, "podName" text, "podIp" text,
       warm boolean, "leaseMs" integer, "leaseHeldBy" text, "maxSessionMs" integer,
-      fingerprint text)
-  ), claim AS (
-    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch)
-    SELECT "podUid", 'session', id, epoch FROM input
+      fingerprint text, nth integer)
+  ), ${lockUsage('$2::text[]')}, fit AS MATERIALIZED (
+    SELECT input.*, spare, row_number() OVER (PARTITION BY "projectId" ORDER BY nth) AS place
+    FROM input LEFT JOIN usage ON project_id = "projectId"
     WHERE (SELECT true FROM sessions WHERE sessions.id = input.id) IS NULL
       AND ${isPoolPod('input."podUid"', 'input."agentType"')}
+  ), claim AS (
+    INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch)
+    SELECT "podUid", 'session', id, epoch FROM fit
+    WHERE spare IS NULL OR place <= spare
     ORDER BY "podUid"
     ON CONFLICT (pod_uid) DO NOTHING
     RETURNING session_id
@@ -47,7 +53,8 @@ const openSql = `
   )
   SELECT id, (extract(epoch FROM created_at) * 1000)::float8 AS created_ms,
     (extract(epoch FROM lease_expires_at) * 1000)::float8 AS lease_expires_ms
-  FROM s`
+  FROM s
+  UNION ALL SELECT id, NULL, NULL FROM fit WHERE place > spare`
 
 /** Beyond this a statement grows faster than the fsync it saves; measured with `npm run bench -- claims`. */
 const mostOpens = 64
@@ -57,16 +64,20 @@ const maxWaitMs = 900
 
 interface OpenedRow {
   id: string
-  created_ms: number
-  lease_expires_ms: number
+  /** Null when the project has as many sessions as it may. */
+  created_ms: number | null
+  lease_expires_ms: number | null
 }
 
-/** Resolves with the PENDING session, or undefined when the pod cannot be claimed or the session is there already. */
-type CommitOpenGroup = (record: OpenRecord) => Promise<Session | undefined>
+/** The PENDING session; undefined when the pod cannot be claimed or the session is there already. */
+export type OpenedSession = Session | 'project-full' | undefined
+
+type CommitOpenGroup = (record: OpenRecord) => Promise<OpenedSession>
 
 export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitOpenGroup {
-  async function run(records: readonly OpenRecord[]): Promise<readonly (Session | undefined)[]> {
-    const values = [JSON.stringify(records.map(inputOf))]
+  async function run(records: readonly OpenRecord[]): Promise<readonly OpenedSession[]> {
+    const projectIds = new Set(records.flatMap(({ projectId }) => projectId ?? []))
+    const values = [JSON.stringify(records.map(inputOf)), [...projectIds]]
     const rows = await runStatement<OpenedRow>(durable, { name: 'sessions-open', text: openSql, values })
     const opened = new Map(rows.map((row) => [row.id, row]))
     return records.map((record) => {
@@ -87,15 +98,16 @@ export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitO
   })
 }
 
-function inputOf({ pod, ...record }: OpenRecord): object {
-  return { ...record, podUid: pod.uid, podName: pod.name, podIp: pod.ip }
+function inputOf({ pod, ...record }: OpenRecord, nth: number): object {
+  return { ...record, nth, podUid: pod.uid, podName: pod.name, podIp: pod.ip }
 }
 
 /** What a read of the row would give. Most of it is what the caller sent, so it is not read back. */
 function pendingSession(
   { pod, warm: _warm, maxSessionMs: _max, ...record }: OpenRecord,
-  row: OpenedRow,
-): Session {
+  { created_ms: createdAt, lease_expires_ms: leaseExpiresAt }: OpenedRow,
+): OpenedSession {
+  if (createdAt === null || leaseExpiresAt === null) return 'project-full'
   return {
     ...beforeTheRoom,
     ...record,
@@ -104,8 +116,8 @@ function pendingSession(
     pod: { uid: pod.uid, name: pod.name, ip: pod.ip },
     heldByReplica: undefined,
     adoptable: false,
-    leaseExpiresAt: row.lease_expires_ms,
-    createdAt: row.created_ms,
+    leaseExpiresAt,
+    createdAt,
     activeAt: undefined,
     endingAt: undefined,
     endedAt: undefined,

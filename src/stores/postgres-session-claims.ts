@@ -9,17 +9,19 @@ import {
   runStatement,
   violatedConstraint,
 } from './postgres-client.ts'
-import { createOpenGroup } from './postgres-open-group.ts'
+import { createOpenGroup, type OpenedSession } from './postgres-open-group.ts'
 import { isPoolPod } from './postgres-pool-pods.ts'
+import { lockUsage, projectsOf, usageConstraint, usageIsLocked } from './project-usage.ts'
 import { manySessions, oneSession, readSession } from './session-query.ts'
 import { sessionColumns } from './session-row.ts'
 
 // In the order of a group of opens: first the pod's claim, then the session that names the pod, because a second writer
 // waits for sessions_live_pod as for a lock. The session's own row is locked before both; no group ever waits for it.
 const reopenSql = `
-  WITH ended AS (
+  WITH ${lockUsage('ARRAY[$3::text]')}, ended AS (
     SELECT id FROM sessions
     WHERE id = $1 AND status = 'ENDED' AND end_reason LIKE 'failed:%' AND active_at IS NULL AND epoch < $8
+      AND ${usageIsLocked}
     FOR NO KEY UPDATE
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $9, 'session', id, $8 FROM ended
@@ -42,12 +44,13 @@ export const heldMs = 5_000
 
 // The count protects the pool and is not exact: opens at the same moment may pass it together.
 const openColdSql = `
-  WITH s AS (
+  WITH ${lockUsage('ARRAY[$3::text]')}, s AS (
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, warm,
       lease_ms, lease_expires_at, max_ends_at, fingerprint, lease_held_by, held_by, held_until, adoptable)
     SELECT $1, 'PENDING', $2, $3, $4, $5, $6, $7, $8, false, $9::integer, now() + $10::integer * interval '1 ms',
       now() + $11::integer * interval '1 ms', $12, $13, $14, now() + ${heldMs} * interval '1 ms', $15
     WHERE (SELECT count(*) FROM sessions WHERE agent_type = $2 AND status = 'PENDING' AND pod_uid IS NULL) < $16
+      AND ${usageIsLocked}
     ON CONFLICT (id) DO UPDATE SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL,
       active_at = NULL, agent_type = excluded.agent_type, project_id = excluded.project_id,
       room_name = excluded.room_name, room = excluded.room, participant = excluded.participant,
@@ -93,9 +96,9 @@ const commitNextAttemptSql = `
   SELECT ${sessionColumns} FROM s`
 
 const failOpenSql = `
-  WITH s AS (
+  WITH ${lockUsage(projectsOf('ARRAY[$1::uuid]'))}, s AS (
     UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now()
-    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${usageIsLocked}
     RETURNING *
   ), failed AS (
     UPDATE pod_claims SET purpose = 'retired', reason = $4
@@ -106,10 +109,10 @@ const failOpenSql = `
 // The one way to undo a claim (ADR 0012): nothing of it was ever sent to the pod. The record no longer names the pod,
 // because another session may.
 const releaseOpenSql = `
-  WITH s AS (
+  WITH ${lockUsage(projectsOf('ARRAY[$1::uuid]'))}, s AS (
     UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now(), pod_uid = NULL,
       pod_name = NULL, pod_ip = NULL
-    WHERE id = $1 AND status = 'PENDING' AND epoch = $2
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${usageIsLocked}
     RETURNING *
   ), freed AS (
     DELETE FROM pod_claims
@@ -142,13 +145,16 @@ export function createPostgresSessionClaims({
   /** Runs a statement that claims a pod. When it does not, the row that is there tells why. */
   async function claim(statement: ClaimStatement): Promise<CommitOutcome> {
     const begun = performance.now()
-    let session: Session | undefined
+    let session: OpenedSession
     try {
       session = await statement.run()
     } catch (error) {
       if (error instanceof NotSentError) throw error
-      if (violatedConstraint(error) === undefined) return await afterUnknownOutcome(statement, error, begun)
+      const constraint = violatedConstraint(error)
+      if (constraint === undefined) return await afterUnknownOutcome(statement, error, begun)
+      if (constraint === usageConstraint) return { kind: 'project-full' }
     }
+    if (session === 'project-full') return { kind: session }
     if (session) return { kind: 'committed', session }
     const present = await readSession(durable, statement.id)
     if (present && !statement.isOurTurn(present)) return { kind: 'session-exists', session: present }
@@ -233,7 +239,7 @@ export function createPostgresSessionClaims({
         isOurTurn: (session) =>
           session.status === 'ENDED' && isRetryableFailure(session) && session.epoch < record.epoch,
       })
-      return 'session' in outcome ? outcome : { kind: 'full' }
+      return 'session' in outcome || outcome.kind === 'project-full' ? outcome : { kind: 'full' }
     },
     adopt: (by, { id, limit }) =>
       manySessions({ pool: durable, name: 'sessions-adopt', text: adoptSql, values: [by, id, limit] }),
@@ -263,7 +269,7 @@ interface ClaimStatement {
   readonly agentType: string
   readonly epoch: number
   /** Resolves with undefined, or rejects with a violated constraint, when a row prevents it. */
-  readonly run: () => Promise<Session | undefined>
+  readonly run: () => Promise<OpenedSession>
   /** True when the session's row is as this statement expects it, so that only the pod can have prevented it. */
   readonly isOurTurn: (session: Session) => boolean
 }

@@ -17,6 +17,8 @@ const scripts = {
   settleSlots: { lua: lua('settle-slots'), numberOfKeys: 2 },
   giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
   noteFailure: { lua: lua('note-failure'), numberOfKeys: 1 },
+  countOpen: { lua: lua('count-open'), numberOfKeys: 1 },
+  takePlace: { lua: lua('take-place'), numberOfKeys: 1 },
   addSlots: { lua: lua('add-slots'), numberOfKeys: 2 },
   rebuildIndex: { lua: lua('rebuild-index'), numberOfKeys: 3 },
 } as const
@@ -31,6 +33,8 @@ export interface SlotRedis extends Redis {
   settleSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
   giveBackSlot(...keysAndArguments: (string | number)[]): Promise<number>
   noteFailure(...keysAndArguments: (string | number)[]): Promise<number>
+  countOpen(...keysAndArguments: (string | number)[]): Promise<[number, number, number]>
+  takePlace(...keysAndArguments: (string | number)[]): Promise<number>
   addSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
   rebuildIndex(...keysAndArguments: KeyOrArguments[]): Promise<number>
 }

@@ -15,6 +15,12 @@ export function poolKeys(agentType: string) {
   }
 }
 
+/** The keys of a project that has limits. Each is used alone. */
+export function projectKeys(projectId: string) {
+  const prefix = `greenroom:project:{${projectId}}`
+  return { opens: `${prefix}:opens`, waiting: `${prefix}:waiting` }
+}
+
 /** Written by each replica to learn whether Redis takes writes. */
 export const probeKey = 'greenroom:probe'
 

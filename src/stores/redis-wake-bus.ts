@@ -19,6 +19,7 @@ const kinds: readonly string[] = [
   'ending',
   'ended',
   'activated',
+  'limits',
   'room',
   'keys',
   'numbered',

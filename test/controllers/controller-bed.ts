@@ -33,6 +33,7 @@ import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledge
 import { createPostgresPoolPods } from '../../src/stores/postgres-pool-pods.ts'
 import { createPostgresPoolRevisions } from '../../src/stores/postgres-pool-revisions.ts'
 import { createPostgresPoolSizing } from '../../src/stores/postgres-pool-sizing.ts'
+import { createPostgresProjectLimits } from '../../src/stores/postgres-project-limits.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newId, newRecord } from '../stores/open-records.ts'
 import { type Database, postgresFor } from '../stores/store-servers.ts'
@@ -288,6 +289,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     poolReconciler,
     poolTargets,
     sizingLedger,
+    projectLimits: createPostgresProjectLimits(postgres),
     demand,
     sessionReconciler,
     podDeaths,

@@ -9,10 +9,13 @@ import { type ApiAppDeps, createApiApp } from '../../src/http/api-app.ts'
 import { createBootstrapKeys } from '../../src/http/bootstrap-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { CheckState } from '../../src/serving/service-routes.ts'
+import { createBrowserTokens } from '../../src/sessions/browser-token.ts'
 import { createListSessions } from '../../src/sessions/list-sessions.ts'
 import type { OpenContext } from '../../src/sessions/opening.ts'
+import { createProjectLimits } from '../../src/sessions/project-limits.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { silent } from '../support/kept-log.ts'
+import { memoryProjectLimits } from '../support/memory-project-limits.ts'
 
 /** The session API over use cases that remember sessions in memory; HTTP itself is what is tested. */
 
@@ -21,6 +24,8 @@ export const otherApiKey = 'the-second-key-of-the-test'
 export const knownId = '0198c0de-0000-7000-8000-000000000001'
 export const unknownId = '0198c0de-ffff-7fff-8fff-ffffffffffff'
 export const tokens = createSessionTokens('a secret of at least thirty-two bytes')
+
+export const browserTokens = createBrowserTokens('a secret of at least thirty-two bytes', () => Date.now())
 
 export function newSession(overrides: Partial<Session> = {}): Session {
   return {
@@ -160,6 +165,11 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       one: async (agentType) => (agentType === pool.agentType ? pool : undefined),
     },
     steerRollout: { read: notAsked, undo: notAsked, pause: notAsked, resume: notAsked },
+    projectLimits: createProjectLimits({
+      store: memoryProjectLimits(),
+      wakes: { publish: () => {}, subscribe: () => () => {} },
+      now: () => 0,
+    }),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
     manageKeys: { create: notAsked, list: notAsked, rotate: notAsked, revoke: notAsked },
     followEvents: {
@@ -169,6 +179,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     },
     metrics,
     checks: () => checks,
+    browserTokens,
+    origins: [],
     publicDocument: false,
     logger: silent,
     ...overrides,

@@ -23,12 +23,15 @@ void t.test('the page for people, and the document: every route of /v1, each onc
   )
   t.same(operations.map(({ at }) => at).sort(), [
     'DELETE /v1/keys/{id}',
+    'DELETE /v1/projects/{id}/limits',
     'DELETE /v1/sessions/{id}',
     'GET /v1/events',
     'GET /v1/keys',
+    'GET /v1/limits',
     'GET /v1/pools',
     'GET /v1/pools/{agentType}',
     'GET /v1/pools/{agentType}/rollout',
+    'GET /v1/projects/{id}/limits',
     'GET /v1/sessions',
     'GET /v1/sessions/{id}',
     'GET /v1/sessions/{id}/events',
@@ -40,9 +43,11 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'POST /v1/pools/{agentType}/rollout/resume',
     'POST /v1/pools/{agentType}/rollout/undo',
     'POST /v1/sessions',
+    'POST /v1/sessions/{id}/browser-token',
     'POST /v1/sessions/{id}/joined',
     'POST /v1/sessions/{id}/renew',
     'POST /v1/sessions/{id}/token',
+    'PUT /v1/projects/{id}/limits',
   ])
   t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
   for (const { at, summary, responses } of operations) {

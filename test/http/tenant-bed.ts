@@ -30,6 +30,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
     ...bed.api.sessionApi,
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     liveKit: undefined,
+    origins: [],
     headStartMs: () => 0,
     manageKeys,
     followEvents: {

@@ -47,6 +47,11 @@ const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/pools/{agentType}/rollout/resume': 'refused',
   'GET /v1/usage': 'refused',
   'POST /v1/keys': 'own only',
+  'POST /v1/sessions/{id}/browser-token': 'as unknown',
+  'GET /v1/limits': 'refused',
+  'GET /v1/projects/{id}/limits': 'refused',
+  'PUT /v1/projects/{id}/limits': 'refused',
+  'DELETE /v1/projects/{id}/limits': 'refused',
   'GET /v1/keys': 'own only',
   'DELETE /v1/keys/{id}': 'as unknown',
   'POST /v1/keys/{id}/rotate': 'as unknown',
@@ -55,6 +60,8 @@ const routes: Readonly<Record<string, Expectation>> = {
 const bodies: Readonly<Record<string, object>> = {
   '/v1/keys': { name: 'of b', scopes: ['sessions:read'] },
   '/v1/keys/{id}/rotate': {},
+  '/v1/projects/{id}/limits': { maxSessions: 1 },
+  '/v1/sessions/{id}/browser-token': {},
   '/v1/sessions/{id}/renew': { epoch: 1 },
   '/v1/sessions/{id}/joined': { epoch: 1 },
 }

@@ -165,6 +165,10 @@ const plants: Record<InvariantKind, (stores: Stores, podUid: string) => Promise<
   'pending-past-lease': ({ addSession }) => addSession(null, { status: 'PENDING', lease: '-10 seconds' }),
   'lease-lapsed-not-ended': ({ served }, podUid) => served(podUid, { lease: '-10 minutes' }),
   'ending-past-bound': ({ addSession }) => addSession(null, { status: 'ENDING', over: '3 minutes' }),
+  'project-count-wrong': async ({ run }) => {
+    await run(`INSERT INTO project_usage (project_id, live, most, ceiling) VALUES ('tea', 3, 5, 5)`)
+    return 'tea'
+  },
   'active-never-acknowledged': async ({ run, served }, podUid) => {
     const id = await served(podUid)
     await run('UPDATE sessions SET active_at = NULL WHERE id = $1', [id])

@@ -8,6 +8,7 @@ import type { Assignment } from '../../src/domain/assignment.ts'
 import type { AgentDelivery, PodView } from '../../src/domain/cluster-ports.ts'
 import type { SlotIndex, Wake } from '../../src/domain/index-ports.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
+import type { ProjectLimitStore, ProjectQuotas } from '../../src/domain/project-limits.ts'
 import type { RoomAccess } from '../../src/domain/room-ports.ts'
 import type { SessionStore } from '../../src/domain/session-ports.ts'
 import type { OpenRequest } from '../../src/domain/session-request.ts'
@@ -18,6 +19,7 @@ import { createSessionApi } from '../../src/sessions/session-api.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
 import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
 import { silent } from '../support/kept-log.ts'
+import { memoryProjectLimits, noProjectQuotas } from '../support/memory-project-limits.ts'
 import { memoryRevisions } from '../support/memory-revisions.ts'
 
 /** Agents as real HTTP servers on loopback addresses of their own, and replicas of the use case over real stores. */
@@ -124,6 +126,8 @@ interface ReplicaOptions {
   /** As if the pool had so many pods: those that the test did not start are warming. */
   readonly poolSize?: number
   readonly roomAccess?: RoomAccess
+  readonly projectLimits?: ProjectLimitStore
+  readonly projectQuotas?: ProjectQuotas
   readonly logger?: Logger
   /** Monotonic ms. */
   readonly now?: () => number
@@ -145,6 +149,8 @@ export async function startReplica(options: ReplicaOptions) {
     index,
     notices: { post: async () => {}, read: async () => undefined },
     poolRevisions: memoryRevisions().port,
+    projectLimits: options.projectLimits ?? memoryProjectLimits(),
+    projectQuotas: options.projectQuotas ?? noProjectQuotas,
     usage: { coverage: () => Promise.reject(new Error('not asked')), sums: async () => [] },
     wakes,
     pods: options.poolSize === undefined ? agents.pods.view : viewOfSize(agents.pods.view, options.poolSize),
@@ -163,16 +169,18 @@ export async function startReplica(options: ReplicaOptions) {
     logger,
     now: options.now ?? (() => performance.now()),
   })
-  const { openSession, adoptOrphans, handOver } = sessionApi
+  const { openSession, adoptOrphans, handOver, projectLimits } = sessionApi
   return {
     sessionApi,
     adoptOrphans,
     handOver,
+    projectLimits,
     draining,
     published: wakes.published,
     metrics,
     /** As when another process has put slots into the index. */
     tellIndexed: () => wakes.deliver({ kind: 'indexed', agentType }),
+    tell: (wake: Wake) => wakes.deliver(wake),
     open: (request: Partial<OpenRequest> = {}, context: Partial<OpenContext> = {}) =>
       openSession(
         { agentType, onEmpty: 'fail', ...request },

@@ -59,6 +59,7 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     queuePlace: { place: undefined },
     arrival: { isCounted: false, isMissed: false },
     waitUntil: now() + 1_000,
+    takePlace: async () => () => {},
     signal: new AbortController().signal,
     ...overrides,
   })

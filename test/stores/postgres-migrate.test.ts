@@ -22,6 +22,7 @@ const all = [
   '0009_signing-processes',
   '0010_projects-and-keys',
   '0012_numbered-events',
+  '0014_project-limits',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {

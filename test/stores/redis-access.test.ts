@@ -11,6 +11,7 @@ import { root } from '../../bed/repository.ts'
 import { freePort } from '../../bed/servers/free-port.ts'
 import { findRedisServer } from '../../bed/set-up/binaries.ts'
 import { canWrite, createRedis, createSubscriber } from '../../src/stores/redis-client.ts'
+import { createRedisProjectQuotas } from '../../src/stores/redis-project-quotas.ts'
 import { createRedisWakeBus } from '../../src/stores/redis-wake-bus.ts'
 import { codeBlocks } from '../support/code-blocks.ts'
 import { keptLog } from '../support/kept-log.ts'
@@ -62,6 +63,11 @@ async function useAll(t: Test, url: string): Promise<void> {
   t.equal(await index.noteFailure('echo-agent', 'a', 1_000), 1)
   await index.drop('echo-agent', ['a'])
   t.equal(await index.waiting('echo-agent'), 0)
+  const quotas = createRedisProjectQuotas({ redis, logger, now: () => performance.now() })
+  t.match(await quotas.countOpen('tea', 1), { isTaken: true })
+  const place = { projectId: 'tea', sessionId: 's', most: 1, forMs: 60_000 }
+  t.equal(await quotas.takePlace(place), true)
+  await quotas.leavePlace('tea', 's')
   t.ok(await canWrite(redis))
   const wakes = createRedisWakeBus({ publisher: redis, subscriber, logger })
   await wakes.start()

@@ -36,6 +36,8 @@ export const invariantKinds = [
   'ending-past-bound',
   /** ACTIVE without a time of activation, which only the pod's acknowledgement sets. */
   'active-never-acknowledged',
+  /** The count that holds a project to its limit is not the number of its sessions. */
+  'project-count-wrong',
 ] as const
 export type InvariantKind = (typeof invariantKinds)[number]
 

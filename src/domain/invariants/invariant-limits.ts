@@ -40,6 +40,7 @@ export const defaultLimits: InvariantLimits = {
     'lease-lapsed-not-ended': leaseSweepBoundMs,
     'ending-past-bound': endingBoundMs,
     'active-never-acknowledged': 0,
+    'project-count-wrong': 0,
   },
 }
 
@@ -71,4 +72,5 @@ export const seenForMs: Readonly<Record<InvariantKind, number>> = {
   'lease-lapsed-not-ended': readSkewMs,
   'ending-past-bound': readSkewMs,
   'active-never-acknowledged': 0,
+  'project-count-wrong': 0,
 }

@@ -32,6 +32,15 @@ export interface SeenLedger {
    * pods of a version that noted nothing may be in use.
    */
   readonly noted: ReadonlyMap<string, string> | undefined
+  /** Projects whose count of sessions is wrong. */
+  readonly miscounted: readonly SeenMiscount[]
+}
+
+export interface SeenMiscount {
+  readonly projectId: string
+  readonly counted: number
+  /** Sessions that are not ENDED. */
+  readonly sessions: number
 }
 
 export interface SeenClaim {

@@ -1,6 +1,6 @@
 import type { BrokenInvariant } from './broken-invariant.ts'
 import type { InvariantLimits } from './invariant-limits.ts'
-import type { SeenClaim, SeenLedger, SeenSession } from './invariant-snapshot.ts'
+import type { SeenClaim, SeenLedger, SeenMiscount, SeenSession } from './invariant-snapshot.ts'
 
 /** What PostgreSQL alone proves. */
 
@@ -42,7 +42,7 @@ export function judgeLedger(ledger: SeenLedger, limits: InvariantLimits): Judged
     ...pastBound(session, facts.nowMs, limits),
     ...neverAcknowledged(session),
   ])
-  return { facts, broken: [...claimedTwice, ...perSession] }
+  return { facts, broken: [...claimedTwice, ...perSession, ...ledger.miscounted.map(miscounted)] }
 }
 
 function isLive({ status }: SeenSession): boolean {
@@ -156,6 +156,11 @@ function neverAcknowledged({ id, status, activeAt }: SeenSession): BrokenInvaria
   const detail =
     'ACTIVE without a time of activation; only the acknowledgement of its pod makes a session ACTIVE.'
   return [{ kind: 'active-never-acknowledged', subject: id, detail }]
+}
+
+function miscounted({ projectId, counted, sessions }: SeenMiscount): BrokenInvariant {
+  const detail = `project_usage counts ${counted} sessions that are not ENDED, but there are ${sessions}.`
+  return { kind: 'project-count-wrong', subject: projectId, detail }
 }
 
 export function seconds(ms: number): string {

@@ -67,7 +67,7 @@ void t.test('property: one corruption among legal stories is found, and nothing 
   )
 })
 
-const names = new Set(['uid', 'id', 'podUid', 'sessionId', 'sessionLabel'])
+const names = new Set(['uid', 'id', 'podUid', 'projectId', 'sessionId', 'sessionLabel'])
 
 /** The same world with other names, so that several fit into one. */
 function renamed(world: ReturnType<typeof emptyWorld>, prefix: string): ReturnType<typeof emptyWorld> {
@@ -96,6 +96,7 @@ void t.test('property: corruptions hide none of each other', async () => {
         whole.ready.push(...part.ready)
         whole.reservations.push(...part.reservations)
         whole.strange.push(...part.strange)
+        whole.miscounted.push(...part.miscounted)
       })
       assert.deepEqual(new Set(find(whole).map(({ kind, subject }) => `${kind} ${subject}`)), expected)
     }),

@@ -282,6 +282,13 @@ export const corruptions: Readonly<Record<string, Corruption>> = {
     kind: 'ending-past-bound',
     plant: (world) => addSession(world, id, { ...ending, endingAt: nowMs - 120_001, pod: terminating }).id,
   },
+  'a project whose sessions are counted wrongly': {
+    kind: 'project-count-wrong',
+    plant: (world) => {
+      world.miscounted.push({ projectId: 'tea', counted: 2, sessions: 3 })
+      return 'tea'
+    },
+  },
   'active, never acknowledged': {
     kind: 'active-never-acknowledged',
     plant: (world) => addSession(world, id, { activeAt: undefined }).id,

@@ -2,6 +2,7 @@ import type { AgentPod } from '../../../src/domain/agent-pod.ts'
 import type {
   InvariantSnapshot,
   SeenClaim,
+  SeenMiscount,
   SeenReservation,
   SeenSession,
 } from '../../../src/domain/invariants/invariant-snapshot.ts'
@@ -21,6 +22,7 @@ export function emptyWorld() {
     reservations: [] as SeenReservation[],
     /** Pods that the controller did not make; it made all others. */
     strange: [] as string[],
+    miscounted: [] as SeenMiscount[],
   }
 }
 export type World = ReturnType<typeof emptyWorld>
@@ -30,12 +32,12 @@ export function snapshotOf(world: World): InvariantSnapshot & {
   ledger: object
   index: object
 } {
-  const { pods, claims, sessions, ready, reservations, strange } = world
+  const { pods, claims, sessions, ready, reservations, strange, miscounted } = world
   const made = [...pods.map(({ uid }) => uid), ...sessions.flatMap(({ podUid }) => podUid ?? []), ...ready]
   const noted = new Map(made.filter((uid) => !strange.includes(uid)).map((uid) => [uid, agentType]))
   return {
     pods: { nowMs, pods },
-    ledger: { nowMs, claims, sessions, noted },
+    ledger: { nowMs, claims, sessions, noted, miscounted },
     index: [{ agentType, nowMs, ready, reservations }],
   }
 }
