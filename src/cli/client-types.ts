@@ -62,6 +62,8 @@ async function readApiDocument(): Promise<ApiDocument> {
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
     readUsage: uncalled,
+    auditLog: { list: uncalled },
+    noteSession: () => {},
     manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
     identify: () => undefined,

@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox'
+import type { AuditLog } from '../domain/audit.ts'
 import type { ManageKeys } from '../identity/manage-keys.ts'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
@@ -7,6 +8,7 @@ import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
+import { addAuditRoutes } from './audit-routes.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { createCallSignals } from './call-signals.ts'
 import { addKeyRoutes } from './key-routes.ts'
@@ -25,6 +27,7 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
+  readonly auditLog: Pick<AuditLog, 'list'>
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
@@ -61,6 +64,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addRolloutRoutes(app, deps.steerRollout)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)
+  addAuditRoutes(app, deps.auditLog)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

@@ -161,6 +161,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     },
     steerRollout: { read: notAsked, undo: notAsked, pause: notAsked, resume: notAsked },
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
+    auditLog: { list: async () => [] },
+    noteSession: () => {},
     manageKeys: { create: notAsked, list: notAsked, rotate: notAsked, revoke: notAsked },
     checks: () => checks,
     publicDocument: false,

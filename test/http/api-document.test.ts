@@ -24,6 +24,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
   t.same(operations.map(({ at }) => at).sort(), [
     'DELETE /v1/keys/{id}',
     'DELETE /v1/sessions/{id}',
+    'GET /v1/audit',
     'GET /v1/keys',
     'GET /v1/pools',
     'GET /v1/pools/{agentType}',

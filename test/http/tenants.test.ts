@@ -46,6 +46,7 @@ const routes: Readonly<Record<string, Expectation>> = {
   'GET /v1/usage': 'refused',
   'POST /v1/keys': 'own only',
   'GET /v1/keys': 'own only',
+  'GET /v1/audit': 'own only',
   'DELETE /v1/keys/{id}': 'as unknown',
   'POST /v1/keys/{id}/rotate': 'as unknown',
 }

@@ -40,6 +40,7 @@ void t.test('the role of the server may change no schema, and grant itself nothi
     `INSERT INTO greenroom_migrations (name, run_on) VALUES ('0012_planted', now())`,
     'DELETE FROM greenroom_migrations',
     'DELETE FROM renewal_service',
+    `UPDATE audit_log SET actor_id = 'somebody else'`,
     'DELETE FROM pool_pod_notes',
   ])
     await t.rejects(rowsOf(url, sql), { code: '42501' }, sql)
