@@ -110,6 +110,8 @@ const roleSchemas = {
     GREENROOM_RETENTION_HOURS: Type.Integer({ minimum: 24, maximum: 87_600, default: 168 }),
     /** How long it is kept when each pod existed and for whom, which usage reports need. 400 days hold a year and a month. */
     GREENROOM_USAGE_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 3_660, default: 400 }),
+    /** How long the audit log is kept. */
+    GREENROOM_AUDIT_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 3_660, default: 400 }),
     /** Older name of GREENROOM_OPS_PORT, which counts if both are set. */
     GREENROOM_CONTROLLER_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),

@@ -184,6 +184,11 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['table'],
       registers,
     }),
+    auditDropped: new Counter({
+      name: 'greenroom_audit_dropped_total',
+      help: 'Entries of the audit log that were not kept: PostgreSQL was away, and as many as may wait did so.',
+      registers,
+    }),
     loopErrors: new Counter({
       name: 'greenroom_loop_errors_total',
       help: 'Errors of background loops, by loop.',

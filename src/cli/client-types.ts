@@ -64,6 +64,8 @@ async function readApiDocument(): Promise<ApiDocument> {
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
     readUsage: uncalled,
+    auditLog: { list: uncalled },
+    noteSession: () => {},
     manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
     followEvents: { assertReady() {}, follow: uncalled, hasSeenAll: uncalled },
     metrics: createMetrics(),

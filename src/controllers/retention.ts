@@ -1,3 +1,4 @@
+import type { AuditLog } from '../domain/audit.ts'
 import type { PodView } from '../domain/cluster-ports.ts'
 import type { PodLifeLedger } from '../domain/pool-ports.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
@@ -7,11 +8,13 @@ import type { Metrics } from '../metrics.ts'
 interface RetentionDeps {
   readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
   readonly lives: Pick<PodLifeLedger, 'purge'>
+  readonly auditLog: Pick<AuditLog, 'purge'>
   readonly pods: Pick<PodView, 'all' | 'synced'>
   /** How long an ended session is kept at least, ms; longer while a claim names it. Its key names it as long. */
   readonly sessionsAfterMs: number
   /** How long the life of a pod that is gone is kept for usage reports, ms. */
   readonly livesAfterMs: number
+  readonly auditAfterMs: number
   readonly metrics: Metrics
   readonly logger: Logger
 }
@@ -23,7 +26,7 @@ const rowsAtOnce = 1_000
 
 /** Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. */
 export function createRetention(deps: RetentionDeps) {
-  const { ledger, lives, pods, sessionsAfterMs, livesAfterMs, metrics, logger } = deps
+  const { ledger, lives, auditLog, pods, sessionsAfterMs, livesAfterMs, auditAfterMs, metrics, logger } = deps
   return async function look(signal: AbortSignal): Promise<void> {
     // Before the first list all pods would seem to be gone.
     if (!pods.synced()) return
@@ -32,6 +35,7 @@ export function createRetention(deps: RetentionDeps) {
       const purged = {
         ...(await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })),
         podLives: await lives.purge({ afterMs: livesAfterMs, limit: rowsAtOnce }),
+        audit: await auditLog.purge({ afterMs: auditAfterMs, limit: rowsAtOnce }),
       }
       for (const [table, count] of Object.entries(purged)) metrics.purged.inc({ table }, count)
       const total = Object.values(purged).reduce((sum, count) => sum + count, 0)

@@ -1,4 +1,4 @@
-import type { Scope } from './caller.ts'
+import type { Caller, Scope } from './caller.ts'
 
 /** An API key as people see it: nothing of it is secret. */
 export interface ApiKey {
@@ -24,7 +24,7 @@ export interface KeyDigests {
   readonly old: { readonly digest: Buffer; readonly forMs: number } | undefined
 }
 
-export interface NewApiKey extends Pick<ApiKey, 'id' | 'name' | 'projectId' | 'scopes' | 'createdBy'> {
+export interface NewApiKey extends Pick<ApiKey, 'id' | 'name' | 'projectId' | 'scopes'> {
   readonly digest: Buffer
 }
 
@@ -42,21 +42,26 @@ export interface KeyQuery {
   readonly after: string | undefined
 }
 
-/** API keys in PostgreSQL. Where a method takes a project, a key of another one is as one that does not exist. */
+/** Who changes a key. For one that is bound to a project, the keys of other projects do not exist. */
+export type KeyActor = Pick<Caller, 'kind' | 'id' | 'projectId'>
+
+/**
+ * API keys in PostgreSQL. Where a method takes a project, a key of another one is as one that does not exist. Each change
+ * and its entry in the audit log are one statement.
+ */
 export interface KeyLedger {
   /** 0: all live keys. */
   changesSince(revision: number): Promise<KeyChanges>
-  create(key: NewApiKey): Promise<ApiKey>
+  create(key: NewApiKey, by: KeyActor): Promise<ApiKey>
   /** The present secret becomes the old one for `keepOldMs`, and the old one ends. undefined: no such live key. */
-  rotate(id: string, change: KeyRotation): Promise<ApiKey | undefined>
+  rotate(id: string, change: KeyRotation, by: KeyActor): Promise<ApiKey | undefined>
   /** A key that is revoked already stays as it is. */
-  revoke(id: string, projectId: string | undefined): Promise<ApiKey | undefined>
+  revoke(id: string, by: KeyActor): Promise<ApiKey | undefined>
   get(id: string, projectId: string | undefined): Promise<ApiKey | undefined>
   list(query: KeyQuery): Promise<readonly ApiKey[]>
 }
 
 export interface KeyRotation {
-  readonly projectId: string | undefined
   readonly digest: Buffer
   readonly keepOldMs: number
 }

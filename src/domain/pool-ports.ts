@@ -1,4 +1,5 @@
 import type { AgentPod } from './agent-pod.ts'
+import type { Caller } from './caller.ts'
 import type { UsageSum, UsageWindow } from './pod-life.ts'
 import type { PoolPod } from './pool-pod.ts'
 import type { PodOrigins, PoolRevision, RolloutOrder } from './pool-revision.ts'
@@ -42,7 +43,8 @@ export interface PoolRevisions {
     revision: string,
     found: Pick<PoolRevision, 'verdict' | 'reason' | 'served'>,
   ): Promise<void>
-  order(agentType: string, order: RolloutChange): Promise<void>
+  /** With `by`, who ordered it is in the audit log if the order is. */
+  order(agentType: string, order: RolloutChange, by?: Pick<Caller, 'kind' | 'id'>): Promise<void>
   /** The pool no longer exists. */
   forget(agentType: string): Promise<void>
 }

@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox'
+import type { AuditLog } from '../domain/audit.ts'
 import { GreenroomError } from '../errors.ts'
 import type { ManageKeys } from '../identity/manage-keys.ts'
 import type { Logger } from '../logging.ts'
@@ -11,6 +12,7 @@ import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { addApiDocument } from './api-document.ts'
+import { addAuditRoutes } from './audit-routes.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
@@ -39,6 +41,7 @@ export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceR
   /** Of event streams; each has a default. */
   readonly streamLimits?: Partial<StreamLimits>
   readonly projectLimits: ProjectLimitsView
+  readonly auditLog: Pick<AuditLog, 'list'>
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
   /** undefined without LiveKit: there is no such route then. */
@@ -91,6 +94,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
       ),
   })
   addLimitRoutes(app, deps.projectLimits)
+  addAuditRoutes(app, deps.auditLog)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

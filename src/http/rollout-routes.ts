@@ -26,7 +26,7 @@ export function addRolloutRoutes(app: Service, steerRollout: SteerRollout): void
         config: { needs: 'admin', everyProject: true },
         schema: { ...schema, operationId: `${order}Rollout`, summary: orders[order] },
       },
-      async ({ params: { agentType } }) => steerRollout[order](agentType),
+      async ({ params: { agentType }, caller }) => steerRollout[order](agentType, caller),
     )
   }
 }

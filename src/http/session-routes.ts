@@ -30,6 +30,7 @@ import { endIfUnanswered } from './end-unanswered.ts'
 import type { EnterListGate } from './list-gate.ts'
 import { projectFor, projectOf } from './project-of.ts'
 import { setRateLimitHeaders } from './rate-limit-headers.ts'
+import type { NoteSession } from './session-audit.ts'
 import {
   browserTokenView,
   browserView,
@@ -50,6 +51,7 @@ export interface SessionRouteDeps {
   readonly listSessions: ListSessions
   readonly browserTokens: BrowserTokens
   readonly roomAccess: RoomAccess | undefined
+  readonly noteSession: NoteSession
   /** What the priority of a project is worth in the queue for a pod, ms. */
   readonly headStartMs: (projectId: string | undefined) => number
 }
@@ -84,7 +86,7 @@ const openDescription = [
 ].join(' ')
 
 function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void {
-  const { openSession, closeSession, headStartMs, browserTokens } = deps
+  const { openSession, closeSession, headStartMs, browserTokens, noteSession } = deps
   const schema = {
     operationId: 'openSession',
     summary: 'Open a session on a warm pod',
@@ -105,6 +107,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       onQuota: (quota) => setRateLimitHeaders(reply, quota),
       headStartMs: headStartMs(projectId),
     })
+    if (!answer.replayed) noteSession(request.caller, 'session.open', answer.session)
     const { id, epoch } = answer.session
     // With a key the retry finds the session; without one nobody ever would.
     if (idempotencyKey === undefined)
@@ -179,7 +182,7 @@ function addRead(app: Service, { awaitSession }: SessionRouteDeps, signalOf: Sig
   })
 }
 
-function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
+function addRenew(app: Service, { renewSession, noteSession }: SessionRouteDeps): void {
   const schema = {
     operationId: 'renewSession',
     summary: 'Renew the lease',
@@ -195,6 +198,7 @@ function addRenew(app: Service, { renewSession }: SessionRouteDeps): void {
     // An agent's right is for one epoch, whatever the body says.
     const epoch = sessionRight?.epoch ?? body.epoch
     const session = await renewSession(sessionIdOf(params), epoch, by, projectOf(request))
+    noteSession(request.caller, 'session.renew', session)
     const view = viewFor(request, sessionView(session))
     return { ...view, lease: { ...view.lease, extended: extendsLease(by, session) } }
   })
@@ -242,7 +246,11 @@ function addToken(app: Service, { sessions, roomAccess }: SessionRouteDeps): voi
   })
 }
 
-function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, signalOf: SignalOf): void {
+function addEnd(
+  app: Service,
+  { closeSession, awaitSession, noteSession }: SessionRouteDeps,
+  signalOf: SignalOf,
+): void {
   const schema = {
     operationId: 'endSession',
     summary: 'End a session and give its pod back',
@@ -259,6 +267,7 @@ function addEnd(app: Service, { closeSession, awaitSession }: SessionRouteDeps, 
     const detail = sessionRight ? query.reason : undefined
     const projectId = projectOf(request)
     let session = await closeSession(sessionIdOf(params), partyOf(sessionRight), epoch, { detail, projectId })
+    if (session.status === 'ENDING') noteSession(request.caller, 'session.end', session)
     if (query.wait) {
       const signal = signalOf(reply)
       const until = ({ status }: Session) => status === 'ENDED'

@@ -35,8 +35,7 @@ export function createManageKeys({ keys, known, wakes }: ManageKeysDeps) {
   return {
     async create(caller: Caller, asked: Pick<ApiKey, 'name' | 'projectId' | 'scopes'>): Promise<ShownKey> {
       const [id, secret] = [newKeyId(), newSecret()]
-      const createdBy = `${caller.kind} ${caller.id}`
-      const key = await keys.create({ ...asked, id, createdBy, digest: secretDigest(secret) })
+      const key = await keys.create({ ...asked, id, digest: secretDigest(secret) }, caller)
       await announce(id)
       return { key, text: apiKeyText({ id, secret }) }
     },
@@ -45,8 +44,7 @@ export function createManageKeys({ keys, known, wakes }: ManageKeysDeps) {
 
     async rotate(caller: Caller, id: string, keepOldMs: number): Promise<ShownKey> {
       const secret = newSecret()
-      const change = { projectId: caller.projectId, digest: secretDigest(secret), keepOldMs }
-      const key = await keys.rotate(id, change)
+      const key = await keys.rotate(id, { digest: secretDigest(secret), keepOldMs }, caller)
       if (!key) {
         await present(id, caller)
         throw new GreenroomError('GRN_KEY_REVOKED', `The key ${id} is revoked.`)
@@ -56,7 +54,7 @@ export function createManageKeys({ keys, known, wakes }: ManageKeysDeps) {
     },
 
     async revoke(caller: Caller, id: string): Promise<ApiKey> {
-      const revoked = await keys.revoke(id, caller.projectId)
+      const revoked = await keys.revoke(id, caller)
       if (revoked) await announce(id)
       return revoked ?? present(id, caller)
     },

@@ -8,6 +8,8 @@ import { loadSigningKeys, type SigningKeys } from '../delivery/signing-keys.ts'
 import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
+import { createSessionAudit } from '../http/session-audit.ts'
+import { createAuditTrail } from '../identity/audit-trail.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
@@ -69,6 +71,9 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const database = createDatabaseHealth(stores, instance)
   const index = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
   const callers = await createCallers(config, stores, logger)
+  const onDropped = (count: number) => metrics.auditDropped.inc(count)
+  const audit = createAuditTrail({ log: stores.auditLog, onDropped })
+  await context.lifecycle.start({ name: 'audit trail', stop: () => audit.flush() })
   const headStarts = headStartsOf(config.GREENROOM_PROJECT_PRIORITIES)
   const checks = () => ({
     draining: checkState(!draining.signal.aborted),
@@ -91,6 +96,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     identify: callers.identify,
     manageKeys: callers.manageKeys,
     origins: config.GREENROOM_CORS_ORIGINS === '' ? [] : config.GREENROOM_CORS_ORIGINS.split(','),
+    auditLog: stores.auditLog,
+    noteSession: createSessionAudit(audit),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
@@ -105,6 +112,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     'project-limits': () => sessionApi.projectLimits.look(),
     'index-health': () => index.look(),
     'api-keys': () => callers.look(),
+    'audit-trail': () => audit.flush(),
   })
   await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })
   await serve({ app, keys, draining, sessionApi }, config, context)

@@ -219,9 +219,11 @@ export async function startController(config: Config<'controller'>, context: Rol
     retention: createRetention({
       ledger,
       lives: stores.podLives,
+      auditLog: stores.auditLog,
       pods,
       sessionsAfterMs: config.GREENROOM_RETENTION_HOURS * 3_600_000,
       livesAfterMs: config.GREENROOM_USAGE_RETENTION_DAYS * 86_400_000,
+      auditAfterMs: config.GREENROOM_AUDIT_RETENTION_DAYS * 86_400_000,
       metrics,
       logger,
     }),

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createPostgresApiKeys } from '../stores/postgres-api-keys.ts'
+import { createPostgresAuditLog } from '../stores/postgres-audit-log.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { assertSettings, createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresEventLog } from '../stores/postgres-event-log.ts'
@@ -89,6 +90,7 @@ export async function connectStores(
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
     signers: createPostgresSigners(postgres),
+    auditLog: createPostgresAuditLog(postgres),
     apiKeys: createPostgresApiKeys(postgres),
     redisIsReady: () => redis.status === 'ready',
     /** Whether Redis takes a write: a primary that became a replica still answers reads. */

@@ -1,3 +1,4 @@
+import type { Caller } from '../domain/caller.ts'
 import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { type ObservedPool, observePool, type SlotView } from '../domain/pool-observation.ts'
@@ -17,6 +18,9 @@ interface SteerRolloutDeps {
   /** Epoch ms. */
   readonly clock: () => number
 }
+
+/** Who orders, for the audit log. */
+type Actor = Pick<Caller, 'kind' | 'id'>
 
 /** Reads and orders roll-outs. An order is a row in PostgreSQL; the controller obeys it within seconds. */
 export function createSteerRollout({ pools, pods, ledger, revisions, clock }: SteerRolloutDeps) {
@@ -63,25 +67,26 @@ export function createSteerRollout({ pools, pods, ledger, revisions, clock }: St
   return {
     read,
 
-    async pause(agentType: string): Promise<RolloutReport> {
+    async pause(agentType: string, by?: Actor): Promise<RolloutReport> {
       specOf(agentType)
-      await revisions.order(agentType, { kind: 'pause' })
+      await revisions.order(agentType, { kind: 'pause' }, by)
       return read(agentType)
     },
 
-    async resume(agentType: string): Promise<RolloutReport> {
+    async resume(agentType: string, by?: Actor): Promise<RolloutReport> {
       specOf(agentType)
-      await revisions.order(agentType, { kind: 'resume' })
+      await revisions.order(agentType, { kind: 'resume' }, by)
       return read(agentType)
     },
 
     /** Back to the latest good template before, until the document has another one than now. */
-    async undo(agentType: string): Promise<RolloutReport> {
+    async undo(agentType: string, by?: Actor): Promise<RolloutReport> {
       const undoneHash = templateHash(agentType, specOf(agentType))
       const kept = await revisions.read(agentType)
       const before = kept.revisions.find((one) => one.verdict === 'good' && one.templateHash !== undoneHash)
       if (!before) throw new GreenroomError('GRN_NOTHING_TO_UNDO')
-      await revisions.order(agentType, { kind: 'undo', undoneHash, pinnedHash: before.templateHash })
+      const order = { kind: 'undo', undoneHash, pinnedHash: before.templateHash } as const
+      await revisions.order(agentType, order, by)
       return read(agentType)
     },
   }

@@ -23,6 +23,8 @@ const rights = {
   pool_sizing: 'SELECT, INSERT, UPDATE, DELETE',
   pool_decisions: 'SELECT, INSERT, DELETE',
   signing_processes: 'SELECT, INSERT, UPDATE, DELETE',
+  // Nobody changes what was noted.
+  audit_log: 'SELECT, INSERT, DELETE',
   api_keys: 'SELECT, INSERT, UPDATE, DELETE',
   api_key_revision: 'SELECT, UPDATE',
   project_limits: 'SELECT, INSERT, UPDATE, DELETE',

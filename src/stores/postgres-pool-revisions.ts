@@ -1,5 +1,7 @@
+import type { QueryConfig } from 'pg'
 import type { PoolRevisions } from '../domain/pool-ports.ts'
 import type { PoolRevision, PoolShape, RevisionVerdict } from '../domain/pool-revision.ts'
+import { auditAppend } from './postgres-audit-log.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
 
 interface RevisionRow {
@@ -76,6 +78,27 @@ export function createPostgresPoolRevisions({ durable }: Pick<Postgres, 'durable
     }
   }
 
+  /** An order and its entry in the audit log: both or neither. */
+  async function together(statements: readonly (QueryConfig | undefined)[]): Promise<void> {
+    try {
+      const client = await durable.connect()
+      let failure: Error | undefined
+      try {
+        await client.query('BEGIN')
+        for (const statement of statements) if (statement) await client.query(statement)
+        await client.query('COMMIT')
+      } catch (error) {
+        failure = error as Error
+        throw error
+      } finally {
+        // A connection with an open transaction is not used again.
+        client.release(failure)
+      }
+    } catch (error) {
+      throw databaseError(error)
+    }
+  }
+
   return {
     async read(agentType) {
       const [revisions, [order]] = await Promise.all([
@@ -99,10 +122,15 @@ export function createPostgresPoolRevisions({ durable }: Pick<Postgres, 'durable
     async judge(agentType, revision, { verdict, reason, served }) {
       await rows(judgeSql, [agentType, revision, verdict, reason, served])
     },
-    async order(agentType, order) {
-      if (order.kind === 'pause') await rows(pauseSql, [agentType])
-      else if (order.kind === 'resume') await rows(resumeSql, [agentType])
-      else await rows(undoSql, [agentType, order.undoneHash, order.pinnedHash])
+    async order(agentType, order, by) {
+      const note =
+        by && auditAppend({ by, projectId: undefined, action: `rollout.${order.kind}`, subject: agentType })
+      if (order.kind === 'pause') await together([{ text: pauseSql, values: [agentType] }, note])
+      else if (order.kind === 'resume') await together([{ text: resumeSql, values: [agentType] }, note])
+      else {
+        const values = [agentType, order.undoneHash, order.pinnedHash]
+        await together([{ text: undoSql, values }, note])
+      }
     },
     async forget(agentType) {
       await rows(forgetSql, [agentType])

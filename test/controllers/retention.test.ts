@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { createRetention } from '../../src/controllers/retention.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresPodLives } from '../../src/stores/postgres-pod-lives.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
@@ -21,6 +22,8 @@ async function startRetention(t: Test) {
     ledger: createPostgresClaimLedger(postgres),
     pods: { all: () => [...present].map((uid) => readyPod({ uid })), synced: () => synced },
     lives: createPostgresPodLives(postgres),
+    auditLog: createPostgresAuditLog(postgres),
+    auditAfterMs: 400 * 24 * hourMs,
     sessionsAfterMs: 48 * hourMs,
     livesAfterMs: 400 * 24 * hourMs,
     metrics: createMetrics(),

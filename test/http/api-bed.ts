@@ -171,6 +171,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       now: () => 0,
     }),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),
+    auditLog: { list: async () => [] },
+    noteSession: () => {},
     manageKeys: { create: notAsked, list: notAsked, rotate: notAsked, revoke: notAsked },
     followEvents: {
       assertReady() {},

@@ -25,6 +25,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'DELETE /v1/keys/{id}',
     'DELETE /v1/projects/{id}/limits',
     'DELETE /v1/sessions/{id}',
+    'GET /v1/audit',
     'GET /v1/events',
     'GET /v1/keys',
     'GET /v1/limits',

@@ -2,9 +2,12 @@ import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { type Caller, type Scope, scopes } from '../../src/domain/caller.ts'
 import { createApiApp } from '../../src/http/api-app.ts'
+import { createSessionAudit } from '../../src/http/session-audit.ts'
+import { createAuditTrail } from '../../src/identity/audit-trail.ts'
 import { createManageKeys } from '../../src/identity/manage-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
+import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
 import { silent } from '../support/kept-log.ts'
@@ -20,6 +23,9 @@ export function callerOf(projectId: string | undefined, granted: readonly Scope[
 
 export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record<string, Caller>>) {
   const draining = new AbortController()
+  const auditLog = createPostgresAuditLog(bed.postgres)
+  const dropped: number[] = []
+  const trail = createAuditTrail({ log: auditLog, onDropped: (count) => dropped.push(count) })
   const known = { look: async () => {} }
   const manageKeys = createManageKeys({
     keys: createPostgresApiKeys(bed.postgres),
@@ -39,6 +45,8 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
       hasSeenAll: async () => false,
     },
     metrics: createMetrics(),
+    auditLog,
+    noteSession: createSessionAudit(trail),
     draining: draining.signal,
     identify: (bearer) => (Object.hasOwn(callers, bearer) ? callers[bearer] : undefined),
     publicDocument: false,
@@ -64,6 +72,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
 
   return {
     app,
+    trail,
     call,
     /** Under a key of its own: without one, an answer that nobody reads ends its session, and inject reads none. */
     open: (bearer: string, more: object = {}, headers: Record<string, string> = {}) =>

@@ -53,6 +53,7 @@ const routes: Readonly<Record<string, Expectation>> = {
   'PUT /v1/projects/{id}/limits': 'refused',
   'DELETE /v1/projects/{id}/limits': 'refused',
   'GET /v1/keys': 'own only',
+  'GET /v1/audit': 'own only',
   'DELETE /v1/keys/{id}': 'as unknown',
   'POST /v1/keys/{id}/rotate': 'as unknown',
 }

@@ -3,6 +3,9 @@ import { newKeyId, newSecret, secretDigest } from '../../src/identity/api-key-te
 import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
 import { postgresFor, startDatabase } from './store-servers.ts'
 
+const admin = { kind: 'bootstrap-key', id: 'GREENROOM_API_KEYS', projectId: undefined } as const
+const adminOfA = { kind: 'api-key', id: 'admin-of-a', projectId: 'a' } as const
+
 const database = await startDatabase(t)
 
 function newKey(projectId?: string) {
@@ -12,7 +15,6 @@ function newKey(projectId?: string) {
     projectId,
     scopes: ['sessions:open', 'sessions:read'] as const,
     digest: secretDigest(newSecret()),
-    createdBy: 'bootstrap-key GREENROOM_API_KEYS',
   }
 }
 
@@ -20,7 +22,12 @@ void t.test('a key is made, read, rotated and revoked', async (t) => {
   const keys = createPostgresApiKeys(await postgresFor(t, database))
   t.same(await keys.changesSince(0), { revision: 0, keys: [] })
   const made = newKey('a')
-  t.match(await keys.create(made), { id: made.id, projectId: 'a', scopes: made.scopes, revokedAt: undefined })
+  t.match(await keys.create(made, admin), {
+    id: made.id,
+    projectId: 'a',
+    scopes: made.scopes,
+    revokedAt: undefined,
+  })
   t.match(await keys.changesSince(0), {
     revision: 1,
     keys: [{ id: made.id, digest: made.digest, old: undefined }],
@@ -28,31 +35,31 @@ void t.test('a key is made, read, rotated and revoked', async (t) => {
   t.same(await keys.changesSince(1), { revision: 1, keys: [] })
 
   const digest = secretDigest(newSecret())
-  const rotated = await keys.rotate(made.id, { projectId: undefined, digest, keepOldMs: 60_000 })
+  const rotated = await keys.rotate(made.id, { digest, keepOldMs: 60_000 }, admin)
   t.ok((rotated?.oldSecretUntil ?? 0) > (rotated?.rotatedAt ?? 0))
   const { keys: changed } = await keys.changesSince(1)
   t.match(changed, [{ digest, old: { digest: made.digest } }])
   const leftMs = changed[0]?.old?.forMs ?? 0
   t.ok(leftMs > 0 && leftMs <= 60_000)
 
-  t.match(await keys.revoke(made.id, undefined), {
+  t.match(await keys.revoke(made.id, admin), {
     id: made.id,
     revokedAt: Number,
     oldSecretUntil: undefined,
   })
-  t.equal(await keys.revoke(made.id, undefined), undefined, 'once')
-  t.equal(await keys.rotate(made.id, { projectId: undefined, digest, keepOldMs: 0 }), undefined)
+  t.equal(await keys.revoke(made.id, admin), undefined, 'once')
+  t.equal(await keys.rotate(made.id, { digest, keepOldMs: 0 }, admin), undefined)
   t.match((await keys.changesSince(2)).keys, [{ id: made.id, revokedAt: Number }])
 })
 
 void t.test('a key of another project is as one that is not there', async (t) => {
   const keys = createPostgresApiKeys(await postgresFor(t, database))
   const [a, b, all] = [newKey('a'), newKey('b'), newKey()]
-  for (const key of [a, b, all]) await keys.create(key)
+  for (const key of [a, b, all]) await keys.create(key, admin)
   for (const { id } of [b, all]) {
     t.equal(await keys.get(id, 'a'), undefined)
-    t.equal(await keys.revoke(id, 'a'), undefined)
-    t.equal(await keys.rotate(id, { projectId: 'a', digest: a.digest, keepOldMs: 0 }), undefined)
+    t.equal(await keys.revoke(id, adminOfA), undefined)
+    t.equal(await keys.rotate(id, { digest: a.digest, keepOldMs: 0 }, adminOfA), undefined)
   }
   const idsOf = async (projectId: string | undefined) =>
     (await keys.list({ projectId, limit: 10, after: undefined })).map(({ id }) => id)
@@ -78,7 +85,7 @@ void t.test('changes made at the same moment are all seen by a reader that reads
     }
   }
   const following = follow()
-  await Promise.all(made.map((key) => keys.create(key)))
+  await Promise.all(made.map((key) => keys.create(key, admin)))
   writing = false
   await following
   t.equal(seen.size, made.length)

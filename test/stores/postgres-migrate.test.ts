@@ -21,6 +21,7 @@ const all = [
   '0008_pod-lives',
   '0009_signing-processes',
   '0010_projects-and-keys',
+  '0011_audit-log',
   '0012_numbered-events',
   '0014_project-limits',
 ]

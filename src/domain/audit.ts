@@ -1,0 +1,47 @@
+import type { Caller } from './caller.ts'
+
+export const auditActions = [
+  'session.open',
+  'session.renew',
+  'session.end',
+  'key.create',
+  'key.rotate',
+  'key.revoke',
+  'rollout.undo',
+  'rollout.pause',
+  'rollout.resume',
+] as const
+
+export type AuditAction = (typeof auditActions)[number]
+
+/** Which credential did what. Nothing of it is secret. */
+export interface AuditEntry {
+  /** UUID of version 7: in order of time. */
+  readonly id: string
+  /** Epoch ms. */
+  readonly at: number
+  readonly by: Pick<Caller, 'kind' | 'id'>
+  /** Whose session or key it was; undefined where it concerns every project. */
+  readonly projectId: string | undefined
+  readonly action: AuditAction
+  /** The session, the key or the pool. */
+  readonly subject: string
+}
+
+/** Something that was done, before it has its place in the log. */
+export type AuditFact = Omit<AuditEntry, 'id' | 'at'>
+
+export interface AuditQuery {
+  readonly projectId: string | undefined
+  readonly limit: number
+  /** Entries before this one, newest first. */
+  readonly before: string | undefined
+}
+
+export interface AuditLog {
+  /** An entry that is there already is passed over. */
+  append(entries: readonly AuditEntry[]): Promise<void>
+  list(query: AuditQuery): Promise<readonly AuditEntry[]>
+  /** Deletes at most `limit` of the oldest entries, those that are older; resolves with their number. */
+  purge(options: { readonly afterMs: number; readonly limit: number }): Promise<number>
+}

@@ -1,0 +1,51 @@
+import { type Static, Type } from 'typebox'
+import { type AuditAction, type AuditEntry, type AuditLog, auditActions } from '../domain/audit.ts'
+import { Name } from '../domain/session-request.ts'
+import type { Service } from '../serving/service.ts'
+import { refusals } from './api-schemas.ts'
+import { projectFor } from './project-of.ts'
+
+const AuditQuery = Type.Object(
+  {
+    projectId: Type.Optional(Name(200)),
+    limit: Type.Integer({ minimum: 1, maximum: 500, default: 100 }),
+    cursor: Type.Optional(Type.String({ format: 'uuid' })),
+  },
+  { additionalProperties: false },
+)
+
+const AuditView = Type.Object({
+  id: Type.String(),
+  at: Type.String({ format: 'date-time', description: 'By the clock of the session server. RFC 3339, UTC.' }),
+  by: Type.Object({ kind: Type.String(), id: Type.String() }, { description: 'Which credential did it.' }),
+  projectId: Type.Optional(Type.String({ description: 'Whose session or key it was.' })),
+  action: Type.Unsafe<AuditAction>(Type.Union(auditActions.map((action) => Type.Literal(action)))),
+  subject: Type.String({ description: 'The session, the key or the pool.' }),
+})
+type AuditView = Static<typeof AuditView>
+
+const AuditList = Type.Object({ entries: Type.Array(AuditView), nextCursor: Type.Optional(Type.String()) })
+
+export function addAuditRoutes(app: Service, log: Pick<AuditLog, 'list'>): void {
+  const schema = {
+    operationId: 'readAudit',
+    summary: 'Which credential did what, newest first',
+    tags: ['audit'],
+    querystring: AuditQuery,
+    response: { 200: AuditList, ...refusals },
+  }
+  app.get('/v1/audit', { config: { needs: 'admin' }, schema }, async (request) => {
+    const { limit, cursor } = request.query
+    const projectId = projectFor(request, request.query.projectId)
+    // One more than is shown tells whether there is another page.
+    const found = await log.list({ projectId, before: cursor, limit: limit + 1 })
+    const shown = found.slice(0, limit)
+    const last = shown.at(-1)
+    return { entries: shown.map(auditView), ...(found.length > limit && last && { nextCursor: last.id }) }
+  })
+}
+
+function auditView({ id, at, by, projectId, action, subject }: AuditEntry): AuditView {
+  const time = new Date(at).toISOString()
+  return { id, at: time, by, action, subject, ...(projectId !== undefined && { projectId }) }
+}

@@ -1,0 +1,92 @@
+import type { AuditEntry, AuditFact, AuditLog } from '../domain/audit.ts'
+import type { Caller } from '../domain/caller.ts'
+import { orderedId } from '../timing/ordered-id.ts'
+import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
+import { ms } from './session-row.ts'
+
+interface AuditRow {
+  id: string
+  at_ms: number
+  actor_kind: Caller['kind']
+  actor_id: string
+  project_id: string | null
+  action: AuditEntry['action']
+  subject: string
+}
+
+export const auditInsert = 'INSERT INTO audit_log (id, at, actor_kind, actor_id, project_id, action, subject)'
+
+const appendSql = `
+  ${auditInsert}
+  SELECT id, to_timestamp(at / 1000), "actorKind", "actorId", "projectId", action, subject
+  FROM json_to_recordset($1::json) AS entry (id uuid, at float8, "actorKind" text, "actorId" text, "projectId" text,
+    action text, subject text)
+  ON CONFLICT (id) DO NOTHING`
+
+const columns = `id, ${ms('at', 'at_ms')}, actor_kind, actor_id, project_id, action, subject`
+const listSql = (ofProject: string) => `
+  SELECT ${columns} FROM audit_log
+  WHERE ${ofProject} AND ($2::uuid IS NULL OR id < $2)
+  ORDER BY id DESC LIMIT $3`
+const listAllSql = listSql('$1::text IS NULL')
+const listOfProjectSql = listSql('project_id = $1')
+
+// The ids are in order of time, so the oldest are found without an index of times.
+const purgeSql = `
+  WITH gone AS (
+    DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log ORDER BY id LIMIT $2)
+      AND at < now() - $1::float8 * interval '1 ms'
+    RETURNING 1
+  )
+  SELECT count(*)::int AS count FROM gone`
+
+/** `audit_log`. */
+export function createPostgresAuditLog({ durable }: Pick<Postgres, 'durable'>): AuditLog {
+  async function rows<T extends object>(name: string, text: string, values: unknown[]): Promise<T[]> {
+    try {
+      return await runStatement<T>(durable, { name, text, values })
+    } catch (error) {
+      throw databaseError(error)
+    }
+  }
+  return {
+    async append(entries) {
+      await rows('audit-append', appendSql, [auditValue(entries)])
+    },
+    async list({ projectId, before, limit }) {
+      const [name, text] =
+        projectId === undefined ? ['audit-list', listAllSql] : ['audit-list-project', listOfProjectSql]
+      return (await rows<AuditRow>(name, text, [projectId, before, limit])).map(entryFrom)
+    },
+    async purge({ afterMs, limit }) {
+      const [purged] = await rows<{ count: number }>('audit-purge', purgeSql, [afterMs, limit])
+      return purged?.count ?? 0
+    },
+  }
+}
+
+export function newAuditEntry(fact: AuditFact): AuditEntry {
+  return { ...fact, id: orderedId(), at: Date.now() }
+}
+
+/** For a change that is noted in its own transaction. */
+export const auditAppend = (fact: AuditFact) => ({
+  name: 'audit-append',
+  text: appendSql,
+  values: [auditValue([newAuditEntry(fact)])],
+})
+
+function auditValue(entries: readonly AuditEntry[]): string {
+  return JSON.stringify(entries.map(({ by, ...rest }) => ({ ...rest, actorKind: by.kind, actorId: by.id })))
+}
+
+function entryFrom(row: AuditRow): AuditEntry {
+  return {
+    id: row.id,
+    at: row.at_ms,
+    by: { kind: row.actor_kind, id: row.actor_id },
+    projectId: row.project_id ?? undefined,
+    action: row.action,
+    subject: row.subject,
+  }
+}

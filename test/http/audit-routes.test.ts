@@ -1,0 +1,90 @@
+import t from 'tap'
+import { GreenroomError } from '../../src/errors.ts'
+import { agentType } from '../sessions/open-bed.ts'
+import { startOpenServers } from '../sessions/open-session-bed.ts'
+import { everyTable } from '../support/secret-search.ts'
+import { startApi } from './api-bed.ts'
+import { callerOf, startTenantApi } from './tenant-bed.ts'
+
+const { startBed } = await startOpenServers(t)
+const callers = {
+  'key-of-a': callerOf('a'),
+  'key-of-b': callerOf('b'),
+  'key-of-all': callerOf(undefined),
+  'reader-of-a': callerOf('a', ['sessions:read']),
+}
+
+interface Shown {
+  readonly id: string
+  readonly by: { readonly id: string }
+  readonly action: string
+  readonly subject: string
+  readonly projectId?: string
+}
+
+void t.test('who opened, renewed and ended, and who changed keys', async (t) => {
+  const bed = await startBed(t, 4)
+  const api = await startTenantApi(t, bed, callers)
+  async function audit(key: string, query = '') {
+    await api.trail.flush()
+    const { status, body } = await api.call(key, 'GET', `/v1/audit${query}`)
+    const { entries = [], nextCursor } = body as { entries?: Shown[]; nextCursor?: string }
+    return {
+      status,
+      entries,
+      nextCursor,
+      done: entries.map(({ by, action }) => `${by.id} ${action}`).reverse(),
+    }
+  }
+  const headers = { 'idempotency-key': 'one' }
+  const secrets = { token: 'a-just-in-time-secret' }
+  const id = String((await api.open('key-of-a', { secrets }, headers)).body.id)
+  await api.open('key-of-a', { secrets }, headers)
+  for (const key of ['key-of-a', 'key-of-all', 'key-of-a', 'key-of-all', 'key-of-b'])
+    await api.call(key, 'POST', `/v1/sessions/${id}/renew`, { body: { epoch: 1 } })
+  await api.call('key-of-b', 'DELETE', `/v1/sessions/${id}`)
+  await api.call('key-of-all', 'DELETE', `/v1/sessions/${id}`)
+  const own = await audit('key-of-a')
+  t.same(own.done, ['a session.open', 'a session.renew', 'all session.renew', 'all session.end'])
+  for (const entry of own.entries)
+    t.match(entry, { subject: id, projectId: 'a', at: /Z$/, by: { kind: 'api-key' } })
+
+  const key = (await api.call('key-of-all', 'POST', '/v1/keys', { body: { name: 'k', scopes: ['admin'] } }))
+    .body
+  await api.call('key-of-all', 'POST', `/v1/keys/${String(key.id)}/rotate`, { body: {} })
+  await api.call('key-of-all', 'DELETE', `/v1/keys/${String(key.id)}`)
+  await api.call('key-of-b', 'DELETE', `/v1/keys/${String(key.id)}`)
+  const all = await audit('key-of-all')
+  t.same(all.done.slice(4), ['all key.create', 'all key.rotate', 'all key.revoke'])
+  t.equal((await audit('key-of-a')).entries.length, 4, 'a key of every project is not for a project to see')
+  t.same((await audit('key-of-b')).entries, [])
+  t.equal((await audit('key-of-a', '?projectId=b')).status, 403)
+  t.equal((await audit('reader-of-a')).status, 403)
+  t.equal((await audit('key-of-all', '?projectId=a')).entries.length, 4)
+
+  const first = await audit('key-of-all', '?limit=5')
+  const rest = await audit('key-of-all', `?limit=5&cursor=${first.nextCursor}`)
+  t.same([...first.entries, ...rest.entries], all.entries)
+  t.equal(rest.nextCursor, undefined)
+  const foreign = await audit('key-of-b', `?cursor=${first.nextCursor}`)
+  t.same(foreign.entries, [], 'the cursor of another project is a place in its own log')
+  for (const cursor of ['x', '1', "'", id.slice(1)])
+    t.equal((await audit('key-of-all', `?cursor=${cursor}`)).status, 400)
+
+  const kept = await everyTable({ databaseUrl: bed.postgres.url })
+  const [, , keySecret = ''] = String(key.key).split('_')
+  for (const secret of [secrets.token, keySecret, ...Object.keys(callers)]) t.notMatch(kept, secret)
+})
+
+void t.test('an order to a roll-out is given with who gives it', async (t) => {
+  const orders: unknown[][] = []
+  const order = (...given: unknown[]) => {
+    orders.push(given)
+    return Promise.reject(new GreenroomError('GRN_ROLLOUT_UNKNOWN'))
+  }
+  const api = await startApi(t, { steerRollout: { read: order, undo: order, pause: order, resume: order } })
+  for (const what of ['undo', 'pause', 'resume'])
+    await api.call('POST', `/v1/pools/${agentType}/rollout/${what}`)
+  const by = { kind: 'bootstrap-key', id: 'GREENROOM_API_KEYS' }
+  t.match(orders, Array(3).fill([agentType, by]))
+})
