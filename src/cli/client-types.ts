@@ -64,6 +64,8 @@ async function readApiDocument(): Promise<ApiDocument> {
     readPools: { all: uncalled, one: uncalled },
     readUsage: uncalled,
     followEvents: { assertReady() {}, follow: uncalled, hasSeenAll: uncalled },
+    eventWebhooks: { create: uncalled, list: uncalled, get: uncalled, change: uncalled, remove: uncalled },
+    webhookSecretOf: () => '',
     metrics: createMetrics(),
     steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
     identify: () => undefined,

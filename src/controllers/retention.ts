@@ -1,4 +1,5 @@
 import type { PodView } from '../domain/cluster-ports.ts'
+import type { EventLog } from '../domain/event-ports.ts'
 import type { PodLifeLedger } from '../domain/pool-ports.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
@@ -7,6 +8,7 @@ import type { Metrics } from '../metrics.ts'
 interface RetentionDeps {
   readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
   readonly lives: Pick<PodLifeLedger, 'purge'>
+  readonly eventLog: Pick<EventLog, 'purge'>
   readonly pods: Pick<PodView, 'all' | 'synced'>
   /** How long an ended session is kept at least, ms; longer while a claim names it. Its key names it as long. */
   readonly sessionsAfterMs: number
@@ -23,7 +25,7 @@ const rowsAtOnce = 1_000
 
 /** Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. */
 export function createRetention(deps: RetentionDeps) {
-  const { ledger, lives, pods, sessionsAfterMs, livesAfterMs, metrics, logger } = deps
+  const { ledger, lives, eventLog, pods, sessionsAfterMs, livesAfterMs, metrics, logger } = deps
   return async function look(signal: AbortSignal): Promise<void> {
     // Before the first list all pods would seem to be gone.
     if (!pods.synced()) return
@@ -31,6 +33,7 @@ export function createRetention(deps: RetentionDeps) {
     for (;;) {
       const purged = {
         ...(await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })),
+        platformEvents: await eventLog.purge({ afterMs: sessionsAfterMs, limit: rowsAtOnce }),
         podLives: await lives.purge({ afterMs: livesAfterMs, limit: rowsAtOnce }),
       }
       for (const [table, count] of Object.entries(purged)) metrics.purged.inc({ table }, count)

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { createRetention } from '../../src/controllers/retention.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresEventLog } from '../../src/stores/postgres-event-log.ts'
 import { createPostgresPodLives } from '../../src/stores/postgres-pod-lives.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
@@ -21,6 +22,7 @@ async function startRetention(t: Test) {
     ledger: createPostgresClaimLedger(postgres),
     pods: { all: () => [...present].map((uid) => readyPod({ uid })), synced: () => synced },
     lives: createPostgresPodLives(postgres),
+    eventLog: createPostgresEventLog(postgres),
     sessionsAfterMs: 48 * hourMs,
     livesAfterMs: 400 * 24 * hourMs,
     metrics: createMetrics(),

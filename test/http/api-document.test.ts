@@ -23,6 +23,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
   )
   t.same(operations.map(({ at }) => at).sort(), [
     'DELETE /v1/sessions/{id}',
+    'DELETE /v1/webhooks/{id}',
     'GET /v1/events',
     'GET /v1/pools',
     'GET /v1/pools/{agentType}',
@@ -31,6 +32,9 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'GET /v1/sessions/{id}',
     'GET /v1/sessions/{id}/events',
     'GET /v1/usage',
+    'GET /v1/webhooks',
+    'GET /v1/webhooks/{id}',
+    'PATCH /v1/webhooks/{id}',
     'POST /v1/livekit/webhook',
     'POST /v1/pools/{agentType}/rollout/pause',
     'POST /v1/pools/{agentType}/rollout/resume',
@@ -39,6 +43,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'POST /v1/sessions/{id}/joined',
     'POST /v1/sessions/{id}/renew',
     'POST /v1/sessions/{id}/token',
+    'POST /v1/webhooks',
   ])
   t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)
   for (const { at, summary, responses } of operations) {

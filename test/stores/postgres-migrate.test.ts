@@ -21,6 +21,7 @@ const all = [
   '0008_pod-lives',
   '0009_signing-processes',
   '0012_numbered-events',
+  '0013_event-webhooks',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
