@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net'
 import { type Static, type TObject, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { describeErrors } from './domain/checked-document.ts'
@@ -112,6 +113,11 @@ const roleSchemas = {
     GREENROOM_USAGE_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 3_660, default: 400 }),
     /** How long the audit log is kept. */
     GREENROOM_AUDIT_RETENTION_DAYS: Type.Integer({ minimum: 1, maximum: 3_660, default: 400 }),
+    /**
+     * Networks in which webhooks of projects may be besides the internet, and without TLS: "10.1.0.0/16,fd00::/8". All other
+     * addresses that are not in the internet are refused.
+     */
+    GREENROOM_EVENT_NETWORKS: Type.String({ default: '' }),
     /** Older name of GREENROOM_OPS_PORT, which counts if both are set. */
     GREENROOM_CONTROLLER_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
@@ -197,6 +203,7 @@ export function loadConfig<R extends Role>(role: R, environment: Environment = p
   const value = validator.Default(validator.Convert(given))
   const problems = validator.Check(value) ? [] : describeErrors(validator.Errors(value))
   if (role === 'api' || role === 'controller') problems.push(...liveKitProblems(given))
+  if (role === 'controller') problems.push(...networkProblems(given.GREENROOM_EVENT_NETWORKS))
   if (role === 'webhook' && problems.length === 0)
     problems.push(...certificateProblems(value as Config<'webhook'>))
   if (problems.length > 0) {
@@ -240,6 +247,26 @@ function certificateProblems(config: Config<'webhook'>): string[] {
   return config.GREENROOM_WEBHOOK_LEAF_SECONDS * 3 > config.GREENROOM_WEBHOOK_CA_SECONDS
     ? ['GREENROOM_WEBHOOK_LEAF_SECONDS: must be at most a third of GREENROOM_WEBHOOK_CA_SECONDS']
     : []
+}
+
+/** The networks of GREENROOM_EVENT_NETWORKS. */
+export function eventNetworks(list: string): readonly string[] {
+  return list
+    .split(',')
+    .map((network) => network.trim())
+    .filter((network) => network !== '')
+}
+
+function networkProblems(list = ''): string[] {
+  return eventNetworks(list)
+    .filter((network) => !isNetwork(network))
+    .map((network) => `GREENROOM_EVENT_NETWORKS: "${network}" is not a network such as 10.1.0.0/16`)
+}
+
+function isNetwork(network: string): boolean {
+  const [address = '', prefix = '', ...more] = network.split('/')
+  const longest = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1
+  return more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= longest
 }
 
 function liveKitProblems(given: Record<string, string>): string[] {

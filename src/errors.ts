@@ -77,6 +77,16 @@ export const errorCatalogue = {
     title: 'The answer has none of the media types that Accept names',
     remedy: 'Leave Accept out, or name the media type that the detail names.',
   },
+  GRN_WEBHOOK_NOT_FOUND: {
+    status: 404,
+    title: 'There is no such webhook',
+    remedy: 'GET /v1/webhooks lists the webhooks of your project.',
+  },
+  GRN_WEBHOOKS_FULL: {
+    status: 409,
+    title: 'This project has as many webhooks as it may',
+    remedy: 'Delete one that is not needed any more, or give one of them more types.',
+  },
   GRN_STALE_EPOCH: {
     status: 409,
     title: 'The epoch is not the current one of this session',

@@ -211,6 +211,17 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['reason'],
       registers,
     }),
+    webhookDeliveries: new Counter({
+      name: 'greenroom_webhook_deliveries_total',
+      help: 'Events sent to webhooks of projects, by outcome: delivered, failed (sent again later).',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    webhooksDisabled: new Counter({
+      name: 'greenroom_webhooks_disabled_total',
+      help: 'Webhooks that get nothing any more, because they failed for three days or said that they are gone.',
+      registers,
+    }),
     absenceFrozen: new Gauge({
       name: 'greenroom_absence_frozen',
       help: '1 while more live sessions seem to have lost their pod (pods), room (rooms, agents) or record (records: that rooms name, forgotten: that pods name) than is credible: none of these is ended.',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { certificateSource, loadConfig, migrateAccess, opsPort, roles } from '../src/config.ts'
+import { certificateSource, eventNetworks, loadConfig, migrateAccess, opsPort, roles } from '../src/config.ts'
 import { GreenroomError } from '../src/errors.ts'
 
 const api = {
@@ -188,4 +188,14 @@ void t.test('where certificates come from', async (t) => {
     GREENROOM_WEBHOOK_TLS_MIN: 'TLSv1.3',
     GREENROOM_WEBHOOK_CLIENT_NAMES: 'kube-apiserver',
   })
+})
+
+void t.test('networks of webhooks: all that are none are named at once', async (t) => {
+  const load = (GREENROOM_EVENT_NETWORKS: string) =>
+    loadConfig('controller', { ...api, GREENROOM_EVENT_NETWORKS }).GREENROOM_EVENT_NETWORKS
+  t.equal(loadConfig('controller', api).GREENROOM_EVENT_NETWORKS, '')
+  t.same(eventNetworks(load('10.1.0.0/16, fd00::/8')), ['10.1.0.0/16', 'fd00::/8'])
+  const message = messageOf(() => load('10.1.0.0/16,10.2.0.0,10.3.0.0/33,fd00::/129,everything/0'))
+  for (const bad of ['10.2.0.0', '10.3.0.0/33', 'fd00::/129', 'everything/0']) t.match(message, `"${bad}"`)
+  t.notMatch(message, '"10.1.0.0/16"')
 })

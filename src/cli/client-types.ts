@@ -68,6 +68,8 @@ async function readApiDocument(): Promise<ApiDocument> {
     noteSession: () => {},
     manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
     followEvents: { assertReady() {}, follow: uncalled, hasSeenAll: uncalled },
+    eventWebhooks: { create: uncalled, list: uncalled, get: uncalled, change: uncalled, remove: uncalled },
+    webhookSecretOf: () => '',
     metrics: createMetrics(),
     projectLimits: {
       of: () => undefined,

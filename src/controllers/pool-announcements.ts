@@ -5,6 +5,7 @@ import type { PoolProblem } from '../domain/pool-problem.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { PodGrowth } from './pod-growth.ts'
+import type { PoolEvents } from './pool-events.ts'
 import type { PoolFailures } from './pool-failures.ts'
 import type { PoolRollouts, RolloutLook } from './pool-rollouts.ts'
 import type { PoolRoom, PoolRoomShare } from './pool-room.ts'
@@ -12,6 +13,7 @@ import type { PoolTarget } from './pool-targets.ts'
 
 interface PoolAnnouncementsDeps {
   readonly notices: PoolNotices
+  readonly poolEvents: PoolEvents
   readonly poolRoom: Pick<PoolRoom, 'problem'>
   readonly rollouts: Pick<PoolRollouts, 'problem'>
   readonly podGrowth: Pick<PodGrowth, 'report'>
@@ -27,13 +29,16 @@ interface Outcome {
   readonly rollout: RolloutLook | undefined
   readonly target: PoolTarget | undefined
   readonly room: PoolRoomShare
+  readonly observed: ObservedPool
+  /** Opens that wait for a pod. */
+  readonly waiting: number
 }
 
 const countedStates: readonly ObservedState[] = ['warming', 'ready', 'claimed', 'draining', 'failed']
 
 /** Tells people and the API how each pool is: the notice in Redis, metrics, Events and the log. */
 export function createPoolAnnouncements(deps: PoolAnnouncementsDeps) {
-  const { notices, poolRoom, rollouts, podGrowth, report, metrics, logger } = deps
+  const { notices, poolEvents, poolRoom, rollouts, podGrowth, report, metrics, logger } = deps
   /** What was told last of each pool that has a problem. */
   const told = new Map<string, PoolProblem>()
 
@@ -54,7 +59,7 @@ export function createPoolAnnouncements(deps: PoolAnnouncementsDeps) {
     async post(
       agentType: string,
       failures: PoolFailures,
-      { plan, target, room, rollout }: Outcome,
+      { plan, target, room, rollout, observed, waiting }: Outcome,
     ): Promise<void> {
       const overQuota = poolRoom.problem(agentType, room, plan)
       const stopped = rollout && rollouts.problem(rollout)
@@ -63,6 +68,12 @@ export function createPoolAnnouncements(deps: PoolAnnouncementsDeps) {
       const isSame = failing !== undefined && stopped?.message.includes(failing.message)
       const problem = (isSame ? stopped : failing) ?? overQuota ?? stopped
       tell(agentType, problem)
+      await poolEvents.look(agentType, {
+        ready: observed.counts.ready,
+        waiting,
+        isWanted: (target?.min ?? 0) > 0,
+        problem,
+      })
       await notices.post(agentType, {
         boundBy:
           failures.boundBy() ?? (overQuota ? 'quota' : (plan.boundBy ?? room.boundBy ?? target?.boundBy)),
@@ -97,6 +108,7 @@ export function createPoolAnnouncements(deps: PoolAnnouncementsDeps) {
     /** A pool that is not wanted and has no pods. */
     forget(agentType: string): void {
       tell(agentType, undefined)
+      poolEvents.forget(agentType)
       for (const state of countedStates) metrics.poolSlots.remove({ agent_type: agentType, state })
     },
   }

@@ -20,6 +20,7 @@ import type { PodDeaths } from './pod-deaths.ts'
 import type { PodGrowth } from './pod-growth.ts'
 import { createPoolAnnouncements } from './pool-announcements.ts'
 import { createPoolCreates, type PoolRecord } from './pool-creates.ts'
+import type { PoolEvents } from './pool-events.ts'
 import { createPoolFailures } from './pool-failures.ts'
 import type { PoolPods } from './pool-pods.ts'
 import { createPoolRemovals } from './pool-removals.ts'
@@ -39,6 +40,7 @@ interface PoolReconcilerDeps {
   readonly index: Pick<SlotIndex, 'waiting'>
   readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
+  readonly poolEvents: PoolEvents
   readonly targets: Pick<PoolTargets, 'look' | 'forget'>
   readonly podDeaths: PodDeaths
   readonly agentRemovals: AgentRemovals
@@ -97,6 +99,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
   })
   const announcements = createPoolAnnouncements({
     notices: deps.notices,
+    poolEvents: deps.poolEvents,
     poolRoom,
     rollouts,
     podGrowth,
@@ -207,7 +210,9 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       ])
     } finally {
       // The notice is posted even when one of the writes failed.
-      await announcements.post(agentType, memory.failures, { plan, target, room, rollout })
+      const waiting = (found.waiting ?? 0) + found.coldWaiting
+      const outcome = { plan, target, room, rollout, observed, waiting }
+      await announcements.post(agentType, memory.failures, outcome)
     }
     const againMs = [plan.requeueAfterMs, found.originsAgainMs, target?.againMs, canary.againMs]
     return earliest(...againMs)

@@ -1,5 +1,6 @@
 import type { AuditLog } from '../domain/audit.ts'
 import type { PodView } from '../domain/cluster-ports.ts'
+import type { EventLog } from '../domain/event-ports.ts'
 import type { PodLifeLedger } from '../domain/pool-ports.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
@@ -9,6 +10,7 @@ interface RetentionDeps {
   readonly ledger: Pick<ClaimLedger, 'noteGone' | 'purge'>
   readonly lives: Pick<PodLifeLedger, 'purge'>
   readonly auditLog: Pick<AuditLog, 'purge'>
+  readonly eventLog: Pick<EventLog, 'purge'>
   readonly pods: Pick<PodView, 'all' | 'synced'>
   /** How long an ended session is kept at least, ms; longer while a claim names it. Its key names it as long. */
   readonly sessionsAfterMs: number
@@ -26,7 +28,18 @@ const rowsAtOnce = 1_000
 
 /** Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. */
 export function createRetention(deps: RetentionDeps) {
-  const { ledger, lives, auditLog, pods, sessionsAfterMs, livesAfterMs, auditAfterMs, metrics, logger } = deps
+  const {
+    ledger,
+    lives,
+    auditLog,
+    eventLog,
+    pods,
+    sessionsAfterMs,
+    livesAfterMs,
+    auditAfterMs,
+    metrics,
+    logger,
+  } = deps
   return async function look(signal: AbortSignal): Promise<void> {
     // Before the first list all pods would seem to be gone.
     if (!pods.synced()) return
@@ -34,6 +47,7 @@ export function createRetention(deps: RetentionDeps) {
     for (;;) {
       const purged = {
         ...(await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })),
+        platformEvents: await eventLog.purge({ afterMs: sessionsAfterMs, limit: rowsAtOnce }),
         podLives: await lives.purge({ afterMs: livesAfterMs, limit: rowsAtOnce }),
         audit: await auditLog.purge({ afterMs: auditAfterMs, limit: rowsAtOnce }),
       }

@@ -30,8 +30,13 @@ import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
+import { addWebhookRoutes, type WebhookRouteDeps } from './webhook-routes.ts'
 
-export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceRouteOptions, 'checks'> {
+export interface ApiAppDeps
+  extends SessionRouteDeps,
+    Credentials,
+    WebhookRouteDeps,
+    Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
@@ -95,6 +100,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   addLimitRoutes(app, deps.projectLimits)
   addAuditRoutes(app, deps.auditLog)
+  addWebhookRoutes(app, deps)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)

@@ -15,6 +15,7 @@ import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
 import { createFollowEvents } from '../sessions/follow-events.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
+import { createWebhookSigner } from '../sessions/webhook-signer.ts'
 import { every } from '../timing/every.ts'
 import { pause } from '../timing/pause.ts'
 import { createCallers } from './callers.ts'
@@ -85,6 +86,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const app = await createApiApp({
     ...sessionApi,
     followEvents,
+    eventWebhooks: stores.eventWebhooks,
+    webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,
     metrics,
     liveKit: liveKit && {
       readRoomEvent: (rawBody, authorization) => liveKit.events.read(rawBody, authorization),

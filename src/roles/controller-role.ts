@@ -20,6 +20,7 @@ import { createPendingGrace } from '../controllers/pending-grace.ts'
 import { createPodDeaths } from '../controllers/pod-deaths.ts'
 import { createPodGrowth } from '../controllers/pod-growth.ts'
 import { createPodLives } from '../controllers/pod-lives.ts'
+import { createPoolEvents } from '../controllers/pool-events.ts'
 import { createPoolPods } from '../controllers/pool-pods.ts'
 import { createPoolReconciler } from '../controllers/pool-reconciler.ts'
 import { createPoolRollouts } from '../controllers/pool-rollouts.ts'
@@ -39,6 +40,7 @@ import type { PoolsDocument } from '../domain/pool.ts'
 import { pause } from '../timing/pause.ts'
 import { watchClusterRoom } from './cluster-room.ts'
 import { watchControllerDocuments } from './controller-documents.ts'
+import { createEventTelling } from './event-telling.ts'
 import { createKeyKeeping } from './key-keeping.ts'
 import { createLeaderChecks } from './leader-checks.ts'
 import { liveKitOf } from './live-kit.ts'
@@ -154,6 +156,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     writer,
     index,
     notices,
+    poolEvents: createPoolEvents({ log: stores.eventLog, logger }),
     targets: poolTargets,
     rollouts: createPoolRollouts({
       revisions: stores.poolRevisions,
@@ -220,6 +223,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       ledger,
       lives: stores.podLives,
       auditLog: stores.auditLog,
+      eventLog: stores.eventLog,
       pods,
       sessionsAfterMs: config.GREENROOM_RETENTION_HOURS * 3_600_000,
       livesAfterMs: config.GREENROOM_USAGE_RETENTION_DAYS * 86_400_000,
@@ -292,6 +296,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       logger,
       monotonicMs,
     })
+  const eventTelling = createEventTelling(config, { stores, pools, metrics, logger })
   const elector = createLeaseElector({
     clients,
     namespace,
@@ -311,6 +316,7 @@ export async function startController(config: Config<'controller'>, context: Rol
             checks.run(signal),
             oldKeys.run(signal),
             roomKeeper?.run(signal),
+            eventTelling.run(signal),
           ])
       } finally {
         leading = false

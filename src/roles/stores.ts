@@ -7,6 +7,7 @@ import { createPostgresAuditLog } from '../stores/postgres-audit-log.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { assertSettings, createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresEventLog } from '../stores/postgres-event-log.ts'
+import { createPostgresEventWebhooks } from '../stores/postgres-event-webhooks.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
@@ -79,6 +80,7 @@ export async function connectStores(
     usage: createPostgresUsageReader(postgres),
     poolSizing: createPostgresPoolSizing(postgres),
     eventLog: createPostgresEventLog(postgres),
+    eventWebhooks: createPostgresEventWebhooks(postgres),
     demand: createRedisDemand(redis, logger),
     ledgerReader: createPostgresInvariantReader(postgres),
     indexReader: createRedisIndexReader(redis),

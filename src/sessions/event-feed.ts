@@ -1,4 +1,4 @@
-import { type EventFilter, type GreenroomEvent, passes } from '../domain/event.ts'
+import { type EventFacts, type EventFilter, passes } from '../domain/event.ts'
 import type { EventLog, NumberedEvent } from '../domain/event-ports.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
 import type { Logger } from '../logging.ts'
@@ -49,8 +49,8 @@ const failedAgainMs = 500
 const keptEvents = 4_096
 
 export function createEventFeed({ log, wakes, metrics, logger, now }: EventFeedDeps) {
-  const bySession = new Map<string, Set<EventListener>>()
-  const ofAll = new Set<EventListener>()
+  /** By what an event must name to be heard: its session, its project, or nothing. Most events concern few listeners. */
+  const groups = new Map<string, Set<EventListener>>()
   /** The newest events, in order. */
   let kept: HeardEvent[] = []
   /** Everything after this number that this replica has read is in `kept`. */
@@ -84,9 +84,8 @@ export function createEventFeed({ log, wakes, metrics, logger, now }: EventFeedD
       kept = kept.slice(-keptEvents)
       keptAfter = (kept[0]?.number ?? 1) - 1
     }
-    const { sessionId } = event.event as GreenroomEvent & { sessionId?: string }
-    for (const listener of ofAll) hand(event, listener)
-    for (const listener of (sessionId !== undefined && bySession.get(sessionId)) || []) hand(event, listener)
+    for (const group of groupsOf(event.event as EventFacts))
+      for (const listener of groups.get(group) ?? []) hand(event, listener)
   }
 
   function hand(event: HeardEvent, { after, filter, hear }: EventListener): void {
@@ -145,9 +144,9 @@ export function createEventFeed({ log, wakes, metrics, logger, now }: EventFeedD
      */
     listen(listener: EventListener): (() => void) | undefined {
       if (position === undefined || listener.after < keptAfter) return undefined
-      const { sessionId } = listener.filter
-      const group = sessionId === undefined ? ofAll : (bySession.get(sessionId) ?? new Set())
-      if (sessionId !== undefined) bySession.set(sessionId, group)
+      const [key = ''] = groupsOf(listener.filter)
+      const group = groups.get(key) ?? new Set()
+      groups.set(key, group)
       const heard = kept.findLastIndex(({ number }) => number <= listener.after)
       for (const event of kept.slice(heard + 1)) hand(event, listener)
       group.add(listener)
@@ -159,7 +158,7 @@ export function createEventFeed({ log, wakes, metrics, logger, now }: EventFeedD
         if (!group.delete(listener)) return
         listeners -= 1
         metrics.eventListeners.set(listeners)
-        if (sessionId !== undefined && group.size === 0) bySession.delete(sessionId)
+        if (group.size === 0 && groups.get(key) === group) groups.delete(key)
       }
     },
     /** Until the signal fires. */
@@ -186,3 +185,12 @@ export function createEventFeed({ log, wakes, metrics, logger, now }: EventFeedD
 }
 
 export type EventFeed = ReturnType<typeof createEventFeed>
+
+/** The narrowest first. A listener is in the first group of its filter, and hears events that are in it. */
+function groupsOf({ sessionId, projectId }: Pick<EventFacts, 'sessionId' | 'projectId'>): string[] {
+  return [
+    ...(sessionId === undefined ? [] : [`session ${sessionId}`]),
+    ...(projectId === undefined ? [] : [`project ${projectId}`]),
+    'all',
+  ]
+}

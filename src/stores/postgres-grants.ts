@@ -13,6 +13,7 @@ const rights = {
   session_events: 'SELECT, INSERT, UPDATE, DELETE',
   event_numbers: 'SELECT, UPDATE',
   platform_events: 'SELECT, INSERT, UPDATE, DELETE',
+  event_webhooks: 'SELECT, INSERT, UPDATE, DELETE',
   renewal_service: 'SELECT, UPDATE',
   pool_pods: 'SELECT, INSERT, UPDATE, DELETE',
   pool_pod_notes: 'SELECT, UPDATE',

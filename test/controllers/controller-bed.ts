@@ -6,6 +6,7 @@ import { createIndexSync } from '../../src/controllers/index-sync.ts'
 import { createPendingGrace } from '../../src/controllers/pending-grace.ts'
 import { createPodDeaths } from '../../src/controllers/pod-deaths.ts'
 import { createPodGrowth } from '../../src/controllers/pod-growth.ts'
+import { createPoolEvents } from '../../src/controllers/pool-events.ts'
 import { createPoolPods } from '../../src/controllers/pool-pods.ts'
 import { createPoolReconciler } from '../../src/controllers/pool-reconciler.ts'
 import { createPoolRollouts } from '../../src/controllers/pool-rollouts.ts'
@@ -20,6 +21,7 @@ import { createVanishedPods } from '../../src/controllers/vanished-pods.ts'
 import type { AgentPod } from '../../src/domain/agent-pod.ts'
 import type { EndOrder } from '../../src/domain/assignment.ts'
 import type { DocumentView } from '../../src/domain/cluster-ports.ts'
+import type { PlatformEvent } from '../../src/domain/event.ts'
 import type { PoolNotice, SlotIndex, Wake } from '../../src/domain/index-ports.ts'
 import { noResources } from '../../src/domain/pod-resources.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
@@ -94,6 +96,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
   }
   /** Without their sizing, which has a place of its own. */
   const notices = new Map<string, PoolNotice>()
+  const toldEvents: PlatformEvent[] = []
   const sizings = new Map<string, PoolSizingReport | undefined>()
   const reports: string[] = []
   const waiting = { opens: 0 }
@@ -211,6 +214,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     indexSync,
     index: { waiting: async () => waiting.opens },
     recentWrites,
+    poolEvents: createPoolEvents({ log: { note: async (event) => void toldEvents.push(event) }, logger }),
     notices: {
       async post(type, { sizing, ...notice }) {
         sizings.set(type, sizing)
@@ -273,6 +277,8 @@ export async function controllerBed(t: Test, options: BedOptions) {
     wakes,
     published,
     notices,
+    /** Events of pools, as followers are told. */
+    toldEvents,
     sizings,
     /** ResourceQuotas of the namespace: an agent takes 100m of requests.cpu and 1 of limits.cpu. */
     quotas,

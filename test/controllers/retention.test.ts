@@ -3,6 +3,7 @@ import { createRetention } from '../../src/controllers/retention.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
+import { createPostgresEventLog } from '../../src/stores/postgres-event-log.ts'
 import { createPostgresPodLives } from '../../src/stores/postgres-pod-lives.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
@@ -24,6 +25,7 @@ async function startRetention(t: Test) {
     lives: createPostgresPodLives(postgres),
     auditLog: createPostgresAuditLog(postgres),
     auditAfterMs: 400 * 24 * hourMs,
+    eventLog: createPostgresEventLog(postgres),
     sessionsAfterMs: 48 * hourMs,
     livesAfterMs: 400 * 24 * hourMs,
     metrics: createMetrics(),

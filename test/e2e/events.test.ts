@@ -1,14 +1,23 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { Client } from 'pg'
 import t from 'tap'
 import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { until } from '../../bed/processes/until.ts'
+import { createBedClient } from '../../bed/replicas/bed-client.ts'
 import { createClient, type FollowedEvent, GreenroomApiError } from '../../src/client/client.ts'
 
 /** Three replicas are killed in turn under followers: each hears every event, in order, once. */
 
 t.setTimeout(300_000)
-const bed = await startBed({ replicas: 3, balanced: true, pools: poolsDocument({ min: 6, max: 24 }) })
+const bed = await startBed({
+  replicas: 3,
+  balanced: true,
+  pools: poolsDocument({ min: 6, max: 24 }),
+  controllerEnv: { GREENROOM_EVENT_NETWORKS: '127.0.0.0/8' },
+})
 t.teardown(() => bed.stop())
 const client = createClient({ url: bed.balancer?.url ?? '', apiKey: bed.apiKey })
 const agentType = 'echo-agent'
@@ -90,4 +99,34 @@ void t.test('no follower loses an event or hears one twice when replicas are kil
   }
   stopping.abort(new Error('enough'))
   await Promise.all(followers.map(({ ended }) => t.rejects(ended, { message: 'enough' })))
+})
+
+void t.test('the controller tells of agent-pools, and sends events to a webhook', async (t) => {
+  const bodies: { readonly id: string; readonly type: string; readonly sessionId?: string }[] = []
+  let answers = 0
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      answers += 1
+      // The first try fails, as networks do.
+      if (answers > 1) bodies.push(JSON.parse(body) as (typeof bodies)[number])
+      t.match(request.headers['webhook-signature'], /^v1,/)
+      response.writeHead(answers > 1 ? 204 : 500).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const caller = createBedClient({ url: bed.apiUrls[0] ?? '', apiKey: bed.apiKey })
+  t.teardown(() => caller.close())
+  const made = await caller.call({ method: 'POST', path: '/v1/webhooks', body: { url } })
+  t.equal(made.status, 201)
+  const session = await client.open({ agentType })
+  await session.end()
+  const mine = () => bodies.filter(({ sessionId }) => sessionId === session.id).map(({ type }) => type)
+  await until('the life of the session', () => mine().length === 4, 60_000)
+  t.same(mine(), ['session.pending', 'session.active', 'session.ending', 'session.ended'])
+  for await (const event of client.events({ after: '0', types: ['pool.config'] })) {
+    t.match(event, { type: 'pool.config', outcome: 'accepted', version: /^\d+$/ })
+    break
+  }
 })

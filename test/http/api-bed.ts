@@ -86,6 +86,7 @@ function storable(values: object): void {
     if (typeof value === 'number' && Math.abs(value) > 2 ** 31 - 1) throw new Error('integer out of range')
 }
 
+const notKept = () => Promise.reject(new Error('this test has no webhooks'))
 const notAsked = () => Promise.reject(new Error('this test asks for no roll-out'))
 
 export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
@@ -179,6 +180,14 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       follow: () => Promise.reject(new Error('this test follows no events')),
       hasSeenAll: async () => false,
     },
+    eventWebhooks: {
+      create: notKept,
+      list: notKept,
+      get: notKept,
+      change: notKept,
+      remove: notKept,
+    },
+    webhookSecretOf: () => 'whsec_',
     metrics,
     checks: () => checks,
     browserTokens,

@@ -25,6 +25,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'DELETE /v1/keys/{id}',
     'DELETE /v1/projects/{id}/limits',
     'DELETE /v1/sessions/{id}',
+    'DELETE /v1/webhooks/{id}',
     'GET /v1/audit',
     'GET /v1/events',
     'GET /v1/keys',
@@ -37,6 +38,9 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'GET /v1/sessions/{id}',
     'GET /v1/sessions/{id}/events',
     'GET /v1/usage',
+    'GET /v1/webhooks',
+    'GET /v1/webhooks/{id}',
+    'PATCH /v1/webhooks/{id}',
     'POST /v1/keys',
     'POST /v1/keys/{id}/rotate',
     'POST /v1/livekit/webhook',
@@ -48,6 +52,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'POST /v1/sessions/{id}/joined',
     'POST /v1/sessions/{id}/renew',
     'POST /v1/sessions/{id}/token',
+    'POST /v1/webhooks',
     'PUT /v1/projects/{id}/limits',
   ])
   t.equal(new Set(operations.map(({ operationId }) => operationId)).size, operations.length)

@@ -8,6 +8,7 @@ import { createManageKeys } from '../../src/identity/manage-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
 import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
+import { createPostgresEventWebhooks } from '../../src/stores/postgres-event-webhooks.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
 import { silent } from '../support/kept-log.ts'
@@ -45,6 +46,8 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
       hasSeenAll: async () => false,
     },
     metrics: createMetrics(),
+    eventWebhooks: createPostgresEventWebhooks(bed.postgres),
+    webhookSecretOf: (id) => `secret of ${id}`,
     auditLog,
     noteSession: createSessionAudit(trail),
     draining: draining.signal,

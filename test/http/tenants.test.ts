@@ -46,6 +46,11 @@ const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/pools/{agentType}/rollout/pause': 'refused',
   'POST /v1/pools/{agentType}/rollout/resume': 'refused',
   'GET /v1/usage': 'refused',
+  'POST /v1/webhooks': 'own only',
+  'GET /v1/webhooks': 'own only',
+  'GET /v1/webhooks/{id}': 'as unknown',
+  'PATCH /v1/webhooks/{id}': 'as unknown',
+  'DELETE /v1/webhooks/{id}': 'as unknown',
   'POST /v1/keys': 'own only',
   'POST /v1/sessions/{id}/browser-token': 'as unknown',
   'GET /v1/limits': 'refused',
@@ -61,6 +66,8 @@ const routes: Readonly<Record<string, Expectation>> = {
 const bodies: Readonly<Record<string, object>> = {
   '/v1/keys': { name: 'of b', scopes: ['sessions:read'] },
   '/v1/keys/{id}/rotate': {},
+  '/v1/webhooks': { url: 'https://b.example/events' },
+  '/v1/webhooks/{id}': { after: 0 },
   '/v1/projects/{id}/limits': { maxSessions: 1 },
   '/v1/sessions/{id}/browser-token': {},
   '/v1/sessions/{id}/renew': { epoch: 1 },
@@ -89,13 +96,14 @@ void t.test("each route, with another project's key", async (t) => {
   const before = await api.call('key-of-a', 'GET', `/v1/sessions/${id}`)
   const key = { name: 'of a', scopes: ['admin'] }
   const keyId = String((await api.call('key-of-a', 'POST', '/v1/keys', { body: key })).body.id)
+  const webhook = { url: 'https://a.example/events' }
+  const webhookId = String((await api.call('key-of-a', 'POST', '/v1/webhooks', { body: webhook })).body.id)
 
   async function ask(route: string, whose: 'foreign' | 'unknown', query: string) {
     const [method = '', path = ''] = route.split(' ')
-    const ids = path.startsWith('/v1/keys')
-      ? { foreign: keyId, unknown: '0'.repeat(12) }
-      : { foreign: id, unknown: randomUUID() }
-    const asked = ids[whose]
+    const foreign = path.startsWith('/v1/keys') ? keyId : path.startsWith('/v1/webhooks') ? webhookId : id
+    const unknown = path.startsWith('/v1/keys') ? '0'.repeat(12) : randomUUID()
+    const asked = whose === 'foreign' ? foreign : unknown
     const url = path.replace('{id}', asked).replace('{agentType}', agentType) + query
     const answer = await api.call('key-of-b', method, url, { body: bodies[path] })
     const text = answer.text.replaceAll(asked, 'ID').replace(/"requestId":"[^"]*"/, '')
@@ -110,14 +118,23 @@ void t.test("each route, with another project's key", async (t) => {
       if (expected !== 'as unknown') continue
       t.same(answer, await ask(route, 'unknown', query), `${route}${query}`)
       if (!route.endsWith('/joined'))
-        t.match(answer, { status: 404, text: /GRN_(SESSION|KEY)_NOT_FOUND/ }, route)
+        t.match(answer, { status: 404, text: /GRN_(SESSION|KEY|WEBHOOK)_NOT_FOUND/ }, route)
     }
   }
   const after = await api.call('key-of-a', 'GET', `/v1/sessions/${id}`)
   t.match(after, { status: 200, body: { status: 'ACTIVE', projectId: 'a' } })
   t.same(after, before, 'nothing of it has changed, its lease included')
   t.match(await api.call('key-of-a', 'GET', '/v1/keys'), { body: { keys: [{ id: keyId }] } })
-  t.match(await api.call('key-of-b', 'GET', '/v1/keys'), { body: { keys: [] } })
+  t.match(await api.call('key-of-a', 'GET', '/v1/webhooks'), { body: { webhooks: [webhook] } })
+  const ofB = {
+    keys: [{ name: 'of b', projectId: 'b' }],
+    webhooks: [{ url: 'https://b.example/events', projectId: 'b' }],
+  }
+  for (const kind of ['keys', 'webhooks'] as const) {
+    const { body } = await api.call('key-of-b', 'GET', `/v1/${kind}`)
+    t.match(body, { [kind]: ofB[kind] })
+    t.equal((body[kind] as unknown[]).length, ofB[kind].length, `its own ${kind} alone`)
+  }
 })
 
 void t.test('its own key may do all of it, and so may a key of every project', async (t) => {

@@ -3,6 +3,7 @@ import t from 'tap'
 import { endReason } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresEventLog } from '../../src/stores/postgres-event-log.ts'
+import { createPostgresEventWebhooks } from '../../src/stores/postgres-event-webhooks.ts'
 import { assertMigrated, migrate } from '../../src/stores/postgres-migrate.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
@@ -80,6 +81,11 @@ void t.test('it opens, renews, ends and purges sessions as ever', async (t) => {
   t.equal(await log.number(), 'done')
   await log.note({ type: 'pool.recovered', agentType: 'echo-agent' }, 'once')
   t.equal(await log.purge({ afterMs: 1_000, limit: 100 }), 0)
+  const webhooks = createPostgresEventWebhooks(postgres)
+  const webhook = { id: record.id, projectId: 'p', url: 'https://h/', types: undefined, position: undefined }
+  t.match(await webhooks.create(webhook, 1), { position: 7 })
+  await webhooks.settle(record.id, 7, { kind: 'delivered', position: 7 })
+  t.ok(await webhooks.remove(record.id, 'p'))
   const purged = await ledger.purge({ sessionsAfterMs: 1_000, claimsAfterMs: 1_000, limit: 100 })
   t.match(purged, { sessions: 1 })
   t.ok(purged.claims > 0 && purged.events > 0)

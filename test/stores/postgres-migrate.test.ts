@@ -23,6 +23,7 @@ const all = [
   '0010_projects-and-keys',
   '0011_audit-log',
   '0012_numbered-events',
+  '0013_event-webhooks',
   '0014_project-limits',
 ]
 
