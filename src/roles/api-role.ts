@@ -94,7 +94,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
     'index-health': () => index.look(),
-    'api-keys': () => callers.look(),
+    ...callers.loops,
     'audit-trail': () => audit.flush(),
   })
   await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })
