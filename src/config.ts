@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { type Static, type TObject, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { scopes } from './domain/caller.ts'
 import { describeErrors } from './domain/checked-document.ts'
 import { webhookUsername } from './domain/names.ts'
 import { GreenroomError } from './errors.ts'
@@ -60,6 +61,9 @@ const defaultOpsPort = 3001
 
 const Port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: fallback })
 
+const scopeName = `(${scopes.join('|')})`
+const scopeEntry = `[^=,]+=${scopeName}( ${scopeName})*`
+
 const roleSchemas = {
   api: Type.Object({
     ...common,
@@ -83,6 +87,24 @@ const roleSchemas = {
     }),
     /** One or more keys, separated by commas; at least 16 characters each. */
     GREENROOM_API_KEYS: Type.String({ pattern: '^[^,\\s]{16,}(,[^,\\s]{16,})*$' }),
+    /** Bearer tokens of this OpenID Connect issuer are taken, for this audience. Both or none. */
+    GREENROOM_OIDC_ISSUER: Type.Optional(
+      Type.String({ pattern: '^(https://|http://(127\\.0\\.0\\.1|localhost)(:|/|$))' }),
+    ),
+    GREENROOM_OIDC_AUDIENCE: Type.Optional(Type.String({ minLength: 1 })),
+    /** Where its keys are, if its discovery document is not to be asked. */
+    GREENROOM_OIDC_JWKS_URL: Type.Optional(
+      Type.String({ pattern: '^(https://|http://(127\\.0\\.0\\.1|localhost)(:|/|$))' }),
+    ),
+    /** Which claim names the project. Without it every token of the issuer is good for every project. */
+    GREENROOM_OIDC_PROJECT_CLAIM: Type.Optional(Type.String({ minLength: 1 })),
+    /** Which claim grants scopes: a text with blanks, or a list. */
+    GREENROOM_OIDC_SCOPES_CLAIM: Type.String({ minLength: 1, default: 'scope' }),
+    /** Scopes by value of that claim: "staff=sessions:open sessions:read,ops=admin". Names of scopes stand for themselves. */
+    GREENROOM_OIDC_SCOPES: Type.String({
+      pattern: `^(${scopeEntry}(,${scopeEntry})*)?$`,
+      default: '',
+    }),
     /** Time between turning unready and closing, so that load balancers send requests elsewhere. */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 5_000 }),
     /**
@@ -204,6 +226,8 @@ export function loadConfig<R extends Role>(role: R, environment: Environment = p
   const problems = validator.Check(value) ? [] : describeErrors(validator.Errors(value))
   if (role === 'api' || role === 'controller') problems.push(...liveKitProblems(given))
   if (role === 'controller') problems.push(...networkProblems(given.GREENROOM_EVENT_NETWORKS))
+  if (role === 'api')
+    problems.push(...pairProblems(given, ['GREENROOM_OIDC_ISSUER', 'GREENROOM_OIDC_AUDIENCE']))
   if (role === 'webhook' && problems.length === 0)
     problems.push(...certificateProblems(value as Config<'webhook'>))
   if (problems.length > 0) {
@@ -267,6 +291,13 @@ function isNetwork(network: string): boolean {
   const [address = '', prefix = '', ...more] = network.split('/')
   const longest = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1
   return more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= longest
+}
+
+function pairProblems(given: Record<string, string>, names: readonly string[]): string[] {
+  const missing = names.filter((name) => given[name] === undefined)
+  return missing.length === names.length
+    ? []
+    : missing.map((name) => `${name}: is missing, but the other one is set`)
 }
 
 function liveKitProblems(given: Record<string, string>): string[] {

@@ -28,7 +28,7 @@ export const errorCatalogue = {
   GRN_UNAUTHENTICATED: {
     status: 401,
     title: 'No valid API key was given',
-    remedy: 'Send "Authorization: Bearer <key>" with one of the keys in GREENROOM_API_KEYS.',
+    remedy: 'Send "Authorization: Bearer <key>" with an API key, or with a token of the configured issuer.',
   },
   GRN_WEBHOOK_UNSIGNED: {
     status: 401,
@@ -209,6 +209,11 @@ export const errorCatalogue = {
     status: 503,
     title: 'PostgreSQL did not answer in time',
     remedy: 'Retry after the given time with the same Idempotency-Key.',
+  },
+  GRN_ISSUER_UNAVAILABLE: {
+    status: 503,
+    title: 'The keys of the issuer of this token could not be read',
+    remedy: 'Retry after the given time. Check the issuer, and the network from the session server to it.',
   },
   GRN_REDIS_UNAVAILABLE: {
     status: 503,

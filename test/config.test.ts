@@ -107,6 +107,36 @@ void t.test('LiveKit is configured whole or not at all', async (t) => {
   t.notMatch(message, 'LIVEKIT_URL')
 })
 
+void t.test('an issuer of tokens is configured whole, with scopes that there are', async (t) => {
+  const issuer = {
+    GREENROOM_OIDC_ISSUER: 'https://id.example.com/realm',
+    GREENROOM_OIDC_AUDIENCE: 'greenroom',
+  }
+  const scopes = 'staff=sessions:open sessions:read,platform ops=admin'
+  t.match(loadConfig('api', { ...api, ...issuer, GREENROOM_OIDC_SCOPES: scopes }), {
+    ...issuer,
+    GREENROOM_OIDC_SCOPES_CLAIM: 'scope',
+  })
+  const wrong: [Record<string, string>, RegExp][] = [
+    [{ GREENROOM_OIDC_AUDIENCE: 'greenroom' }, /GREENROOM_OIDC_ISSUER: is missing/],
+    [{ GREENROOM_OIDC_ISSUER: issuer.GREENROOM_OIDC_ISSUER }, /GREENROOM_OIDC_AUDIENCE: is missing/],
+    [{ ...issuer, GREENROOM_OIDC_ISSUER: 'http://id.example.com' }, /GREENROOM_OIDC_ISSUER/],
+    [{ ...issuer, GREENROOM_OIDC_ISSUER: 'http://127.0.0.1.example.com' }, /GREENROOM_OIDC_ISSUER/],
+    [{ ...issuer, GREENROOM_OIDC_JWKS_URL: 'file:///etc/keys' }, /GREENROOM_OIDC_JWKS_URL/],
+    ...['staff', 'staff=', 'staff=root', 'staff=admin,', '=admin', 'staff=admin;ops=admin'].map(
+      (text): [Record<string, string>, RegExp] => [
+        { ...issuer, GREENROOM_OIDC_SCOPES: text },
+        /GREENROOM_OIDC_SCOPES/,
+      ],
+    ),
+  ]
+  for (const [given, problem] of wrong)
+    t.match(
+      messageOf(() => loadConfig('api', { ...api, ...given })),
+      problem,
+    )
+})
+
 void t.test('the controller knows LiveKit by the same rule, and how long a node may be silent', async (t) => {
   t.equal(loadConfig('controller', api).GREENROOM_NODE_LOST_SECONDS, 300)
   t.match(

@@ -36,6 +36,9 @@ export interface Credentials {
   readonly publicDocument: boolean
 }
 
+/** 8 KiB: tokens of issuers that list many groups have some KiB, and Node reads 16 KiB of headers. */
+const bearerPattern = /^Bearer (\S{1,8192})$/i
+
 /**
  * /v1 needs a caller's credential with the scope of the route, and so does its description (with any scope) unless it is
  * public. What an agent does with its session may be done with that session's own token as well, and what a user's browser
@@ -47,7 +50,7 @@ export async function authenticate(request: FastifyRequest, credentials: Credent
   const isDocument = url === '/openapi.json' || /^\/docs(\/|$)/.test(url)
   if (config.signedByLiveKit) return
   if (!url.startsWith('/v1/') && (!isDocument || credentials.publicDocument)) return
-  const bearer = /^Bearer (\S{1,512})$/i.exec(request.headers.authorization ?? '')?.[1]
+  const bearer = bearerPattern.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) {
     const { id } = request.params as { id?: string }
     const right = config.sessionToken ? credentials.sessionTokens.verify(bearer) : undefined

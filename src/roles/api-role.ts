@@ -114,7 +114,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     'cold-opens': () => sessionApi.adoptOrphans(),
     'project-limits': () => sessionApi.projectLimits.look(),
     'index-health': () => index.look(),
-    'api-keys': () => callers.look(),
+    ...callers.loops,
     'audit-trail': () => audit.flush(),
   })
   await context.ops.add('api', { host: config.GREENROOM_HOST, port: opsPort(config), checks })

@@ -31,7 +31,11 @@ export async function startKeyApi(t: Test, { database, redisUrl, beside }: Where
     return count > before
   })
   const apiKeys = createPostgresApiKeys(postgres)
-  const callers = await createCallers({ GREENROOM_API_KEYS: apiKey }, { apiKeys, wakes }, logger)
+  const callers = await createCallers(
+    { GREENROOM_API_KEYS: apiKey, GREENROOM_OIDC_SCOPES_CLAIM: 'scope', GREENROOM_OIDC_SCOPES: '' },
+    { apiKeys, wakes },
+    logger,
+  )
   const api = await startApi(t, { identify: callers.identify, manageKeys: callers.manageKeys, logger })
   const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } })
   return {
@@ -39,7 +43,7 @@ export async function startKeyApi(t: Test, { database, redisUrl, beside }: Where
     databaseUrl: postgres.url,
     postgres,
     lines,
-    look: callers.look,
+    look: callers.loops['api-keys'],
     async status(key: string, path = '/v1/sessions'): Promise<number> {
       return (await api.call('GET', path, as(key))).statusCode
     },
