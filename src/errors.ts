@@ -57,6 +57,21 @@ export const errorCatalogue = {
     title: 'There is no pool of this agent type',
     remedy: 'Use a type that GET /v1/pools lists, or add it to the ConfigMap agent-pools.',
   },
+  GRN_METHOD_NOT_ALLOWED: {
+    status: 405,
+    title: 'This address does not take this method',
+    remedy: 'Use one of the methods in the header Allow.',
+  },
+  GRN_NOT_ACCEPTABLE: {
+    status: 406,
+    title: 'No answer of this route is of a type that the request accepts',
+    remedy: 'Send "Accept: application/json", or no Accept.',
+  },
+  GRN_HEADERS_TOO_LARGE: {
+    status: 431,
+    title: 'The address and the headers are too long',
+    remedy: 'Send at most 16 KiB of them together.',
+  },
   GRN_STALE_EPOCH: {
     status: 409,
     title: 'The epoch is not the current one of this session',

@@ -6,6 +6,7 @@ import type { ProjectLimitsView } from '../sessions/project-limits.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
+import { refuseUnacceptable } from './accepted-media.ts'
 import { addApiDocument } from './api-document.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
@@ -19,6 +20,7 @@ import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
+import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 
@@ -59,7 +61,9 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
     if (!hasScope(route)) throw new Error(`${String(route.method)} ${route.url} says no scope that it needs`)
   })
   allowOrigins(app, deps.origins)
+  answerTraces(app)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
+  refuseUnacceptable(app)
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)

@@ -38,6 +38,7 @@ import {
   sessionNotFound,
   sessionView,
 } from './session-view.ts'
+import { traceparentOf } from './trace-context.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
@@ -99,6 +100,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
+      traceparent: traceparentOf(request.headers.traceparent),
       onQuota: (quota) => setRateLimitHeaders(reply, quota),
       headStartMs: headStartMs(request.body.projectId),
     })
