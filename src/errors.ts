@@ -184,6 +184,12 @@ export const errorCatalogue = {
     title: 'No pod accepted the session within the deadline',
     remedy: 'Retry with the same Idempotency-Key. GET /v1/pools shows the reasons.',
   },
+  GRN_SERVER_BUSY: {
+    status: 503,
+    title: 'This replica has more to do than it can',
+    remedy:
+      'Retry after the given time with the same Idempotency-Key. If it persists, run more replicas, or see why PostgreSQL is slow.',
+  },
   GRN_DATABASE_UNAVAILABLE: {
     status: 503,
     title: 'PostgreSQL did not answer in time',

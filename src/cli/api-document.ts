@@ -1,5 +1,6 @@
 import { createApiApp } from '../http/api-app.ts'
 import { createLogger } from '../logging.ts'
+import { createMetrics } from '../metrics.ts'
 import { createBrowserTokens } from '../sessions/browser-token.ts'
 
 /** The document of `/openapi.json`. Its routes are described here and never called. */
@@ -33,6 +34,8 @@ export async function readApiDocument(): Promise<unknown> {
     sessionTokens: { verify: () => undefined },
     browserTokens: createBrowserTokens('', () => 0),
     origins: [],
+    overload: () => undefined,
+    metrics: createMetrics(),
     publicDocument: true,
     checks: () => ({}),
     draining: new AbortController().signal,

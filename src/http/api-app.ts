@@ -20,11 +20,16 @@ import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
+import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 
-export interface ApiAppDeps extends SessionRouteDeps, Credentials, Pick<ServiceRouteOptions, 'checks'> {
+export interface ApiAppDeps
+  extends SessionRouteDeps,
+    Credentials,
+    ShedLoadDeps,
+    Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
@@ -62,6 +67,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   allowOrigins(app, deps.origins)
   answerTraces(app)
+  shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   refuseUnacceptable(app)
   await addApiDocument(app)

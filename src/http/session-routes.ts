@@ -94,38 +94,42 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
     body: OpenRequest,
     response: { 200: SessionView, 201: SessionView, 202: SessionView, ...refusals },
   }
-  app.post('/v1/sessions', { config: { needs: 'sessions:open' }, schema }, async (request, reply) => {
-    const idempotencyKey = request.headers['idempotency-key']
-    const answer = await openSession(request.body, {
-      idempotencyKey,
-      signal: signalOf(reply),
-      logger: request.log,
-      traceparent: traceparentOf(request.headers.traceparent),
-      onQuota: (quota) => setRateLimitHeaders(reply, quota),
-      headStartMs: headStartMs(request.body.projectId),
-    })
-    const { id, epoch } = answer.session
-    // With a key the retry finds the session; without one nobody ever would.
-    if (idempotencyKey === undefined)
-      endIfUnanswered(reply, () => {
-        closeSession(id, 'unanswered', epoch).then(
-          () => request.log.info({ sessionId: id }, 'caller left before the answer: session is ended'),
-          (error: unknown) =>
-            request.log.warn({ err: error, sessionId: id }, 'unanswered session was not ended'),
-        )
+  app.post(
+    '/v1/sessions',
+    { config: { needs: 'sessions:open', canWait: true }, schema },
+    async (request, reply) => {
+      const idempotencyKey = request.headers['idempotency-key']
+      const answer = await openSession(request.body, {
+        idempotencyKey,
+        signal: signalOf(reply),
+        logger: request.log,
+        traceparent: traceparentOf(request.headers.traceparent),
+        onQuota: (quota) => setRateLimitHeaders(reply, quota),
+        headStartMs: headStartMs(request.body.projectId),
       })
-    const view = sessionView(answer.session, answer.livekit)
-    const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
-    return reply
-      .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
-      .header('location', `/v1/sessions/${answer.session.id}`)
-      .header('server-timing', timings.join(', '))
-      .send(
-        request.body.browserToken
-          ? { ...view, browserToken: browserTokenView(browserTokens.mint(id)) }
-          : view,
-      )
-  })
+      const { id, epoch } = answer.session
+      // With a key the retry finds the session; without one nobody ever would.
+      if (idempotencyKey === undefined)
+        endIfUnanswered(reply, () => {
+          closeSession(id, 'unanswered', epoch).then(
+            () => request.log.info({ sessionId: id }, 'caller left before the answer: session is ended'),
+            (error: unknown) =>
+              request.log.warn({ err: error, sessionId: id }, 'unanswered session was not ended'),
+          )
+        })
+      const view = sessionView(answer.session, answer.livekit)
+      const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
+      return reply
+        .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
+        .header('location', `/v1/sessions/${answer.session.id}`)
+        .header('server-timing', timings.join(', '))
+        .send(
+          request.body.browserToken
+            ? { ...view, browserToken: browserTokenView(browserTokens.mint(id)) }
+            : view,
+        )
+    },
+  )
 }
 
 function addList(
@@ -142,7 +146,7 @@ function addList(
   }
   app.get(
     '/v1/sessions',
-    { config: { needs: 'sessions:read' }, schema },
+    { config: { needs: 'sessions:read', canWait: true }, schema },
     async ({ query: { cursor, fields, ...filters } }, reply) => {
       const before = cursor === undefined ? undefined : parseCursor(cursor)
       await enterListGate(reply, signalOf(reply))

@@ -55,7 +55,7 @@ export function addUsageRoutes(app: Service, { readUsage, signalOf, enterListGat
       ...refusals,
     },
   }
-  app.get('/v1/usage', { config: { needs: 'admin' }, schema }, async (request, reply) => {
+  app.get('/v1/usage', { config: { needs: 'admin', canWait: true }, schema }, async (request, reply) => {
     const { from, to, by, format, price } = request.query
     await enterListGate(reply, signalOf(reply))
     const report = await readUsage({ from, to, by, price: price === undefined ? undefined : Number(price) })

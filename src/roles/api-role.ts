@@ -9,6 +9,7 @@ import { warmUpDeliveries } from '../delivery/warm-up-deliveries.ts'
 import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createBootstrapKeys } from '../http/bootstrap-keys.ts'
+import { watchOverload } from '../serving/overload.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
@@ -64,8 +65,12 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
     redis: checkState(true, index.isWell()),
   })
+  const overload = watchOverload(stores)
+  await context.lifecycle.start({ name: 'overload watch', stop: () => overload.stop() })
   const app = await createApiApp({
     ...sessionApi,
+    overload: overload.now,
+    metrics,
     liveKit: liveKit && {
       readRoomEvent: (rawBody, authorization) => liveKit.events.read(rawBody, authorization),
       takeRoomEvent: sessionApi.takeRoomEvent,

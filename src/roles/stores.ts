@@ -86,6 +86,7 @@ export async function connectStores(
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
     signers: createPostgresSigners(postgres),
+    waitingStatements: () => postgres.durable.waitingCount,
     redisIsReady: () => redis.status === 'ready',
     /** Whether Redis takes a write: a primary that became a replica still answers reads. */
     probeRedis: (): Promise<boolean> => canWrite(redis),

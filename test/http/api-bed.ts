@@ -174,6 +174,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     checks: () => checks,
     browserTokens,
     origins: [],
+    overload: () => undefined,
+    metrics,
     publicDocument: false,
     logger: silent,
     ...overrides,
