@@ -93,7 +93,8 @@ export async function clientTypes(): Promise<string> {
 }
 
 function schemaOf(content: Content | undefined): JsonSchema {
-  const schema = content?.content['application/json']?.schema
+  const schema = (content?.content['application/json'] ?? content?.content['application/problem+json'])
+    ?.schema
   if (!schema) throw new Error('the document lacks a JSON body')
   return schema
 }

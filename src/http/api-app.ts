@@ -8,6 +8,7 @@ import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
 import { addApiDocument } from './api-document.ts'
+import { addExamples } from './api-examples.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
@@ -70,6 +71,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   refuseUnacceptable(app)
+  addExamples(app)
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)
