@@ -72,20 +72,30 @@ export const errorCatalogue = {
     title: 'This is not the id of an event',
     remedy: 'Send the id of the last event that you saw as Last-Event-ID or after, or leave it out.',
   },
-  GRN_NOT_ACCEPTABLE: {
-    status: 406,
-    title: 'The answer has none of the media types that Accept names',
-    remedy: 'Leave Accept out, or name the media type that the detail names.',
-  },
   GRN_WEBHOOK_NOT_FOUND: {
     status: 404,
     title: 'There is no such webhook',
     remedy: 'GET /v1/webhooks lists the webhooks of your project.',
   },
+  GRN_METHOD_NOT_ALLOWED: {
+    status: 405,
+    title: 'This address does not take this method',
+    remedy: 'Use one of the methods in the header Allow.',
+  },
+  GRN_NOT_ACCEPTABLE: {
+    status: 406,
+    title: 'The answer has none of the media types that Accept names',
+    remedy: 'Leave Accept out, or name a media type that the detail names.',
+  },
   GRN_WEBHOOKS_FULL: {
     status: 409,
     title: 'This project has as many webhooks as it may',
     remedy: 'Delete one that is not needed any more, or give one of them more types.',
+  },
+  GRN_HEADERS_TOO_LARGE: {
+    status: 431,
+    title: 'The address and the headers are too long',
+    remedy: 'Send at most 16 KiB of them together.',
   },
   GRN_STALE_EPOCH: {
     status: 409,
@@ -204,6 +214,12 @@ export const errorCatalogue = {
     status: 503,
     title: 'No pod accepted the session within the deadline',
     remedy: 'Retry with the same Idempotency-Key. GET /v1/pools shows the reasons.',
+  },
+  GRN_SERVER_BUSY: {
+    status: 503,
+    title: 'This replica has more to do than it can',
+    remedy:
+      'Retry after the given time with the same Idempotency-Key. If it persists, run more replicas, or see why PostgreSQL is slow.',
   },
   GRN_DATABASE_UNAVAILABLE: {
     status: 503,

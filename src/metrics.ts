@@ -144,6 +144,12 @@ export function createMetrics(registry = new Registry()) {
       help: "1 while LiveKit's API answers the leading controller. While it is 0 no session ends because of its room.",
       registers,
     }),
+    requestsShed: new Counter({
+      name: 'greenroom_requests_shed_total',
+      help: 'Opens and lists that were refused because this replica had too much to do, by cause: event-loop, database.',
+      labelNames: ['cause'],
+      registers,
+    }),
     projectRefusals: new Counter({
       name: 'greenroom_project_limit_refusals_total',
       help: 'Opens refused because their project has a limit, by limit: sessions, opens (in a minute), waiting.',

@@ -1,9 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { errorCatalogue } from '../errors.ts'
-import { createApiApp } from '../http/api-app.ts'
-import { createLogger } from '../logging.ts'
-import { createMetrics } from '../metrics.ts'
-import { createBrowserTokens } from '../sessions/browser-token.ts'
+import { readApiDocument } from './api-document.ts'
 
 /**
  * Writes `src/client/api-types.ts`, the types of the caller's SDK, from the API's own OpenAPI document:
@@ -46,59 +43,9 @@ interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
-/** The document of `/openapi.json`. Its routes are described here and never called. */
-async function readApiDocument(): Promise<ApiDocument> {
-  const uncalled = async (): Promise<never> => {
-    throw new Error('only the description of this route is read')
-  }
-  const app = await createApiApp({
-    openSession: uncalled,
-    renewSession: uncalled,
-    closeSession: uncalled,
-    joinSession: uncalled,
-    awaitSession: uncalled,
-    sessions: { get: uncalled },
-    listSessions: uncalled,
-    roomAccess: undefined,
-    liveKit: undefined,
-    headStartMs: () => 0,
-    readPools: { all: uncalled, one: uncalled },
-    readUsage: uncalled,
-    auditLog: { list: uncalled },
-    noteSession: () => {},
-    manageKeys: { create: uncalled, list: uncalled, rotate: uncalled, revoke: uncalled },
-    followEvents: { assertReady() {}, follow: uncalled, hasSeenAll: uncalled },
-    eventWebhooks: { create: uncalled, list: uncalled, get: uncalled, change: uncalled, remove: uncalled },
-    webhookSecretOf: () => '',
-    metrics: createMetrics(),
-    projectLimits: {
-      of: () => undefined,
-      look: uncalled,
-      get: uncalled,
-      list: uncalled,
-      set: uncalled,
-      remove: uncalled,
-    },
-    steerRollout: { read: uncalled, undo: uncalled, pause: uncalled, resume: uncalled },
-    identify: () => undefined,
-    sessionTokens: { verify: () => undefined },
-    browserTokens: createBrowserTokens('', () => 0),
-    origins: [],
-    publicDocument: true,
-    checks: () => ({}),
-    draining: new AbortController().signal,
-    logger: createLogger({ level: 'silent', role: 'client-types', instance: 'none' }),
-  })
-  try {
-    return (await app.inject({ url: '/openapi.json' })).json() as ApiDocument
-  } finally {
-    await app.close()
-  }
-}
-
 /** The text of `src/client/api-types.ts`. */
 export async function clientTypes(): Promise<string> {
-  const { paths } = await readApiDocument()
+  const { paths } = (await readApiDocument()) as ApiDocument
   const operation = (path: string, method: string): Operation => {
     const found = paths[path]?.[method]
     if (!found) throw new Error(`the document has no ${method} ${path}`)
@@ -156,7 +103,8 @@ export async function clientTypes(): Promise<string> {
 }
 
 function schemaOf(content: Content | undefined): JsonSchema {
-  const schema = content?.content['application/json']?.schema
+  const schema = (content?.content['application/json'] ?? content?.content['application/problem+json'])
+    ?.schema
   if (!schema) throw new Error('the document lacks a JSON body')
   return schema
 }

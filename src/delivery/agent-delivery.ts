@@ -18,6 +18,11 @@ interface AgentDeliveryOptions {
 }
 
 type Recipient = Parameters<AgentDelivery['assign']>[0]
+interface DeliveryOptions {
+  readonly deadlineMs: number
+  readonly traceparent?: string | undefined
+}
+
 type Refused = Extract<DeliveryOutcome, { kind: 'refused' }>
 
 const echoValidator = Compile(AssignmentEcho)
@@ -33,7 +38,7 @@ export function createAgentDelivery({
     pod: Recipient,
     path: string,
     content: Assignment | EndOrder,
-    deadlineMs: number,
+    { deadlineMs, traceparent }: DeliveryOptions,
   ): Promise<DeliveryOutcome> {
     const deadline = performance.now() + deadlineMs
     // An empty host would mean this machine, and a name would be looked up.
@@ -49,6 +54,7 @@ export function createAgentDelivery({
       port,
       path,
       authorization: `Bearer ${token}`,
+      traceparent,
       body,
       connectTimeoutMs,
       answerTimeoutMs: acknowledgeTimeoutMs,
@@ -58,8 +64,10 @@ export function createAgentDelivery({
   }
 
   return {
-    assign: (pod, assignment, deadlineMs) => deliver(pod, assignPath, assignment, deadlineMs),
-    end: (pod, order) => deliver(pod, endPath, order, connectTimeoutMs + acknowledgeTimeoutMs),
+    assign: (pod, assignment, deadlineMs, traceparent) =>
+      deliver(pod, assignPath, assignment, { deadlineMs, traceparent }),
+    end: (pod, order) =>
+      deliver(pod, endPath, order, { deadlineMs: connectTimeoutMs + acknowledgeTimeoutMs }),
   }
 }
 

@@ -9,6 +9,7 @@ interface Post {
   readonly port: number
   readonly path: string
   readonly authorization: string
+  readonly traceparent?: string | undefined
   readonly body: string
   readonly connectTimeoutMs: number
   readonly answerTimeoutMs: number
@@ -62,14 +63,15 @@ export function postOnce(post: Post): Promise<PostResult> {
 
 const cutOff: PostResult = { kind: 'failed', reason: 'connection closed before the answer was complete' }
 
-/** Every value is our own: an address, a constant path, base64url. */
-function requestText({ host, port, path, authorization, body }: Post): string {
+/** Every value is our own: an address, a constant path, base64url, and a trace as hexadecimal numbers. */
+function requestText({ host, port, path, authorization, traceparent, body }: Post): string {
   return [
     `POST ${path} HTTP/1.1`,
     `Host: ${isIPv6(host) ? `[${host}]` : host}:${port}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     `Authorization: ${authorization}`,
+    ...(traceparent === undefined ? [] : [`Traceparent: ${traceparent}`]),
     'Connection: close',
     '',
     body,

@@ -82,6 +82,8 @@ export interface AgentDelivery {
     pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,
     deadlineMs: number,
+    /** Of the caller's trace. */
+    traceparent?: string,
   ): Promise<DeliveryOutcome>
   /** Best effort, because the pod is deleted anyway. */
   end(pod: SessionPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>

@@ -11,7 +11,9 @@ import type { ProjectLimitsView } from '../sessions/project-limits.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
+import { refuseUnacceptable } from './accepted-media.ts'
 import { addApiDocument } from './api-document.ts'
+import { addExamples } from './api-examples.ts'
 import { addAuditRoutes } from './audit-routes.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
@@ -28,6 +30,8 @@ import { addPoolRoutes } from './pool-routes.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
+import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
+import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 import { addWebhookRoutes, type WebhookRouteDeps } from './webhook-routes.ts'
@@ -36,13 +40,14 @@ export interface ApiAppDeps
   extends SessionRouteDeps,
     Credentials,
     WebhookRouteDeps,
+    ShedLoadDeps,
     Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
   readonly followEvents: FollowEvents
-  readonly metrics: Pick<Metrics, 'eventStreamsEnded'>
+  readonly metrics: Pick<Metrics, 'eventStreamsEnded' | 'requestsShed'>
   /** Of event streams; each has a default. */
   readonly streamLimits?: Partial<StreamLimits>
   readonly projectLimits: ProjectLimitsView
@@ -79,7 +84,11 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
     if (!hasScope(route)) throw new Error(`${String(route.method)} ${route.url} says no scope that it needs`)
   })
   allowOrigins(app, deps.origins)
+  answerTraces(app)
+  shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
+  refuseUnacceptable(app)
+  addExamples(app)
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)

@@ -5,7 +5,7 @@ import { LeaseHolder } from '../domain/lease-holder.ts'
 import { PoolReport } from '../domain/pool-report.ts'
 import { type SessionStatus, sessionStatuses } from '../domain/session.ts'
 import { anyKey, longestWaitMs, Name } from '../domain/session-request.ts'
-import { Problem } from '../serving/problem.ts'
+import { Problem, problemMediaType } from '../serving/problem.ts'
 import { metadataBudgetBytes } from '../sessions/list-sessions.ts'
 
 /**
@@ -20,7 +20,11 @@ const Status = Type.Unsafe<SessionStatus>(Type.Union(sessionStatuses.map((status
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
 
 /** For the `response` of every route. */
-export const refusals = { '4xx': Problem, '5xx': Problem }
+const refusal = (description: string) => ({
+  description,
+  content: { [problemMediaType]: { schema: Problem } },
+})
+export const refusals = { '4xx': refusal('Refused, and why.'), '5xx': refusal('Not now, or a mistake here.') }
 
 export const OpenHeaders = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,255}$' })),

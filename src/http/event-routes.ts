@@ -9,8 +9,8 @@ import { Name } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { FollowEvents } from '../sessions/follow-events.ts'
+import { accepts } from './accepted-media.ts'
 import { refusals, SessionParams } from './api-schemas.ts'
-import { takesEvents } from './event-stream.ts'
 import type { EventStreams } from './event-streams.ts'
 import { projectFor, projectOf } from './project-of.ts'
 import { isSessionId } from './session-view.ts'
@@ -159,6 +159,6 @@ function placeOf(request: {
 }
 
 function refuseOtherTypes({ headers }: { readonly headers: { readonly accept?: string | undefined } }): void {
-  if (!takesEvents(headers.accept))
+  if (!accepts(headers.accept, ['text/event-stream']))
     throw new GreenroomError('GRN_NOT_ACCEPTABLE', 'This is a stream of events (text/event-stream).')
 }

@@ -135,13 +135,3 @@ export function openEventStream(reply: FastifyReply, options: StreamOptions): Ev
     },
   }
 }
-
-/** Whether a caller that sends this Accept takes server-sent events. */
-export function takesEvents(accept: string | undefined): boolean {
-  if (accept === undefined || accept.trim() === '') return true
-  return accept.split(',').some((part) => {
-    const [type = '', ...parameters] = part.split(';').map((text) => text.trim().toLowerCase())
-    const isRefused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
-    return !isRefused && [mediaType, 'text/*', '*/*'].includes(type)
-  })
-}

@@ -45,7 +45,7 @@ export function addLimitRoutes(app: Service, limits: ProjectLimitsView): void {
   app.get(
     '/v1/limits',
     {
-      config,
+      config: { ...config, canWait: true },
       schema: {
         operationId: 'listLimits',
         summary: 'The projects that have limits',

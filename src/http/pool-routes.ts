@@ -14,7 +14,7 @@ export function addPoolRoutes(
   app.get(
     '/v1/pools',
     {
-      config: { needs: 'pools:read' },
+      config: { needs: 'pools:read', canWait: true },
       schema: {
         operationId: 'listPools',
         summary: 'What each pool has, wants and is bound by',
@@ -30,7 +30,7 @@ export function addPoolRoutes(
   app.get(
     '/v1/pools/:agentType',
     {
-      config: { needs: 'pools:read' },
+      config: { needs: 'pools:read', canWait: true },
       schema: {
         operationId: 'readPool',
         summary: 'One pool',

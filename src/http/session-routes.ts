@@ -40,6 +40,7 @@ import {
   sessionNotFound,
   sessionView,
 } from './session-view.ts'
+import { traceparentOf } from './trace-context.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
@@ -96,7 +97,8 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
     body: OpenRequest,
     response: { 200: SessionView, 201: SessionView, 202: SessionView, ...refusals },
   }
-  app.post('/v1/sessions', { config: { needs: 'sessions:open' }, schema }, async (request, reply) => {
+  const config = { needs: 'sessions:open', canWait: true } as const
+  app.post('/v1/sessions', { config, schema }, async (request, reply) => {
     const idempotencyKey = request.headers['idempotency-key']
     const projectId = projectFor(request, request.body.projectId)
     const asked = { ...request.body, ...(projectId !== undefined && { projectId }) }
@@ -104,6 +106,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
+      traceparent: traceparentOf(request.headers.traceparent),
       onQuota: (quota) => setRateLimitHeaders(reply, quota),
       headStartMs: headStartMs(projectId),
     })
@@ -144,7 +147,8 @@ function addList(
     querystring: ListQuery,
     response: { 200: SessionList, ...refusals },
   }
-  app.get('/v1/sessions', { config: { needs: 'sessions:read' }, schema }, async (request, reply) => {
+  const config = { needs: 'sessions:read', canWait: true } as const
+  app.get('/v1/sessions', { config, schema }, async (request, reply) => {
     const { cursor, fields, ...filters } = request.query
     const projectId = projectFor(request, filters.projectId)
     const before = cursor === undefined ? undefined : parseCursor(cursor, projectOf(request))

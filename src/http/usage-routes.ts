@@ -55,7 +55,8 @@ export function addUsageRoutes(app: Service, { readUsage, signalOf, enterListGat
       ...refusals,
     },
   }
-  app.get('/v1/usage', { config: { needs: 'admin', everyProject: true }, schema }, async (request, reply) => {
+  const config = { needs: 'admin', everyProject: true, canWait: true } as const
+  app.get('/v1/usage', { config, schema }, async (request, reply) => {
     const { from, to, by, format, price } = request.query
     await enterListGate(reply, signalOf(reply))
     const report = await readUsage({ from, to, by, price: price === undefined ? undefined : Number(price) })

@@ -10,6 +10,7 @@ import { GreenroomError } from '../errors.ts'
 import { createApiApp } from '../http/api-app.ts'
 import { createSessionAudit } from '../http/session-audit.ts'
 import { createAuditTrail } from '../identity/audit-trail.ts'
+import { watchOverload } from '../serving/overload.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
@@ -83,11 +84,14 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
     redis: checkState(true, index.isWell()),
   })
+  const overload = watchOverload(stores)
+  await context.lifecycle.start({ name: 'overload watch', stop: () => overload.stop() })
   const app = await createApiApp({
     ...sessionApi,
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,
+    overload: overload.now,
     metrics,
     liveKit: liveKit && {
       readRoomEvent: (rawBody, authorization) => liveKit.events.read(rawBody, authorization),

@@ -94,6 +94,7 @@ export async function connectStores(
     signers: createPostgresSigners(postgres),
     auditLog: createPostgresAuditLog(postgres),
     apiKeys: createPostgresApiKeys(postgres),
+    waitingStatements: () => postgres.durable.waitingCount,
     redisIsReady: () => redis.status === 'ready',
     /** Whether Redis takes a write: a primary that became a replica still answers reads. */
     probeRedis: (): Promise<boolean> => canWrite(redis),

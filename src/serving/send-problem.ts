@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { GreenroomError } from '../errors.ts'
+import { type ErrorCode, GreenroomError } from '../errors.ts'
 import { problemMediaType, problemOf } from './problem.ts'
 
 export function sendProblem(
@@ -18,20 +18,28 @@ export function sendProblem(
   return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem))
 }
 
-const sentenceOfParser: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: 'The address and the headers together are longer than 16 KiB',
-  ERR_HTTP_REQUEST_TIMEOUT: 'The request did not arrive in time',
+/** All other refusals of the parser are of what is not HTTP. */
+const refusalsOfParser: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    'GRN_HEADERS_TOO_LARGE',
+    'The address and the headers together are longer than 16 KiB',
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ['GRN_INVALID_REQUEST', 'The request did not arrive in time'],
 }
 
 /** Answers what Node's HTTP parser refused: there is no request yet, only a socket. */
 export function sendProblemOfParser(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
-  const detail = sentenceOfParser[error.code ?? ''] ?? 'This is not an HTTP request'
-  const refusal = new GreenroomError('GRN_INVALID_REQUEST', detail, { cause: error })
+  const [code, detail] = refusalsOfParser[error.code ?? ''] ?? [
+    'GRN_INVALID_REQUEST',
+    'This is not an HTTP request',
+  ]
+  const refusal = new GreenroomError(code, detail, { cause: error })
+  const { status } = refusal
   const body = JSON.stringify(problemOf(refusal, '', randomUUID()))
   if (socket.writable) {
     socket.write(
-      `HTTP/1.1 400 ${STATUS_CODES[400]}\r\nConnection: close\r\nContent-Type: ${problemMediaType}\r\n` +
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: ${problemMediaType}\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
   }

@@ -12,6 +12,7 @@ import {
 } from 'fastify'
 import { type ErrorCode, GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { watchMethods } from './allowed-methods.ts'
 import { boundConnections, type ConnectionLimits } from './connection-bounds.ts'
 import { greenroomErrorOf } from './greenroom-error-of.ts'
 import { pathOf } from './problem.ts'
@@ -85,7 +86,7 @@ export function createService(options: ServiceOptions & { readonly https?: Https
   }).withTypeProvider<TypeBoxTypeProvider>()
   refuseCodedBodies(app)
   boundConnections(app.server, connections)
-  answerErrors(app, options)
+  answerErrors(app, options, watchMethods(app))
   endConnectionsWhileDraining(app, options.draining)
   return app
 }
@@ -101,7 +102,11 @@ function refuseCodedBodies(app: Service): void {
   })
 }
 
-function answerErrors(app: Service, { onRefused }: ServiceOptions): void {
+function answerErrors(
+  app: Service,
+  { onRefused }: ServiceOptions,
+  methodsOf: (path: string) => readonly string[],
+): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = greenroomErrorOf(thrown)
     const isServerError = error.status >= 500
@@ -118,7 +123,14 @@ function answerErrors(app: Service, { onRefused }: ServiceOptions): void {
     return sendProblem(request, reply, error)
   })
   app.setNotFoundHandler((request, reply) => {
-    const detail = `${request.method} ${pathOf(request.url)} does not exist.`
+    const path = pathOf(request.url)
+    const methods = methodsOf(path)
+    if (methods.length > 0) {
+      void reply.header('allow', methods.join(', '))
+      const detail = `${path} does not take ${request.method}.`
+      return sendProblem(request, reply, new GreenroomError('GRN_METHOD_NOT_ALLOWED', detail))
+    }
+    const detail = `${request.method} ${path} does not exist.`
     return sendProblem(request, reply, new GreenroomError('GRN_NOT_FOUND', detail))
   })
 }

@@ -13,6 +13,7 @@ interface DeliverSessionDeps {
 interface Enclosed {
   readonly secrets?: Record<string, string> | undefined
   readonly livekit: LiveKitAccess | undefined
+  readonly traceparent?: string | undefined
 }
 
 type DeliveredSession = Pick<Session, 'id' | 'epoch' | 'agentType' | 'room' | 'pod' | 'leaseMs'> &
@@ -25,7 +26,7 @@ type DeliveredSession = Pick<Session, 'id' | 'epoch' | 'agentType' | 'room' | 'p
 export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: DeliverSessionDeps) {
   return async function deliver(
     session: DeliveredSession,
-    { secrets, livekit }: Enclosed,
+    { secrets, livekit, traceparent }: Enclosed,
     deadlineMs: number,
   ): Promise<DeliveryOutcome> {
     const pod = session.pod && pods.get(session.pod.uid)
@@ -46,7 +47,8 @@ export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: D
       ...(secrets && { secrets }),
       ...(apiUrl && { apiUrl }),
     }
-    return delivery.assign({ ...session.pod, assignKeyIds: pod.assignKeyIds }, assignment, deadlineMs)
+    const recipient = { ...session.pod, assignKeyIds: pod.assignKeyIds }
+    return delivery.assign(recipient, assignment, deadlineMs, traceparent)
   }
 }
 

@@ -136,11 +136,15 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     return { reason, mayGoOn, fate: isKept ? { kind: 'release' } : { kind: 'retire', reason } }
   }
 
-  function assign({ request, progress }: Opening, session: Session): Promise<DeliveryOutcome> {
+  function assign({ request, progress, context }: Opening, session: Session): Promise<DeliveryOutcome> {
     const remaining = Math.max(leastDeliveryMs, progress.deadline - now())
     return stages.timed(progress, 'deliver', async () => {
       const livekit = await tokens.agent(progress.tokens, session)
-      const delivered = deliver(session, { secrets: request.secrets, livekit }, remaining)
+      const delivered = deliver(
+        session,
+        { secrets: request.secrets, livekit, traceparent: context.traceparent },
+        remaining,
+      )
       tokens.beginParticipant(progress.tokens, session)
       return delivered
     })

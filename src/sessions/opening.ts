@@ -12,6 +12,8 @@ export interface OpenContext {
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** Of the caller's trace; passed on to the agent. */
+  readonly traceparent?: string | undefined
   /** Told how the project stands with its opens in this minute, also when the open is refused for it. */
   readonly onQuota?: (quota: OpenQuota) => void
   /** What the caller's priority is worth in the queue, ms; 0 without one. */

@@ -269,8 +269,8 @@ void t.test('refusals of the use cases keep their code and say when to try again
 void t.test('what Node cannot read is answered as a problem too', async (t) => {
   const api = await startApi(t)
   const long = await rawRequest(api.app, `GET /v1/${'x'.repeat(20_000)} HTTP/1.1\r\nHost: h\r\n\r\n`)
-  t.match(long, /^HTTP\/1\.1 400 /)
-  t.match(long, /application\/problem\+json[\s\S]*GRN_INVALID_REQUEST[\s\S]*16 KiB/)
+  t.match(long, /^HTTP\/1\.1 431 /)
+  t.match(long, /application\/problem\+json[\s\S]*GRN_HEADERS_TOO_LARGE[\s\S]*16 KiB/)
   t.match(await rawRequest(api.app, 'what is this\r\n\r\n'), /^HTTP\/1\.1 400 [\s\S]*GRN_INVALID_REQUEST/)
 })
 
@@ -317,10 +317,10 @@ void t.test('other methods: HEAD is GET without a body, the rest does not exist'
     ['PATCH', `/v1/sessions/${knownId}`],
     ['DELETE', '/v1/sessions'],
     ['POST', '/v1/pools'],
-    ['GET', '/v1/sessions/a/b/c'],
   ] as const) {
-    isProblem(t, await api.call(method, url), 'GRN_NOT_FOUND', 404, new RegExp(method))
+    isProblem(t, await api.call(method, url), 'GRN_METHOD_NOT_ALLOWED', 405, new RegExp(method))
   }
+  isProblem(t, await api.call('GET', '/v1/sessions/a/b/c'), 'GRN_NOT_FOUND', 404, /GET/)
   isProblem(t, await api.call('GET', '/nothing', { headers: { authorization: '' } }), 'GRN_NOT_FOUND', 404)
 })
 

@@ -192,6 +192,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     checks: () => checks,
     browserTokens,
     origins: [],
+    overload: () => undefined,
     publicDocument: false,
     logger: silent,
     ...overrides,

@@ -182,7 +182,7 @@ void t.test('bad input and media types', async (t) => {
     const stream = api.follow(`/v1/sessions/${id}/events`, { accept })
     await stream.untilTypes('session.pending', 'session.active')
   }
-  t.equal((await api.call('HEAD', '/v1/events')).statusCode, 404)
+  t.equal((await api.call('HEAD', '/v1/events')).statusCode, 405)
 })
 
 void t.test(

@@ -38,6 +38,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     liveKit: undefined,
     origins: [],
+    overload: () => undefined,
     headStartMs: () => 0,
     manageKeys,
     followEvents: {

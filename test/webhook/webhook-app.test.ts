@@ -71,7 +71,7 @@ void t.test('whatever is no review gets a problem and never a 5xx', async (t) =>
     [post('/mutate', '{"__proto__":{"x":1}}'), 400, 'GRN_BAD_JSON'],
     [post('/mutate', review(samplePod()), 'text/plain'), 415, 'GRN_UNSUPPORTED_MEDIA_TYPE'],
     [post('/mutate', review(samplePod()), 'application/yaml'), 415, 'GRN_UNSUPPORTED_MEDIA_TYPE'],
-    [call({ ...server, path: '/mutate', method: 'GET' }), 404, 'GRN_NOT_FOUND'],
+    [call({ ...server, path: '/mutate', method: 'GET' }), 405, 'GRN_METHOD_NOT_ALLOWED'],
     [post('/elsewhere', '{}'), 404, 'GRN_NOT_FOUND'],
     // Fastify itself refuses what it cannot decode, before it looks for a route.
     [post('/mutate%zz', '{}'), 404, 'GRN_NOT_FOUND'],
