@@ -2,9 +2,10 @@ import { parseArgs } from 'node:util'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { buildGreenroomImage } from './build-greenroom-image.ts'
 import { connectCluster } from './cluster.ts'
-import { startOneNodeCluster } from './one-node-cluster.ts'
+import { script, startOneNodeCluster } from './one-node-cluster.ts'
 import { type Bench, createChecks, type Scenario } from './scenario.ts'
 import { chartScenario } from './scenarios/chart.ts'
+import { chartWebhookFirst } from './scenarios/chart-webhook-first.ts'
 import { devOverlay } from './scenarios/dev-overlay.ts'
 import { exampleAlfred } from './scenarios/example-alfred.ts'
 import { exampleSekha } from './scenarios/example-sekha.ts'
@@ -31,6 +32,7 @@ const scenarios: readonly Scenario[] = [
   startScript,
   networkPolicies,
   chartScenario,
+  chartWebhookFirst,
   pythonAgent,
   exampleStation,
   exampleAlfred,
@@ -38,10 +40,14 @@ const scenarios: readonly Scenario[] = [
   exampleStella,
 ]
 
-const usage = `usage: npm run e2e -- [SCENARIO…] [--network-policy] [--keep]
+/** What a change breaks most often, for every change: that the image runs, and that the manifests come up and serve. */
+const quick: readonly Scenario[] = [imageInAPod, devOverlay]
+
+const usage = `usage: npm run e2e -- [SCENARIO…|--quick] [--network-policy] [--keep]
        KUBECONFIG=FILE npm run e2e -- [SCENARIO…] --image NAME:TAG --host-address IP
 Scenarios (all unless named):
 ${scenarios.map(({ name, shows }) => `  ${name.padEnd(16)}${shows}`).join('\n')}
+--quick             ${quick.map(({ name }) => name).join(' and ')}
 --network-policy    the cluster enforces network policies; with KUBECONFIG: yours does
 --keep              leave the cluster running, and say how to end it
 --image NAME:TAG    with KUBECONFIG: Greenroom's image, loaded on every node already
@@ -62,6 +68,7 @@ function readOptions(argv: readonly string[], kubeconfig: string | undefined): O
     args: [...argv],
     allowPositionals: true,
     options: {
+      quick: { type: 'boolean', default: false },
       'network-policy': { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       image: { type: 'string' },
@@ -70,7 +77,9 @@ function readOptions(argv: readonly string[], kubeconfig: string | undefined): O
   })
   const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name))
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}`)
-  const wanted = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  if (values.quick && positionals.length > 0) throw new Error('--quick names its scenarios itself')
+  const named = scenarios.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  const wanted = values.quick ? quick : named
   const { image, 'host-address': hostAddress, keep, 'network-policy': networkPolicy } = values
   if (!kubeconfig && (image || hostAddress))
     throw new Error('--image and --host-address belong to a cluster of yours: set KUBECONFIG')
@@ -113,6 +122,7 @@ const image = 'greenroom:e2e'
 
 /** The image is built first: where it does not build, no cluster is started. */
 async function provide(folder: string, { networkPolicy, keep }: Options) {
+  console.log(await script('can-run', []))
   console.log('building the image')
   const archive = await buildGreenroomImage({ folder, name: image })
   // Not below `folder`, which goes at the end in any case.

@@ -7,18 +7,17 @@ import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 import { temporaryFolder } from '../../../bed/processes/temporary-folder.ts'
 import { until } from '../../../bed/processes/until.ts'
-import { createBedClient } from '../../../bed/replicas/bed-client.ts'
-import { root } from '../../../bed/repository.ts'
-import { chart, createHelm } from '../../../bed/servers/helm.ts'
+import { chart } from '../../../bed/servers/helm.ts'
 import { provideHelm } from '../../../bed/set-up/provide-helm.ts'
 import { createHistory } from '../../support/history.ts'
+import { helmOf, imagesOf, patiently, type RunHelm, stocked, valuesFor, withinMs } from '../chart-release.ts'
 import type { Cluster } from '../cluster.ts'
 import { applySecrets, namespace, refuseToOverwrite, systemNamespace, uninstall } from '../installation.ts'
 import { checksOf } from '../rolling-restart-checks.ts'
 import { exchangeTable, failureLines } from '../run-report.ts'
 import { provideStores } from '../run-stores.ts'
 import { type Bench, expect, type Scenario } from '../scenario.ts'
-import { agentType, startServiceLoad } from '../service-load.ts'
+import { startServiceLoad } from '../service-load.ts'
 import { clusterUrl, replicas, untilOldOnesAreGone } from '../session-servers.ts'
 
 /**
@@ -72,28 +71,8 @@ export const chartScenario: Scenario = {
   },
 }
 
-/** What Helm printed; logs of hooks go to its standard error. Throws with its own words. */
-type RunHelm = (args: readonly string[]) => Promise<string>
-
-const patiently = ['--wait', '--timeout', '6m'] as const
 /** Of load before the first change and after the last. */
 const quietMs = 5_000
-const withinMs = 240_000
-
-function helmOf(program: string, folder: string, kubeconfig: string): RunHelm {
-  const helm = createHelm(folder, program, kubeconfig)
-  return async (args) => {
-    const { code, stdout, stderr } = await helm(args)
-    if (code !== 0) throw new Error(`helm ${args[0]}: ${stderr.trim()}\n${stdout.trim().slice(-2_000)}`)
-    return `${stdout}${stderr}`
-  }
-}
-
-function valuesFor(image: string): string[] {
-  const at = image.lastIndexOf(':')
-  const set = `image.repository=${image.slice(0, at)},image.tag=${image.slice(at + 1)}`
-  return ['-f', join(root, 'test/cluster-run/chart-values.yaml'), '--set', set]
-}
 
 /** The image under a second name, in the cluster. False, and says so, where the run has no archive of it. */
 async function provideImage({ archive, load, image, say }: Bench, name: string): Promise<boolean> {
@@ -135,20 +114,6 @@ async function keysFrom({ cluster }: Bench, image: string): Promise<string> {
   )
   expect(kinds.join() === 'Secret,ConfigMap', `printed ${kinds.join()}`)
   return kinds.join(' and ')
-}
-
-async function stocked(url: string, apiKey: string): Promise<string> {
-  const client = createBedClient({ url, apiKey, keepAlive: false, timeoutMs: 5_000 })
-  try {
-    const isStocked = async () => {
-      const answer = await client.pool(agentType).catch(() => undefined)
-      return answer?.status === 200 && answer.body.ready >= answer.body.desired.min && answer.body
-    }
-    const { ready } = await until('a stocked pool', isStocked, withinMs)
-    return `${ready} pods are ready`
-  } finally {
-    client.close()
-  }
 }
 
 async function tested(run: RunHelm): Promise<string> {
@@ -200,7 +165,7 @@ async function upgradedUnderLoad({ bench, run, stores, url, apiKey }: UnderLoad)
       history.fault('helm upgrade')
       await run(['upgrade', 'greenroom', chart, ...valuesFor(image), ...patiently])
       await untilOldOnesAreGone(cluster, atFirst)
-      return `every session server runs ${await imagesOf(bench)}`
+      return `every session server runs ${await imagesOf(cluster)}`
     })
     const upgraded = await replicas(cluster)
     await check('helm rollback under load', async () => {
@@ -208,7 +173,7 @@ async function upgradedUnderLoad({ bench, run, stores, url, apiKey }: UnderLoad)
       // The revision before is the upgrade that failed.
       await run(['rollback', 'greenroom', '1', ...patiently])
       await untilOldOnesAreGone(cluster, upgraded)
-      return `every session server runs ${await imagesOf(bench)}`
+      return `every session server runs ${await imagesOf(cluster)}`
     })
     await setTimeout(quietMs)
   } finally {
@@ -224,12 +189,6 @@ async function upgradedUnderLoad({ bench, run, stores, url, apiKey }: UnderLoad)
       return detail
     })
   }
-}
-
-async function imagesOf({ cluster }: Bench): Promise<string> {
-  const path = '-o=jsonpath={.items[*].spec.containers[*].image}'
-  const selected = ['get', 'pods', '-n', namespace, '-l', 'app=session-management-server', path]
-  return [...new Set((await cluster.run(selected)).split(/\s+/))].join(' and ')
 }
 
 const clusterWide = [

@@ -79,11 +79,15 @@ export const startScript: Scenario = {
         await writeFile(envFile(folder), `GREENROOM_API_KEYS=${randomBytes(24).toString('hex')}\n`)
         const printed = await runShell(bench, root, `${start} --no-forward`)
         expect(printed.includes('the session server starts again'), printed)
-        const kept = await standing(bench)
-        const pods = kept.split('\n').filter((line) => line.startsWith('Pod ') && before.includes(line))
-        expect(
-          !pods.some((line) => line.includes('session-management-server')),
-          'its pod is the one from before',
+        // The pod from before goes on ending when its successor serves.
+        const pods = await until(
+          'the end of the pod from before',
+          async () => {
+            const kept = (await standing(bench)).split('\n').filter((line) => before.includes(line))
+            const podsOfBefore = kept.filter((line) => line.startsWith('Pod '))
+            return !podsOfBefore.some((line) => line.includes('session-management-server')) && podsOfBefore
+          },
+          withinMs,
         )
         return `${pods.length} other pods are the ones from before`
       })
