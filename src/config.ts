@@ -63,6 +63,7 @@ const Port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, d
 
 const scopeName = `(${scopes.join('|')})`
 const scopeEntry = `[^=,]+=${scopeName}( ${scopeName})*`
+const accountEntry = `[a-z0-9-]{1,63}/[a-z0-9.-]{1,253}=[^=,\\s]{1,200}( ${scopeName})+`
 
 const roleSchemas = {
   api: Type.Object({
@@ -105,6 +106,16 @@ const roleSchemas = {
       pattern: `^(${scopeEntry}(,${scopeEntry})*)?$`,
       default: '',
     }),
+    /**
+     * ServiceAccounts whose tokens with the audience "greenroom" are taken, each with its project (* for every one) and
+     * scopes: "shop/frontend=checkout sessions:open sessions:end".
+     */
+    GREENROOM_SERVICE_ACCOUNTS: Type.String({
+      pattern: `^(${accountEntry}(,${accountEntry})*)?$`,
+      default: '',
+    }),
+    /** Whether the API server is asked about each such token as well, once a minute. */
+    GREENROOM_TOKEN_REVIEW: Type.Boolean({ default: false }),
     /** Time between turning unready and closing, so that load balancers send requests elsewhere. */
     GREENROOM_DRAIN_MS: Type.Integer({ minimum: 0, maximum: 25_000, default: 5_000 }),
     /**

@@ -137,6 +137,29 @@ void t.test('an issuer of tokens is configured whole, with scopes that there are
     )
 })
 
+void t.test('ServiceAccounts have a project and scopes that there are', async (t) => {
+  const text = 'shop/frontend=checkout sessions:open sessions:end,ops/console=* admin'
+  const config = loadConfig('api', {
+    ...api,
+    GREENROOM_SERVICE_ACCOUNTS: text,
+    GREENROOM_TOKEN_REVIEW: 'true',
+  })
+  t.match(config, { GREENROOM_SERVICE_ACCOUNTS: text, GREENROOM_TOKEN_REVIEW: true })
+  for (const wrong of [
+    'shop/frontend',
+    'shop=a admin',
+    'shop/f=admin',
+    'shop/f=a root',
+    'shop/f=a admin,',
+    'Shop/f=a admin',
+  ])
+    t.match(
+      messageOf(() => loadConfig('api', { ...api, GREENROOM_SERVICE_ACCOUNTS: wrong })),
+      /GREENROOM_SERVICE_ACCOUNTS/,
+      wrong,
+    )
+})
+
 void t.test('the controller knows LiveKit by the same rule, and how long a node may be silent', async (t) => {
   t.equal(loadConfig('controller', api).GREENROOM_NODE_LOST_SECONDS, 300)
   t.match(

@@ -115,11 +115,6 @@ function usableKeys(published: unknown): JWK[] {
 
 function isUsable(key: unknown): key is JWK {
   if (typeof key !== 'object' || key === null) return false
-  const { kty, use, d, k } = key as JWK
-  return (
-    ['RSA', 'EC', 'OKP'].includes(kty ?? '') &&
-    (use === undefined || use === 'sig') &&
-    d === undefined &&
-    k === undefined
-  )
+  const { kty, use, d } = key as JWK
+  return ['RSA', 'EC', 'OKP'].includes(kty ?? '') && (use === undefined || use === 'sig') && d === undefined
 }

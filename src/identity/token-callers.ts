@@ -9,6 +9,8 @@ interface TokenCallersDeps {
   readonly audience: string
   /** Who holds a genuine token; throws GRN_FORBIDDEN for one that is good for nothing here. */
   readonly callerOf: (claims: JWTPayload) => Caller
+  /** Asked each time a token is verified; undefined: a genuine token is good until its end. */
+  readonly isRevoked?: (token: string) => Promise<boolean>
   /** Epoch ms. */
   readonly clock: () => number
 }
@@ -40,7 +42,7 @@ export const verifiedKeptMs = 60_000
 const mostVerified = 10_000
 
 /** Bearer tokens of an issuer: JWTs that its keys have signed for this audience. Resolves with undefined for any other. */
-export function createTokenCallers({ keySet, audience, callerOf, clock }: TokenCallersDeps) {
+export function createTokenCallers({ keySet, audience, callerOf, isRevoked, clock }: TokenCallersDeps) {
   const verified = createExpiringMemory<string, Verified>({ keptMs: verifiedKeptMs, now: clock })
 
   async function verify(token: string, key: string): Promise<Caller | undefined> {
@@ -53,6 +55,7 @@ export function createTokenCallers({ keySet, audience, callerOf, clock }: TokenC
         currentDate: new Date(clock()),
       })
       const caller = callerOf(payload)
+      if (await isRevoked?.(token)) return undefined
       if (verified.size() >= mostVerified) verified.clear()
       verified.set(key, { caller, until: ((payload.exp ?? 0) + clockToleranceSeconds) * 1_000 })
       return caller
@@ -72,8 +75,17 @@ export function createTokenCallers({ keySet, audience, callerOf, clock }: TokenC
 
 /** The issuer that a JWT claims to come from, which proves nothing; undefined for a text that is no JWT. */
 export function claimedIssuer(token: string): string | undefined {
+  return claimsOf(token)?.iss
+}
+
+/** Whether a JWT claims to be a ServiceAccount's. */
+export function claimsServiceAccount(token: string): boolean {
+  return claimsOf(token)?.sub?.startsWith('system:serviceaccount:') === true
+}
+
+function claimsOf(token: string): JWTPayload | undefined {
   try {
-    return decodeJwt(token).iss
+    return decodeJwt(token)
   } catch {
     // No JWT.
     return undefined

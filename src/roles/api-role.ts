@@ -42,7 +42,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   await startSigningNotes({ signers: stores.signers, keyIds: keys.kids }, context)
-  const { pods, pools } = await watchCluster(config, context)
+  const { pods, pools, transport } = await watchCluster(config, context)
   const liveKit = liveKitOf(config, pools)
   if (!liveKit) logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const draining = new AbortController()
@@ -72,7 +72,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const database = createDatabaseHealth(stores, instance)
   const index = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
-  const callers = await createCallers(config, stores, logger)
+  const callers = await createCallers(config, stores, transport, logger)
   const onDropped = (count: number) => metrics.auditDropped.inc(count)
   const audit = createAuditTrail({ log: stores.auditLog, onDropped })
   await context.lifecycle.start({ name: 'audit trail', stop: () => audit.flush() })
@@ -162,7 +162,7 @@ async function watchCluster(config: Config<'api'>, { lifecycle, logger }: RoleCo
   await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
-  return { pods, pools }
+  return { pods, pools, transport: clients.transport }
 }
 
 async function startLoops(

@@ -9,6 +9,8 @@ import { type Database, postgresFor, redisFor } from '../stores/store-servers.ts
 import { keptLog, silent } from '../support/kept-log.ts'
 import { apiKey, startApi } from './api-bed.ts'
 
+const noCluster = () => Promise.reject(new Error('this test has no cluster'))
+
 interface Where {
   readonly database: Database
   readonly redisUrl: string
@@ -32,8 +34,15 @@ export async function startKeyApi(t: Test, { database, redisUrl, beside }: Where
   })
   const apiKeys = createPostgresApiKeys(postgres)
   const callers = await createCallers(
-    { GREENROOM_API_KEYS: apiKey, GREENROOM_OIDC_SCOPES_CLAIM: 'scope', GREENROOM_OIDC_SCOPES: '' },
+    {
+      GREENROOM_API_KEYS: apiKey,
+      GREENROOM_OIDC_SCOPES_CLAIM: 'scope',
+      GREENROOM_OIDC_SCOPES: '',
+      GREENROOM_SERVICE_ACCOUNTS: '',
+      GREENROOM_TOKEN_REVIEW: false,
+    },
     { apiKeys, wakes },
+    { send: noCluster },
     logger,
   )
   const api = await startApi(t, { identify: callers.identify, manageKeys: callers.manageKeys, logger })

@@ -14,10 +14,11 @@ const foreign = await generateKeyPair('RS256')
 const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(good.publicKey)), kid: 'k1', alg: 'RS256' }] })
 const spoiled: { keys?: 'hangs' | 'grows' | 'moves' | undefined } = {}
 const server = createServer((request, response) => {
+  if (request.url === '/moved') return response.end(jwks)
   if (request.url !== '/keys') return response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/keys` }))
   if (spoiled.keys === 'hangs') return response.write('{')
-  if (spoiled.keys === 'grows') return response.end(`{"keys":[],"x":"${'x'.repeat(1024 * 1024)}"}`)
-  if (spoiled.keys === 'moves') return response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()
+  if (spoiled.keys === 'grows') return response.end(jwks.replace('{', `{"x":"${'x'.repeat(1024 * 1024)}",`))
+  if (spoiled.keys === 'moves') return response.writeHead(302, { location: '/moved' }).end()
   return response.end(jwks)
 }).listen(0, '127.0.0.1')
 await once(server, 'listening')
