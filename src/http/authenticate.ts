@@ -51,32 +51,38 @@ export async function authenticate(request: FastifyRequest, credentials: Credent
   if (config.signedByLiveKit) return
   if (!url.startsWith('/v1/') && (!isDocument || credentials.publicDocument)) return
   const bearer = bearerPattern.exec(request.headers.authorization ?? '')?.[1]
-  if (bearer !== undefined) {
-    const { id } = request.params as { id?: string }
-    const right = config.sessionToken ? credentials.sessionTokens.verify(bearer) : undefined
-    if (right && right.sessionId === id) {
-      request.sessionRight = right
-      return
-    }
-    const browserRight = config.browserToken ? credentials.browserTokens.verify(bearer) : undefined
-    if (browserRight && browserRight.sessionId === id) {
-      request.browserRight = browserRight
-      return
-    }
-    const caller = await credentials.identify(bearer)
-    if (caller) {
-      if (config.needs !== undefined && !isGranted(caller, config.needs))
-        throw new GreenroomError('GRN_FORBIDDEN', `This needs the scope ${config.needs}.`)
-      if (config.everyProject && caller.projectId !== undefined)
-        throw new GreenroomError(
-          'GRN_FORBIDDEN',
-          'This concerns every project, and the credential is bound to one.',
-        )
-      request.caller = caller
-      return
-    }
-  }
-  throw new GreenroomError('GRN_UNAUTHENTICATED')
+  if (bearer === undefined) throw new GreenroomError('GRN_UNAUTHENTICATED')
+  if (takeRight(request, bearer, credentials)) return
+  const caller = await credentials.identify(bearer)
+  if (!caller) throw new GreenroomError('GRN_UNAUTHENTICATED')
+  assertGranted(caller, config)
+  request.caller = caller
+}
+
+/** Whether this is the token of the agent or of the browser of the session that the request is about. */
+function takeRight(
+  request: FastifyRequest,
+  bearer: string,
+  { sessionTokens, browserTokens }: Credentials,
+): boolean {
+  const { config } = request.routeOptions
+  const { id } = request.params as { id?: string }
+  const ofAgent = config.sessionToken ? sessionTokens.verify(bearer) : undefined
+  if (ofAgent && ofAgent.sessionId === id) request.sessionRight = ofAgent
+  const ofBrowser = config.browserToken ? browserTokens.verify(bearer) : undefined
+  if (ofBrowser && ofBrowser.sessionId === id) request.browserRight = ofBrowser
+  return request.sessionRight !== undefined || request.browserRight !== undefined
+}
+
+/** Throws GRN_FORBIDDEN if the credential is good, but not for this route. */
+function assertGranted(caller: Caller, { needs, everyProject }: FastifyContextConfig): void {
+  if (needs !== undefined && !isGranted(caller, needs))
+    throw new GreenroomError('GRN_FORBIDDEN', `This needs the scope ${needs}.`)
+  if (everyProject && caller.projectId !== undefined)
+    throw new GreenroomError(
+      'GRN_FORBIDDEN',
+      'This concerns every project, and the credential is bound to one.',
+    )
 }
 
 /** To be called when a route is added, so that none is open to every credential by oversight. */
