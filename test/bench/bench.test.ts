@@ -108,6 +108,7 @@ void t.test(
       [
         ['open, nobody follows', 18, 0],
         ['open, 30 idle streams', 18, 0],
+        ['event to its listener', 60, 0],
         ['event to each of 30 listeners', 60, 0],
       ],
     )

@@ -46,13 +46,17 @@ export function createListenerCalls() {
     sockets.add(socket)
     const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
     socket.write(`GET ${path.replace('{n}', String(n))} HTTP/1.1\r\n${lines.join('')}\r\n`)
-    socket.setEncoding('latin1').on('data', (chunk: string) => {
+    // What is left of an event that came in pieces.
+    let rest = ''
+    socket.setEncoding('latin1').on('data', (piece: string) => {
+      const chunk = rest + piece
+      rest = chunk.slice(chunk.lastIndexOf('\n') + 1)
       const now = performance.timeOrigin + performance.now()
       if (chunk.startsWith('HTTP/1.1')) {
         if (chunk.startsWith('HTTP/1.1 200')) resolve()
         else reject(new Error(chunk.slice(0, 300)))
       }
-      for (const [, at = ''] of chunk.matchAll(/"at":"([^"]+)"/g))
+      for (const [, at = ''] of chunk.slice(0, chunk.length - rest.length).matchAll(/"at":"([^"]+)"/g))
         latenciesUs.push((now - Date.parse(at)) * 1_000)
     })
     socket.on('error', reject)

@@ -77,9 +77,13 @@ async function measure(
   rows.push(alone.row('open, nobody follows', concurrency))
   rows.push(beside.row(`open, ${count} idle streams`, concurrency))
   for (const row of rows) say(`${row.case}: ${row.perSecond}/s, p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms`)
+  const events = Number(options.events)
+  await streams(idle)
+  rows.push(await measureEvents(bed, { listeners, events, each: Math.min(count, ownAtOnce), heardBy: 1 }))
+  await leave()
   await streams('/v1/events')
-  rows.push(await measureEvents(bed, { listeners, count, events: Number(options.events) }))
-  say(`${rows.at(-1)?.case}: p50 ${rows.at(-1)?.p50Ms} ms, p99 ${rows.at(-1)?.p99Ms} ms`)
+  rows.push(await measureEvents(bed, { listeners, events, each: 1, heardBy: count }))
+  for (const row of rows.slice(2)) say(`${row.case}: p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms`)
   return { rows, listeners: count, ...memory }
 }
 
@@ -110,6 +114,8 @@ async function startClaims(bed: GreenroomBed, options: BenchOptions) {
 const warmUpRounds = 6
 /** For the heap to be what it will stay. */
 const settleMs = 5_000
+/** Events of as many sessions at once, each with its listener: 200 a second. */
+const ownAtOnce = 100
 /** As the controller is told of a claim. */
 const wake = JSON.stringify({ kind: 'claimed', agentType })
 /** Between two events: long enough for all listeners to have the one before. */
@@ -132,10 +138,20 @@ async function heard(listeners: EventListeners) {
   return listeners.call('heard', undefined)
 }
 
-/** From the begin of the transaction that an event tells of, by PostgreSQL's clock, until each listener has it. */
+interface EventLoad {
+  readonly listeners: EventListeners
+  /** How often events happen. */
+  readonly events: number
+  /** How many at once, each of another project. */
+  readonly each: number
+  /** How many listeners hear one. */
+  readonly heardBy: number
+}
+
+/** From the begin of the transaction that an event tells of, by PostgreSQL's clock, until a listener has it. */
 async function measureEvents(
   bed: GreenroomBed,
-  { listeners, count, events }: { listeners: EventListeners; count: number; events: number },
+  { listeners, events, each, heardBy }: EventLoad,
 ): Promise<BenchRow> {
   const database = new pg.Client({ connectionString: bed.databaseUrl })
   await database.connect()
@@ -145,20 +161,21 @@ async function measureEvents(
   await heard(listeners)
   for (let event = 0; event < events; event += 1) {
     await database.query(
-      `INSERT INTO session_events (session_id, status, epoch, agent_type) VALUES (gen_random_uuid(), 'ACTIVE', 1, $1)`,
-      [agentType],
+      `INSERT INTO session_events (session_id, status, epoch, agent_type, project_id)
+       SELECT gen_random_uuid(), 'ACTIVE', 1, $1, 'other-' || n FROM generate_series(0, $2::int - 1) AS n`,
+      [agentType, each],
     )
-    // As the wake-up of a claim does. A claim costs the API more than its event, and is measured above.
     await redis.publish(wakeChannel, wake)
     await pause(eventEveryMs)
   }
-  const { latenciesUs } = await heard(listeners)
+  const wanted = events * each * heardBy
+  const latenciesUs: number[] = []
+  await until('every listener to have heard everything', async () => {
+    for (const us of (await heard(listeners)).latenciesUs) latenciesUs.push(us)
+    return latenciesUs.length >= wanted
+  })
   redis.disconnect()
   await database.end()
-  recorder.take({
-    latenciesUs,
-    errors: events * count - latenciesUs.length,
-    durationMs: events * eventEveryMs,
-  })
-  return recorder.row(`event to each of ${count} listeners`, count)
+  recorder.take({ latenciesUs, errors: latenciesUs.length - wanted, durationMs: events * eventEveryMs })
+  return recorder.row(heardBy === 1 ? 'event to its listener' : `event to each of ${heardBy} listeners`, each)
 }
