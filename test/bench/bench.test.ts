@@ -78,6 +78,43 @@ void t.test(
   },
 )
 
+void t.test(
+  'events, small: memory, claims beside streams, and every listener hears every event',
+  async (t) => {
+    await using folder = await temporaryFolder('bench-test')
+    const path = join(folder.path, 'report.json')
+    const args = [
+      'events',
+      '--listeners',
+      '30',
+      '--pool',
+      '20',
+      '--rounds',
+      '1',
+      '--events',
+      '2',
+      '--report',
+      path,
+    ]
+    await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+    const report = JSON.parse(await readFile(path, 'utf8'))
+    t.match(report, { bench: 'events', listeners: 30, kbEach: Number, beforeMb: Number })
+    t.same(
+      report.rows.map((row: { case: string; count: number; errors: number }) => [
+        row.case,
+        row.count,
+        row.errors,
+      ]),
+      [
+        ['open, nobody follows', 18, 0],
+        ['open, 30 idle streams', 18, 0],
+        ['event to its listener', 60, 0],
+        ['event to each of 30 listeners', 60, 0],
+      ],
+    )
+  },
+)
+
 void t.test('sizing, small: one load beside the best fixed size, and what was missed', async (t) => {
   await using folder = await temporaryFolder('bench-test')
   const path = join(folder.path, 'report.json')
@@ -109,7 +146,7 @@ void t.test(
     const bench = (...args: string[]) =>
       run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args])
     const { stdout } = await bench()
-    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'sizing'])
+    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'events', 'sizing'])
       t.match(stdout, new RegExp(`^${name} `, 'm'))
     await t.rejects(bench('nothing'), { code: 2, stderr: /^there is no bench "nothing": claims/ })
     await t.rejects(bench('claims', '--unknown'), { code: 2, stderr: /--unknown/ })

@@ -23,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   burst: () => import('./burst-bench.ts'),
   growth: () => import('./growth-bench.ts'),
   rooms: () => import('./rooms-bench.ts'),
+  events: () => import('./events-bench.ts'),
   sizing: () => import('./sizing-bench.ts'),
 }
 

@@ -168,6 +168,41 @@ void t.test('whoever comes back later than events are kept is told so, and gets 
   t.same(old.ids(), [10_001, 10_002])
 })
 
+void t.test('what happens while the past is read is neither lost nor told twice', async (t) => {
+  const first = await startEventApi(t, database)
+  await first.postgres.durable.query('UPDATE event_numbers SET last = 20000')
+  let release = () => undefined as void
+  const held = new Promise<void>((resolve) => (release = resolve))
+  let reads = 0
+  // Another replica, which has not kept the past and reads it slowly; its feed reads without a filter.
+  const api = await startEventApi(t, database, {
+    postgres: first.postgres,
+    wrap: (log) => ({
+      ...log,
+      async read(after, filter) {
+        const page = await log.read(after, filter)
+        if (filter) {
+          reads += 1
+          await held
+        }
+        return page
+      },
+    }),
+  })
+  const id = await api.open()
+  await until('the numbers', async () => (await api.log.bounds()).last === 20_002)
+  const all = api.follow('/v1/events?after=1')
+  const one = api.follow(`/v1/sessions/${id}/events?after=1`)
+  await until('both to have read', () => reads === 2)
+  const witness = api.follow('/v1/events')
+  await until('the witness listens', async () => (await api.listeners()) === 1)
+  await api.end(id)
+  await until('this replica to have read the end', () => witness.types().at(-1) === 'session.ended')
+  release()
+  await all.untilTypes(...lifeOfSession)
+  await one.untilTypes(...lifeOfSession)
+})
+
 void t.test('bad input and media types', async (t) => {
   const api = await startEventApi(t, database)
   const id = await api.open()
