@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { errorCatalogue } from '../errors.ts'
-import { readApiDocument } from './api-document.ts'
+import { readApiDocument } from './read-api-document.ts'
 
 /**
  * Writes `src/client/api-types.ts`, the types of the caller's SDK, from the API's own OpenAPI document:

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { readApiDocument } from './api-document.ts'
+import { readApiDocument } from './read-api-document.ts'
 
 /** The text of `docs/openapi.json`. */
 export async function openApiText(): Promise<string> {

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox'
 import { type LimitedProject, ProjectId, ProjectLimits } from '../domain/project-limits.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
-import type { ProjectLimitsView } from '../sessions/project-limits.ts'
+import type { ProjectLimitsView } from '../sessions/project-limits-view.ts'
 import { refusals } from './api-schemas.ts'
 import { unstorableReason } from './storable-json.ts'
 

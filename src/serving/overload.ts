@@ -39,7 +39,7 @@ export function watchOverload({ waitingStatements, limits = defaults }: Overload
   }, sampleMs)
   timer.unref()
   return {
-    now(): Overload | undefined {
+    now: (): Overload | undefined => {
       if (lateLooks >= 2) return 'event-loop'
       return waitingStatements() > limits.waitingStatements ? 'database' : undefined
     },

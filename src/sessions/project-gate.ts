@@ -2,7 +2,7 @@ import type { ProjectQuotas } from '../domain/project-limits.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Opening } from './opening.ts'
-import type { ProjectLimitsView } from './project-limits.ts'
+import type { ProjectLimitsView } from './project-limits-view.ts'
 
 /** A project that was full is tried again this often, with one open. */
 const probeEveryMs = 250

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { readApiDocument } from '../../src/cli/api-document.ts'
+import { readApiDocument } from '../../src/cli/read-api-document.ts'
 
 interface Media {
   readonly schema: TSchema

@@ -240,7 +240,7 @@ void t.test('the program finds all of them at once: a line for each, the numbers
   const inWords = await doctor({ ...stores, args: ['--settle-ms', '0'] })
   const lines = inWords.stdout.trimEnd().split('\n')
   const counts = invariantKinds.map((kind) => `${kind} 1`).join(', ')
-  t.equal(lines.pop(), `14 broken invariants (${counts}) in ${podCount} pods, 14 sessions, 1 pools`)
+  t.equal(lines.pop(), `15 broken invariants (${counts}) in ${podCount} pods, 14 sessions, 1 pools`)
   const named = lines.map((line) => line.slice(0, line.indexOf(': ')))
   t.same(named.sort(), planted.sort())
   t.equal(inWords.code, 1)
