@@ -166,7 +166,11 @@ export function addExamples(app: Service): void {
 
 function withExample(described: Described, example: unknown): Described {
   if (example === undefined || described.examples !== undefined) return described
-  if (described.content === undefined) return { ...described, examples: [example] }
+  if (described.content === undefined) {
+    // What makes it a schema of TypeBox is not enumerable, and without that no default would be set.
+    const own = Object.getOwnPropertyDescriptors(described)
+    return Object.defineProperties({}, { ...own, examples: { value: [example], enumerable: true } })
+  }
   const content = Object.entries(described.content).map(
     ([type, media]) => [type, /[/+]json$/.test(type) ? { ...media, example } : media] as const,
   )
