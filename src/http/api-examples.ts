@@ -212,14 +212,13 @@ export function addExamples(app: Service): void {
 
 function withExample(described: Described, example: unknown): Described {
   if (example === undefined || described.examples !== undefined) return described
-  if (described.content === undefined) return copyWith(described, { examples: [example] })
+  if (described.content === undefined) {
+    // What makes it a schema of TypeBox is not enumerable, and without that no default would be set.
+    const own = Object.getOwnPropertyDescriptors(described)
+    return Object.defineProperties({}, { ...own, examples: { value: [example], enumerable: true } })
+  }
   const content = Object.entries(described.content).map(
     ([type, media]) => [type, /[/+]json$/.test(type) ? { ...media, example } : media] as const,
   )
   return { ...described, content: Object.fromEntries(content) }
-}
-
-/** With what typebox hides in it, too: without that, defaults are not filled in. */
-function copyWith(schema: Described, more: object): Described {
-  return Object.defineProperties({ ...more }, Object.getOwnPropertyDescriptors(schema)) as Described
 }
