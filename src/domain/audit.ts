@@ -10,9 +10,17 @@ export const auditActions = [
   'rollout.undo',
   'rollout.pause',
   'rollout.resume',
+  'limits.set',
+  'limits.remove',
+  'webhook.create',
+  'webhook.change',
+  'webhook.delete',
 ] as const
 
 export type AuditAction = (typeof auditActions)[number]
+
+/** Which credential did it. */
+export type AuditActor = Pick<Caller, 'kind' | 'id'>
 
 /** Which credential did what. Nothing of it is secret. */
 export interface AuditEntry {
@@ -20,11 +28,11 @@ export interface AuditEntry {
   readonly id: string
   /** Epoch ms. */
   readonly at: number
-  readonly by: Pick<Caller, 'kind' | 'id'>
+  readonly by: AuditActor
   /** Whose session or key it was; undefined where it concerns every project. */
   readonly projectId: string | undefined
   readonly action: AuditAction
-  /** The session, the key or the pool. */
+  /** The session, the key, the pool, the webhook, or the project whose limits it were. */
   readonly subject: string
 }
 

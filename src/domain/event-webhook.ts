@@ -1,3 +1,4 @@
+import type { AuditActor } from './audit.ts'
 import type { EventType } from './event.ts'
 
 /** An address of a project to which its events are sent. Times are epoch ms. */
@@ -47,11 +48,16 @@ export type NewWebhook = Pick<EventWebhook, 'id' | 'projectId' | 'url' | 'types'
 /** PostgreSQL for webhooks. `projectId` undefined means those of every project. */
 export interface WebhookStore {
   /** undefined if the project has `most` of them already. */
-  create(webhook: NewWebhook, most: number): Promise<EventWebhook | undefined>
+  create(webhook: NewWebhook, most: number, by: AuditActor): Promise<EventWebhook | undefined>
   list(projectId: string | undefined): Promise<readonly EventWebhook[]>
   get(id: string, projectId: string | undefined): Promise<EventWebhook | undefined>
-  change(id: string, change: WebhookChange, projectId: string | undefined): Promise<EventWebhook | undefined>
-  remove(id: string, projectId: string | undefined): Promise<boolean>
+  change(
+    id: string,
+    change: WebhookChange,
+    projectId: string | undefined,
+    by: AuditActor,
+  ): Promise<EventWebhook | undefined>
+  remove(id: string, projectId: string | undefined, by: AuditActor): Promise<boolean>
   /** Those that are to be tried now. */
   due(): Promise<readonly EventWebhook[]>
   /** Notes a round, unless the place was changed meanwhile. */

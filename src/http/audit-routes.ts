@@ -20,7 +20,9 @@ const AuditView = Type.Object({
   by: Type.Object({ kind: Type.String(), id: Type.String() }, { description: 'Which credential did it.' }),
   projectId: Type.Optional(Type.String({ description: 'Whose session or key it was.' })),
   action: Type.Unsafe<AuditAction>(Type.Union(auditActions.map((action) => Type.Literal(action)))),
-  subject: Type.String({ description: 'The session, the key or the pool.' }),
+  subject: Type.String({
+    description: 'The session, the key, the pool, the webhook, or the project whose limits it were.',
+  }),
 })
 type AuditView = Static<typeof AuditView>
 

@@ -81,7 +81,7 @@ function addSessionEvents(
       ...refusals,
     },
   }
-  const config = { needs: 'sessions:read' } as const
+  const config = { needs: 'sessions:read', browserToken: true } as const
   app.get('/v1/sessions/:id/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     refuseOtherTypes(request)
     const after = placeOf(request)

@@ -1,13 +1,11 @@
-import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { ApiKey } from '../domain/api-key.ts'
-import { type Caller, type Scope, scopes } from '../domain/caller.ts'
+import { type Scope, scopes } from '../domain/caller.ts'
 import { Name } from '../domain/session-request.ts'
-import { GreenroomError } from '../errors.ts'
 import type { ManageKeys, ShownKey } from '../identity/manage-keys.ts'
 import type { Service } from '../serving/service.ts'
 import { refusals } from './api-schemas.ts'
-import { projectFor } from './project-of.ts'
+import { callerOf, projectFor } from './project-of.ts'
 
 const closed = { additionalProperties: false } as const
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
@@ -141,12 +139,6 @@ function addChanges(app: Service, manageKeys: ManageKeys): void {
   app.delete('/v1/keys/:id', { config, schema: revoke }, async (request) =>
     keyView(await manageKeys.revoke(callerOf(request), request.params.id)),
   )
-}
-
-/** These routes take no session token, so `authenticate` has set the caller. */
-function callerOf({ caller }: FastifyRequest): Caller {
-  if (!caller) throw new GreenroomError('GRN_UNAUTHENTICATED')
-  return caller
 }
 
 function keyView(key: ApiKey): KeyView {

@@ -4,6 +4,7 @@ import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import type { ProjectLimitsView } from '../sessions/project-limits-view.ts'
 import { refusals } from './api-schemas.ts'
+import { callerOf } from './project-of.ts'
 import { unstorableReason } from './storable-json.ts'
 
 const closed = { additionalProperties: false } as const
@@ -99,7 +100,7 @@ function addChanges(app: Service, limits: ProjectLimitsView): void {
         response: { 200: LimitsView, ...refusals },
       },
     },
-    async (request) => limitsView(await limits.set(projectIdOf(request), request.body)),
+    async (request) => limitsView(await limits.set(projectIdOf(request), request.body, callerOf(request))),
   )
   app.delete(
     '/v1/projects/:id/limits',
@@ -115,7 +116,7 @@ function addChanges(app: Service, limits: ProjectLimitsView): void {
     },
     async (request) => {
       const projectId = projectIdOf(request)
-      await limits.remove(projectId)
+      await limits.remove(projectId, callerOf(request))
       return { projectId, limits: {} }
     },
   )

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Caller } from '../domain/caller.ts'
 import { GreenroomError } from '../errors.ts'
 
 type Request = Pick<FastifyRequest, 'caller'>
@@ -17,4 +18,10 @@ export function projectFor(request: Request, asked: string | undefined): string 
     'GRN_FORBIDDEN',
     'This credential is bound to one project, and not to the one that projectId names.',
   )
+}
+
+/** Of a route that takes no token of a session, so that `authenticate` has set the caller. */
+export function callerOf({ caller }: Request): Caller {
+  if (!caller) throw new GreenroomError('GRN_UNAUTHENTICATED')
+  return caller
 }

@@ -6,7 +6,7 @@ import { Name } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Service } from '../serving/service.ts'
 import { refusals } from './api-schemas.ts'
-import { projectFor, projectOf } from './project-of.ts'
+import { callerOf, projectFor, projectOf } from './project-of.ts'
 import { isSessionId } from './session-view.ts'
 
 export interface WebhookRouteDeps {
@@ -99,6 +99,7 @@ function addCreate(app: Service, { eventWebhooks, webhookSecretOf }: WebhookRout
     const made = await eventWebhooks.create(
       { id, projectId, url: checkedUrl(body.url), types, position },
       mostOfProject,
+      callerOf(request),
     )
     if (!made) throw new GreenroomError('GRN_WEBHOOKS_FULL', `There are ${mostOfProject} webhooks.`)
     return reply
@@ -158,7 +159,9 @@ function addChanges(app: Service, { eventWebhooks }: WebhookRouteDeps): void {
       const { params, body } = request
       const { url, types, after: position, active } = body
       const change = { url: url === undefined ? undefined : checkedUrl(url), types, position, active }
-      return viewOf(found(await eventWebhooks.change(webhookIdOf(params), change, projectOf(request))))
+      return viewOf(
+        found(await eventWebhooks.change(webhookIdOf(params), change, projectOf(request), callerOf(request))),
+      )
     },
   )
   app.delete(
@@ -174,7 +177,8 @@ function addChanges(app: Service, { eventWebhooks }: WebhookRouteDeps): void {
       },
     },
     async (request, reply) => {
-      if (!(await eventWebhooks.remove(webhookIdOf(request.params), projectOf(request)))) throw notFound()
+      if (!(await eventWebhooks.remove(webhookIdOf(request.params), projectOf(request), callerOf(request))))
+        throw notFound()
       return reply.code(204).send(null)
     },
   )

@@ -1,3 +1,4 @@
+import type { AuditActor } from '../domain/audit.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
 import type { LimitedProject, ProjectLimitStore, ProjectLimits } from '../domain/project-limits.ts'
 
@@ -61,9 +62,9 @@ export function createProjectLimits({ store, wakes, now }: ProjectLimitsDeps) {
     },
     get: (projectId: string): Promise<LimitedProject | undefined> => store.get(projectId),
     list: (page: Parameters<ProjectLimitStore['list']>[0]) => store.list(page),
-    set: (projectId: string, limits: ProjectLimits): Promise<LimitedProject> =>
-      changed(store.set(projectId, limits)),
-    remove: (projectId: string): Promise<boolean> => changed(store.remove(projectId)),
+    set: (projectId: string, limits: ProjectLimits, by?: AuditActor): Promise<LimitedProject> =>
+      changed(store.set(projectId, limits, by)),
+    remove: (projectId: string, by?: AuditActor): Promise<boolean> => changed(store.remove(projectId, by)),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Caller } from '../domain/caller.ts'
+import type { AuditActor } from '../domain/audit.ts'
 import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
 import type { PoolSpec, PoolsDocument } from '../domain/pool.ts'
 import { type ObservedPool, observePool, type SlotView } from '../domain/pool-observation.ts'
@@ -18,9 +18,6 @@ interface SteerRolloutDeps {
   /** Epoch ms. */
   readonly clock: () => number
 }
-
-/** Who orders, for the audit log. */
-type Actor = Pick<Caller, 'kind' | 'id'>
 
 /** Reads and orders roll-outs. An order is a row in PostgreSQL; the controller obeys it within seconds. */
 export function createSteerRollout({ pools, pods, ledger, revisions, clock }: SteerRolloutDeps) {
@@ -67,20 +64,20 @@ export function createSteerRollout({ pools, pods, ledger, revisions, clock }: St
   return {
     read,
 
-    async pause(agentType: string, by?: Actor): Promise<RolloutReport> {
+    async pause(agentType: string, by?: AuditActor): Promise<RolloutReport> {
       specOf(agentType)
       await revisions.order(agentType, { kind: 'pause' }, by)
       return read(agentType)
     },
 
-    async resume(agentType: string, by?: Actor): Promise<RolloutReport> {
+    async resume(agentType: string, by?: AuditActor): Promise<RolloutReport> {
       specOf(agentType)
       await revisions.order(agentType, { kind: 'resume' }, by)
       return read(agentType)
     },
 
     /** Back to the latest good template before, until the document has another one than now. */
-    async undo(agentType: string, by?: Actor): Promise<RolloutReport> {
+    async undo(agentType: string, by?: AuditActor): Promise<RolloutReport> {
       const undoneHash = templateHash(agentType, specOf(agentType))
       const kept = await revisions.read(agentType)
       const before = kept.revisions.find((one) => one.verdict === 'good' && one.templateHash !== undoneHash)

@@ -1,8 +1,6 @@
-import type { ApiKey, KeyActor, KeyDigests, KeyLedger } from '../domain/api-key.ts'
-import type { AuditAction } from '../domain/audit.ts'
+import type { ApiKey, KeyDigests, KeyLedger } from '../domain/api-key.ts'
 import type { Scope } from '../domain/caller.ts'
-import { orderedId } from '../timing/ordered-id.ts'
-import { auditInsert } from './postgres-audit-log.ts'
+import { actorValues, noted } from './postgres-audit-log.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
 import { ms } from './session-row.ts'
 
@@ -44,18 +42,12 @@ const changesSql = `
   FROM api_key_revision r LEFT JOIN api_keys k ON k.revision > $1 AND ($1 > 0 OR k.revoked_at IS NULL)
   WHERE r.singleton`
 
-/** The entry of the audit log is written by the statement that changes the key. Parameters: id, kind and id of the actor. */
-const noted = (action: AuditAction, first: number) => `, noted AS (
-    ${auditInsert}
-    SELECT $${first}::uuid, now(), $${first + 1}, $${first + 2}, project_id, '${action}', id FROM k
-  )`
-
 const createSql = `
   WITH next AS (${nextRevision}), k AS (
     INSERT INTO api_keys (id, name, project_id, scopes, secret_sha256, created_by, revision)
     SELECT $1, $2, $3, $4, $5, $6, revision FROM next
     RETURNING *
-  )${noted('key.create', 7)}
+  )${noted('key.create', { changed: 'k', first: 7 })}
   SELECT ${columns} FROM k`
 
 const rotateSql = `
@@ -64,7 +56,7 @@ const rotateSql = `
       old_secret_until = now() + $4::float8 * interval '1 ms', revision = next.revision
     FROM next WHERE id = $1 AND ($2::text IS NULL OR project_id = $2) AND revoked_at IS NULL
     RETURNING api_keys.*
-  )${noted('key.rotate', 5)}
+  )${noted('key.rotate', { changed: 'k', first: 5 })}
   SELECT ${columns} FROM k`
 
 const revokeSql = `
@@ -72,7 +64,7 @@ const revokeSql = `
     UPDATE api_keys SET revoked_at = now(), old_secret_sha256 = NULL, old_secret_until = NULL, revision = next.revision
     FROM next WHERE id = $1 AND ($2::text IS NULL OR project_id = $2) AND revoked_at IS NULL
     RETURNING api_keys.*
-  )${noted('key.revoke', 3)}
+  )${noted('key.revoke', { changed: 'k', first: 3 })}
   SELECT ${columns} FROM k`
 
 const getSql = `SELECT ${columns} FROM api_keys k WHERE id = $1 AND ($2::text IS NULL OR project_id = $2)`
@@ -107,22 +99,18 @@ export function createPostgresApiKeys({ durable }: Pick<Postgres, 'durable'>): K
       return { revision: found[0]?.revision ?? known, keys }
     },
     async create({ id, name, projectId, scopes, digest }, by) {
-      const values = [id, name, projectId, scopes, digest, `${by.kind} ${by.id}`, ...actor(by)]
+      const values = [id, name, projectId, scopes, digest, `${by.kind} ${by.id}`, ...actorValues(by)]
       const created = await one('api-key-create', createSql, values)
       if (!created) throw new Error('api_key_revision has no row')
       return created
     },
     rotate: (id, { digest, keepOldMs }, by) =>
-      one('api-key-rotate', rotateSql, [id, by.projectId, digest, keepOldMs, ...actor(by)]),
-    revoke: (id, by) => one('api-key-revoke', revokeSql, [id, by.projectId, ...actor(by)]),
+      one('api-key-rotate', rotateSql, [id, by.projectId, digest, keepOldMs, ...actorValues(by)]),
+    revoke: (id, by) => one('api-key-revoke', revokeSql, [id, by.projectId, ...actorValues(by)]),
     get: (id, projectId) => one('api-key-get', getSql, [id, projectId]),
     list: async ({ projectId, after, limit }) =>
       (await rows<KeyRow>('api-key-list', listSql, [projectId, after, limit])).map(keyFrom),
   }
-}
-
-function actor({ kind, id }: KeyActor): string[] {
-  return [orderedId(), kind, id]
 }
 
 function keyFrom(row: KeyRow): ApiKey {

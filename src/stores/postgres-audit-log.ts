@@ -1,4 +1,4 @@
-import type { AuditEntry, AuditFact, AuditLog } from '../domain/audit.ts'
+import type { AuditAction, AuditActor, AuditEntry, AuditFact, AuditLog } from '../domain/audit.ts'
 import type { Caller } from '../domain/caller.ts'
 import { orderedId } from '../timing/ordered-id.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
@@ -14,7 +14,7 @@ interface AuditRow {
   subject: string
 }
 
-export const auditInsert = 'INSERT INTO audit_log (id, at, actor_kind, actor_id, project_id, action, subject)'
+const auditInsert = 'INSERT INTO audit_log (id, at, actor_kind, actor_id, project_id, action, subject)'
 
 const appendSql = `
   ${auditInsert}
@@ -68,6 +68,20 @@ export function createPostgresAuditLog({ durable }: Pick<Postgres, 'durable'>): 
 export function newAuditEntry(fact: AuditFact): AuditEntry {
   return { ...fact, id: orderedId(), at: Date.now() }
 }
+
+/**
+ * For a change that is noted by its own statement, whose changed rows are called `changed`. Parameters from `first` on:
+ * {@link actorValues}.
+ */
+export const noted = (
+  action: AuditAction,
+  { changed, first }: { changed: string; first: number },
+) => `, noted AS (
+    ${auditInsert}
+    SELECT $${first}::uuid, now(), $${first + 1}, $${first + 2}, project_id, '${action}', id::text FROM ${changed}
+  )`
+
+export const actorValues = ({ kind, id }: AuditActor): string[] => [orderedId(), kind, id]
 
 /** For a change that is noted in its own transaction. */
 export const auditAppend = (fact: AuditFact) => ({

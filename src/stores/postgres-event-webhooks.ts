@@ -1,5 +1,6 @@
 import type { EventType } from '../domain/event.ts'
 import type { EventWebhook, WebhookStore } from '../domain/event-webhook.ts'
+import { actorValues, noted } from './postgres-audit-log.ts'
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
 import { ms } from './session-row.ts'
 
@@ -22,19 +23,31 @@ const columns = `id, project_id, url, types, position, disabled_for, failures, l
 const mine = '($2::text IS NULL OR project_id = $2)'
 
 const createSql = `
-  INSERT INTO event_webhooks (id, project_id, url, types, position)
-  SELECT $1, $2, $3, $4, coalesce($5::bigint, last) FROM event_numbers
-  WHERE (SELECT count(*) FROM event_webhooks WHERE project_id IS NOT DISTINCT FROM $2) < $6
-  RETURNING ${columns}`
+  WITH made AS (
+    INSERT INTO event_webhooks (id, project_id, url, types, position)
+    SELECT $1, $2, $3, $4, coalesce($5::bigint, last) FROM event_numbers
+    WHERE (SELECT count(*) FROM event_webhooks WHERE project_id IS NOT DISTINCT FROM $2) < $6
+    RETURNING *
+  )${noted('webhook.create', { changed: 'made', first: 7 })}
+  SELECT ${columns} FROM made`
 
 const changeSql = `
-  UPDATE event_webhooks SET url = coalesce($3, url), types = coalesce($4, types), position = coalesce($5, position),
-    disabled_for = CASE WHEN $6 THEN NULL ELSE disabled_for END,
-    failures = CASE WHEN $6 THEN 0 ELSE failures END,
-    failing_since = CASE WHEN $6 THEN NULL ELSE failing_since END,
-    last_error = CASE WHEN $6 THEN NULL ELSE last_error END,
-    next_try_at = now()
-  WHERE id = $1 AND ${mine} RETURNING ${columns}`
+  WITH made AS (
+    UPDATE event_webhooks SET url = coalesce($3, url), types = coalesce($4, types), position = coalesce($5, position),
+      disabled_for = CASE WHEN $6 THEN NULL ELSE disabled_for END,
+      failures = CASE WHEN $6 THEN 0 ELSE failures END,
+      failing_since = CASE WHEN $6 THEN NULL ELSE failing_since END,
+      last_error = CASE WHEN $6 THEN NULL ELSE last_error END,
+      next_try_at = now()
+    WHERE id = $1 AND ${mine} RETURNING *
+  )${noted('webhook.change', { changed: 'made', first: 7 })}
+  SELECT ${columns} FROM made`
+
+const removeSql = `
+  WITH gone AS (
+    DELETE FROM event_webhooks WHERE id = $1 AND ${mine} RETURNING *
+  )${noted('webhook.delete', { changed: 'gone', first: 3 })}
+  SELECT id FROM gone`
 
 const settleSql = `
   UPDATE event_webhooks SET position = $3,
@@ -58,8 +71,8 @@ export function createPostgresEventWebhooks({ durable }: Pick<Postgres, 'durable
   const one = async (...query: Parameters<typeof webhooks>) => (await webhooks(...query))[0]
 
   return {
-    create: ({ id, projectId, url, types, position }, most) =>
-      one('webhook-create', createSql, [id, projectId, url, types, position, most]),
+    create: ({ id, projectId, url, types, position }, most, by) =>
+      one('webhook-create', createSql, [id, projectId, url, types, position, most, ...actorValues(by)]),
     list: (projectId) =>
       webhooks(
         'webhook-list',
@@ -68,11 +81,10 @@ export function createPostgresEventWebhooks({ durable }: Pick<Postgres, 'durable
       ),
     get: (id, projectId) =>
       one('webhook-get', `SELECT ${columns} FROM event_webhooks WHERE id = $1 AND ${mine}`, [id, projectId]),
-    change: (id, { url, types, position, active = false }, projectId) =>
-      one('webhook-change', changeSql, [id, projectId, url, types, position, active]),
-    async remove(id, projectId) {
-      const text = `DELETE FROM event_webhooks WHERE id = $1 AND ${mine} RETURNING id`
-      return (await rows('webhook-remove', text, [id, projectId])).length > 0
+    change: (id, { url, types, position, active = false }, projectId, by) =>
+      one('webhook-change', changeSql, [id, projectId, url, types, position, active, ...actorValues(by)]),
+    async remove(id, projectId, by) {
+      return (await rows('webhook-remove', removeSql, [id, projectId, ...actorValues(by)])).length > 0
     },
     due: () =>
       webhooks(

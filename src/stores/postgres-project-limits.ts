@@ -1,5 +1,6 @@
 import type { PoolClient, QueryResultRow } from 'pg'
 import type { LimitedProject, ProjectLimitStore, ProjectLimits } from '../domain/project-limits.ts'
+import { auditAppend } from './postgres-audit-log.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
 import { miscountsSql } from './project-usage.ts'
 import { ms } from './session-row.ts'
@@ -92,21 +93,25 @@ export function createPostgresProjectLimits({ durable }: Pick<Postgres, 'durable
       const limited = (await rows<LimitRow>(select)).map(projectOf)
       return new Map(limited.map(({ projectId, limits }) => [projectId, limits]))
     },
-    async set(projectId, { maxSessions, opensPerMinute, maxWaiting }) {
+    async set(projectId, { maxSessions, opensPerMinute, maxWaiting }, by) {
       return transaction(async (client) => {
         await client.query('LOCK TABLE project_limits IN SHARE ROW EXCLUSIVE MODE')
         await client.query(setLimitsSql, [projectId, maxSessions, opensPerMinute, maxWaiting])
         await setMost(client, projectId, maxSessions)
+        if (by) await client.query(auditAppend({ by, projectId, action: 'limits.set', subject: projectId }))
         const found = await client.query<LimitRow>(`${select} WHERE l.project_id = $1`, [projectId])
         return projectOf(found.rows[0] as LimitRow)
       })
     },
-    async remove(projectId) {
+    async remove(projectId, by) {
       return transaction(async (client) => {
         await client.query('LOCK TABLE project_limits IN SHARE ROW EXCLUSIVE MODE')
         await setMost(client, projectId, undefined)
         const gone = await client.query('DELETE FROM project_limits WHERE project_id = $1', [projectId])
-        return (gone.rowCount ?? 0) > 0
+        const wasThere = (gone.rowCount ?? 0) > 0
+        if (by && wasThere)
+          await client.query(auditAppend({ by, projectId, action: 'limits.remove', subject: projectId }))
+        return wasThere
       })
     },
     async recount() {

@@ -20,6 +20,7 @@ import { keptLog } from '../support/kept-log.ts'
 
 t.setTimeout(120_000)
 const database = await startDatabase(t)
+const ops = { kind: 'api-key', id: 'ops' } as const
 const signer = createWebhookSigner('a secret of at least thirty-two bytes')
 const post = createEventPost({ allowed: networks(['127.0.0.0/8']) })
 
@@ -102,7 +103,7 @@ async function startBed(t: Test) {
       receiver.secret = signer.secretOf(id)
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
       const { projectId, types, position } = facts
-      const webhook = await webhooks.create({ id, url, projectId, types, position }, 20)
+      const webhook = await webhooks.create({ id, url, projectId, types, position }, 20, ops)
       if (!webhook) throw new Error('not made')
       return webhook
     },
@@ -142,7 +143,7 @@ void t.test(
     t.ok(bed.received.every(({ isSigned }) => isSigned))
     t.ok(bed.received.every(({ id, body }) => id === body.id))
     t.match(await bed.webhooks.get(id, undefined), { position: 21, failures: 0 })
-    await bed.webhooks.remove(id, 'checkout')
+    await bed.webhooks.remove(id, 'checkout', ops)
     await bed.run({ projectId: 'checkout' })
     await bed.look()
     t.equal(bed.received.length, 12)
@@ -228,7 +229,7 @@ void t.test(
     bed.receiver.status = 200
     await bed.look()
     t.same(bed.received, [])
-    await bed.webhooks.change(id, { active: true }, 'checkout')
+    await bed.webhooks.change(id, { active: true }, 'checkout', ops)
     await bed.look()
     t.same(bed.types().sort(), [...life, 'webhook.disabled'].sort())
     bed.receiver.status = 410
@@ -244,7 +245,7 @@ void t.test('replay: everything after an event is sent again', async (t) => {
   await bed.run()
   await bed.look()
   t.same(bed.types(), life)
-  await bed.webhooks.change(id, { position: 2 }, undefined)
+  await bed.webhooks.change(id, { position: 2 }, undefined, ops)
   await bed.look()
   t.same(
     bed.received.map((one) => one.id),
@@ -263,7 +264,7 @@ void t.test('one slow address holds up no other', async (t) => {
   })
   const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`
   const stuck = await bed.add()
-  await bed.webhooks.change(stuck.id, { url }, undefined)
+  await bed.webhooks.change(stuck.id, { url }, undefined, ops)
   bed.receiver.secret = signer.secretOf(id)
   await bed.run()
   const looking = bed.look()

@@ -54,16 +54,37 @@ void t.test('who opened, renewed and ended, and who changed keys', async (t) => 
   await api.call('key-of-all', 'POST', `/v1/keys/${String(key.id)}/rotate`, { body: {} })
   await api.call('key-of-all', 'DELETE', `/v1/keys/${String(key.id)}`)
   await api.call('key-of-b', 'DELETE', `/v1/keys/${String(key.id)}`)
+  const limits = '/v1/projects/c/limits'
+  await api.call('key-of-all', 'PUT', limits, { body: { maxSessions: 1 } })
+  await api.call('key-of-all', 'DELETE', limits)
+  await api.call('key-of-all', 'DELETE', limits)
+  const webhook = (
+    await api.call('key-of-all', 'POST', '/v1/webhooks', { body: { url: 'https://c.example' } })
+  ).body
+  await api.call('key-of-all', 'PATCH', `/v1/webhooks/${String(webhook.id)}`, { body: { after: 0 } })
+  // A DELETE of a webhook is answered with nothing, which this bed reads as JSON.
+  for (let n = 0; n < 2; n += 1)
+    await api.call('key-of-all', 'DELETE', `/v1/webhooks/${String(webhook.id)}`).catch(() => undefined)
   const all = await audit('key-of-all')
-  t.same(all.done.slice(4), ['all key.create', 'all key.rotate', 'all key.revoke'])
+  const configured = ['limits.set', 'limits.remove', 'webhook.create', 'webhook.change', 'webhook.delete']
+  const done = ['key.create', 'key.rotate', 'key.revoke', ...configured]
+  t.same(
+    all.done.slice(4),
+    done.map((action) => `all ${action}`),
+    'what changed nothing is not there',
+  )
+  t.match(
+    all.entries.filter(({ action }) => action.startsWith('limits')),
+    [{ subject: 'c', projectId: 'c' }, { subject: 'c' }],
+  )
   t.equal((await audit('key-of-a')).entries.length, 4, 'a key of every project is not for a project to see')
   t.same((await audit('key-of-b')).entries, [])
   t.equal((await audit('key-of-a', '?projectId=b')).status, 403)
   t.equal((await audit('reader-of-a')).status, 403)
   t.equal((await audit('key-of-all', '?projectId=a')).entries.length, 4)
 
-  const first = await audit('key-of-all', '?limit=5')
-  const rest = await audit('key-of-all', `?limit=5&cursor=${first.nextCursor}`)
+  const first = await audit('key-of-all', '?limit=9')
+  const rest = await audit('key-of-all', `?limit=9&cursor=${first.nextCursor}`)
   t.same([...first.entries, ...rest.entries], all.entries)
   t.equal(rest.nextCursor, undefined)
   const foreign = await audit('key-of-b', `?cursor=${first.nextCursor}`)

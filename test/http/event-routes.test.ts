@@ -3,7 +3,7 @@ import { until } from '../../bed/processes/until.ts'
 import type { Caller } from '../../src/domain/caller.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import { startDatabase } from '../stores/store-servers.ts'
-import { isProblem, unknownId } from './api-bed.ts'
+import { browserTokens, isProblem, unknownId } from './api-bed.ts'
 import { lifeOfSession, startEventApi } from './event-bed.ts'
 
 t.setTimeout(120_000)
@@ -201,6 +201,17 @@ void t.test('what happens while the past is read is neither lost nor told twice'
   release()
   await all.untilTypes(...lifeOfSession)
   await one.untilTypes(...lifeOfSession)
+})
+
+void t.test("a browser's token follows its own session alone", async (t) => {
+  const api = await startEventApi(t, database)
+  const id = await api.open()
+  const other = await api.open()
+  const { token } = browserTokens.mint(id)
+  await api.follow(`/v1/sessions/${id}/events`, {}, token).untilTypes('session.pending', 'session.active')
+  const headers = { authorization: `Bearer ${token}` }
+  for (const url of [`/v1/sessions/${other}/events`, '/v1/events'])
+    isProblem(t, await api.call('GET', url, { headers }), 'GRN_UNAUTHENTICATED', 401)
 })
 
 void t.test('bad input and media types', async (t) => {

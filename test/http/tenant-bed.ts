@@ -6,9 +6,11 @@ import { createSessionAudit } from '../../src/http/session-audit.ts'
 import { createAuditTrail } from '../../src/identity/audit-trail.ts'
 import { createManageKeys } from '../../src/identity/manage-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createProjectLimits } from '../../src/sessions/project-limits-view.ts'
 import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
 import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { createPostgresEventWebhooks } from '../../src/stores/postgres-event-webhooks.ts'
+import { createPostgresProjectLimits } from '../../src/stores/postgres-project-limits.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
 import { silent } from '../support/kept-log.ts'
@@ -37,6 +39,11 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
     ...bed.api.sessionApi,
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     liveKit: undefined,
+    projectLimits: createProjectLimits({
+      store: createPostgresProjectLimits(bed.postgres),
+      wakes: { publish() {}, subscribe: () => () => {} },
+      now: () => performance.now(),
+    }),
     origins: [],
     overload: () => undefined,
     headStartMs: () => 0,

@@ -83,9 +83,9 @@ void t.test('it opens, renews, ends and purges sessions as ever', async (t) => {
   t.equal(await log.purge({ afterMs: 1_000, limit: 100 }), 0)
   const webhooks = createPostgresEventWebhooks(postgres)
   const webhook = { id: record.id, projectId: 'p', url: 'https://h/', types: undefined, position: undefined }
-  t.match(await webhooks.create(webhook, 1), { position: 7 })
+  t.match(await webhooks.create(webhook, 1, { kind: 'api-key', id: 'k' }), { position: 7 })
   await webhooks.settle(record.id, 7, { kind: 'delivered', position: 7 })
-  t.ok(await webhooks.remove(record.id, 'p'))
+  t.ok(await webhooks.remove(record.id, 'p', { kind: 'api-key', id: 'k' }))
   const purged = await ledger.purge({ sessionsAfterMs: 1_000, claimsAfterMs: 1_000, limit: 100 })
   t.match(purged, { sessions: 1 })
   t.ok(purged.claims > 0 && purged.events > 0)
