@@ -91,6 +91,8 @@ async function runAgain(ran: readonly FileRun[], files: readonly TestFile[]): Pr
 interface Pace {
   readonly jobs: number
   readonly nice?: number
+  /** How many times its time-out a file may take. */
+  readonly patience?: number
 }
 
 interface FileRun {
@@ -103,17 +105,20 @@ interface FileRun {
 
 /**
  * Files that need no server run beside the others, in the third of the time for which those only wait: they would take minutes
- * of their own. With a lower priority, so that the bounds of fault tests hold.
+ * of their own. With a lower priority, so that the bounds of fault tests hold, and therefore with more time.
  */
-const beside: Pace = { jobs: 1, nice: 10 }
+const beside: Pace = { jobs: 1, nice: 5, patience: 3 }
 
 /**
  * One line a file while it runs, and everything of a file that fails. Plain TAP is read rather than shown by one of
  * tap's reporters: `terse` gave up in the middle of a run of 90 files and took tap with it.
  */
-async function runTap(files: readonly TestFile[], { jobs, nice = 0 }: Pace): Promise<readonly FileRun[]> {
+async function runTap(
+  files: readonly TestFile[],
+  { jobs, nice = 0, patience = 1 }: Pace,
+): Promise<readonly FileRun[]> {
   if (files.length === 0) return []
-  const { timeout } = readSettings()
+  const timeout = readSettings().timeout * patience
   const program = join(root, 'test/support/run-files.ts')
   const args = [program, String(jobs), String(timeout * 1_000), ...files.map(({ path }) => path)]
   const tap = spawn(process.execPath, args, {
