@@ -6,10 +6,8 @@ import { askServer, refusalOf, serverOptions } from './ask-server.ts'
 import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
-const usage = `usage: limits list
-       limits get PROJECT
-       limits set PROJECT [--sessions N] [--opens-per-minute N] [--waiting N]
-       limits remove PROJECT
+const usage = `usage: limits list | get PROJECT | set PROJECT [--sessions N] [--opens-per-minute N] [--waiting N] | remove PROJECT
+Shows and changes what projects may have at most. A change is in force within a second, without a restart.
 list                  the projects that have limits
 set                   replaces all limits of the project: one that is not named is removed
 --sessions N          most sessions that are not ENDED
