@@ -3,7 +3,10 @@ import type { Server as HttpServer } from 'node:http'
 import type { ServerOptions as HttpsOptions, Server as HttpsServer } from 'node:https'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import {
+  type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
   type FastifyServerOptions,
   fastify,
   LogController,
@@ -107,7 +110,18 @@ function answerErrors(
   { onRefused }: ServiceOptions,
   methodsOf: (path: string) => readonly string[],
 ): void {
-  app.setErrorHandler((thrown, request, reply) => {
+  const errorOfAddress = (request: FastifyRequest, reply: FastifyReply): GreenroomError => {
+    const path = pathOf(request.url)
+    const methods = methodsOf(path)
+    if (methods.length === 0)
+      return new GreenroomError('GRN_NOT_FOUND', `${request.method} ${path} does not exist.`)
+    void reply.header('allow', methods.join(', '))
+    return new GreenroomError('GRN_METHOD_NOT_ALLOWED', `${path} does not take ${request.method}.`)
+  }
+  app.setErrorHandler<FastifyError>((thrown, request, reply) => {
+    // fastify reads bodies first, also for an address that is not there, where the body does not matter.
+    if (request.is404 && /^FST_ERR_(CTP|ROUTE)_/.test(thrown.code ?? ''))
+      return sendProblem(request, reply, errorOfAddress(request, reply))
     const error = greenroomErrorOf(thrown)
     const isServerError = error.status >= 500
     onRefused?.(error)
@@ -122,17 +136,7 @@ function answerErrors(
     else request.log.info(details, 'request refused')
     return sendProblem(request, reply, error)
   })
-  app.setNotFoundHandler((request, reply) => {
-    const path = pathOf(request.url)
-    const methods = methodsOf(path)
-    if (methods.length > 0) {
-      void reply.header('allow', methods.join(', '))
-      const detail = `${path} does not take ${request.method}.`
-      return sendProblem(request, reply, new GreenroomError('GRN_METHOD_NOT_ALLOWED', detail))
-    }
-    const detail = `${request.method} ${path} does not exist.`
-    return sendProblem(request, reply, new GreenroomError('GRN_NOT_FOUND', detail))
-  })
+  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, errorOfAddress(request, reply)))
 }
 
 /** The caller's next request then comes over a new connection, which another replica takes. */

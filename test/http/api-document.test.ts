@@ -88,6 +88,16 @@ void t.test(
   },
 )
 
+void t.test('what has a default need not be sent', async (t) => {
+  const api = await startApi(t, { publicDocument: true })
+  const { paths } = (await api.app.inject({ url: '/openapi.json' })).json()
+  const { parameters } = paths['/v1/sessions'].get as { parameters: { name: string; required: boolean }[] }
+  t.equal(parameters.find(({ name }) => name === 'limit')?.required, false)
+  const body = paths['/v1/keys/{id}/rotate'].post.requestBody.content['application/json'].schema
+  t.same(body.required, [])
+  t.same(paths['/v1/keys'].post.requestBody.content['application/json'].schema.required, ['name', 'scopes'])
+})
+
 interface Operation {
   readonly operationId: string
   readonly summary: string

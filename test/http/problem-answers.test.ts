@@ -51,6 +51,19 @@ const cases: readonly [string, string, number, string, Record<string, string>?][
     { allow: 'GET, HEAD, POST' },
   ],
   [
+    'a method whose body nothing reads',
+    request('QUERY /v1/sessions'),
+    405,
+    'GRN_METHOD_NOT_ALLOWED',
+    { allow: 'GET, HEAD, POST' },
+  ],
+  [
+    'another method, with a body that is none',
+    request('PUT /v1/sessions', { headers: ['content-type: application/xml'], body: '<' }),
+    405,
+    'GRN_METHOD_NOT_ALLOWED',
+  ],
+  [
     'another method of an address with an id',
     request(`GET /v1/sessions/${knownId}/renew`),
     405,

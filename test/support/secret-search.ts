@@ -44,7 +44,8 @@ export async function everyObject({ plane }: Pick<Bed, 'plane'>): Promise<string
 export async function filesWith({ folder }: Pick<Bed, 'folder'>, text: string): Promise<readonly string[]> {
   try {
     const grep = promisify(execFile)
-    return (await grep('grep', ['-rlaF', '--devices=skip', text, folder])).stdout.trim().split('\n')
+    // -e: a secret may begin with a hyphen.
+    return (await grep('grep', ['-rlaF', '--devices=skip', '-e', text, folder])).stdout.trim().split('\n')
   } catch (error) {
     // 1: found nowhere.
     if ((error as { code?: unknown }).code === 1) return []
