@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { errorsPage } from '../src/cli/errors-page.ts'
-import { type ErrorCode, errorCatalogue, GreenroomError } from '../src/errors.ts'
+import { type ErrorCode, errorCatalogue } from '../src/error-catalogue.ts'
+import { GreenroomError } from '../src/errors.ts'
 
 const entries = Object.entries(errorCatalogue)
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { errorCatalogue } from '../errors.ts'
+import { errorCatalogue } from '../error-catalogue.ts'
 import { readApiDocument } from './read-api-document.ts'
 
 /**

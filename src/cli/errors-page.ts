@@ -1,4 +1,4 @@
-import { errorCatalogue } from '../errors.ts'
+import { errorCatalogue } from '../error-catalogue.ts'
 
 /** Prints `docs/errors.md`: `node src/cli/errors-page.ts > docs/errors.md`. */
 
@@ -9,7 +9,7 @@ sentence for the case at hand in \`detail\`, and the \`requestId\` that the logs
 them, not on titles. Where \`Retry-After\` or \`retryAfterMs\` is given, a retry is worthwhile after that time.
 Denials of the admission webhook and refused ConfigMaps carry the same codes in their message.
 
-This page is generated from \`src/errors.ts\` by \`node src/cli/errors-page.ts\`; a test holds the two together.
+This page is generated from \`src/error-catalogue.ts\` by \`node src/cli/errors-page.ts\`; a test holds the two together.
 `
 
 /** The page as Markdown, codes by status and then by name. */

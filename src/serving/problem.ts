@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
-import { type ErrorCode, errorCatalogue, type GreenroomError } from '../errors.ts'
+import { type ErrorCode, errorCatalogue } from '../error-catalogue.ts'
+import type { GreenroomError } from '../errors.ts'
 
 /** RFC 9457 problem+json, with our stable code and the id that finds the request in the log. */
 export const Problem = Type.Object({

@@ -4,7 +4,7 @@ import { createAgentMetrics } from '../../src/agent/agent-metrics.ts'
 import { createHeldSession } from '../../src/agent/agent-session.ts'
 import { overCodes } from '../../src/agent/session-server.ts'
 import type { Assignment } from '../../src/domain/assignment.ts'
-import { errorCatalogue } from '../../src/errors.ts'
+import { errorCatalogue } from '../../src/error-catalogue.ts'
 import { newAssignment, startHttp } from './contract-fixture.ts'
 
 interface Call {

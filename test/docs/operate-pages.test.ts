@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { root } from '../../bed/repository.ts'
-import { errorCatalogue } from '../../src/errors.ts'
+import { errorCatalogue } from '../../src/error-catalogue.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { codeBlocks } from '../support/code-blocks.ts'
 

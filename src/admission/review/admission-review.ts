@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Checked, describeErrors } from '../../domain/checked-document.ts'
-import { errorCatalogue } from '../../errors.ts'
+import { errorCatalogue } from '../../error-catalogue.ts'
 import type { PatchOperation } from '../mutate/pod-patch.ts'
 import { describeViolation, shownPath, type Violation } from '../pod/violation.ts'
 

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { builtInPolicy } from '../../../src/admission/rules/check-policy.ts'
 import { createCertificateMetrics } from '../../../src/certificates/certificate-metrics.ts'
-import { errorCatalogue } from '../../../src/errors.ts'
+import { errorCatalogue } from '../../../src/error-catalogue.ts'
 import { createMetrics } from '../../../src/metrics.ts'
 import { registerPolicyMetrics } from '../../../src/webhook/policy-metrics.ts'
 import { createWebhookMetrics } from '../../../src/webhook/webhook-metrics.ts'
