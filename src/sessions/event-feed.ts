@@ -138,6 +138,12 @@ export function createEventFeed({ log, wakes, metrics, logger, now }: EventFeedD
     position: () => position,
     /** Whether everything after this number is kept here, so that `listen` needs no reading. */
     keeps: (after: number) => position !== undefined && after >= keptAfter && after <= position,
+    /** The next events after this number that are kept here; undefined if it lies before what is kept. */
+    keptAfter(after: number, most: number): readonly HeardEvent[] | undefined {
+      if (position === undefined || after < keptAfter) return undefined
+      const first = kept.findLastIndex(({ number }) => number <= after) + 1
+      return kept.slice(first, first + most)
+    },
     /**
      * Listens from a number on; what is kept since then is heard before this returns. Undefined if that number lies before
      * what is kept: the follower must read on first. The answer ends the listening.

@@ -1,4 +1,4 @@
-import { type EventFilter, isLast } from '../domain/event.ts'
+import { type EventFilter, isLast, passes } from '../domain/event.ts'
 import type { EventLog } from '../domain/event-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { EventFeed, HeardEvent } from './event-feed.ts'
@@ -9,7 +9,7 @@ import type { EventFeed, HeardEvent } from './event-feed.ts'
  */
 interface FollowEventsDeps {
   readonly log: Pick<EventLog, 'read' | 'bounds'>
-  readonly feed: Pick<EventFeed, 'listen' | 'position' | 'keeps'>
+  readonly feed: Pick<EventFeed, 'listen' | 'position' | 'keeps' | 'keptAfter'>
 }
 
 /** Where events go: a stream to a caller. */
@@ -42,6 +42,8 @@ export interface Following {
 
 /** Reads of the past in one replica at once. They share PostgreSQL's connections with claims. */
 const readsAtOnce = 2
+/** Of what the feed keeps, before the follower is waited for. */
+const portion = 100
 
 export function createFollowEvents({ log, feed }: FollowEventsDeps) {
   const takeTurn = createTurns(readsAtOnce)
@@ -72,6 +74,25 @@ export function createFollowEvents({ log, feed }: FollowEventsDeps) {
     if (session && !hasMore && newest && isLast(newest.event)) return undefined
     // What the feed had read before the last page was asked for is in that page.
     return hasMore ? through : Math.max(through, position)
+  }
+
+  /**
+   * Sends what the feed keeps, in portions, to a follower that is behind: all of it at once would be more than may wait for
+   * a sink. Resolves with the place after it.
+   */
+  async function sendKept(after: number, { filter, session }: Following, sink: EventSink): Promise<number> {
+    let place = after
+    for (;;) {
+      const events = feed.keptAfter(place, portion) ?? []
+      if (sink.signal.aborted || events.length < portion) return place
+      for (const event of events) {
+        place = event.number
+        if (!passes(event.event, filter)) continue
+        sink.event(event)
+        if (session && isLast(event.event)) sink.end()
+      }
+      await sink.drained()
+    }
   }
 
   function listen(after: number, { filter, session }: Following, sink: EventSink): boolean {
@@ -105,7 +126,10 @@ export function createFollowEvents({ log, feed }: FollowEventsDeps) {
       // The last event of a session that is over may be the newest that the feed has read, or an old one.
       let mustRead = following.session?.isOver === true
       while (!sink.signal.aborted) {
-        if (!mustRead && listen(after, following, sink)) return
+        if (!mustRead) {
+          after = await sendKept(after, following, sink)
+          if (sink.signal.aborted || listen(after, following, sink)) return
+        }
         mustRead = false
         const next = await sendPage(after, following, sink)
         if (next === undefined) return sink.end()

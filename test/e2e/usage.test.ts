@@ -91,9 +91,10 @@ const watchDelayMs = 50
  * nearly all at the right time. Resolves with the report and by how many seconds it differs from the audit log.
  */
 async function agrees(t: Test, what: string): Promise<{ report: UsageReport; offSeconds: number }> {
-  const audited = await until('every end to be noted', async () => {
+  const audited = await until('every create and every end to be noted', async () => {
     const [lives, noted] = await Promise.all([auditedLives(), notedLives()])
-    return noted.gone.length === lives.gone.length ? lives : undefined
+    const isNoted = (['created', 'gone'] as const).every((time) => noted[time].length === lives[time].length)
+    return isNoted ? lives : undefined
   })
   const report = await usage(`from=${begin}&to=${future()}&by=pool`)
   const untilMs = Date.parse(report.until)
