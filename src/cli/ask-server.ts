@@ -30,6 +30,20 @@ export async function askServer<T>(
   return createApi({ url, apiKey }).attempt<T>({ method, path, body, signal, timeoutMs: answerMs })
 }
 
+const notDoneCode = 2
+
+/** Runs a command that asks the server. A refusal is printed, and the exit code is 2. */
+export async function printingRefusals(work: () => Promise<number>): Promise<number> {
+  try {
+    return await work()
+  } catch (error) {
+    const refusal = refusalOf(error)
+    if (refusal === undefined) throw error
+    process.stderr.write(refusal)
+    return notDoneCode
+  }
+}
+
 /** What a refusal is printed as; undefined for an error that is a mistake in the program. */
 export function refusalOf(error: unknown): string | undefined {
   if (error instanceof GreenroomError) return `${error.code}: ${error.message} ${error.remedy}\n`

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { GreenroomError } from '../errors.ts'
 import type { KeyList, KeyView, ShownKeyView } from '../http/key-routes.ts'
-import { askServer, refusalOf, serverOptions } from './ask-server.ts'
+import { askServer, printingRefusals, serverOptions } from './ask-server.ts'
 import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
@@ -16,22 +16,15 @@ Makes and manages API keys. A new key is printed once on stdout and kept nowhere
 --key KEY             an API key with the scope admin (default: GREENROOM_API_KEY)
 Exit code: 0 it is done; 2 it could not be done, or the arguments are wrong.`
 
-const notDoneCode = 2
-
 export const keys: CommandProgram = { usage, run: runKeys }
 
 async function runKeys(argv: readonly string[]): Promise<number> {
-  try {
+  return printingRefusals(async () => {
     const given = readArguments(argv)
     const { answer, text } = await actions[given.action](given)
     process.stdout.write(given.json ? `${JSON.stringify(answer, undefined, 2)}\n` : text)
     return 0
-  } catch (error) {
-    const refusal = refusalOf(error)
-    if (refusal === undefined) throw error
-    process.stderr.write(refusal)
-    return notDoneCode
-  }
+  })
 }
 
 interface Done {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { ProjectLimits } from '../domain/project-limits.ts'
 import { GreenroomError } from '../errors.ts'
 import type { LimitsList, LimitsView } from '../http/limit-routes.ts'
-import { askServer, refusalOf, serverOptions } from './ask-server.ts'
+import { askServer, printingRefusals, serverOptions } from './ask-server.ts'
 import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
@@ -18,25 +18,19 @@ set                   replaces all limits of the project: one that is not named 
 --key KEY             an API key (default: GREENROOM_API_KEY)
 Exit code: 0 done; 2 it could not be done, or the arguments are wrong.`
 
-const notDoneCode = 2
 const actions = ['list', 'get', 'set', 'remove'] as const
 type Action = (typeof actions)[number]
 
 export const limits: CommandProgram = { usage, run: runLimits }
 
 async function runLimits(argv: readonly string[]): Promise<number> {
-  try {
+  return printingRefusals(async () => {
     const { action, projectId, wanted, json, ...server } = readArguments(argv)
     const projects =
       action === 'list' ? await listAll(server) : [await ask(action, { projectId, wanted }, server)]
     process.stdout.write(json ? `${JSON.stringify(projects, undefined, 2)}\n` : `${inWords(projects)}\n`)
     return 0
-  } catch (error) {
-    const refusal = refusalOf(error)
-    if (refusal === undefined) throw error
-    process.stderr.write(refusal)
-    return notDoneCode
-  }
+  })
 }
 
 type Server = Parameters<typeof askServer>[1]

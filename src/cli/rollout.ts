@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { RevisionReport, RolloutReport } from '../domain/rollout-report.ts'
 import { GreenroomError } from '../errors.ts'
-import { askServer, refusalOf, serverOptions } from './ask-server.ts'
+import { askServer, printingRefusals, serverOptions } from './ask-server.ts'
 import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
@@ -16,14 +16,13 @@ resume        ends a pause or an undo, and tries a canary that failed again
 Exit code: 0 all is well; 1 a canary failed; 2 it could not be done, or the arguments are wrong.`
 
 const stoppedCode = 1
-const notDoneCode = 2
 const actions = ['status', 'undo', 'pause', 'resume'] as const
 type Action = (typeof actions)[number]
 
 export const rollout: CommandProgram = { usage, run: runRollout }
 
 async function runRollout(argv: readonly string[]): Promise<number> {
-  try {
+  return printingRefusals(async () => {
     const { action, agentType, json, ...server } = readArguments(argv)
     const path = `/v1/pools/${encodeURIComponent(agentType)}/rollout`
     const report =
@@ -32,12 +31,7 @@ async function runRollout(argv: readonly string[]): Promise<number> {
         : await askServer<RolloutReport>(`${path}/${action}`, server, { method: 'POST' })
     process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
     return report.phase === 'stopped' ? stoppedCode : 0
-  } catch (error) {
-    const refusal = refusalOf(error)
-    if (refusal === undefined) throw error
-    process.stderr.write(refusal)
-    return notDoneCode
-  }
+  })
 }
 
 function inWords({ agentType, phase, message, target, pods, canary, revisions }: RolloutReport): string {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { UsageReport } from '../domain/usage-report.ts'
 import { GreenroomError } from '../errors.ts'
 import { usageCsv } from '../http/usage-csv.ts'
-import { askServer, refusalOf, serverOptions } from './ask-server.ts'
+import { askServer, printingRefusals, serverOptions } from './ask-server.ts'
 import type { CommandProgram } from './command.ts'
 import { textTable } from './text-table.ts'
 
@@ -18,14 +18,13 @@ idle time of each pool is shared out in proportion to that. What still runs is c
 --key KEY       an API key (default: GREENROOM_API_KEY)
 Exit code: 0 the report is printed; 2 it could not be made, or the arguments are wrong.`
 
-const notMadeCode = 2
 const hourSeconds = 3_600
 
 export const usage: CommandProgram = { usage: usageText, run: runUsage }
 
 /** The command: prints the report on stdout and resolves with the exit code. */
 async function runUsage(argv: readonly string[]): Promise<number> {
-  try {
+  return printingRefusals(async () => {
     const { form, query, server, key } = readArguments(argv)
     const report = await askServer<UsageReport>(`/v1/usage?${new URLSearchParams(query).toString()}`, {
       server,
@@ -33,12 +32,7 @@ async function runUsage(argv: readonly string[]): Promise<number> {
     })
     process.stdout.write(forms[form](report))
     return 0
-  } catch (error) {
-    const refusal = refusalOf(error)
-    if (refusal === undefined) throw error
-    process.stderr.write(refusal)
-    return notMadeCode
-  }
+  })
 }
 
 const forms = {

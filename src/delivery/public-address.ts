@@ -1,21 +1,13 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import { notInternetIpv4 } from '../domain/special-networks.ts'
 
-/** Not in the internet (IANA's special-purpose registries): this host, private, shared, link-local, documentation, multicast. */
+/** IANA's special-purpose registries: besides what a network policy leaves out, documentation and 6to4 relays. */
 const specialIpv4 = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
+  ...notInternetIpv4,
   '192.0.2.0/24',
   '192.88.99.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
   '198.51.100.0/24',
   '203.0.113.0/24',
-  '224.0.0.0/3',
 ]
 /** All of IPv6 that is in the internet, and what is not in there: tunnels that lead to an IPv4 address, documentation. */
 const globalIpv6 = '2000::/3'

@@ -6,6 +6,8 @@ import { createExpiringMemory } from '../timing/expiring-memory.ts'
 
 /** Heartbeats of one session by one credential are one entry an hour in each replica: a row for each would fill the table. */
 const renewalsKeptMs = 3_600_000
+/** Some 10 MB. Beyond it heartbeats are noted once more than they need be. */
+const mostRenewed = 50_000
 
 /** Notes what callers do with sessions. What agents do with their own is in the session's record. */
 export type NoteSession = (caller: Caller | undefined, action: AuditAction, session: Session) => void
@@ -17,6 +19,7 @@ export function createSessionAudit(trail: Pick<AuditTrail, 'note'>): NoteSession
     if (action === 'session.renew') {
       const key = `${subject} ${caller.kind} ${caller.id}`
       if (renewed.has(key)) return
+      if (renewed.size() >= mostRenewed) renewed.clear()
       renewed.set(key, true)
     }
     trail.note({ by: { kind: caller.kind, id: caller.id }, projectId, action, subject })

@@ -1,6 +1,7 @@
 import { BlockList, isIPv6 } from 'node:net'
 import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node'
 import { label } from '../../domain/names.ts'
+import { notInternetIpv4 } from '../../domain/special-networks.ts'
 import type { NetworkRule } from './explained-policy.ts'
 import type { LiveKitPlace, Port, StorePlace } from './network-settings.ts'
 
@@ -49,23 +50,6 @@ export function storePeer(place: StorePlace, name: string): V1NetworkPolicyPeer 
 }
 
 /**
- * This host, private, carrier-grade NAT, loopback, link-local (metadata of the cloud), private, protocol assignments, private,
- * benchmarks, multicast, reserved and broadcast.
- */
-const notPublic = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/4',
-  '240.0.0.0/4',
-]
-/**
  * All global unicast of IPv6 begins with 2 or 3, so loopback, mapped addresses (::ffff:0:0/96), NAT64 (64:ff9b::/96 and
  * 64:ff9b:1::/48), unique local, link-local and multicast are out. Tunnels carry IPv4 addresses: Teredo, 6to4.
  */
@@ -78,7 +62,7 @@ export function internetWithout(blocks: readonly string[]): V1NetworkPolicyPeer[
     blocks.filter((block) => isIPv6(block.split('/')[0] ?? '') === isSix && !isWithin(block, known))
   const six = own(true, tunnels).filter((block) => isWithin(block, [globalUnicast]))
   return [
-    { ipBlock: { cidr: '0.0.0.0/0', except: [...notPublic, ...own(false, notPublic)] } },
+    { ipBlock: { cidr: '0.0.0.0/0', except: [...notInternetIpv4, ...own(false, notInternetIpv4)] } },
     { ipBlock: { cidr: globalUnicast, except: [...tunnels, ...six] } },
   ]
 }
