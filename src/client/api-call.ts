@@ -152,7 +152,7 @@ function readAnswer<T>({ ok, status, headers }: Response, text: string): T {
     code: 'GRN_CLIENT_BAD_ANSWER',
     retryable,
     retryAfterMs: again,
-    remediation: 'Check the address, and the proxies before it.',
+    remediation: 'Check the address and its proxies.',
     status,
   })
 }
@@ -175,7 +175,7 @@ export function timedOut(ms: number, cause?: unknown): GreenroomApiError {
   return new GreenroomApiError(`No answer within ${Math.round(ms)} ms.`, {
     code: 'GRN_CLIENT_TIMEOUT',
     retryable: true,
-    remediation: 'Try again, or allow more time with requestTimeoutMs.',
+    remediation: 'Try again, or raise requestTimeoutMs.',
     cause,
   })
 }
@@ -184,7 +184,7 @@ function unreachable(cause: unknown): GreenroomApiError {
   return new GreenroomApiError('The session API could not be reached, or the connection was cut.', {
     code: 'GRN_CLIENT_UNREACHABLE',
     retryable: true,
-    remediation: 'Check the address and the network, then try again.',
+    remediation: 'Check address and network, then try again.',
     cause,
   })
 }

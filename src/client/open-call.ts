@@ -73,7 +73,7 @@ async function run(api: Api, opening: Opening): Promise<ClientSession> {
     throw new GreenroomApiError(`The session ended before it became ACTIVE: ${endReason ?? 'unknown'}.`, {
       code: 'GRN_CLIENT_OPEN_FAILED',
       retryable: true,
-      remediation: 'Open a new session. GET /v1/pools tells what keeps a pool from its pods.',
+      remediation: 'Open a new session. GET /v1/pools tells why a pool has no pods.',
     })
   } catch (error) {
     session.end().catch(() => undefined)
