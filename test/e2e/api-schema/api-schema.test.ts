@@ -46,10 +46,10 @@ void t.test('what follows from the API document is answered as the document says
   const run = spawn(
     python,
     [
-      ...['-m', 'schemathesis.cli', '--config-file', 'test/e2e/api-schema/schemathesis.toml', 'run'],
-      ...[`${bed.apiUrls[0]}/openapi.json`, '--header', `Authorization: Bearer ${bed.apiKey}`],
-      ...options,
-    ],
+      ['-m', 'schemathesis.cli', '--config-file', 'test/e2e/api-schema/schemathesis.toml', 'run'],
+      [`${bed.apiUrls[0]}/openapi.json`, '--header', `Authorization: Bearer ${bed.apiKey}`],
+      options,
+    ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const [[code], printed] = await Promise.all([
