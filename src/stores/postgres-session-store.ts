@@ -81,7 +81,8 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
     get: (id, projectId) => readSession(durable, id, projectId),
-    activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
+    activate: (id, epoch, steps = {}) =>
+      grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 
     async list(query: SessionQuery) {
       const { status, projectId, agentType, before, limit } = query
