@@ -70,7 +70,7 @@ const purePatterns: readonly Pattern[] = [
     allowTypeImports: true,
   },
   {
-    group: ['**/config.ts', '**/logging.ts', '**/metrics.ts', '**/lifecycle.ts'],
+    group: ['**/config.ts', '**/logging.ts', '**/metrics.ts', '**/*-metrics.ts', '**/lifecycle.ts'],
     message: 'domain/ and admission/ are pure: configuration, logs and metrics belong to adapters.',
   },
 ]

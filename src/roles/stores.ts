@@ -4,6 +4,7 @@ import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createPostgresApiKeys } from '../stores/postgres-api-keys.ts'
 import { createPostgresAuditLog } from '../stores/postgres-audit-log.ts'
+import { createPostgresBacklog } from '../stores/postgres-backlog.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { assertSettings, createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresEventLog } from '../stores/postgres-event-log.ts'
@@ -82,6 +83,7 @@ export async function connectStores(
     eventLog: createPostgresEventLog(postgres),
     eventWebhooks: createPostgresEventWebhooks(postgres),
     demand: createRedisDemand(redis, logger),
+    backlog: createPostgresBacklog(postgres),
     ledgerReader: createPostgresInvariantReader(postgres),
     indexReader: createRedisIndexReader(redis),
     roomLedger: createPostgresRoomLedger(postgres),

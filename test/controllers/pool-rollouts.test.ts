@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { PoolsDocument } from '../../src/domain/pool.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
+import { someActor } from '../support/some-actor.ts'
 import { agentType, poolsOf } from './controller-bed.ts'
 import { type PoolBed, startPoolServers } from './pool-bed.ts'
 
@@ -121,7 +122,7 @@ void t.test('a failed canary is tried again when it is resumed', async (t) => {
   for (const { uid, templateHash: hash } of bed.pods.real.values())
     if (hash === hashOf('new')) bed.pods.change(uid, { deadReason: 'no database', readySince: undefined })
   await live(bed, 10)
-  await bed.revisions.order(agentType, { kind: 'resume' })
+  await bed.revisions.order(agentType, { kind: 'resume' }, someActor)
   await live(bed, 120)
   t.same(images(bed), { new: 4 })
 })
@@ -133,10 +134,10 @@ void t.test('paused: nothing is replaced, and new pods are made as before', asyn
   await live(bed, 20)
   t.same(images(bed), { old: 5 })
   bed.setPools(withImage('new'))
-  await bed.revisions.order(agentType, { kind: 'pause' })
+  await bed.revisions.order(agentType, { kind: 'pause' }, someActor)
   await live(bed, 20)
   t.same(images(bed), { old: 5 }, 'by order too')
-  await bed.revisions.order(agentType, { kind: 'resume' })
+  await bed.revisions.order(agentType, { kind: 'resume' }, someActor)
   await live(bed, 40)
   t.same(images(bed), { old: 1, new: 4 })
 })
@@ -146,7 +147,11 @@ void t.test('undo goes back, outlives the leader, and ends with the next templat
   bed.setPools(withImage('new'))
   await live(bed, 40)
   t.same(images(bed), { new: 4 })
-  await bed.revisions.order(agentType, { kind: 'undo', undoneHash: hashOf('new'), pinnedHash: hashOf('old') })
+  await bed.revisions.order(
+    agentType,
+    { kind: 'undo', undoneHash: hashOf('new'), pinnedHash: hashOf('old') },
+    someActor,
+  )
   await live(bed, 40, () => t.ok(readyCount(bed) >= 4))
   t.same(images(bed), { old: 4 })
   const next = await bed.successor()
