@@ -9,6 +9,7 @@ import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-rou
 import type { FollowEvents } from '../sessions/follow-events.ts'
 import type { ProjectLimitsView } from '../sessions/project-limits-view.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
+import type { ReadStatus } from '../sessions/read-status.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
@@ -31,6 +32,7 @@ import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
+import { addStatusRoutes } from './status-routes.ts'
 import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
@@ -45,6 +47,7 @@ export interface ApiAppDeps
     Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
+  readonly readStatus: ReadStatus
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
   readonly followEvents: FollowEvents
@@ -96,6 +99,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addBrowserTokenRoute(app, deps)
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
+  addStatusRoutes(app, deps.readStatus)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)
   addEventRoutes(app, {
