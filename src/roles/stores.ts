@@ -10,6 +10,8 @@ import { assertSettings, createPostgres, databaseError, type Postgres } from '..
 import { createPostgresEventLog } from '../stores/postgres-event-log.ts'
 import { createPostgresEventWebhooks } from '../stores/postgres-event-webhooks.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
+import { createPostgresLeaderReports } from '../stores/postgres-leader-reports.ts'
+import { createPostgresLiveSessions } from '../stores/postgres-live-sessions.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
 import { createPostgresPoolPods } from '../stores/postgres-pool-pods.ts'
@@ -91,6 +93,8 @@ export async function connectStores(
     projectLimits: createPostgresProjectLimits(postgres),
     projectQuotas: createRedisProjectQuotas({ redis, logger, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
+    leaderReports: createPostgresLeaderReports(postgres),
+    countLiveSessions: createPostgresLiveSessions(postgres),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
     signers: createPostgresSigners(postgres),
