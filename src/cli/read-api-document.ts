@@ -21,6 +21,7 @@ export async function readApiDocument(): Promise<unknown> {
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
     readStatus: uncalled,
+    timelines: { course: uncalled },
     readUsage: uncalled,
     auditLog: { list: uncalled },
     noteSession: () => {},

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox'
 import type { AuditLog } from '../domain/audit.ts'
+import type { TimelineReader } from '../domain/session-timeline.ts'
 import { GreenroomError } from '../errors.ts'
 import type { ManageKeys } from '../identity/manage-keys.ts'
 import type { Logger } from '../logging.ts'
@@ -33,6 +34,7 @@ import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { addStatusRoutes } from './status-routes.ts'
+import { addTimelineRoute } from './timeline-route.ts'
 import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
@@ -48,6 +50,7 @@ export interface ApiAppDeps
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readStatus: ReadStatus
+  readonly timelines: TimelineReader
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
   readonly followEvents: FollowEvents
@@ -100,6 +103,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addStatusRoutes(app, deps.readStatus)
+  addTimelineRoute(app, deps.timelines)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)
   addEventRoutes(app, {

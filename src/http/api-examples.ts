@@ -91,6 +91,18 @@ const status = {
   ],
   totals: { pools: 3, idle: 12, warming: 1, claimed: 30, waiting: 0, sessions: 30 },
 }
+const timeline = {
+  steps: [
+    { step: 'reserved', at: '2026-03-01T09:00:00.002Z', ms: 1.1 },
+    { step: 'committed', at: '2026-03-01T09:00:00.005Z', ms: 3.2 },
+    { step: 'delivered', at: '2026-03-01T09:00:00.012Z', ms: 6.4 },
+    { step: 'activated', at: '2026-03-01T09:00:00.012Z', ms: 0.3 },
+    { step: 'agent-joined', at: '2026-03-01T09:00:00.210Z', ms: 198 },
+    { step: 'renewed', at: '2026-03-01T09:04:40.100Z', count: 14 },
+    { step: 'ending', at: '2026-03-01T09:05:00.000Z', detail: 'ended:caller' },
+    { step: 'ended', at: '2026-03-01T09:05:02.000Z', ms: 2_000, detail: 'ended:caller' },
+  ],
+}
 const amounts = { sessions: 42, sessionSeconds: 36_000, idleSeconds: 3_600, podSeconds: 39_600, cost: 0.44 }
 const limits = {
   projectId: 'checkout',
@@ -182,6 +194,7 @@ const examples: Readonly<Record<string, Examples>> = {
   undoRollout: { 200: { ...rollout, phase: 'undone' } },
   pauseRollout: { 200: { ...rollout, phase: 'paused' } },
   resumeRollout: { 200: rollout },
+  readTimeline: { 200: timeline },
   readStatus: { 200: status },
   readUsage: {
     200: {

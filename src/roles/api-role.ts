@@ -54,8 +54,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     sessions: {
       ...stores.sessions,
       // No wake-up tells of it: most activations concern nobody else.
-      async activate(id, epoch) {
-        const times = await stores.sessions.activate(id, epoch)
+      async activate(id, epoch, steps) {
+        const times = await stores.sessions.activate(id, epoch, steps)
         eventFeed.nudge()
         return times
       },
@@ -102,6 +102,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const app = await createApiApp({
     ...sessionApi,
     readStatus,
+    timelines: stores.timelines,
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,

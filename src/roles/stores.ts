@@ -22,6 +22,7 @@ import { createPostgresReplicaLiveness } from '../stores/postgres-replica-livene
 import { createPostgresRoomLedger } from '../stores/postgres-room-ledger.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
 import { createPostgresSigners } from '../stores/postgres-signers.ts'
+import { createPostgresTimelines } from '../stores/postgres-timelines.ts'
 import { createPostgresUsageReader } from '../stores/postgres-usage-reader.ts'
 import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.ts'
 import { createRedisDemand } from '../stores/redis-demand.ts'
@@ -94,6 +95,7 @@ export async function connectStores(
     projectQuotas: createRedisProjectQuotas({ redis, logger, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
     leaderReports: createPostgresLeaderReports(postgres),
+    timelines: createPostgresTimelines(postgres),
     countLiveSessions: createPostgresLiveSessions(postgres),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),

@@ -69,7 +69,8 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
     get: (id, projectId) => readSession(durable, id, projectId),
-    activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
+    activate: (id, epoch, steps = {}) =>
+      grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 
     list: (query: SessionQuery) => listSessionRows(durable, query),
 

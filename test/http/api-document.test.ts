@@ -37,6 +37,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'GET /v1/sessions',
     'GET /v1/sessions/{id}',
     'GET /v1/sessions/{id}/events',
+    'GET /v1/sessions/{id}/timeline',
     'GET /v1/status',
     'GET /v1/usage',
     'GET /v1/webhooks',

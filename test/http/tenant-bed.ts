@@ -13,6 +13,7 @@ import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { createPostgresEventWebhooks } from '../../src/stores/postgres-event-webhooks.ts'
 import { createPostgresLiveSessions } from '../../src/stores/postgres-live-sessions.ts'
 import { createPostgresProjectLimits } from '../../src/stores/postgres-project-limits.ts'
+import { createPostgresTimelines } from '../../src/stores/postgres-timelines.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
 import { probesOf } from '../sessions/status-bed.ts'
@@ -40,6 +41,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
   })
   const app = await createApiApp({
     ...bed.api.sessionApi,
+    timelines: createPostgresTimelines(bed.postgres),
     readStatus: createReadStatus({
       probes: probesOf({ controller: { state: 'ok', detail: 'One replica leads.', leader: 'replica-1' } }),
       readPools: bed.api.sessionApi.readPools,

@@ -26,6 +26,7 @@ const all = [
   '0013_event-webhooks',
   '0014_project-limits',
   '0015_what-the-leader-finds',
+  '0016_timelines',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
