@@ -23,6 +23,8 @@ export const rooms = {
   // Served to browsers and packed for npm: nothing but itself.
   client: [],
   try: ['client'],
+  // Colours, type and controls: no scripts.
+  look: [],
   // Composition: these two may import everything but main.ts.
   roles: 'all',
   cli: 'all',

@@ -83,6 +83,7 @@ export interface ListQuery {
   readonly status?: 'PENDING' | 'ACTIVE' | 'ENDING' | 'ENDED' | undefined
   readonly projectId?: string | undefined
   readonly agentType?: string | undefined
+  readonly search?: string | undefined
   readonly limit?: number | undefined
   readonly cursor?: string | undefined
   readonly fields?: 'metadata' | undefined

@@ -117,6 +117,8 @@ export interface SessionQuery {
   readonly status?: SessionStatus
   readonly projectId?: string
   readonly agentType?: string
+  /** The id or its beginning (8 digits or more), or the whole name of a pod or room. */
+  readonly search?: string
   readonly limit: number
   /** Keyset: sessions created before this one, newest first. */
   readonly before?: { readonly createdAt: number; readonly id: string }

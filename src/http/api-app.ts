@@ -41,6 +41,7 @@ import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 import { addWebhookRoutes, type WebhookRouteDeps } from './webhook-routes.ts'
+import { addWhoamiRoute } from './whoami-route.ts'
 
 export interface ApiAppDeps
   extends SessionRouteDeps,
@@ -121,6 +122,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   addLimitRoutes(app, deps.projectLimits)
   addAuditRoutes(app, deps.auditLog)
+  addWhoamiRoute(app)
   addWebhookRoutes(app, deps)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })

@@ -226,6 +226,7 @@ const examples: Readonly<Record<string, Examples>> = {
     200: { ...shownKey, rotatedAt, oldSecretUntil: '2026-03-09T08:00:00.000Z' },
   },
   revokeKey: { 200: { ...key, revokedAt: rotatedAt } },
+  whoami: { 200: { kind: 'api-key', id: key.id, projectId: 'checkout', scopes: key.scopes } },
   readAudit: { 200: { entries: [audited], nextCursor: id } },
   createWebhook: {
     body: { url: webhook.url, types: webhook.types },

@@ -43,6 +43,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'GET /v1/usage',
     'GET /v1/webhooks',
     'GET /v1/webhooks/{id}',
+    'GET /v1/whoami',
     'PATCH /v1/webhooks/{id}',
     'POST /v1/keys',
     'POST /v1/keys/{id}/rotate',

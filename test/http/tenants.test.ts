@@ -62,6 +62,7 @@ const routes: Readonly<Record<string, Expectation>> = {
   'DELETE /v1/projects/{id}/limits': 'refused',
   'GET /v1/keys': 'own only',
   'GET /v1/audit': 'own only',
+  'GET /v1/whoami': 'own only',
   'DELETE /v1/keys/{id}': 'as unknown',
   'POST /v1/keys/{id}/rotate': 'as unknown',
 }
