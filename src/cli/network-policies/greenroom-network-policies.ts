@@ -1,7 +1,7 @@
 import { agentPort } from '../../domain/names.ts'
 import { agentPolicies } from './agent-policies.ts'
 import type { ExplainedPolicy, ExplainedRule } from './explained-policy.ts'
-import { agents, component, dns, liveKitPeer, namespaceOf, storePeer, tcp } from './network-peers.ts'
+import { agents, component, dns, liveKitPeer, metricsFor, storePeer, tcp } from './network-peers.ts'
 import type { NetworkSettings, StorePlace } from './network-settings.ts'
 
 /** All policies of Greenroom for these settings, always the same names: an overlay's patch replaces each of the base's. */
@@ -53,7 +53,7 @@ metrics for Prometheus. ${
     }`,
     podSelector: component('session-management-server').podSelector ?? {},
     policyTypes: ['Ingress', 'Egress'],
-    ingress: [{ rule: { ports: tcp(sessionPort) } }, metrics(settings, opsPort)],
+    ingress: [{ rule: { ports: tcp(sessionPort) } }, metricsFor(settings.monitoring, opsPort)],
     egress: egress ?? anywhere,
   }
 }
@@ -104,19 +104,11 @@ of API servers: 443, 6443, 8443 (minikube) and 16443 (MicroK8s).`
     }`,
     podSelector: { matchLabels: { app: 'agent-webhook' } },
     policyTypes: ['Ingress', 'Egress'],
-    ingress: [{ rule: { ports: tcp(webhookPort) } }, metrics(settings, webhookOpsPort)],
+    ingress: [{ rule: { ports: tcp(webhookPort) } }, metricsFor(settings.monitoring, webhookOpsPort)],
     egress: [
       { rule: dns },
       ...(isKnown ? toApiServer(settings) : [{ rule: { ports: tcp(...apiServerPorts) } }]),
     ],
-  }
-}
-
-function metrics({ monitoring }: NetworkSettings, port: number) {
-  const labelled = { namespaceSelector: { matchLabels: { 'greenroom.dev/monitoring': 'enabled' } } }
-  return {
-    why: 'Metrics. People who run agents may write no label of a namespace.',
-    rule: { from: [...monitoring.map(namespaceOf), labelled], ports: tcp(port) },
   }
 }
 
