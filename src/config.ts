@@ -74,6 +74,11 @@ const roleSchemas = {
     ...ops,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_PORT: Port(3000),
+    /**
+     * Ops port of the webhook, as a name that has the address of each replica (a headless Service). Without it GET /v1/status
+     * and GET /v1/admission say nothing of the webhook.
+     */
+    GREENROOM_WEBHOOK_OPS_URL: Type.Optional(Type.String({ pattern: '^http://[^/\\s]+$' })),
     /** Whether /docs and /openapi.json need no API key. */
     GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
     /** Whether /try is served, a page that opens sessions with an API key typed into it. */

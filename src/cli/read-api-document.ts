@@ -20,6 +20,8 @@ export async function readApiDocument(): Promise<unknown> {
     liveKit: { readRoomEvent: uncalled, takeRoomEvent: uncalled, onRefused: () => undefined },
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
+    readStatus: uncalled,
+    timelines: { course: uncalled },
     readUsage: uncalled,
     auditLog: { list: uncalled },
     noteSession: () => {},

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox'
 import type { AuditLog } from '../domain/audit.ts'
+import type { TimelineReader } from '../domain/session-timeline.ts'
 import { GreenroomError } from '../errors.ts'
 import type { ManageKeys } from '../identity/manage-keys.ts'
 import type { Logger } from '../logging.ts'
@@ -9,6 +10,7 @@ import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-rou
 import type { FollowEvents } from '../sessions/follow-events.ts'
 import type { ProjectLimitsView } from '../sessions/project-limits-view.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
+import type { ReadStatus } from '../sessions/read-status.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
@@ -31,10 +33,13 @@ import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
+import { addStatusRoutes } from './status-routes.ts'
+import { addTimelineRoute } from './timeline-route.ts'
 import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 import { addWebhookRoutes, type WebhookRouteDeps } from './webhook-routes.ts'
+import { addWhoamiRoute } from './whoami-route.ts'
 
 export interface ApiAppDeps
   extends SessionRouteDeps,
@@ -44,6 +49,8 @@ export interface ApiAppDeps
     Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
+  readonly readStatus: ReadStatus
+  readonly timelines: TimelineReader
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
   readonly followEvents: FollowEvents
@@ -95,6 +102,8 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addBrowserTokenRoute(app, deps)
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
+  addStatusRoutes(app, deps.readStatus)
+  addTimelineRoute(app, deps.timelines)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)
   addEventRoutes(app, {
@@ -109,6 +118,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   addLimitRoutes(app, deps.projectLimits)
   addAuditRoutes(app, deps.auditLog)
+  addWhoamiRoute(app)
   addWebhookRoutes(app, deps)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })

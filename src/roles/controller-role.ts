@@ -14,6 +14,7 @@ import { createPodWriter } from '../cluster/pod-writer.ts'
 import { type Config, opsPort } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
+import { createFindingNotes } from '../controllers/finding-notes.ts'
 import { createForgottenSessions } from '../controllers/forgotten-sessions.ts'
 import { createIndexSync } from '../controllers/index-sync.ts'
 import { createPendingGrace } from '../controllers/pending-grace.ts'
@@ -35,7 +36,7 @@ import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../delivery/signing-keys.ts'
-import { configMapName } from '../domain/names.ts'
+import { configMapName, controllerLeaseName } from '../domain/names.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import { pause } from '../timing/pause.ts'
 import { watchClusterRoom } from './cluster-room.ts'
@@ -48,9 +49,6 @@ import type { RoleContext } from './role.ts'
 import { createRoomKeeping } from './room-keeping.ts'
 import { startSigningNotes } from './signing-notes.ts'
 import { connectStores } from './stores.ts'
-
-/** The manifests' Role allows this one Lease. */
-const leaseName = 'greenroom-controller'
 
 /** The pool controller, the only writer of pods. Every process of this role watches; only the elected one acts. */
 export async function startController(config: Config<'controller'>, context: RoleContext): Promise<void> {
@@ -296,11 +294,19 @@ export async function startController(config: Config<'controller'>, context: Rol
       logger,
       monotonicMs,
     })
+  const findingNotes = createFindingNotes({
+    reports: stores.leaderReports,
+    leader: instance,
+    documents: () => ({ pools: pools.status(), policy: policy.status() }),
+    metrics,
+    logger,
+    now,
+  })
   const eventTelling = createEventTelling(config, { stores, pools, metrics, logger })
   const elector = createLeaseElector({
     clients,
     namespace,
-    name: leaseName,
+    name: controllerLeaseName,
     identity: instance,
     logger,
     async onLeading(signal) {
@@ -317,6 +323,7 @@ export async function startController(config: Config<'controller'>, context: Rol
             oldKeys.run(signal),
             roomKeeper?.run(signal),
             eventTelling.run(signal),
+            findingNotes.run(signal),
           ])
       } finally {
         leading = false
