@@ -1,7 +1,16 @@
 import { agentPort, webhookName, webhookNamespace } from '../../domain/names.ts'
 import { agentPolicies } from './agent-policies.ts'
 import type { ExplainedPolicy, ExplainedRule } from './explained-policy.ts'
-import { agents, component, dns, liveKitPeer, metricsFor, namespaceOf, storePeer, tcp } from './network-peers.ts'
+import {
+  agents,
+  component,
+  dns,
+  liveKitPeer,
+  metricsFor,
+  namespaceOf,
+  storePeer,
+  tcp,
+} from './network-peers.ts'
 import type { NetworkSettings, StorePlace } from './network-settings.ts'
 
 /** All policies of Greenroom for these settings, always the same names: an overlay's patch replaces each of the base's. */
