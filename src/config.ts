@@ -212,7 +212,12 @@ const roleSchemas = {
     /** The role that may read and write rows only; without it, the user of DATABASE_URL. */
     GREENROOM_DATABASE_ROLE: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
   }),
-  doctor: Type.Object({ ...common, ...database, ...redis }),
+  /** What is not set is not looked at, and the report says so. */
+  doctor: Type.Object({
+    ...common,
+    ...Type.Partial(Type.Object({ ...database, ...redis })).properties,
+    ...liveKit,
+  }),
   pools: Type.Object({ ...common, ...database }),
   /** Commands that ask the session API; their --server and --key come first. */
   caller: Type.Object({
