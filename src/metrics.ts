@@ -23,6 +23,12 @@ export function createMetrics(registry = new Registry()) {
       buckets: secondsBuckets,
       registers,
     }),
+    traceSpans: new Counter({
+      name: 'greenroom_trace_spans_total',
+      help: 'Spans that were recorded, by outcome: exported, failed (the collector did not take them), dropped (too many waited).',
+      labelNames: ['outcome'],
+      registers,
+    }),
     openStageSeconds: new Histogram({
       name: 'greenroom_open_stage_seconds',
       help: 'Time of one step of an open: reserve (Redis), commit (PostgreSQL), deliver (pod), activate, wait.',
