@@ -26,6 +26,9 @@ const program = 'cli/greenroom'
 /** What TypeScript gives to programs for the browser differs from Node's, so the caller's SDK names neither. */
 const client = entries['./client']
 
+/** Whoever has no room needs no WebRTC; whoever records no traces needs no OpenTelemetry. */
+const isOptional = /^@livekit\/rtc-node$|^@opentelemetry\//
+
 interface RootPackage {
   readonly name: string
   readonly version: string
@@ -128,13 +131,17 @@ function writeDeclarations(out: string): void {
 }
 
 function packageJson(imported: ReadonlySet<string>): object {
-  const { name, version, description, license, engines, dependencies, optionalDependencies } = rootPackage
-  const versionsIn = (from: Readonly<Record<string, string>>) =>
-    Object.fromEntries([...imported].filter((path) => from[path]).map((path) => [path, from[path]]))
-  const unknown = [...imported].filter((path) => !dependencies[path] && !optionalDependencies[path])
+  const { name, version, description, license, engines } = rootPackage
+  const versions = { ...rootPackage.optionalDependencies, ...rootPackage.dependencies }
+  const unknown = [...imported].filter((path) => !versions[path])
   if (unknown.length > 0) throw new Error(`package.json does not list ${unknown.join(', ')}`)
-  // Whoever has no room needs no WebRTC; whoever writes JavaScript needs no types.
-  const peers = { ...versionsIn(optionalDependencies), '@types/node': '>=24' }
+  const versionsOf = (paths: readonly string[]) =>
+    Object.fromEntries(paths.map((path) => [path, versions[path]]))
+  const { optional = [], needed = [] } = Object.groupBy([...imported].toSorted(), (path) =>
+    isOptional.test(path) ? 'optional' : 'needed',
+  )
+  // Whoever writes JavaScript needs no types.
+  const peers = { ...versionsOf(optional), '@types/node': '>=24' }
   return {
     name,
     version,
@@ -154,7 +161,7 @@ function packageJson(imported: ReadonlySet<string>): object {
       './package.json': './package.json',
     },
     files: ['agent', 'chunks', 'cli', 'client', 'types'],
-    dependencies: versionsIn(dependencies),
+    dependencies: versionsOf(needed),
     peerDependencies: peers,
     peerDependenciesMeta: Object.fromEntries(Object.keys(peers).map((peer) => [peer, { optional: true }])),
   }
