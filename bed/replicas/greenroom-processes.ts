@@ -19,6 +19,8 @@ export interface GreenroomProcesses {
   readonly roles: ReadonlyMap<string, RoleProcess>
   readonly apiUrls: readonly string[]
   readonly webhookUrl: string
+  /** Of metrics and readiness with its reasons: role → address. */
+  readonly opsUrls: Readonly<Record<string, string>>
   /** In front of the API replicas, if `balanced`. */
   readonly balancer: Balancer | undefined
 }
@@ -80,12 +82,18 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   const logs = join(folder, 'logs')
   await mkdir(logs)
   const roles = new Map<string, RoleProcess>()
+  const opsUrls: Record<string, string> = {}
+  const freeOps = async (name: string, host = '127.0.0.1') => {
+    const port = await freePort(host)
+    opsUrls[name] = `http://${host}:${port}`
+    return port
+  }
   const add = (role: RoleProcess) => {
     roles.set(role.name, role)
     onStop(() => role.stop())
   }
   // A controller that finds no webhook backs off for a second, and everything after it would wait for that.
-  await startWebhooks(setting, logs, add)
+  await startWebhooks(setting, { logs, add, freeOps })
   const server = {
     GREENROOM_HOST: '127.0.0.1',
     GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info',
@@ -109,7 +117,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
       }),
     )
   }
-  const controllerPort = await freePort()
+  const controllerPort = await freeOps('controller')
   await start('controller', 'controller', {
     GREENROOM_OPS_PORT: String(controllerPort),
     ...shape.controllerEnv,
@@ -121,7 +129,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   for (const [n, url] of apiUrls.entries()) {
     await start(`api-${n + 1}`, 'api', {
       GREENROOM_PORT: new URL(url).port,
-      GREENROOM_OPS_PORT: String(await freePort()),
+      GREENROOM_OPS_PORT: String(await freeOps(`api-${n + 1}`)),
       GREENROOM_PUBLIC_DOCS: 'true',
       GREENROOM_API_KEYS: secrets.apiKey,
       GREENROOM_DRAIN_MS: '0',
@@ -137,14 +145,21 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
       readyTimeoutMs,
     )
   }
-  return { roles, apiUrls, webhookUrl: `https://${plane.webhook.host}:${plane.webhook.port}`, balancer }
+  const webhookUrl = `https://${plane.webhook.host}:${plane.webhook.port}`
+  return { roles, apiUrls, webhookUrl, opsUrls, balancer }
+}
+
+interface WebhookStart {
+  readonly logs: string
+  readonly add: (role: RoleProcess) => void
+  /** Chooses the port of a role's ops server, and notes it. */
+  readonly freeOps: (name: string, host?: string) => Promise<number>
 }
 
 /** One webhook listens where the API server calls; several stand behind a balancer that does. */
 async function startWebhooks(
   { shape, plane, onStop }: GreenroomSetting,
-  logs: string,
-  add: (role: RoleProcess) => void,
+  { logs, add, freeOps }: WebhookStart,
 ): Promise<void> {
   const { host, port } = plane.webhook
   const count = shape.webhooks ?? 1
@@ -155,7 +170,8 @@ async function startWebhooks(
     urls.push(`https://${host}:${itsPort}`)
     const env = { ...servingFiles(plane), GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info' }
     const onStart = (pid: number) => shape.onRole?.(name, pid)
-    add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, env, onStart }))
+    const opsPort = await freeOps(name, host)
+    add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, opsPort, env, onStart }))
   }
   // A webhook that has not read the policy yet refuses the types of its rows.
   await Promise.all(urls.map((url) => until(`${url} to be ready`, () => isReady(url), readyTimeoutMs)))
