@@ -186,6 +186,14 @@ void t.test('the webhook: in for reviews, out to DNS and API servers', async (t)
   t.same(spec?.policyTypes, ['Ingress', 'Egress'])
   const ports = (rules: readonly { ports?: readonly { port?: number | string }[] }[] | undefined) =>
     (rules ?? []).flatMap(({ ports = [] }) => ports.map(({ port }) => port))
-  t.same(ports(spec?.ingress), [8443, 3002])
+  t.same(ports(spec?.ingress), [8443, 3002, 3002])
+  t.match(spec?.ingress?.[2], {
+    from: [
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ai-agents' } },
+        podSelector: { matchLabels: { 'greenroom.dev/component': 'session-management-server' } },
+      },
+    ],
+  })
   t.same(ports(spec?.egress), [53, 53, 443, 6443, 8443, 16_443])
 })

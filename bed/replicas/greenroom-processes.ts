@@ -103,6 +103,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
     GREENROOM_HMAC_SECRET: secrets.hmacSecret,
     GREENROOM_API_URL: publicUrl,
+    ...webhookOps(opsUrls),
     ...setting.liveKitEnv,
   }
   const start = async (name: string, role: string, env: Readonly<Record<string, string>>) => {
@@ -147,6 +148,12 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   }
   const webhookUrl = `https://${plane.webhook.host}:${plane.webhook.port}`
   return { roles, apiUrls, webhookUrl, opsUrls, balancer }
+}
+
+/** Where the session server asks the webhook; of several, the first. */
+function webhookOps(opsUrls: Readonly<Record<string, string>>) {
+  const url = opsUrls.webhook ?? opsUrls['webhook-1']
+  return url !== undefined && { GREENROOM_WEBHOOK_OPS_URL: url }
 }
 
 interface WebhookStart {

@@ -111,6 +111,27 @@ export const chartValues = group({
     description: 'Origins whose pages may call the session API from a browser, each as a whole.',
     default: [],
   }),
+  oidc: group({
+    issuer: text('Bearer tokens of this OpenID Connect issuer are taken. Empty: none.', '', {
+      pattern: '^(https://\\S+)?$',
+    }),
+    audience: text('The audience that they must be for. Needed with `oidc.issuer`.'),
+    jwksUrl: text("Where its keys are. Empty: the issuer's discovery document says so.", '', {
+      pattern: '^(https://\\S+)?$',
+    }),
+    projectClaim: text('The claim that names the project. Empty: every token is good for every project.'),
+    scopesClaim: text('The claim that grants scopes, a text with blanks or a list.', 'scope', {
+      minLength: 1,
+    }),
+    scopes: words('Scopes by value of that claim: `{ops: admin, staff: "sessions:open sessions:read"}`.'),
+  }),
+  callerServiceAccounts: words(
+    'ServiceAccounts whose tokens with audience `greenroom` are taken, with project and scopes: `{"shop/frontend": "checkout sessions:open sessions:end"}`.',
+  ),
+  tokenReview: flag(
+    'The API server is asked about such tokens as well; binds the session server to `system:auth-delegator`.',
+    false,
+  ),
   publicDocs: flag('`/docs` and `/openapi.json` without an API key.', false),
   service: group({
     type: Type.Union([Type.Literal('ClusterIP'), Type.Literal('NodePort'), Type.Literal('LoadBalancer')], {

@@ -138,6 +138,7 @@ void t.test('the API server: reached by webhook and session server where it is n
   const narrow = policies(...api, ...stores)
   t.strictSame(short(one(narrow, 'session-management-server').egress), [
     dns,
+    'greenroom-system/agent-webhook: 3002/TCP',
     'agent-type: 8080/TCP',
     ...toApi,
     'postgres: 5432/TCP',
