@@ -23,6 +23,12 @@ const entries = {
 
 const program = 'cli/greenroom'
 
+/** The program, the same as kubectl's plug-in, and what kubectl asks to complete its words. */
+const programNames = ['greenroom', 'kubectl-greenroom', 'kubectl_complete-greenroom'] as const
+
+/** 62 MB for those who find the server by their kubeconfig, and of no use to others. */
+const kubeconfigPackages: readonly string[] = ['@kubernetes/client-node', 'undici']
+
 /** What TypeScript gives to programs for the browser differs from Node's, so the caller's SDK names neither. */
 const client = entries['./client']
 
@@ -69,7 +75,7 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',
       entryPoints: [entries['./agent'], entries['./agent/room'], program].map((entry) => `src/${entry}.ts`),
-      plugins: [withoutOperatorCommands],
+      plugins: [withoutOperators],
     }),
     build({
       ...options,
@@ -84,15 +90,28 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
   return imported
 }
 
-/** They need the clients of Kubernetes, PostgreSQL and Redis, and run where Greenroom runs. */
-const withoutOperatorCommands: Plugin = {
-  name: 'without-operator-commands',
+/** They need the clients of PostgreSQL and Redis, and run where Greenroom runs. */
+const withoutOperators: Plugin = {
+  name: 'without-operators',
   setup(building) {
     building.onLoad({ filter: /\/operator-commands\.ts$/ }, () => ({
       contents: 'export const operatorCommands = {}',
       loader: 'js',
     }))
+    building.onLoad({ filter: /\/(recorded-decisions|session-history)\.ts$/ }, ({ path }) => ({
+      contents: `import { GreenroomError } from '../../errors.ts'
+        export async function ${camelCase(path)}() {
+          throw new GreenroomError('GRN_INVALID_CONFIG', 'The npm package does not read PostgreSQL: use the image or the repository.')
+        }`,
+      loader: 'js',
+      resolveDir: dirname(path),
+    }))
   },
+}
+
+/** What each of both files exports. */
+function camelCase(path: string): string {
+  return path.includes('recorded-decisions') ? 'recordedDecisions' : 'readSessionHistory'
 }
 
 function importsOf({ inputs, outputs }: Metafile): string[] {
@@ -133,8 +152,15 @@ function packageJson(imported: ReadonlySet<string>): object {
     Object.fromEntries([...imported].filter((path) => from[path]).map((path) => [path, from[path]]))
   const unknown = [...imported].filter((path) => !dependencies[path] && !optionalDependencies[path])
   if (unknown.length > 0) throw new Error(`package.json does not list ${unknown.join(', ')}`)
-  // Whoever has no room needs no WebRTC; whoever writes JavaScript needs no types.
-  const peers = { ...versionsIn(optionalDependencies), '@types/node': '>=24' }
+  // Whoever has no room needs no WebRTC, whoever names the server needs no kubeconfig, and JavaScript needs no types.
+  const peers = {
+    ...versionsIn(optionalDependencies),
+    ...versionsIn(Object.fromEntries(kubeconfigPackages.map((path) => [path, dependencies[path] ?? '']))),
+    '@types/node': '>=24',
+  }
+  const needed = Object.entries(versionsIn(dependencies)).filter(
+    ([path]) => !kubeconfigPackages.includes(path),
+  )
   return {
     name,
     version,
@@ -143,7 +169,7 @@ function packageJson(imported: ReadonlySet<string>): object {
     type: 'module',
     engines,
     sideEffects: false,
-    bin: { greenroom: `./${program}.js` },
+    bin: Object.fromEntries(programNames.map((called) => [called, `./${program}.js`])),
     exports: {
       ...Object.fromEntries(
         Object.entries(entries).map(([entry, path]) => [
@@ -154,7 +180,7 @@ function packageJson(imported: ReadonlySet<string>): object {
       './package.json': './package.json',
     },
     files: ['agent', 'chunks', 'cli', 'client', 'types'],
-    dependencies: versionsIn(dependencies),
+    dependencies: Object.fromEntries(needed),
     peerDependencies: peers,
     peerDependenciesMeta: Object.fromEntries(Object.keys(peers).map((peer) => [peer, { optional: true }])),
   }

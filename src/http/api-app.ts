@@ -31,6 +31,7 @@ import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
+import { tellVersion } from './tell-version.ts'
 import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
@@ -85,6 +86,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   allowOrigins(app, deps.origins)
   answerTraces(app)
+  tellVersion(app)
   shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   refuseUnacceptable(app)
