@@ -23,11 +23,17 @@ const entries = {
 
 const program = 'cli/greenroom'
 
+/** The program, the same as kubectl's plug-in, and what kubectl asks to complete its words. */
+const programNames = ['greenroom', 'kubectl-greenroom', 'kubectl_complete-greenroom'] as const
+
 /** What TypeScript gives to programs for the browser differs from Node's, so the caller's SDK names neither. */
 const client = entries['./client']
 
-/** Whoever has no room needs no WebRTC; whoever records no traces needs no OpenTelemetry. */
-const isOptional = /^@livekit\/rtc-node$|^@opentelemetry\//
+/**
+ * Whoever has no room needs no WebRTC, whoever records no traces needs no OpenTelemetry, and whoever names the server needs
+ * no kubeconfig (62 MB).
+ */
+const isOptional = /^(@livekit\/rtc-node|@opentelemetry\/.*|@kubernetes\/client-node|undici)$/
 
 interface RootPackage {
   readonly name: string
@@ -72,7 +78,7 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',
       entryPoints: [entries['./agent'], entries['./agent/room'], program].map((entry) => `src/${entry}.ts`),
-      plugins: [withoutOperatorCommands],
+      plugins: [withoutOperators],
     }),
     build({
       ...options,
@@ -87,15 +93,28 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
   return imported
 }
 
-/** They need the clients of Kubernetes, PostgreSQL and Redis, and run where Greenroom runs. */
-const withoutOperatorCommands: Plugin = {
-  name: 'without-operator-commands',
+/** They need the clients of PostgreSQL and Redis, and run where Greenroom runs. */
+const withoutOperators: Plugin = {
+  name: 'without-operators',
   setup(building) {
     building.onLoad({ filter: /\/operator-commands\.ts$/ }, () => ({
       contents: 'export const operatorCommands = {}',
       loader: 'js',
     }))
+    building.onLoad({ filter: /\/(recorded-decisions|session-history)\.ts$/ }, ({ path }) => ({
+      contents: `import { GreenroomError } from '../../errors.ts'
+        export async function ${camelCase(path)}() {
+          throw new GreenroomError('GRN_INVALID_CONFIG', 'The npm package does not read PostgreSQL: use the image or the repository.')
+        }`,
+      loader: 'js',
+      resolveDir: dirname(path),
+    }))
   },
+}
+
+/** What each of both files exports. */
+function camelCase(path: string): string {
+  return path.includes('recorded-decisions') ? 'recordedDecisions' : 'readSessionHistory'
 }
 
 function importsOf({ inputs, outputs }: Metafile): string[] {
@@ -150,7 +169,7 @@ function packageJson(imported: ReadonlySet<string>): object {
     type: 'module',
     engines,
     sideEffects: false,
-    bin: { greenroom: `./${program}.js` },
+    bin: Object.fromEntries(programNames.map((called) => [called, `./${program}.js`])),
     exports: {
       ...Object.fromEntries(
         Object.entries(entries).map(([entry, path]) => [

@@ -39,6 +39,7 @@ import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { addStatusRoutes } from './status-routes.ts'
+import { tellVersion } from './tell-version.ts'
 import { addTimelineRoute } from './timeline-route.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
@@ -98,6 +99,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   allowOrigins(app, deps.origins)
   answerTraces(app)
+  tellVersion(app)
   shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   refuseUnacceptable(app)
