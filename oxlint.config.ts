@@ -7,22 +7,25 @@
 export const rooms = {
   domain: [],
   timing: [],
+  tracing: ['domain'],
   serving: ['timing'],
   admission: ['domain'],
-  sessions: ['domain', 'timing'],
+  sessions: ['domain', 'timing', 'tracing'],
   identity: ['domain', 'timing'],
   certificates: ['domain', 'timing'],
-  stores: ['domain', 'timing'],
+  stores: ['domain', 'timing', 'tracing'],
   cluster: ['domain', 'timing', 'certificates'],
-  delivery: ['domain', 'timing'],
+  delivery: ['domain', 'timing', 'tracing'],
   livekit: ['domain', 'timing'],
   controllers: ['domain', 'timing', 'admission'],
-  http: ['domain', 'timing', 'serving', 'sessions', 'identity'],
+  http: ['domain', 'timing', 'tracing', 'serving', 'sessions', 'identity'],
   webhook: ['domain', 'timing', 'serving', 'admission', 'certificates'],
-  agent: ['domain', 'timing'],
+  agent: ['domain', 'timing', 'tracing'],
   // Served to browsers and packed for npm: nothing but itself.
   client: [],
   try: ['client'],
+  // Colours, type and controls: no scripts.
+  look: [],
   // Composition: these two may import everything but main.ts.
   roles: 'all',
   cli: 'all',
@@ -60,6 +63,7 @@ const purePatterns: readonly Pattern[] = [
       'fastify',
       'prom-client',
       'pino',
+      '@opentelemetry/*',
       'livekit-server-sdk',
       '@kubernetes/client-node',
       'undici',
@@ -68,7 +72,7 @@ const purePatterns: readonly Pattern[] = [
     allowTypeImports: true,
   },
   {
-    group: ['**/config.ts', '**/logging.ts', '**/metrics.ts', '**/lifecycle.ts'],
+    group: ['**/config.ts', '**/logging.ts', '**/metrics.ts', '**/*-metrics.ts', '**/lifecycle.ts'],
     message: 'domain/ and admission/ are pure: configuration, logs and metrics belong to adapters.',
   },
 ]

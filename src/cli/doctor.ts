@@ -1,132 +1,109 @@
-import { parseArgs } from 'node:util'
-import { loadConfig } from '../config.ts'
-import {
-  type BrokenInvariant,
-  type InvariantKind,
-  invariantKinds,
-} from '../domain/invariants/broken-invariant.ts'
+import { type Config, loadConfig } from '../config.ts'
 import { type Examination, examineInvariants } from '../domain/invariants/examine-invariants.ts'
-import { GreenroomError } from '../errors.ts'
 import { createLogger } from '../logging.ts'
 import { openInvariantSources } from '../roles/invariant-sources.ts'
 import { pause } from '../timing/pause.ts'
-import type { CommandProgram } from './command.ts'
+import { doctorChecks } from './doctor-checks/doctor-checks.ts'
+import { createDoctorParts } from './doctor-checks/doctor-parts.ts'
+import { type CheckReport, type Phase, runChecks } from './doctor-checks/run-checks.ts'
+import { type DoctorReport, doctorExitCode, doctorInWords, doctorReport } from './doctor-report.ts'
+import { action } from './line/command-spec.ts'
+import { wholeNumber, wrongArguments } from './line/wrong-arguments.ts'
 
-const usage = `usage: doctor [--json] [--settle-ms N]
-Reads Kubernetes, PostgreSQL and Redis and lists every broken invariant: pods claimed twice, sessions without pod, …
---settle-ms N   a finding that may still go away counts after N ms (default: 2 to 10 s, by kind)
-Exit code: 0 nothing is broken; 1 an invariant is broken; 2 a store was not read, or arguments or environment are wrong.`
+export type { DoctorReport } from './doctor-report.ts'
+
+export const doctor = action({
+  summary:
+    'Look at what Greenroom needs, say what is wrong and what to type, and list every broken invariant',
+  about:
+    'It asks Kubernetes, PostgreSQL, Redis and LiveKit, and looks at this machine. Broken invariants are pods claimed twice, sessions without pod and the like. Without --before, --after and --invariants it does as with --after, but what is not installed or configured is "skipped", with the reason. docs/doctor.md lists the checks.',
+  options: {
+    before: { type: 'boolean', help: 'what an installation needs; nothing of Greenroom has to be there' },
+    after: { type: 'boolean', help: 'what an installation must be; what is missing has failed' },
+    invariants: { type: 'boolean', help: 'the invariants alone' },
+    json: { type: 'boolean', help: 'as JSON' },
+    'settle-ms': {
+      type: 'string',
+      value: 'N',
+      help: 'a broken invariant that may still go away counts after N ms (2 to 10 s unless given, by kind)',
+    },
+  },
+  exits: {
+    0: 'nothing is wrong',
+    1: 'a check failed or an invariant is broken',
+    6: 'a store was not read for the invariants',
+  },
+  examples: [
+    { line: 'greenroom doctor --before', does: 'Before an installation' },
+    { line: 'greenroom doctor', does: 'When something is wrong' },
+  ],
+  async run({ options: { json, before, after, invariants, 'settle-ms': settle } }) {
+    if ([before, after, invariants].filter((given) => given === true).length > 1)
+      throw wrongArguments('Give one of --before, --after and --invariants.')
+    const options = {
+      settleMs: settle === undefined ? undefined : wholeNumber('--settle-ms', settle, [0, longestSettleMs]),
+      phase: invariants === true ? undefined : before === true ? 'before' : after === true ? 'after' : 'any',
+      invariants: before !== true,
+    } as const
+    const report = await examine(loadConfig('doctor'), options)
+    const columns = process.stdout.isTTY ? process.stdout.columns : undefined
+    const text =
+      json === true
+        ? `${JSON.stringify(report, undefined, 2)}\n`
+        : doctorInWords(report, { columns, invariants: options.invariants })
+    process.stdout.write(text)
+    return doctorExitCode(report)
+  },
+})
+
+/** Nearly three hours. */
+const longestSettleMs = 9_999_999
 
 interface DoctorOptions {
-  readonly json: boolean
   readonly settleMs: number | undefined
+  /** Undefined: no checks. */
+  readonly phase: Phase | undefined
+  readonly invariants: boolean
 }
 
-/** For a store that was not read, and for wrong arguments or environment. */
-const notReadCode = 2
+/** Checks and invariants side by side; a part that hangs delays neither. */
+async function examine(config: Config<'doctor'>, options: DoctorOptions): Promise<DoctorReport> {
+  const { phase, invariants, settleMs } = options
+  const [examination, checks] = await Promise.all([
+    invariants ? examinedInvariants(config, settleMs) : undefined,
+    phase === undefined ? [] : checksOf(config, phase),
+  ])
+  return doctorReport(examination, checks)
+}
 
-export const doctor: CommandProgram = { usage, run: runDoctor }
-
-/** The command: prints the report on stdout and resolves with the exit code. */
-async function runDoctor(argv: readonly string[]): Promise<number> {
+async function examinedInvariants(
+  config: Config<'doctor'>,
+  settleMs: number | undefined,
+): Promise<Examination> {
+  // Only the report goes to stdout; it names the stores that failed.
+  const logger = createLogger({ level: 'silent', role: 'doctor', instance: config.HOSTNAME })
+  const { sources, close } = await openInvariantSources(config, logger)
   try {
-    const { json, settleMs } = readArguments(argv)
-    const config = loadConfig('doctor')
-    // Only the report goes to stdout; it names the stores that failed.
-    const logger = createLogger({ level: 'silent', role: 'doctor', instance: config.HOSTNAME })
-    const { sources, close } = await openInvariantSources(config, logger)
-    try {
-      const report = reportOf(await examineInvariants(sources, { settleMs, ...realTime }))
-      process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
-      return exitCodeOf(report)
-    } finally {
-      await close()
-    }
-  } catch (error) {
-    if (!(error instanceof GreenroomError)) throw error
-    process.stderr.write(`${error.code}: ${error.message} ${error.remedy}\n`)
-    return notReadCode
+    return await examineInvariants(sources, { settleMs, ...realTime, pause })
+  } finally {
+    await close()
+  }
+}
+
+async function checksOf(config: Config<'doctor'>, phase: Phase): Promise<readonly CheckReport[]> {
+  const parts = createDoctorParts(config)
+  const kubernetes = async () => {
+    const opened = await parts.open('kubernetes')
+    return opened.state === 'open' ? opened.part : undefined
+  }
+  try {
+    return await runChecks(doctorChecks, { phase, parts, context: { config, kubernetes, ...realTime } })
+  } finally {
+    await parts.close()
   }
 }
 
 const realTime = {
   epochMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  pause,
-}
-
-/** The JSON that `--json` prints: its keys are public. */
-export interface DoctorReport {
-  /** The broken invariants. The key is older than that word. */
-  readonly violations: readonly BrokenInvariant[]
-  /** Only kinds that are broken. */
-  readonly counts: Readonly<Partial<Record<InvariantKind, number>>>
-  readonly unread: readonly { readonly store: string; readonly code: string; readonly message: string }[]
-  /** What was read; a store that was not read has no entry. */
-  readonly seen: { readonly pods?: number; readonly sessions?: number; readonly pools?: number }
-}
-
-function reportOf({ broken, snapshot, unread }: Examination): DoctorReport {
-  const byKind = Map.groupBy(broken, ({ kind }) => kind)
-  const counts = invariantKinds.flatMap((kind) => {
-    const found = byKind.get(kind)
-    return found ? [[kind, found.length] as const] : []
-  })
-  return {
-    violations: broken,
-    counts: Object.fromEntries(counts),
-    unread: unread.map(({ store, error }) => ({ store, ...problemOf(error) })),
-    seen: {
-      ...(snapshot.pods && { pods: snapshot.pods.pods.length }),
-      ...(snapshot.ledger && { sessions: snapshot.ledger.sessions.length }),
-      ...(snapshot.index && { pools: snapshot.index.length }),
-    },
-  }
-}
-
-/** A store that was not read may hide anything, so it weighs more than what was found. */
-function exitCodeOf({ unread, violations }: DoctorReport): number {
-  if (unread.length > 0) return notReadCode
-  return violations.length > 0 ? 1 : 0
-}
-
-function inWords({ violations, counts, unread, seen }: DoctorReport): string {
-  const lines = violations.map(({ kind, subject, detail }) => `${kind} ${subject}: ${detail}`)
-  for (const { store, code, message } of unread) lines.push(`${store} was not read: ${code}: ${message}`)
-  const looked = Object.entries(seen).map(([what, count]) => `${count} ${what}`)
-  const kinds = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`)
-  const total =
-    violations.length === 0
-      ? 'no broken invariants'
-      : `${violations.length} broken invariants (${kinds.join(', ')})`
-  lines.push(`${total} in ${looked.length === 0 ? 'nothing' : looked.join(', ')}`)
-  return `${lines.join('\n')}\n`
-}
-
-/** The code, and the sentence of what failed, with its cause. */
-function problemOf(error: unknown): { code: string; message: string } {
-  if (!(error instanceof GreenroomError)) return { code: 'GRN_INTERNAL', message: sentenceOf(error) }
-  const cause = error.cause === undefined ? '' : ` (${sentenceOf(error.cause)})`
-  return { code: error.code, message: `${error.message}${cause}` }
-}
-
-function sentenceOf(error: unknown): string {
-  // A connection that several addresses refused has its sentences one level below.
-  if (error instanceof AggregateError) return error.errors.map(sentenceOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
-}
-
-function readArguments(argv: readonly string[]): DoctorOptions {
-  try {
-    const { json, 'settle-ms': settle } = parseArgs({
-      args: [...argv],
-      options: { json: { type: 'boolean', default: false }, 'settle-ms': { type: 'string' } },
-    }).values
-    if (settle !== undefined && !/^\d{1,7}$/.test(settle))
-      throw new TypeError('--settle-ms: expected a number of milliseconds')
-    return { json, settleMs: settle === undefined ? undefined : Number(settle) }
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}`)
-  }
 }

@@ -5,7 +5,8 @@ import { errorCatalogue } from '../error-catalogue.ts'
 const opening = `# Errors
 
 Every answer that is not a success is \`application/problem+json\` (RFC 9457) with one of these codes in \`code\`, the
-sentence for the case at hand in \`detail\`, and the \`requestId\` that the logs carry too. Codes are stable: branch on
+sentence for the case at hand in \`detail\`, and the \`requestId\` that is in the header \`x-request-id\` and in the logs too: the caller's own
+\`x-request-id\` if it sent one of at most 128 letters, digits and \`._:+/=@-\`, else a new one. Codes are stable: branch on
 them, not on titles. Where \`Retry-After\` or \`retryAfterMs\` is given, a retry is worthwhile after that time.
 Denials of the admission webhook and refused ConfigMaps carry the same codes in their message.
 

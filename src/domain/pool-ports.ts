@@ -44,7 +44,7 @@ export interface PoolRevisions {
     found: Pick<PoolRevision, 'verdict' | 'reason' | 'served'>,
   ): Promise<void>
   /** With `by`, who ordered it is in the audit log if the order is. */
-  order(agentType: string, order: RolloutChange, by?: Pick<Caller, 'kind' | 'id'>): Promise<void>
+  order(agentType: string, order: RolloutChange, by: Pick<Caller, 'kind' | 'id'>): Promise<void>
   /** The pool no longer exists. */
   forget(agentType: string): Promise<void>
 }

@@ -57,9 +57,9 @@ export interface ProjectLimitStore {
   /** The limits of all projects, for the memory of a replica. */
   all(): Promise<ReadonlyMap<string, ProjectLimits>>
   /** In force for the next claim when it resolves. Sessions beyond a lowered limit stay. */
-  set(projectId: string, limits: ProjectLimits, by?: AuditActor): Promise<LimitedProject>
+  set(projectId: string, limits: ProjectLimits, by: AuditActor): Promise<LimitedProject>
   /** False when there were none. */
-  remove(projectId: string, by?: AuditActor): Promise<boolean>
+  remove(projectId: string, by: AuditActor): Promise<boolean>
   /** Counts the sessions of the projects once more whose count is wrong. Resolves with their ids. */
   recount(): Promise<readonly string[]>
 }

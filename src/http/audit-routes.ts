@@ -3,13 +3,15 @@ import { type AuditAction, type AuditEntry, type AuditLog, auditActions } from '
 import { Name } from '../domain/session-request.ts'
 import type { Service } from '../serving/service.ts'
 import { refusals } from './api-schemas.ts'
-import { projectFor } from './project-of.ts'
+import { cursorOf, placeOf, wrongCursor } from './place-cursor.ts'
+import { projectFor, projectOf } from './project-of.ts'
+import { isSessionId } from './session-view.ts'
 
 const AuditQuery = Type.Object(
   {
     projectId: Type.Optional(Name(200)),
     limit: Type.Integer({ minimum: 1, maximum: 500, default: 100 }),
-    cursor: Type.Optional(Type.String({ format: 'uuid' })),
+    cursor: Type.Optional(Type.String({ maxLength: 200 })),
   },
   { additionalProperties: false },
 )
@@ -41,11 +43,19 @@ export function addAuditRoutes(app: Service, log: Pick<AuditLog, 'list'>): void 
     const { limit, cursor } = request.query
     const projectId = projectFor(request, request.query.projectId)
     // One more than is shown tells whether there is another page.
-    const found = await log.list({ projectId, before: cursor, limit: limit + 1 })
+    const before = cursor === undefined ? undefined : entryBefore(cursor, projectOf(request))
+    const found = await log.list({ projectId, before, limit: limit + 1 })
     const shown = found.slice(0, limit)
     const last = shown.at(-1)
-    return { entries: shown.map(auditView), ...(found.length > limit && last && { nextCursor: last.id }) }
+    const nextCursor = found.length > limit && last && cursorOf([last.id], projectOf(request))
+    return { entries: shown.map(auditView), ...(nextCursor && { nextCursor }) }
   })
+}
+
+function entryBefore(cursor: string, boundTo: string | undefined): string {
+  const [id] = placeOf(cursor, boundTo)
+  if (isSessionId(id)) return id
+  throw wrongCursor()
 }
 
 function auditView({ id, at, by, projectId, action, subject }: AuditEntry): AuditView {

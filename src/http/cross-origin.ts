@@ -1,8 +1,9 @@
 import type { Service } from '../serving/service.ts'
 
-const methods = 'GET, POST, DELETE'
-const requestHeaders = 'authorization, content-type, idempotency-key, last-event-id, traceparent'
-const exposedHeaders = 'location, ratelimit, ratelimit-policy, retry-after, server-timing, traceparent'
+const requestHeaders =
+  'authorization, content-type, idempotency-key, last-event-id, traceparent, tracestate, x-request-id'
+const exposedHeaders =
+  'location, ratelimit, ratelimit-policy, retry-after, server-timing, traceparent, x-request-id'
 /** Chromium keeps the answer to a preflight for two hours at most; an origin that is taken away is out sooner. */
 const preflightSeconds = 600
 
@@ -13,6 +14,7 @@ const preflightSeconds = 600
 export function allowOrigins(app: Service, origins: readonly string[]): void {
   if (origins.length === 0) return
   const allowed = new Set(origins)
+  const methods = methodsOfBrowsers(app)
   app.addHook('onRequest', async (request, reply) => {
     const { origin } = request.headers
     // Also for callers without an origin: a cache must not give their answer to a page.
@@ -28,7 +30,7 @@ export function allowOrigins(app: Service, origins: readonly string[]): void {
     void reply
       .headers({
         vary: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers',
-        'access-control-allow-methods': methods,
+        'access-control-allow-methods': [...methods].toSorted().join(', '),
         'access-control-allow-headers': requestHeaders,
         'access-control-max-age': preflightSeconds,
       })
@@ -36,4 +38,14 @@ export function allowOrigins(app: Service, origins: readonly string[]): void {
       .send()
     return reply
   })
+}
+
+/** The methods of the routes that take a browser's token; filled as routes are added. */
+function methodsOfBrowsers(app: Service): ReadonlySet<string> {
+  const methods = new Set<string>()
+  app.addHook('onRoute', ({ method, config }) => {
+    // Pages need no leave to HEAD.
+    if (config?.browserToken) for (const one of [method].flat()) if (one !== 'HEAD') methods.add(one)
+  })
+  return methods
 }

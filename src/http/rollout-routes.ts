@@ -2,6 +2,7 @@ import { RolloutReport } from '../domain/rollout-report.ts'
 import type { Service } from '../serving/service.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { PoolParams, refusals } from './api-schemas.ts'
+import { callerOf } from './project-of.ts'
 
 const orders = {
   undo: 'Make pods from the template before, until that of the document changes',
@@ -26,7 +27,7 @@ export function addRolloutRoutes(app: Service, steerRollout: SteerRollout): void
         config: { needs: 'admin', everyProject: true },
         schema: { ...schema, operationId: `${order}Rollout`, summary: orders[order] },
       },
-      async ({ params: { agentType }, caller }) => steerRollout[order](agentType, caller),
+      async (request) => steerRollout[order](request.params.agentType, callerOf(request)),
     )
   }
 }

@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto'
 import type { LiveKitAccess } from '../domain/assignment.ts'
 import { renewAfterMs, type Session } from '../domain/session.ts'
 import { GreenroomError } from '../errors.ts'
 import type { BrowserToken } from '../sessions/browser-token.ts'
 import type { SessionView } from './api-schemas.ts'
+import { cursorOf, placeOf, wrongCursor } from './place-cursor.ts'
 
 /** A session as callers see it. The LiveKit token is in answers to open and token requests only. */
 export function sessionView(session: Session, livekit?: LiveKitAccess): SessionView {
@@ -48,28 +48,15 @@ function rfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString()
 }
 
-/** Opaque to callers: the place after the last session of a page, and the project that its reader is bound to. */
+/** The place after the last session of a page, for a reader that is bound to this project. */
 export function cursorAfter({ createdAt, id }: Session, boundTo?: string): string {
-  const place = boundTo === undefined ? [createdAt, id] : [createdAt, id, projectMark(boundTo)]
-  return Buffer.from(JSON.stringify(place)).toString('base64url')
+  return cursorOf([createdAt, id], boundTo)
 }
 
-/** A cursor of another project is refused. It would show nothing of that project: the list is its reader's own. */
 export function parseCursor(cursor: string, boundTo?: string): { createdAt: number; id: string } {
-  try {
-    const [createdAt, id, mark] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
-    const isOwn = boundTo === undefined || mark === projectMark(boundTo)
-    if (isOwn && typeof createdAt === 'number' && Number.isFinite(createdAt) && isSessionId(id))
-      return { createdAt, id }
-  } catch {
-    // Not a cursor of ours: refused below like every other wrong one.
-  }
-  throw new GreenroomError('GRN_INVALID_REQUEST', '/cursor: is not one that this API gave out.')
-}
-
-/** Short whatever the project's name: a cursor has at most 200 characters. */
-function projectMark(projectId: string): string {
-  return hash('sha256', projectId, 'base64url').slice(0, 22)
+  const [createdAt, id] = placeOf(cursor, boundTo)
+  if (typeof createdAt === 'number' && Number.isFinite(createdAt) && isSessionId(id)) return { createdAt, id }
+  throw wrongCursor()
 }
 
 export function isSessionId(id: unknown): id is string {

@@ -14,6 +14,8 @@ export function sendProblem(
   // Clients repeat the request by themselves when an answer names a time; the API server's does so too.
   if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000))
   if (code === 'GRN_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="greenroom"')
+  // For an address that cannot be decoded no hook has run.
+  reply.header('x-request-id', request.id)
   const problem = problemOf(error, request.url, request.id)
   return reply.code(status).header('content-type', problemMediaType).send(JSON.stringify(problem))
 }
@@ -36,11 +38,12 @@ export function sendProblemOfParser(error: NodeJS.ErrnoException, socket: Socket
   ]
   const refusal = new GreenroomError(code, detail, { cause: error })
   const { status } = refusal
-  const body = JSON.stringify(problemOf(refusal, '', randomUUID()))
+  const requestId = randomUUID()
+  const body = JSON.stringify(problemOf(refusal, '', requestId))
   if (socket.writable) {
     socket.write(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: ${problemMediaType}\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        `X-Request-Id: ${requestId}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
   }
   socket.destroy(error)

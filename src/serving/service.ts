@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Server as HttpServer } from 'node:http'
 import type { ServerOptions as HttpsOptions, Server as HttpsServer } from 'node:https'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -19,6 +18,7 @@ import { watchMethods } from './allowed-methods.ts'
 import { boundConnections, type ConnectionLimits } from './connection-bounds.ts'
 import { greenroomErrorOf } from './greenroom-error-of.ts'
 import { pathOf } from './problem.ts'
+import { requestIdOf } from './request-id.ts'
 import { sendProblem, sendProblemOfParser } from './send-problem.ts'
 
 /** The fastify of every server of Greenroom; routes take their types from their TypeBox schemas. */
@@ -78,8 +78,8 @@ export function createService(options: ServiceOptions & { readonly https?: Https
     routerOptions: { maxParamLength: 2_400 },
     loggerInstance: logger,
     // One line for each of thousands of requests a second says less than the metrics do.
-    logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => randomUUID(),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: ({ headers }) => requestIdOf(headers),
     // While the server closes, requests on kept connections are served: fastify's own 503 would fail opens and pods.
     return503OnClosing: false,
     frameworkErrors(error, request, reply) {
@@ -87,11 +87,20 @@ export function createService(options: ServiceOptions & { readonly https?: Https
     },
     clientErrorHandler: sendProblemOfParser,
   }).withTypeProvider<TypeBoxTypeProvider>()
+  answerRequestIds(app)
   refuseCodedBodies(app)
   boundConnections(app.server, connections)
   answerErrors(app, options, watchMethods(app))
   endConnectionsWhileDraining(app, options.draining)
   return app
+}
+
+/** First of all hooks, so that whatever is refused after it is found in the log as well. */
+function answerRequestIds(app: Service): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id)
+    done()
+  })
 }
 
 /** A compressed body would be called invalid JSON, and unpacking it is a way to fill this process's memory. */

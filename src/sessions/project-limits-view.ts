@@ -62,9 +62,9 @@ export function createProjectLimits({ store, wakes, now }: ProjectLimitsDeps) {
     },
     get: (projectId: string): Promise<LimitedProject | undefined> => store.get(projectId),
     list: (page: Parameters<ProjectLimitStore['list']>[0]) => store.list(page),
-    set: (projectId: string, limits: ProjectLimits, by?: AuditActor): Promise<LimitedProject> =>
+    set: (projectId: string, limits: ProjectLimits, by: AuditActor): Promise<LimitedProject> =>
       changed(store.set(projectId, limits, by)),
-    remove: (projectId: string, by?: AuditActor): Promise<boolean> => changed(store.remove(projectId, by)),
+    remove: (projectId: string, by: AuditActor): Promise<boolean> => changed(store.remove(projectId, by)),
   }
 }
 

@@ -64,20 +64,20 @@ export function createSteerRollout({ pools, pods, ledger, revisions, clock }: St
   return {
     read,
 
-    async pause(agentType: string, by?: AuditActor): Promise<RolloutReport> {
+    async pause(agentType: string, by: AuditActor): Promise<RolloutReport> {
       specOf(agentType)
       await revisions.order(agentType, { kind: 'pause' }, by)
       return read(agentType)
     },
 
-    async resume(agentType: string, by?: AuditActor): Promise<RolloutReport> {
+    async resume(agentType: string, by: AuditActor): Promise<RolloutReport> {
       specOf(agentType)
       await revisions.order(agentType, { kind: 'resume' }, by)
       return read(agentType)
     },
 
     /** Back to the latest good template before, until the document has another one than now. */
-    async undo(agentType: string, by?: AuditActor): Promise<RolloutReport> {
+    async undo(agentType: string, by: AuditActor): Promise<RolloutReport> {
       const undoneHash = templateHash(agentType, specOf(agentType))
       const kept = await revisions.read(agentType)
       const before = kept.revisions.find((one) => one.verdict === 'good' && one.templateHash !== undoneHash)

@@ -79,13 +79,13 @@ export function createPostgresPoolRevisions({ durable }: Pick<Postgres, 'durable
   }
 
   /** An order and its entry in the audit log: both or neither. */
-  async function together(statements: readonly (QueryConfig | undefined)[]): Promise<void> {
+  async function together(statements: readonly QueryConfig[]): Promise<void> {
     try {
       const client = await durable.connect()
       let failure: Error | undefined
       try {
         await client.query('BEGIN')
-        for (const statement of statements) if (statement) await client.query(statement)
+        for (const statement of statements) await client.query(statement)
         await client.query('COMMIT')
       } catch (error) {
         failure = error as Error
@@ -123,8 +123,8 @@ export function createPostgresPoolRevisions({ durable }: Pick<Postgres, 'durable
       await rows(judgeSql, [agentType, revision, verdict, reason, served])
     },
     async order(agentType, order, by) {
-      const note =
-        by && auditAppend({ by, projectId: undefined, action: `rollout.${order.kind}`, subject: agentType })
+      const action = `rollout.${order.kind}` as const
+      const note = auditAppend({ by, projectId: undefined, action, subject: agentType })
       if (order.kind === 'pause') await together([{ text: pauseSql, values: [agentType] }, note])
       else if (order.kind === 'resume') await together([{ text: resumeSql, values: [agentType] }, note])
       else {

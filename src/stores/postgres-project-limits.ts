@@ -98,7 +98,7 @@ export function createPostgresProjectLimits({ durable }: Pick<Postgres, 'durable
         await client.query('LOCK TABLE project_limits IN SHARE ROW EXCLUSIVE MODE')
         await client.query(setLimitsSql, [projectId, maxSessions, opensPerMinute, maxWaiting])
         await setMost(client, projectId, maxSessions)
-        if (by) await client.query(auditAppend({ by, projectId, action: 'limits.set', subject: projectId }))
+        await client.query(auditAppend({ by, projectId, action: 'limits.set', subject: projectId }))
         const found = await client.query<LimitRow>(`${select} WHERE l.project_id = $1`, [projectId])
         return projectOf(found.rows[0] as LimitRow)
       })
@@ -109,7 +109,7 @@ export function createPostgresProjectLimits({ durable }: Pick<Postgres, 'durable
         await setMost(client, projectId, undefined)
         const gone = await client.query('DELETE FROM project_limits WHERE project_id = $1', [projectId])
         const wasThere = (gone.rowCount ?? 0) > 0
-        if (by && wasThere)
+        if (wasThere)
           await client.query(auditAppend({ by, projectId, action: 'limits.remove', subject: projectId }))
         return wasThere
       })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { PoolsDocument } from '../../src/domain/pool.ts'
 import { templateHash } from '../../src/domain/slot-pod.ts'
+import { someActor } from '../support/some-actor.ts'
 import { agentType, poolsOf } from './controller-bed.ts'
 import { type PoolBed, startPoolServers } from './pool-bed.ts'
 
@@ -52,7 +53,7 @@ async function filled(t: Parameters<typeof bedFor>[0]): Promise<PoolBed> {
   return bed
 }
 
-void t.test('without a canary every idle pod is replaced, the floor held, a step at a time', async (t) => {
+void t.test('a new template: every idle pod is replaced, the floor held, a step at a time', async (t) => {
   const bed = await filled(t)
   bed.setPools(withImage('new', { rollout: { maxUnavailable: 2 } }))
   await live(bed, 20, () => {
@@ -63,6 +64,30 @@ void t.test('without a canary every idle pod is replaced, the floor held, a step
   t.match(await bed.revisions.read(agentType), {
     revisions: [{ verdict: 'good' }, { verdict: 'good', shape: { template: { image: 'old' } } }],
   })
+})
+
+void t.test(
+  'while the first pod of a new template starts, sessions take idle pods, and the pool is refilled',
+  async (t) => {
+    const bed = await filled(t)
+    bed.setPools(withImage('new'))
+    await bed.reconcile()
+    for (const { uid, templateHash: hash } of bed.pods.real.values())
+      if (hash === hashOf('new')) bed.pods.change(uid, { readySince: undefined })
+    for (const uid of ['uid-1', 'uid-2', 'uid-3']) await bed.claim(uid)
+    await bed.reconcile()
+    t.same(images(bed), { old: 7, new: 1 }, 'three claimed, four idle, and the first of the new template')
+    await live(bed, 40)
+    t.same(images(bed), { old: 3, new: 4 })
+  },
+)
+
+void t.test('without a canary the new template is all that pods are made from', async (t) => {
+  const bed = await filled(t)
+  bed.setPools(withImage('new', { rollout: { canary: { pods: 0 } } }))
+  for (const uid of ['uid-1', 'uid-2']) await bed.claim(uid)
+  await live(bed, 40)
+  t.same(images(bed), { old: 2, new: 4 })
 })
 
 void t.test('a canary goes first; the rest follows when it has stayed Ready', async (t) => {
@@ -121,7 +146,7 @@ void t.test('a failed canary is tried again when it is resumed', async (t) => {
   for (const { uid, templateHash: hash } of bed.pods.real.values())
     if (hash === hashOf('new')) bed.pods.change(uid, { deadReason: 'no database', readySince: undefined })
   await live(bed, 10)
-  await bed.revisions.order(agentType, { kind: 'resume' })
+  await bed.revisions.order(agentType, { kind: 'resume' }, someActor)
   await live(bed, 120)
   t.same(images(bed), { new: 4 })
 })
@@ -133,10 +158,10 @@ void t.test('paused: nothing is replaced, and new pods are made as before', asyn
   await live(bed, 20)
   t.same(images(bed), { old: 5 })
   bed.setPools(withImage('new'))
-  await bed.revisions.order(agentType, { kind: 'pause' })
+  await bed.revisions.order(agentType, { kind: 'pause' }, someActor)
   await live(bed, 20)
   t.same(images(bed), { old: 5 }, 'by order too')
-  await bed.revisions.order(agentType, { kind: 'resume' })
+  await bed.revisions.order(agentType, { kind: 'resume' }, someActor)
   await live(bed, 40)
   t.same(images(bed), { old: 1, new: 4 })
 })
@@ -146,7 +171,11 @@ void t.test('undo goes back, outlives the leader, and ends with the next templat
   bed.setPools(withImage('new'))
   await live(bed, 40)
   t.same(images(bed), { new: 4 })
-  await bed.revisions.order(agentType, { kind: 'undo', undoneHash: hashOf('new'), pinnedHash: hashOf('old') })
+  await bed.revisions.order(
+    agentType,
+    { kind: 'undo', undoneHash: hashOf('new'), pinnedHash: hashOf('old') },
+    someActor,
+  )
   await live(bed, 40, () => t.ok(readyCount(bed) >= 4))
   t.same(images(bed), { old: 4 })
   const next = await bed.successor()

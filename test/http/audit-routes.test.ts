@@ -87,10 +87,14 @@ void t.test('who opened, renewed and ended, and who changed keys', async (t) => 
   const rest = await audit('key-of-all', `?limit=9&cursor=${first.nextCursor}`)
   t.same([...first.entries, ...rest.entries], all.entries)
   t.equal(rest.nextCursor, undefined)
-  const foreign = await audit('key-of-b', `?cursor=${first.nextCursor}`)
-  t.same(foreign.entries, [], 'the cursor of another project is a place in its own log')
-  for (const cursor of ['x', '1', "'", id.slice(1)])
-    t.equal((await audit('key-of-all', `?cursor=${cursor}`)).status, 400)
+  const ownFirst = await audit('key-of-a', '?limit=3')
+  const ownRest = await audit('key-of-a', `?limit=3&cursor=${ownFirst.nextCursor}`)
+  t.same([...ownFirst.entries, ...ownRest.entries], own.entries)
+  for (const cursor of [first.nextCursor, ownFirst.nextCursor])
+    t.equal((await audit('key-of-b', `?cursor=${cursor}`)).status, 400, 'a cursor of another project')
+  t.equal((await audit('key-of-a', `?cursor=${first.nextCursor}`)).status, 400, 'nor one of every project')
+  const wrong = ['x', '1', "'", id, Buffer.from('["x"]').toString('base64url'), 'A'.repeat(201)]
+  for (const cursor of wrong) t.equal((await audit('key-of-all', `?cursor=${cursor}`)).status, 400)
 
   const kept = await everyTable({ databaseUrl: bed.postgres.url })
   const [, , keySecret = ''] = String(key.key).split('_')

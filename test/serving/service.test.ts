@@ -44,7 +44,7 @@ void t.test('an error is logged by what it means for us, and answered as a probl
   const refused = await failWith(new GreenroomError('GRN_UNAUTHENTICATED'))
   isProblem(t, refused.answer, 'GRN_UNAUTHENTICATED', 401)
   t.equal(refused.answer.headers['www-authenticate'], 'Bearer realm="greenroom"')
-  t.match(refused.logged, { level: levels.info, reqId: /^[0-9a-f-]{36}$/ })
+  t.match(refused.logged, { level: levels.info, requestId: /^[0-9a-f-]{36}$/ })
   t.notMatch(JSON.stringify(refused.logged), /secret/, 'the query is not logged')
   t.same(refusedCodes, ['GRN_INTERNAL', 'GRN_POOL_EMPTY', 'GRN_UNAUTHENTICATED'])
 })
@@ -59,8 +59,53 @@ void t.test('requests that reach no route are answered as problems too', async (
   const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
   socket.end('what is this\r\n\r\n')
   const [received] = (await once(socket.setEncoding('utf8'), 'data')) as [string]
+  t.equal(/X-Request-Id: (\S+)/.exec(received)?.[1], /"requestId":"([^"]+)"/.exec(received)?.[1])
   t.match(received, /^HTTP\/1\.1 400 [\s\S]*application\/problem\+json[\s\S]*GRN_INVALID_REQUEST/)
 })
+
+void t.test(
+  "a request has one id in its answer, its problem and its log: the caller's own, or a new one",
+  async (t) => {
+    const { app, lines, failWith } = start()
+    const ask = (url: string, id?: string) =>
+      app.inject({ url, headers: id === undefined ? {} : { 'x-request-id': id } })
+    for (const own of [
+      '4bf92f3577b34da6',
+      '0a1b2c3d-0000-4000-8000-000000000000',
+      'Root=1-5e6b:x/y+z==@lb.1',
+    ]) {
+      const answer = await ask('/thrown', own)
+      t.equal(answer.headers['x-request-id'], own)
+      t.equal(JSON.parse(answer.body).requestId, own)
+      t.equal(JSON.parse(lines.at(-1) ?? '').requestId, own)
+      for (const url of ['/nothing', '/%ff', '/taken'])
+        t.equal((await ask(url, own)).headers['x-request-id'], own)
+    }
+    const made = new Set<unknown>()
+    for (const wrong of [
+      undefined,
+      '',
+      ' ',
+      'a b',
+      'a,b',
+      '<script>',
+      'ä',
+      '"',
+      '{}',
+      'x'.repeat(129),
+      'x'.repeat(8_000),
+    ]) {
+      const id = (await ask('/nothing', wrong)).headers['x-request-id']
+      t.match(id, /^[0-9a-f-]{36}$/, `instead of ${wrong?.slice(0, 20)}`)
+      made.add(id)
+    }
+    t.equal(made.size, 11)
+    const taken = await app.inject({ method: 'POST', url: '/taken' })
+    t.match(taken.headers['x-request-id'], /^[0-9a-f-]{36}$/)
+    const { answer, logged } = await failWith(new Error('x'))
+    t.equal(answer.headers['x-request-id'], logged.requestId)
+  },
+)
 
 void t.test('no line is logged for a request that is answered', async (t) => {
   const { app, lines } = start()

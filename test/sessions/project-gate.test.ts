@@ -9,6 +9,7 @@ import { createRedisProjectQuotas } from '../../src/stores/redis-project-quotas.
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { silent } from '../support/kept-log.ts'
 import { notePods } from '../support/noted-pods.ts'
+import { someActor } from '../support/some-actor.ts'
 import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** Limits of projects over three replicas, each with connections of its own, on real Redis and PostgreSQL. */
@@ -30,7 +31,7 @@ async function startReplicas(t: Test, { pods, limits, isRedisAway = false, ready
   const postgres = await postgresFor(t, database, { url })
   await notePods(postgres, [...agents.agents.keys()])
   const store = createPostgresProjectLimits(postgres)
-  for (const [projectId, its] of Object.entries(limits)) await store.set(projectId, its)
+  for (const [projectId, its] of Object.entries(limits)) await store.set(projectId, its, someActor)
   const own = await redisFor(t, redisServer.url)
   await own.flushall()
   await indexOn(own).rebuild(agentType, agents.slots().slice(0, ready))
@@ -178,7 +179,7 @@ void t.test(
   async (t) => {
     const bed = await startReplicas(t, { pods: 4, limits: { tea: { opensPerMinute: 1 } } })
     const [first, second] = bed.replicas
-    await first.projectLimits.set('tea', { opensPerMinute: 100 })
+    await first.projectLimits.set('tea', { opensPerMinute: 100 }, someActor)
     t.match(first.published, [{ kind: 'limits' }])
     t.equal(first.projectLimits.of('tea')?.opensPerMinute, 100, 'at once where it was changed')
     t.equal(second.projectLimits.of('tea')?.opensPerMinute, 1)

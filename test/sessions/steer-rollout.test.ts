@@ -6,6 +6,7 @@ import { templateHash } from '../../src/domain/slot-pod.ts'
 import { createSteerRollout } from '../../src/sessions/steer-rollout.ts'
 import { agentPod, podClaim } from '../domain/slot-views.ts'
 import { memoryRevisions, poolRevision } from '../support/memory-revisions.ts'
+import { someActor } from '../support/some-actor.ts'
 
 const agentType = 'echo-agent'
 const specOf = (image: string, rollout: object = {}): PoolSpec => {
@@ -67,16 +68,16 @@ void t.test('what is there, what goes on, and why', async (t) => {
 void t.test('undo pins the last good template; once it is not there, that is said', async (t) => {
   const failed = revisionOf('third', { verdict: 'failed', currentSince: 5 })
   const { steer, orders, old, fresh } = bed([now, failed, before])
-  t.match(await steer.undo(agentType), { phase: 'undone', target: { image: 'old' } })
+  t.match(await steer.undo(agentType, someActor), { phase: 'undone', target: { image: 'old' } })
   t.same(orders, [{ kind: 'undo', undoneHash: fresh, pinnedHash: old }])
-  t.match(await steer.resume(agentType), { phase: 'rolling' })
-  t.match(await steer.pause(agentType), { phase: 'paused' })
-  await t.rejects(bed([now]).steer.undo(agentType), { code: 'GRN_NOTHING_TO_UNDO' })
+  t.match(await steer.resume(agentType, someActor), { phase: 'rolling' })
+  t.match(await steer.pause(agentType, someActor), { phase: 'paused' })
+  await t.rejects(bed([now]).steer.undo(agentType, someActor), { code: 'GRN_NOTHING_TO_UNDO' })
 })
 
 void t.test('no pool, and a controller that has not looked yet', async (t) => {
   const { steer } = bed([])
   await t.rejects(steer.read(agentType), { code: 'GRN_ROLLOUT_UNKNOWN' })
   for (const order of ['read', 'pause', 'resume', 'undo'] as const)
-    await t.rejects(steer[order]('constructor'), { code: 'GRN_UNKNOWN_AGENT_TYPE' })
+    await t.rejects(steer[order]('constructor', someActor), { code: 'GRN_UNKNOWN_AGENT_TYPE' })
 })

@@ -6,6 +6,7 @@ import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledge
 import { createPostgresInvariantReader } from '../../src/stores/postgres-invariant-reader.ts'
 import { createPostgresProjectLimits } from '../../src/stores/postgres-project-limits.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
+import { someActor } from '../support/some-actor.ts'
 import { newRecord, podNamed } from './open-records.ts'
 import { postgresFor, startDatabase } from './store-servers.ts'
 
@@ -47,12 +48,12 @@ function coldRecord(overrides: Partial<OpenRecord> = {}) {
 void t.test('limits are kept, listed by project, and removed', async (t) => {
   const { limits } = await freshLimits(t)
   t.equal(await limits.get('tea'), undefined)
-  t.match(await limits.set('tea', { maxSessions: 3, maxWaiting: 0 }), {
+  t.match(await limits.set('tea', { maxSessions: 3, maxWaiting: 0 }, someActor), {
     projectId: 'tea',
     limits: { maxSessions: 3, maxWaiting: 0 },
     sessions: 0,
   })
-  await limits.set('coffee', { opensPerMinute: 60 })
+  await limits.set('coffee', { opensPerMinute: 60 }, someActor)
   t.match(await limits.list({ limit: 9 }), [
     { projectId: 'coffee', sessions: undefined },
     { projectId: 'tea' },
@@ -66,17 +67,17 @@ void t.test('limits are kept, listed by project, and removed', async (t) => {
     ]),
   )
   t.same(
-    (await limits.set('tea', { opensPerMinute: 1 })).limits,
+    (await limits.set('tea', { opensPerMinute: 1 }, someActor)).limits,
     { opensPerMinute: 1 },
     'the others are gone',
   )
-  t.equal(await limits.remove('tea'), true)
-  t.equal(await limits.remove('tea'), false)
+  t.equal(await limits.remove('tea', someActor), true)
+  t.equal(await limits.remove('tea', someActor), false)
 })
 
 void t.test('a project over its ceiling fails only its own rows of a group', async (t) => {
   const { store, limits, countOf } = await freshLimits(t)
-  await limits.set('tea', { maxSessions: 5 })
+  await limits.set('tea', { maxSessions: 5 }, someActor)
   const [tea, coffee, none] = await Promise.all([
     openMany(store, 20, { projectId: 'tea' }),
     openMany(store, 20, { projectId: 'coffee' }),
@@ -91,7 +92,7 @@ void t.test('a project over its ceiling fails only its own rows of a group', asy
 
 void t.test('a place is free again when the session is ENDED, not while its pod ends', async (t) => {
   const { store, limits, ledger, countOf } = await freshLimits(t)
-  await limits.set('project-1', { maxSessions: 1 })
+  await limits.set('project-1', { maxSessions: 1 }, someActor)
   const record = newRecord()
   t.match(await store.commitOpen(record), { kind: 'committed' })
   await store.activate(record.id, 1)
@@ -106,7 +107,7 @@ void t.test('a place is free again when the session is ENDED, not while its pod 
 
 void t.test('opens that fail give their place back, and a retry under the key takes one again', async (t) => {
   const { store, limits, countOf } = await freshLimits(t)
-  await limits.set('project-1', { maxSessions: 1 })
+  await limits.set('project-1', { maxSessions: 1 }, someActor)
   const record = newRecord({ fingerprint: 'f' })
   const first = await store.commitOpen(record)
   if (first.kind !== 'committed') throw new Error(first.kind)
@@ -129,7 +130,7 @@ void t.test('opens that fail give their place back, and a retry under the key ta
 
 void t.test('a cold open counts from its row on', async (t) => {
   const { store, limits, countOf } = await freshLimits(t)
-  await limits.set('project-1', { maxSessions: 1 })
+  await limits.set('project-1', { maxSessions: 1 }, someActor)
   const cold = coldRecord()
   t.match(await store.openCold(cold), { kind: 'committed' })
   t.same(await store.openCold(coldRecord()), { kind: 'project-full' })
@@ -145,14 +146,14 @@ void t.test('a cold open counts from its row on', async (t) => {
 void t.test('a limit counts what is there, below it as well, and lets it end', async (t) => {
   const { store, limits, ledger, countOf } = await freshLimits(t)
   const { sessions } = await openMany(store, 4)
-  t.match(await limits.set('project-1', { maxSessions: 2 }), { sessions: 4 })
+  t.match(await limits.set('project-1', { maxSessions: 2 }, someActor), { sessions: 4 })
   t.equal((await openMany(store, 3)).full, 3)
   for (const { id } of sessions) await store.beginEnding(id, endReason.caller)
   await ledger.finishEnding(sessions.slice(0, 3).map(({ id }) => id))
   t.equal(await countOf('project-1'), 1)
   t.equal((await openMany(store, 3)).sessions.length, 1)
-  await limits.set('project-1', { maxSessions: 1 })
-  await limits.set('project-1', { maxSessions: 5 })
+  await limits.set('project-1', { maxSessions: 1 }, someActor)
+  await limits.set('project-1', { maxSessions: 5 }, someActor)
   t.equal((await openMany(store, 9)).sessions.length, 3)
 })
 
@@ -166,10 +167,10 @@ void t.test('the count is exact when the limit is set while sessions are opened 
     }),
   )
   for (let n = 0; n < 10; n += 1) {
-    await limits.set('project-1', { maxSessions: 1_000 })
-    await limits.remove('project-1')
+    await limits.set('project-1', { maxSessions: 1_000 }, someActor)
+    await limits.remove('project-1', someActor)
   }
-  await limits.set('project-1', { maxSessions: 1_000 })
+  await limits.set('project-1', { maxSessions: 1_000 }, someActor)
   await opening
   const { rows } = await postgres.durable.query(
     `SELECT count(*)::int AS live FROM sessions WHERE status <> 'ENDED'`,
@@ -184,7 +185,7 @@ void t.test('a limit that is set waits for a session that is written but not com
   await client.query(`
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, epoch, warm, lease_ms, lease_expires_at, max_ends_at)
     VALUES (gen_random_uuid(), 'PENDING', 'echo-agent', 'project-1', 'r', 'r', 1, true, 1000, now(), now())`)
-  const set = limits.set('project-1', { maxSessions: 5 })
+  const set = limits.set('project-1', { maxSessions: 5 }, someActor)
   const waits = `SELECT FROM pg_locks WHERE relation = 'sessions'::regclass AND NOT granted`
   await until('it waits', async () => (await postgres.relaxed.query(waits)).rowCount === 1)
   await client.query('COMMIT')
@@ -196,7 +197,7 @@ void t.test('c=64 over three replicas: never more than the limit, and all of it'
   const { url, limits, store, ledger, countOf } = await freshLimits(t)
   const others = await Promise.all([1, 2].map(() => postgresFor(t, database, { url })))
   const stores = [store, ...others.map(createPostgresSessionStore)]
-  await limits.set('project-1', { maxSessions: 10 })
+  await limits.set('project-1', { maxSessions: 10 }, someActor)
   for (let round = 0; round < 5; round += 1) {
     const opens = await Promise.all(Array.from({ length: 64 }, (_, n) => openMany(stores[n % 3] as Store, 1)))
     const sessions = opens.flatMap((open) => open.sessions)
@@ -210,7 +211,7 @@ void t.test('c=64 over three replicas: never more than the limit, and all of it'
 void t.test('projects that open and end against each other never wait in a circle', async (t) => {
   const { store, limits, ledger, countOf } = await freshLimits(t)
   const projects = ['a', 'b', 'c', 'd']
-  for (const project of projects) await limits.set(project, { maxSessions: 1_000 })
+  for (const project of projects) await limits.set(project, { maxSessions: 1_000 }, someActor)
   await Promise.all(
     Array.from({ length: 12 }, async (_, lane) => {
       for (let n = 0; n < 15; n += 1) {
@@ -228,7 +229,7 @@ void t.test('projects that open and end against each other never wait in a circl
 
 void t.test('a wrong count is counted once more, and an end never fails for it', async (t) => {
   const { store, limits, ledger, postgres, countOf } = await freshLimits(t)
-  await limits.set('project-1', { maxSessions: 5 })
+  await limits.set('project-1', { maxSessions: 5 }, someActor)
   const { sessions } = await openMany(store, 3)
   await postgres.durable.query('UPDATE project_usage SET live = 0')
   const ids = sessions.map(({ id }) => id)
