@@ -6,7 +6,8 @@ import type { Commands } from './command.ts'
  */
 export const operatorCommands: Commands = {
   doctor: {
-    summary: 'List every broken invariant of Kubernetes, PostgreSQL and Redis',
+    summary:
+      'Look at what Greenroom needs, say what is wrong and what to type, and list every broken invariant',
     load: async () => (await import('./doctor.ts')).doctor,
   },
   explain: {
