@@ -50,7 +50,10 @@ export const doctor: CommandProgram = {
 }
 
 /** Checks and invariants side by side; a part that hangs delays neither. */
-async function examine(config: Config<'doctor'>, options: DoctorOptions): Promise<DoctorReport> {
+export async function examine(
+  config: Config<'doctor'>,
+  options: Omit<DoctorOptions, 'json'>,
+): Promise<DoctorReport> {
   const { phase, invariants, settleMs } = options
   const [examination, checks] = await Promise.all([
     invariants ? examinedInvariants(config, settleMs) : undefined,

@@ -41,6 +41,11 @@ export const operatorCommands: Commands = {
     summary: 'Play a pool with a trace of claims: hit rate, waits and cost of each sizing',
     load: async () => (await import('./simulate.ts')).simulate,
   },
+  mcp: {
+    summary:
+      'Serve the Model Context Protocol: models open sessions, talk to agents, and ask how everything is',
+    load: async () => (await import('./mcp.ts')).mcp,
+  },
   'network-policies': {
     summary:
       'Print the network policies for the LiveKit, monitoring, stores and API server that are configured',
