@@ -9,6 +9,7 @@ import { createLifecycle } from './lifecycle.ts'
 import { createLogger } from './logging.ts'
 import { createMetrics } from './metrics.ts'
 import type { RoleContext } from './roles/role.ts'
+import { startSpans } from './roles/start-spans.ts'
 
 /**
  * `node src/main.ts ROLE…` or `node src/main.ts COMMAND`: the entry point of every process. Several roles may share one
@@ -52,7 +53,8 @@ async function serve(role: ServerRole, context: RoleContext): Promise<void> {
 }
 
 async function runServers(wanted: readonly ServerRole[]): Promise<void> {
-  const { HOSTNAME, GREENROOM_LOG_LEVEL } = loadConfig(wanted[0] as ServerRole)
+  const config = loadConfig(wanted[0] as ServerRole)
+  const { HOSTNAME, GREENROOM_LOG_LEVEL } = config
   const instance = `${HOSTNAME}-${randomBytes(4).toString('hex')}`
   const logger = createLogger({ level: GREENROOM_LOG_LEVEL, role: wanted.join('+'), instance })
   const lifecycle = createLifecycle(logger)
@@ -71,6 +73,7 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
     stop('unhandled rejection')
   })
   const metrics = createMetrics()
+  await startSpans(config, { service: `greenroom-${wanted.join('-')}`, instance, lifecycle, logger, metrics })
   const { createOpsServer } = await import('./roles/ops-server.ts')
   const ops = createOpsServer({ lifecycle, logger, metrics })
   for (const role of wanted) await serve(role, { lifecycle, logger, metrics, ops, instance })

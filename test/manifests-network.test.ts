@@ -18,7 +18,7 @@ import { all, base, build, type Manifest, one } from './support/built-manifests.
 /** Who reaches whom, by the network policies and Services of the manifests. */
 
 void t.test(
-  'the network policies of agents: in from the session server alone, out to no store and no agent',
+  'the network policies of agents: in from the session server and Prometheus, out to no store and no agent',
   async (t) => {
     const policies = ['agent-network-policy', 'agent-internet'].map(
       (name) => one<V1NetworkPolicy>('NetworkPolicy', name).spec,
@@ -31,6 +31,13 @@ void t.test(
       [
         {
           from: [{ podSelector: { matchLabels: { [label.component]: 'session-management-server' } } }],
+          ports: [{ protocol: 'TCP', port: agentPort }],
+        },
+        {
+          from: [
+            { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } },
+            { namespaceSelector: { matchLabels: { 'greenroom.dev/monitoring': 'enabled' } } },
+          ],
           ports: [{ protocol: 'TCP', port: agentPort }],
         },
       ],

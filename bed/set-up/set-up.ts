@@ -34,8 +34,8 @@ async function setUp(): Promise<void> {
   if (!process.argv.includes('--tests')) return
   provideTestPrograms(say)
   say(`Helm: ${await provideHelm(say)}`)
-  const { prometheus } = await providePrometheus(say)
-  say(`Prometheus, promtool: ${versionOf(prometheus)} (${prometheus})`)
+  const { prometheus, promtool } = await providePrometheus(say)
+  say(`Prometheus: ${prometheus}, ${promtool}`)
 }
 
 /** The one part that the bed does without: sessions then have no room to talk in. */

@@ -220,18 +220,33 @@ export const chartValues = group({
     clusterSecretStore: text('From this store.', 'greenroom', { minLength: 1 }),
   }),
   monitoring: group({
-    annotations: flag('`prometheus.io/*` on session servers, for a Prometheus without the operator.', true),
+    annotations: flag(
+      '`prometheus.io/*` on session servers, webhooks and agents, for a Prometheus without the operator.',
+      true,
+    ),
     serviceMonitor: group({
       enabled: flag('ServiceMonitors of the Prometheus Operator, with Services for the ops ports.', false),
       interval: text('How often they are scraped.', '15s', { pattern: '^[0-9]+(ms|s|m)$' }),
       labels: words('Labels by which your Prometheus finds them.'),
     }),
+    podMonitor: group({
+      enabled: flag('A PodMonitor of the Prometheus Operator for agents.', false),
+      interval: text('How often they are scraped.', '15s', { pattern: '^[0-9]+(ms|s|m)$' }),
+      labels: words('Labels by which your Prometheus finds it.'),
+    }),
     rules: group({
       enabled: flag('Alerts, as a PrometheusRule.', false),
+      runbooks: text(
+        'What stands before the page of an alert: the address of your copy of docs/runbooks.',
+        'docs/runbooks/',
+        {
+          minLength: 1,
+        },
+      ),
       labels: words('Labels by which your Prometheus finds them.'),
     }),
     dashboard: group({
-      enabled: flag('A ConfigMap with a dashboard of Grafana.', false),
+      enabled: flag('A ConfigMap with dashboards of Grafana.', false),
       labels: Type.Record(Type.String({ pattern: '^.+$' }), Type.String(), {
         ...closed,
         description: 'Labels by which Grafana finds it.',

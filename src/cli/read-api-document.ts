@@ -20,6 +20,7 @@ export async function readApiDocument(): Promise<unknown> {
     liveKit: { readRoomEvent: uncalled, takeRoomEvent: uncalled, onRefused: () => undefined },
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
+    readPoolHistory: uncalled,
     readStatus: uncalled,
     timelines: { course: uncalled },
     readUsage: uncalled,

@@ -188,3 +188,7 @@ function unreachable(cause: unknown): GreenroomApiError {
     cause,
   })
 }
+
+export function sessionPath(id: string): string {
+  return `/v1/sessions/${encodeURIComponent(id)}`
+}

@@ -243,6 +243,8 @@ export interface SessionEvent {
   readonly epoch: number
   readonly podUid?: string | undefined
   readonly endReason?: string | undefined
+  /** The trace of the open that the session came from (W3C Trace Context). */
+  readonly traceparent?: string | undefined
 }
 
 export interface PoolEmptyEvent {

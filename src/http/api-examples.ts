@@ -103,6 +103,13 @@ const timeline = {
     { step: 'ended', at: '2026-03-01T09:05:02.000Z', ms: 2_000, detail: 'ended:caller' },
   ],
 }
+const poolHistory = {
+  agentType: 'stella-agent',
+  points: [
+    { at: '2026-03-01T08:59:00.000Z', idle: 5, claimed: 11, waiting: 0, hitRate: 1 },
+    { at: '2026-03-01T09:00:00.000Z', idle: 4, claimed: 12, waiting: 0 },
+  ],
+}
 const amounts = { sessions: 42, sessionSeconds: 36_000, idleSeconds: 3_600, podSeconds: 39_600, cost: 0.44 }
 const limits = {
   projectId: 'checkout',
@@ -194,6 +201,7 @@ const examples: Readonly<Record<string, Examples>> = {
   undoRollout: { 200: { ...rollout, phase: 'undone' } },
   pauseRollout: { 200: { ...rollout, phase: 'paused' } },
   resumeRollout: { 200: rollout },
+  readPoolHistory: { 200: poolHistory },
   readTimeline: { 200: timeline },
   readStatus: { 200: status },
   readUsage: {

@@ -15,6 +15,7 @@ import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
 import { createFollowEvents } from '../sessions/follow-events.ts'
+import { createReadPoolHistory } from '../sessions/read-pool-history.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { createWebhookSigner } from '../sessions/webhook-signer.ts'
 import { every } from '../timing/every.ts'
@@ -101,6 +102,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await context.lifecycle.start({ name: 'overload watch', stop: () => overload.stop() })
   const app = await createApiApp({
     ...sessionApi,
+    readPoolHistory: createReadPoolHistory({ history: stores.poolHistory, pools, pods }),
     readStatus,
     timelines: stores.timelines,
     followEvents,

@@ -14,7 +14,6 @@ import { createPodWriter } from '../cluster/pod-writer.ts'
 import { type Config, opsPort } from '../config.ts'
 import { createAgentRemovals } from '../controllers/agent-removals.ts'
 import { announceEndings, createController } from '../controllers/controller.ts'
-import { createFindingNotes } from '../controllers/finding-notes.ts'
 import { createForgottenSessions } from '../controllers/forgotten-sessions.ts'
 import { createIndexSync } from '../controllers/index-sync.ts'
 import { createPendingGrace } from '../controllers/pending-grace.ts'
@@ -44,6 +43,7 @@ import { watchControllerDocuments } from './controller-documents.ts'
 import { createEventTelling } from './event-telling.ts'
 import { createKeyKeeping } from './key-keeping.ts'
 import { createLeaderChecks } from './leader-checks.ts'
+import { createLeaderNotes } from './leader-notes.ts'
 import { liveKitOf } from './live-kit.ts'
 import type { RoleContext } from './role.ts'
 import { createRoomKeeping } from './room-keeping.ts'
@@ -294,14 +294,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       logger,
       monotonicMs,
     })
-  const findingNotes = createFindingNotes({
-    reports: stores.leaderReports,
-    leader: instance,
-    documents: () => ({ pools: pools.status(), policy: policy.status() }),
-    metrics,
-    logger,
-    now,
-  })
+  const notes = createLeaderNotes({ stores, instance, pools, policy, metrics, logger })
   const eventTelling = createEventTelling(config, { stores, pools, metrics, logger })
   const elector = createLeaseElector({
     clients,
@@ -323,7 +316,7 @@ export async function startController(config: Config<'controller'>, context: Rol
             oldKeys.run(signal),
             roomKeeper?.run(signal),
             eventTelling.run(signal),
-            findingNotes.run(signal),
+            notes.run(signal),
           ])
       } finally {
         leading = false

@@ -14,6 +14,7 @@ import { createPostgresLeaderReports } from '../stores/postgres-leader-reports.t
 import { createPostgresLiveSessions } from '../stores/postgres-live-sessions.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
+import { createPostgresPoolHistory } from '../stores/postgres-pool-history.ts'
 import { createPostgresPoolPods } from '../stores/postgres-pool-pods.ts'
 import { createPostgresPoolRevisions } from '../stores/postgres-pool-revisions.ts'
 import { createPostgresPoolSizing } from '../stores/postgres-pool-sizing.ts'
@@ -95,6 +96,7 @@ export async function connectStores(
     projectQuotas: createRedisProjectQuotas({ redis, logger, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
     leaderReports: createPostgresLeaderReports(postgres),
+    poolHistory: createPostgresPoolHistory(postgres),
     timelines: createPostgresTimelines(postgres),
     countLiveSessions: createPostgresLiveSessions(postgres),
     wakes,

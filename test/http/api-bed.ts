@@ -171,6 +171,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       wakes: { publish: () => {}, subscribe: () => () => {} },
       now: () => 0,
     }),
+    readPoolHistory: () => Promise.reject(new Error('this test reads no history')),
     timelines: { course: async () => undefined },
     readStatus: () => Promise.reject(new Error('this test reads no status')),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),

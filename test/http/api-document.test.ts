@@ -32,6 +32,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'GET /v1/limits',
     'GET /v1/pools',
     'GET /v1/pools/{agentType}',
+    'GET /v1/pools/{agentType}/history',
     'GET /v1/pools/{agentType}/rollout',
     'GET /v1/projects/{id}/limits',
     'GET /v1/sessions',

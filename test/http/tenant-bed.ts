@@ -41,6 +41,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
   })
   const app = await createApiApp({
     ...bed.api.sessionApi,
+    readPoolHistory: async (of) => ({ agentType: of, points: [] }),
     timelines: createPostgresTimelines(bed.postgres),
     readStatus: createReadStatus({
       probes: probesOf({ controller: { state: 'ok', detail: 'One replica leads.', leader: 'replica-1' } }),

@@ -1,7 +1,16 @@
 import { agentPort, webhookName, webhookNamespace } from '../../domain/names.ts'
 import { agentPolicies } from './agent-policies.ts'
 import type { ExplainedPolicy, ExplainedRule } from './explained-policy.ts'
-import { agents, component, dns, liveKitPeer, namespaceOf, storePeer, tcp } from './network-peers.ts'
+import {
+  agents,
+  component,
+  dns,
+  liveKitPeer,
+  metricsFor,
+  namespaceOf,
+  storePeer,
+  tcp,
+} from './network-peers.ts'
 import type { NetworkSettings, StorePlace } from './network-settings.ts'
 
 /** All policies of Greenroom for these settings, always the same names: an overlay's patch replaces each of the base's. */
@@ -56,7 +65,7 @@ metrics for Prometheus. ${
     }`,
     podSelector: sessionServerPods,
     policyTypes: ['Ingress', 'Egress'],
-    ingress: [{ rule: { ports: tcp(sessionPort) } }, metrics(settings, opsPort)],
+    ingress: [{ rule: { ports: tcp(sessionPort) } }, metricsFor(settings.monitoring, opsPort)],
     egress: egress ?? anywhere,
   }
 }
@@ -116,7 +125,7 @@ of API servers: 443, 6443, 8443 (minikube) and 16443 (MicroK8s).`
     policyTypes: ['Ingress', 'Egress'],
     ingress: [
       { rule: { ports: tcp(webhookPort) } },
-      metrics(settings, webhookOpsPort),
+      metricsFor(settings.monitoring, webhookOpsPort),
       {
         why: 'GET /status, for GET /v1/status of the session server. Nobody else gets the label of that component.',
         rule: {
@@ -129,14 +138,6 @@ of API servers: 443, 6443, 8443 (minikube) and 16443 (MicroK8s).`
       { rule: dns },
       ...(isKnown ? toApiServer(settings) : [{ rule: { ports: tcp(...apiServerPorts) } }]),
     ],
-  }
-}
-
-function metrics({ monitoring }: NetworkSettings, port: number) {
-  const labelled = { namespaceSelector: { matchLabels: { 'greenroom.dev/monitoring': 'enabled' } } }
-  return {
-    why: 'Metrics. People who run agents may write no label of a namespace.',
-    rule: { from: [...monitoring.map(namespaceOf), labelled], ports: tcp(port) },
   }
 }
 

@@ -14,7 +14,8 @@ CREATE TABLE pool_history (
   at         timestamptz NOT NULL,
   idle       integer     NOT NULL,
   claimed    integer     NOT NULL,
-  waiting    integer     NOT NULL,
+  -- Null: Redis was away.
+  waiting    integer,
   -- Sessions of that minute, and those of them that did not wait for their pod.
   opened     integer     NOT NULL,
   warm       integer     NOT NULL,
