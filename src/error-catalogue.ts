@@ -299,6 +299,27 @@ export const errorCatalogue = {
     title: 'This replica is shutting down',
     remedy: 'Retry with the same Idempotency-Key. Another replica answers.',
   },
+  GRN_NOT_OPENED_HERE: {
+    status: 409,
+    title: 'This MCP server has not opened such a session for this key, or keeps it no longer',
+    remedy: 'Open a session with the tool open, and say something in that one.',
+  },
+  GRN_AGENT_NOT_IN_ROOM: {
+    status: 503,
+    title: 'The agent has not joined the room of its session',
+    remedy: 'Try again in a few seconds. If it stays away, end the session and open another.',
+  },
+  GRN_AGENT_SILENT: {
+    status: 504,
+    title: 'The agent did not answer in time',
+    remedy:
+      'Say it again, or wait longer (waitSeconds). An agent that never answers may take no text: it has to read text streams of the topic lk.chat.',
+  },
+  GRN_PACKAGE_MISSING: {
+    status: 501,
+    title: 'The package @livekit/rtc-node is not installed where the MCP server runs',
+    remedy: 'Tell the operator of the MCP server to run "npm install @livekit/rtc-node" beside it.',
+  },
   GRN_POOL_POD_FOREIGN: {
     status: 500,
     title: 'A pod has the labels of a pool, but the controller has not noted that it created it',
