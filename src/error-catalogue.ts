@@ -339,7 +339,7 @@ export const errorCatalogue = {
   GRN_WRONG_ARGUMENTS: {
     status: 400,
     title: 'The arguments of the command are wrong',
-    remedy: 'docs/cli.md and the --help of each command show how it is used.',
+    remedy: 'Look at docs/cli.md or the --help of the command.',
   },
   GRN_SERVER_NOT_FOUND: {
     status: 503,
