@@ -34,14 +34,15 @@ import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
 import { addPoolHistoryRoute } from './pool-history-route.ts'
 import { addPoolRoutes } from './pool-routes.ts'
+import { answerTraces } from './request-traces.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { addStatusRoutes } from './status-routes.ts'
 import { addSteerPoolRoutes } from './steer-pool-routes.ts'
+import { tellVersion } from './tell-version.ts'
 import { addTimelineRoute } from './timeline-route.ts'
-import { answerTraces } from './trace-context.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 import { addWebhookRoutes, type WebhookRouteDeps } from './webhook-routes.ts'
@@ -101,6 +102,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   allowOrigins(app, deps.origins)
   answerTraces(app)
+  tellVersion(app)
   shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   refuseUnacceptable(app)

@@ -27,9 +27,10 @@ const AuditView = Type.Object({
   }),
   detail: Type.Optional(Type.String({ description: 'What was before and what is now.' })),
 })
-type AuditView = Static<typeof AuditView>
+export type AuditView = Static<typeof AuditView>
 
 const AuditList = Type.Object({ entries: Type.Array(AuditView), nextCursor: Type.Optional(Type.String()) })
+export type AuditList = Static<typeof AuditList>
 
 export function addAuditRoutes(app: Service, log: Pick<AuditLog, 'list'>): void {
   const schema = {

@@ -100,7 +100,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const app = await createApiApp({
     ...sessionApi,
     ...statusReading,
-    steerPools: createPoolSteering(config, { clients, stores, pods, note: audit.note }),
+    steerPools: createPoolSteering(config, { clients, stores, pods, note: (fact) => audit.note(fact) }),
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,

@@ -86,7 +86,7 @@ export function createSteerPools(deps: SteerPoolsDeps) {
     /** The pod serves nobody and never will; the controller takes it away and makes another if the pool wants one. */
     async retirePod(agentType: string, name: string, by: AuditActor): Promise<RetiredPod> {
       const pod = pods.byPool(agentType).find((one) => one.name === name)
-      if (!pod) throw new GreenroomError('GRN_POD_NOT_FOUND')
+      if (!pod) throw new GreenroomError('GRN_POD_NOT_POOLED')
       const { uid } = pod
       const retired = await ledger.retire([uid], `ordered: ${by.kind} ${by.id}`)
       if (!retired.includes(uid)) throw new GreenroomError('GRN_POD_IN_USE')

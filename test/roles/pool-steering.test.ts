@@ -288,7 +288,7 @@ void t.test('one pod is retired, unless a session has it', async (t) => {
     code: 'GRN_POD_IN_USE',
   })
   for (const path of ['echo-agent/pods/nobody', 'other/pods/echo-agent-idle', 'echo-agent/pods/%00'])
-    t.match(await call('admin', `${path}/retire`), { status: 404, code: 'GRN_POD_NOT_FOUND' }, path)
+    t.match(await call('admin', `${path}/retire`), { status: 404, code: 'GRN_POD_NOT_POOLED' }, path)
   t.match(
     await call('reader', 'echo-agent/pods/echo-agent-idle/retire'),
     { status: 200 },
