@@ -5,6 +5,7 @@ import { scopes } from './domain/caller.ts'
 import { describeErrors } from './domain/checked-document.ts'
 import { webhookUsername } from './domain/names.ts'
 import { GreenroomError } from './errors.ts'
+import { samplerNames } from './tracing/trace-sampler.ts'
 
 /** The only reader of the environment. Every problem is reported at once, with the variable's name. */
 
@@ -19,6 +20,16 @@ const common = {
   /** The API server as seen from a pod; the kubelet sets both. */
   KUBERNETES_SERVICE_HOST: Type.Optional(Type.String({ minLength: 1 })),
   KUBERNETES_SERVICE_PORT: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
+  /**
+   * Whether spans are recorded and sent (docs/tracing.md). Unless it is set, an address of a collector says yes. The other
+   * variables of the standard (OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES, …) are read by its own packages.
+   */
+  GREENROOM_TRACING: Type.Optional(Type.Boolean()),
+  OTEL_SDK_DISABLED: Type.Optional(Type.Boolean()),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://' })),
+  OTEL_TRACES_SAMPLER: Type.Optional(Type.Union(samplerNames.map((name) => Type.Literal(name)))),
+  OTEL_TRACES_SAMPLER_ARG: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   /** Name of this replica in leases, events and logs; Kubernetes sets HOSTNAME to the pod's name. */
   HOSTNAME: Type.String({ default: 'greenroom' }),
 }
@@ -79,6 +90,11 @@ const roleSchemas = {
      * and GET /v1/admission say nothing of the webhook.
      */
     GREENROOM_WEBHOOK_OPS_URL: Type.Optional(Type.String({ pattern: '^http://[^/\\s]+$' })),
+    /**
+     * Whether the API may change ConfigMap agent-pools for those who may administer every project. False where the document is
+     * kept elsewhere (GitOps): a change is then shown and not made.
+     */
+    GREENROOM_EDIT_POOLS: Type.Boolean({ default: true }),
     /** Whether /docs and /openapi.json need no API key. */
     GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
     /** Whether /try is served, a page that opens sessions with an API key typed into it. */
@@ -223,6 +239,8 @@ const roleSchemas = {
   caller: Type.Object({
     ...apiUrl,
     GREENROOM_API_KEY: Type.Optional(Type.String({ minLength: 1 })),
+    /** Where only it is set, "pools explain" reads PostgreSQL. */
+    DATABASE_URL: Type.Optional(Type.String({ minLength: 1 })),
   }),
   explain: Type.Object(common),
   scan: Type.Object(common),

@@ -3,12 +3,14 @@ import { constants } from 'node:os'
 import { agentCommands } from './cli/agent-commands.ts'
 import { runCommand } from './cli/command.ts'
 import { operatorCommands } from './cli/operator-commands.ts'
+import { serverCommands } from './cli/server-commands.ts'
 import { loadConfig, migrateAccess } from './config.ts'
 import { GreenroomError } from './errors.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createLogger } from './logging.ts'
 import { createMetrics } from './metrics.ts'
 import type { RoleContext } from './roles/role.ts'
+import { startSpans } from './roles/start-spans.ts'
 
 /**
  * `node src/main.ts ROLE…` or `node src/main.ts COMMAND`: the entry point of every process. Several roles may share one
@@ -33,9 +35,9 @@ const agents: Readonly<Record<string, () => Promise<void>>> = {
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | void>>> = {
   migrate: runMigrate,
   ...Object.fromEntries(
-    Object.entries({ ...operatorCommands, ...agentCommands }).map(([name, command]) => [
+    Object.entries({ ...serverCommands, ...operatorCommands, ...agentCommands }).map(([name, command]) => [
       name,
-      (args: readonly string[]) => runCommand(command, args),
+      (args: readonly string[]) => runCommand(name, command, args),
     ]),
   ),
   agent: runAgent,
@@ -52,7 +54,8 @@ async function serve(role: ServerRole, context: RoleContext): Promise<void> {
 }
 
 async function runServers(wanted: readonly ServerRole[]): Promise<void> {
-  const { HOSTNAME, GREENROOM_LOG_LEVEL } = loadConfig(wanted[0] as ServerRole)
+  const config = loadConfig(wanted[0] as ServerRole)
+  const { HOSTNAME, GREENROOM_LOG_LEVEL } = config
   const instance = `${HOSTNAME}-${randomBytes(4).toString('hex')}`
   const logger = createLogger({ level: GREENROOM_LOG_LEVEL, role: wanted.join('+'), instance })
   const lifecycle = createLifecycle(logger)
@@ -71,6 +74,7 @@ async function runServers(wanted: readonly ServerRole[]): Promise<void> {
     stop('unhandled rejection')
   })
   const metrics = createMetrics()
+  await startSpans(config, { service: `greenroom-${wanted.join('-')}`, instance, lifecycle, logger, metrics })
   const { createOpsServer } = await import('./roles/ops-server.ts')
   const ops = createOpsServer({ lifecycle, logger, metrics })
   for (const role of wanted) await serve(role, { lifecycle, logger, metrics, ops, instance })

@@ -10,6 +10,12 @@ export function createProcessMetrics(registry: Registry) {
       labelNames: ['loop'],
       registers,
     }),
+    traceSpans: new Counter({
+      name: 'greenroom_trace_spans_total',
+      help: 'Spans that were recorded, by outcome: exported, failed (the collector did not take them), dropped (too many waited).',
+      labelNames: ['outcome'],
+      registers,
+    }),
     indexUnknown: new Gauge({
       name: 'greenroom_index_unknown',
       help: '1 while the last look at the Redis index found it missing or unreachable; claims go on without it.',

@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Assignment, AssignmentEcho, EndOrder } from '../domain/assign-contract.ts'
 import { assignPath, endPath } from '../domain/assign-contract.ts'
+import { traceContextOf } from '../domain/trace-context.ts'
+import { activeTrace, continued } from '../tracing/spans.ts'
 import { AgentError } from './agent-error.ts'
 import { type AgentLog, errorKeys } from './agent-log.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
@@ -113,7 +115,10 @@ async function route(parts: Parts, request: IncomingMessage): Promise<AgentReply
     case 'GET /metrics':
       return { status: 200, text: await metrics.text(), contentType: metrics.contentType }
     case `POST ${assignPath}`:
-      return assign(parts, request)
+      return continued(`POST ${assignPath}`, traceContextOf(request.headers), () => assign(parts, request), {
+        role: 'server',
+        attributes: { 'greenroom.pod.uid': parts.podUid },
+      })
     case `POST ${endPath}`:
       return end(parts, request)
   }
@@ -136,7 +141,7 @@ async function assign(parts: Parts, request: IncomingMessage): Promise<AgentRepl
     throw new AgentError('AGENT_UNAUTHENTICATED', 'meant for another pod')
   if (parts.agentType !== undefined && assignment.agentType !== parts.agentType)
     throw new AgentError('AGENT_OTHER_TYPE')
-  await parts.gate.accept(assignment)
+  await parts.gate.accept(assignment, activeTrace() ?? traceContextOf(request.headers))
   parts.onAccepted(assignment)
   return echo(parts, assignment)
 }

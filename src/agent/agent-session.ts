@@ -1,7 +1,9 @@
 import type { Assignment } from '../domain/assign-contract.ts'
 import { renewAfterMs } from '../domain/session.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import { createBackoff } from '../timing/backoff.ts'
 import { pause } from '../timing/pause.ts'
+import { activeTrace, traced } from '../tracing/spans.ts'
 import { type AgentLog, errorKeys } from './agent-log.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
 import { createRoomPass, type HeldRoomPass, type RoomPass } from './room-pass.ts'
@@ -26,6 +28,8 @@ export interface AgentSession {
     readonly room: string
     /** What the caller sent with its open; empty if it sent nothing. */
     readonly metadata: Readonly<Record<string, unknown>>
+    /** Of the trace that the assignment belongs to (W3C Trace Context): for what the agent calls. undefined without one. */
+    readonly traceparent?: string | undefined
   }
   /** Just-in-time secrets. They exist in this process's memory only: never log them. */
   readonly secrets: Readonly<Record<string, string>>
@@ -58,6 +62,7 @@ export interface HeldSession extends AgentSession {
 
 interface HeldSessionOptions {
   readonly assignment: Assignment
+  readonly trace?: TraceContext | undefined
   readonly metrics: AgentMetrics
   readonly log: AgentLog
   /** The session server says that the session is over or belongs to another epoch. Called once at most. */
@@ -66,7 +71,7 @@ interface HeldSessionOptions {
 }
 
 export function createHeldSession(options: HeldSessionOptions): HeldSession {
-  const { assignment, metrics, log } = options
+  const { assignment, trace, metrics, log } = options
   const { sessionId, epoch, agentType, room, metadata = {}, secrets = {} } = assignment
   const stopping = new AbortController()
   const { signal } = stopping
@@ -89,7 +94,9 @@ export function createHeldSession(options: HeldSessionOptions): HeldSession {
   async function reportJoined(): Promise<void> {
     const backoff = createBackoff(joinedBackoff)
     for (let failures = 0; !signal.aborted; failures += 1) {
-      const outcome = await server?.joined(signal)
+      const outcome = await traced('report joined', async () =>
+        server?.joined(signal, activeTrace() ?? trace),
+      )
       if (outcome?.kind === 'over') over(outcome.code)
       if (outcome?.kind !== 'failed' || signal.aborted) return
       // Once: a server that stays away is in the log by its failed renewals.
@@ -99,7 +106,7 @@ export function createHeldSession(options: HeldSessionOptions): HeldSession {
   }
 
   return {
-    session: { id: sessionId, epoch, agentType, room, metadata },
+    session: { id: sessionId, epoch, agentType, room, metadata, traceparent: trace?.traceparent },
     secrets,
     livekit: createRoomPass(assignment.livekit, freshAccess),
     signal,

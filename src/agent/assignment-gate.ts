@@ -1,4 +1,5 @@
 import type { Assignment } from '../domain/assign-contract.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import { AgentError } from './agent-error.ts'
 
 /** What a pod is doing. It serves at most one session, ever: nothing leads back to `idle`. */
@@ -15,14 +16,16 @@ export interface AssignmentGate {
    * Takes the first assignment and runs it once. The same session and epoch again waits for that run and shares its
    * outcome. @throws AgentError AGENT_OTHER_SESSION, AGENT_ENDING, AGENT_NOT_READY, AGENT_HANDLER_FAILED
    */
-  accept(assignment: Assignment): Promise<void>
+  accept(assignment: Assignment, trace?: TraceContext): Promise<void>
   /** True if this pod serves (or begins to serve) this session in this epoch. */
   holds(sessionId: string, epoch: number): boolean
   /** The session being served; undefined before the assignment is complete and after a failed one. */
   serving(): Assignment | undefined
 }
 
-export function createAssignmentGate(run: (assignment: Assignment) => Promise<void>): AssignmentGate {
+export function createAssignmentGate(
+  run: (assignment: Assignment, trace: TraceContext | undefined) => Promise<void>,
+): AssignmentGate {
   let state: AgentState = 'starting'
   let held: { readonly assignment: Assignment; readonly done: Promise<void> } | undefined
   let served: Assignment | undefined
@@ -31,10 +34,10 @@ export function createAssignmentGate(run: (assignment: Assignment) => Promise<vo
   const holds = (sessionId: string, epoch: number): boolean =>
     held?.assignment.sessionId === sessionId && held.assignment.epoch === epoch
 
-  async function runOnce(assignment: Assignment): Promise<void> {
+  async function runOnce(assignment: Assignment, trace: TraceContext | undefined): Promise<void> {
     state = 'assigning'
     try {
-      await run(assignment)
+      await run(assignment, trace)
     } catch {
       if (!isLeaving()) state = 'failed'
       throw new AgentError('AGENT_HANDLER_FAILED')
@@ -53,11 +56,11 @@ export function createAssignmentGate(run: (assignment: Assignment) => Promise<vo
     leave() {
       state = 'leaving'
     },
-    async accept(assignment) {
+    async accept(assignment, trace) {
       if (held && !holds(assignment.sessionId, assignment.epoch)) throw new AgentError('AGENT_OTHER_SESSION')
       if (state === 'leaving') throw new AgentError(held ? 'AGENT_ENDING' : 'AGENT_NOT_READY')
       if (state === 'starting') throw new AgentError('AGENT_NOT_READY')
-      held ??= { assignment, done: runOnce(assignment) }
+      held ??= { assignment, done: runOnce(assignment, trace) }
       await held.done
     },
     holds,

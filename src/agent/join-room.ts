@@ -3,6 +3,7 @@ import type { Room, RoomOptions } from '@livekit/rtc-node'
 import type { LiveKitAccess } from '../domain/assign-contract.ts'
 import { type Backoff, createBackoff } from '../timing/backoff.ts'
 import { pause } from '../timing/pause.ts'
+import { traced } from '../tracing/spans.ts'
 import type { AgentSession } from './agent-session.ts'
 import { loadRtc, type RtcModule } from './load-rtc.ts'
 
@@ -98,7 +99,7 @@ async function stayInRoom(visit: Visit): Promise<void> {
   const { DisconnectReason } = rtc
   while (!signal.aborted) {
     const startedAt = performance.now()
-    const room = await join(visit, rtc)
+    const room = await traced('join room', () => join(visit, rtc))
     if (!room) return
     visit.enter(room)
     agent.joined()

@@ -1,11 +1,13 @@
 import type { Assignment, EndOrder } from '../domain/assign-contract.ts'
 import { agentPort } from '../domain/names.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import { readAgentEnv } from './agent-env.ts'
 import { type AgentExit, createAgentExit } from './agent-exit.ts'
 import { type AgentRoutes, createAgentHttp } from './agent-http.ts'
 import { type AgentLog, createAgentLog, errorKeys } from './agent-log.ts'
 import { createAgentMetrics } from './agent-metrics.ts'
 import { type AgentSession, createHeldSession, type HeldSession } from './agent-session.ts'
+import { startAgentTracing } from './agent-tracing.ts'
 import { createAssignVerifier } from './assign-verifier.ts'
 import { createAssignmentGate } from './assignment-gate.ts'
 import { warmUpAssignments } from './warm-up-assignments.ts'
@@ -53,14 +55,15 @@ export async function serve(options: ServeOptions): Promise<ServingAgent> {
   const env = readAgentEnv(options.env ?? process.env)
   const verifier = createAssignVerifier(env.assignKeys, env.podUid)
   const log = options.log ?? createAgentLog({ podName: env.podName, podUid: env.podUid })
+  const tracing = await startAgentTracing(options.env ?? process.env, env, log)
   const metrics = createAgentMetrics(env.agentType ?? 'unknown')
   let held: HeldSession | undefined
   let ended = false
 
-  async function take(assignment: Assignment): Promise<void> {
+  async function take(assignment: Assignment, trace: TraceContext | undefined): Promise<void> {
     const { sessionId, epoch } = assignment
     const onOver = (reason: string): void => endSession({ sessionId, epoch, reason })
-    held = createHeldSession({ assignment, metrics, log, onOver })
+    held = createHeldSession({ assignment, trace, metrics, log, onOver })
     await runAssignment(options.onAssign, held)
   }
   const gate = createAssignmentGate(take)
@@ -83,9 +86,10 @@ export async function serve(options: ServeOptions): Promise<ServingAgent> {
     log('info', 'SIGTERM')
     exit.after(drain)
   }
-  function release(): Promise<void> {
+  async function release(): Promise<void> {
     held?.stop()
-    return http.close()
+    await http.close()
+    await tracing?.stop()
   }
 
   const http = createAgentHttp({

@@ -1,5 +1,6 @@
 import type { Assignment, LiveKitAccess } from '../domain/assign-contract.ts'
 import { renewAfterMs } from '../domain/session.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import { isLiveKitAccess } from './assign-body.ts'
 
 /** Two renewals may fail before the lease lapses: a call that hangs must leave time for them. */
@@ -22,7 +23,8 @@ export type CallOutcome =
 /** The session server as an agent sees it: the four calls that its session token opens. No call ever rejects. */
 export interface SessionServer {
   renew(signal: AbortSignal): Promise<CallOutcome>
-  joined(signal: AbortSignal): Promise<CallOutcome>
+  /** Goes on with the trace of the assignment. */
+  joined(signal: AbortSignal, trace?: TraceContext): Promise<CallOutcome>
   /** The session with fresh access to its room: {@link liveKitIn}. */
   token(signal: AbortSignal): Promise<CallOutcome>
   end(reason?: string): Promise<CallOutcome>
@@ -35,7 +37,12 @@ export function createSessionServer(assignment: Assignment): SessionServer | und
   const base = `${apiUrl.replace(/\/+$/, '')}/v1/sessions/${encodeURIComponent(sessionId)}`
   const timeoutMs = Math.min(callTimeoutMs, Math.max(renewAfterMs(leaseMs), leastTimeoutMs))
 
-  async function call(method: 'POST' | 'DELETE', url: string, stopped?: AbortSignal): Promise<CallOutcome> {
+  async function call(
+    method: 'POST' | 'DELETE',
+    url: string,
+    stopped?: AbortSignal,
+    trace?: TraceContext,
+  ): Promise<CallOutcome> {
     const timeout = AbortSignal.timeout(timeoutMs)
     const posts = method === 'POST'
     try {
@@ -44,6 +51,7 @@ export function createSessionServer(assignment: Assignment): SessionServer | und
         headers: {
           authorization: `Bearer ${sessionToken}`,
           ...(posts && { 'content-type': 'application/json' }),
+          ...(trace && headersOf(trace)),
         },
         ...(posts && { body: JSON.stringify({ epoch }) }),
         // The token must go to this address and no other.
@@ -58,10 +66,14 @@ export function createSessionServer(assignment: Assignment): SessionServer | und
 
   return {
     renew: (signal) => call('POST', `${base}/renew`, signal),
-    joined: (signal) => call('POST', `${base}/joined`, signal),
+    joined: (signal, trace) => call('POST', `${base}/joined`, signal, trace),
     token: (signal) => call('POST', `${base}/token`, signal),
     end: (reason) => call('DELETE', `${base}?${endQuery(epoch, reason)}`),
   }
+}
+
+function headersOf({ traceparent, tracestate }: TraceContext): Record<string, string> {
+  return tracestate === undefined ? { traceparent } : { traceparent, tracestate }
 }
 
 /** `lease.renewAfterMs` of the session in an answer. */

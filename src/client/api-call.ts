@@ -20,7 +20,7 @@ export interface CallOptions {
 }
 
 interface ApiRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
@@ -187,4 +187,8 @@ function unreachable(cause: unknown): GreenroomApiError {
     remediation: 'Check address and network, then try again.',
     cause,
   })
+}
+
+export function sessionPath(id: string): string {
+  return `/v1/sessions/${encodeURIComponent(id)}`
 }

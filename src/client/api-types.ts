@@ -243,6 +243,8 @@ export interface SessionEvent {
   readonly epoch: number
   readonly podUid?: string | undefined
   readonly endReason?: string | undefined
+  /** The trace of the open that the session came from (W3C Trace Context). */
+  readonly traceparent?: string | undefined
 }
 
 export interface PoolEmptyEvent {
@@ -347,6 +349,11 @@ export type ErrorCode =
   | 'GRN_SESSION_OVER'
   | 'GRN_ROLLOUT_UNKNOWN'
   | 'GRN_NOTHING_TO_UNDO'
+  | 'GRN_POOLS_CHANGED'
+  | 'GRN_POOLS_READ_ONLY'
+  | 'GRN_POOLS_BY_HAND'
+  | 'GRN_POD_NOT_POOLED'
+  | 'GRN_POD_IN_USE'
   | 'GRN_KEY_USED_UP'
   | 'GRN_BODY_TOO_LARGE'
   | 'GRN_UNSUPPORTED_MEDIA_TYPE'
@@ -380,9 +387,20 @@ export type ErrorCode =
   | 'GRN_OLD_ASSIGN_KEYS'
   | 'GRN_NOT_READY'
   | 'GRN_SHUTTING_DOWN'
+  | 'GRN_NOT_OPENED_HERE'
+  | 'GRN_AGENT_NOT_IN_ROOM'
+  | 'GRN_AGENT_SILENT'
+  | 'GRN_PACKAGE_MISSING'
   | 'GRN_POOL_POD_FOREIGN'
   | 'GRN_POOL_POD_CHANGED'
   | 'GRN_INVALID_CONFIG'
+  | 'GRN_WRONG_ARGUMENTS'
+  | 'GRN_SERVER_NOT_FOUND'
+  | 'GRN_POD_NOT_FOUND'
+  | 'GRN_NOTHING_RECORDED'
+  | 'GRN_DOCUMENT_CHANGED'
+  | 'GRN_DOCUMENT_REFUSED'
+  | 'GRN_CLUSTER_FORBIDDEN'
   | 'GRN_SCHEMA_OUTDATED'
   | 'GRN_DATABASE_POOLED'
   | 'GRN_INVALID_TRACE'

@@ -1,4 +1,4 @@
-import { type CallOptions, createApi } from './api-call.ts'
+import { type CallOptions, createApi, sessionPath } from './api-call.ts'
 import type { SessionView } from './api-types.ts'
 import { ClientSession } from './client-session.ts'
 
@@ -21,6 +21,6 @@ export async function attachSession(
   options?: CallOptions,
 ): Promise<ClientSession> {
   const api = createApi({ url, apiKey: token, fetch: given })
-  const path = `/v1/sessions/${encodeURIComponent(sessionId)}`
-  return new ClientSession(api, await api.call<SessionView>({ method: 'GET', path }, options))
+  const view = await api.call<SessionView>({ method: 'GET', path: sessionPath(sessionId) }, options)
+  return new ClientSession(api, view)
 }

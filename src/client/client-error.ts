@@ -26,27 +26,23 @@ interface ErrorFacts {
 
 /** Every failure of a call. `message` is the sentence for this case. */
 export class GreenroomApiError extends Error {
-  readonly code: ErrorFacts['code']
+  declare readonly code: ErrorFacts['code']
   /** Whether the same call may succeed later. The client has repeated it already, until its deadline. */
-  readonly retryable: boolean
+  declare readonly retryable: boolean
   /** When a retry is worthwhile, if the server told. */
-  readonly retryAfterMs: number | undefined
+  declare readonly retryAfterMs: number | undefined
   /** What to do about it. */
-  readonly remediation: string
+  declare readonly remediation: string
   /** The HTTP status; undefined when there was no answer. */
-  readonly status: number | undefined
+  declare readonly status: number | undefined
   /** Finds the request in the server's log. */
-  readonly requestId: string | undefined
+  declare readonly requestId: string | undefined
 
   constructor(message: string, facts: ErrorFacts) {
     super(message, { cause: facts.cause })
-    this.name = 'GreenroomApiError'
-    this.code = facts.code
-    this.retryable = facts.retryable ?? false
-    this.retryAfterMs = facts.retryAfterMs
-    this.remediation = facts.remediation ?? ''
-    this.status = facts.status
-    this.requestId = facts.requestId
+    const { retryable = false, remediation = '' } = facts
+    // In one step: each assignment by name would be downloaded by every page.
+    Object.assign(this, facts, { name: 'GreenroomApiError', retryable, remediation })
   }
 }
 

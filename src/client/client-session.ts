@@ -1,4 +1,4 @@
-import { type Api, type CallOptions, timedOut } from './api-call.ts'
+import { type Api, type CallOptions, sessionPath, timedOut } from './api-call.ts'
 import type { LiveKitAccess, SessionPod, SessionView } from './api-types.ts'
 import { GreenroomApiError } from './client-error.ts'
 import { delay, retryDelayMs } from './delay.ts'
@@ -135,7 +135,7 @@ export class ClientSession {
   }
 
   get #path(): string {
-    return `/v1/sessions/${this.#view.id}`
+    return sessionPath(this.#view.id)
   }
 
   #see(view: SessionView): SessionView {

@@ -1,4 +1,4 @@
-import { type CallOptions, type ClientOptions, createApi } from './api-call.ts'
+import { type CallOptions, type ClientOptions, createApi, sessionPath } from './api-call.ts'
 import type {
   EventsQuery,
   EventType,
@@ -70,7 +70,6 @@ export function createClient(options: ClientOptions): Client {
   const api = createApi(options)
   const get = <T>(path: string, callOptions?: CallOptions) =>
     api.call<T>({ method: 'GET', path }, callOptions)
-  const sessionPath = (id: string) => `/v1/sessions/${encodeURIComponent(id)}`
   return {
     open: (request, openOptions) => openSession(api, request, openOptions),
     events({ types, projectId, agentType, ...follow } = {}) {
@@ -91,7 +90,8 @@ export function createClient(options: ClientOptions): Client {
 }
 
 function queryText(query: ListQuery | EventsQuery): string {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined)
-  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
+  // JSON leaves out what is undefined.
+  const given = JSON.parse(JSON.stringify(query)) as Record<string, string>
+  const text = new URLSearchParams(given).toString()
   return text === '' ? '' : `?${text}`
 }

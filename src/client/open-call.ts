@@ -7,6 +7,8 @@ import { delay, retryDelayMs } from './delay.ts'
 export interface OpenOptions extends CallOptions {
   /** Names this open over all its tries, and over a restart of this program if you keep it; random unless given. */
   readonly idempotencyKey?: string | undefined
+  /** Of the caller's trace (W3C Trace Context); unless given, each open begins a trace of its own. */
+  readonly traceparent?: string | undefined
 }
 
 const defaultTimeoutMs = 30_000
@@ -20,7 +22,7 @@ const lateMs = 5_000
 /** One open, on its way. */
 interface Opening {
   readonly request: OpenRequest
-  readonly key: string
+  readonly headers: Readonly<Record<string, string>>
   /** Monotonic. */
   readonly endsAt: number
   /** Aborted when the caller no longer waits, with what it is told. */
@@ -36,7 +38,12 @@ interface Opening {
 export async function openSession(
   api: Api,
   request: OpenRequest,
-  { requestTimeoutMs = defaultTimeoutMs, idempotencyKey: key = randomKey(), signal }: OpenOptions = {},
+  {
+    requestTimeoutMs = defaultTimeoutMs,
+    idempotencyKey = randomHex(16),
+    traceparent,
+    signal,
+  }: OpenOptions = {},
 ): Promise<ClientSession> {
   signal?.throwIfAborted()
   const caller = new AbortController()
@@ -45,7 +52,8 @@ export async function openSession(
   signal?.addEventListener('abort', leave)
   const timer = setTimeout(() => caller.abort(timedOut(requestTimeoutMs)), requestTimeoutMs)
   const endsAt = performance.now() + requestTimeoutMs
-  const opening = run(api, { request, key, endsAt, caller, late: late.signal })
+  const headers = { 'idempotency-key': idempotencyKey, ...traceHeaders(traceparent) }
+  const opening = run(api, { request, headers, endsAt, caller, late: late.signal })
   try {
     return await unlessAborted(opening, caller.signal)
   } catch (error) {
@@ -82,14 +90,14 @@ async function run(api: Api, opening: Opening): Promise<ClientSession> {
 }
 
 async function untilAnswered(api: Api, opening: Opening): Promise<SessionView> {
-  const { request, key, endsAt, caller, late } = opening
+  const { request, headers, endsAt, caller, late } = opening
   for (let failures = 0; ; failures += 1) {
     try {
       return await api.attempt<SessionView>({
         method: 'POST',
         path: '/v1/sessions',
         body: request,
-        headers: { 'idempotency-key': key },
+        headers,
         signal: late,
         timeoutMs: (request.waitMs ?? usualWaitMs) + besideWaitMs,
       })
@@ -113,7 +121,18 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
 }
 
 /** randomUUID is missing on pages that are not served over TLS. */
-function randomKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+function randomHex(bytes: number): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('')
+}
+
+/**
+ * All tries of an open are one trace. A program with OpenTelemetry names its own, by what instruments its fetch. Of a trace
+ * that begins here nothing is recorded, so the server decides whether it is kept.
+ */
+function traceHeaders(traceparent: string | undefined): Record<string, string> {
+  if (traceparent) return { traceparent }
+  if (Symbol.for('opentelemetry.js.api.1') in globalThis) return {}
+  return { traceparent: `00-${randomHex(16)}-${randomHex(8)}-00`, tracestate: 'greenroom=new' }
 }

@@ -4,6 +4,8 @@ import { assignPath, endPath } from '../domain/assign-contract.ts'
 import { type Assignment, AssignmentEcho, type EndOrder } from '../domain/assignment.ts'
 import type { AgentDelivery, DeliveryOutcome } from '../domain/cluster-ports.ts'
 import { agentPort } from '../domain/names.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
+import { activeTrace, traced } from '../tracing/spans.ts'
 import { signDelivery } from './assign-token.ts'
 import { type PostResult, postOnce } from './post-once.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -20,7 +22,7 @@ interface AgentDeliveryOptions {
 type Recipient = Parameters<AgentDelivery['assign']>[0]
 interface DeliveryOptions {
   readonly deadlineMs: number
-  readonly traceparent?: string | undefined
+  readonly trace?: TraceContext | undefined
 }
 
 type Refused = Extract<DeliveryOutcome, { kind: 'refused' }>
@@ -38,7 +40,7 @@ export function createAgentDelivery({
     pod: Recipient,
     path: string,
     content: Assignment | EndOrder,
-    { deadlineMs, traceparent }: DeliveryOptions,
+    { deadlineMs, trace }: DeliveryOptions,
   ): Promise<DeliveryOutcome> {
     const deadline = performance.now() + deadlineMs
     // An empty host would mean this machine, and a name would be looked up.
@@ -54,7 +56,7 @@ export function createAgentDelivery({
       port,
       path,
       authorization: `Bearer ${token}`,
-      traceparent,
+      trace: activeTrace() ?? trace,
       body,
       connectTimeoutMs,
       answerTimeoutMs: acknowledgeTimeoutMs,
@@ -64,8 +66,11 @@ export function createAgentDelivery({
   }
 
   return {
-    assign: (pod, assignment, deadlineMs, traceparent) =>
-      deliver(pod, assignPath, assignment, { deadlineMs, traceparent }),
+    assign: (pod, assignment, deadlineMs, trace) =>
+      traced(`POST ${assignPath}`, () => deliver(pod, assignPath, assignment, { deadlineMs, trace }), {
+        role: 'client',
+        attributes: { 'greenroom.pod.name': pod.name, 'greenroom.epoch': assignment.epoch },
+      }),
     end: (pod, order) =>
       deliver(pod, endPath, order, { deadlineMs: connectTimeoutMs + acknowledgeTimeoutMs }),
   }

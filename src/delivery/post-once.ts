@@ -1,5 +1,6 @@
 import { connect, isIPv6 } from 'node:net'
 import { HTTPParser } from 'http-parser-js'
+import type { TraceContext } from '../domain/trace-context.ts'
 
 /** Head and body together. A right answer is an echo of three short fields. */
 const mostAnswerBytes = 64 * 1024
@@ -9,7 +10,7 @@ interface Post {
   readonly port: number
   readonly path: string
   readonly authorization: string
-  readonly traceparent?: string | undefined
+  readonly trace?: TraceContext | undefined
   readonly body: string
   readonly connectTimeoutMs: number
   readonly answerTimeoutMs: number
@@ -63,15 +64,16 @@ export function postOnce(post: Post): Promise<PostResult> {
 
 const cutOff: PostResult = { kind: 'failed', reason: 'connection closed before the answer was complete' }
 
-/** Every value is our own: an address, a constant path, base64url, and a trace as hexadecimal numbers. */
-function requestText({ host, port, path, authorization, traceparent, body }: Post): string {
+/** Every value is our own or checked: an address, a constant path, base64url, a trace by the characters of its standard. */
+function requestText({ host, port, path, authorization, trace, body }: Post): string {
   return [
     `POST ${path} HTTP/1.1`,
     `Host: ${isIPv6(host) ? `[${host}]` : host}:${port}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     `Authorization: ${authorization}`,
-    ...(traceparent === undefined ? [] : [`Traceparent: ${traceparent}`]),
+    ...(trace === undefined ? [] : [`Traceparent: ${trace.traceparent}`]),
+    ...(trace?.tracestate === undefined ? [] : [`Tracestate: ${trace.tracestate}`]),
     'Connection: close',
     '',
     body,

@@ -4,6 +4,7 @@ import type { DocumentStatus } from './document-status.ts'
 import type { PodWriteError } from './pod-write-error.ts'
 import type { PoolsDocument } from './pool.ts'
 import type { SessionPod } from './session.ts'
+import type { TraceContext } from './trace-context.ts'
 
 /**
  * What use cases and controllers need of Kubernetes and of the agents in it.
@@ -82,8 +83,8 @@ export interface AgentDelivery {
     pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,
     deadlineMs: number,
-    /** Of the caller's trace. */
-    traceparent?: string,
+    /** Of the request; with tracing the delivery's own place in it goes to the pod. */
+    trace?: TraceContext,
   ): Promise<DeliveryOutcome>
   /** Best effort, because the pod is deleted anyway. */
   end(pod: SessionPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>

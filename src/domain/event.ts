@@ -33,6 +33,9 @@ export const SessionEvent = Type.Object({
   epoch: Type.Integer(),
   podUid: orUndefined(Type.String()),
   endReason: orUndefined(Type.String()),
+  traceparent: orUndefined(
+    Type.String({ description: 'The trace of the open that the session came from (W3C Trace Context).' }),
+  ),
 })
 export type SessionEvent = Static<typeof SessionEvent>
 

@@ -24,6 +24,8 @@ export interface OpenRecord {
   /** True when the first pod came from the warm pool without waiting. */
   readonly warm: boolean
   readonly epoch: number
+  /** The trace of the request. */
+  readonly traceparent?: string | undefined
   readonly pod: SessionPod
 }
 

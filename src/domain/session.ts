@@ -101,6 +101,8 @@ export interface Session {
   readonly roomMemory: string | undefined
   /** Why the agent finished, in its own words. */
   readonly endDetail: string | undefined
+  /** The trace of its open; undefined when there was none. */
+  readonly traceparent?: string | undefined
 }
 
 /**

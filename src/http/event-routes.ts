@@ -81,7 +81,7 @@ function addSessionEvents(
       ...refusals,
     },
   }
-  const config = { needs: 'sessions:read', browserToken: true } as const
+  const config = { needs: 'sessions:read', browserToken: true, isStream: true } as const
   app.get('/v1/sessions/:id/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     refuseOtherTypes(request)
     const after = placeOf(request)
@@ -103,7 +103,7 @@ function addAllEvents(app: Service, { streams, isStillAllowed }: EventRouteDeps)
     headers: Headers,
     response: { 200: stream, ...refusals },
   }
-  const config = { needs: 'sessions:read' } as const
+  const config = { needs: 'sessions:read', isStream: true } as const
   app.get('/v1/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     refuseOtherTypes(request)
     const filter = filterOf(request.query, request)

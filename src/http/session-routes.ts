@@ -40,7 +40,6 @@ import {
   sessionNotFound,
   sessionView,
 } from './session-view.ts'
-import { traceparentOf } from './trace-context.ts'
 
 export interface SessionRouteDeps {
   readonly openSession: OpenSession
@@ -106,7 +105,7 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       idempotencyKey,
       signal: signalOf(reply),
       logger: request.log,
-      traceparent: traceparentOf(request.headers.traceparent),
+      trace: request.trace,
       onQuota: (quota) => setRateLimitHeaders(reply, quota),
       headStartMs: headStartMs(projectId),
     })

@@ -35,7 +35,9 @@ export function createEventTelling(config: Config<'controller'>, deps: TellingDe
     send({ id: webhookId, url }, { event }) {
       const body = JSON.stringify(event)
       const message = { id: event.id, timestamp: Math.floor(now() / 1_000), body }
-      return post({ url, body, headers: signer.headers(webhookId, message) })
+      const { traceparent } = event as { traceparent?: string }
+      const headers = signer.headers(webhookId, message)
+      return post({ url, body, headers: traceparent === undefined ? headers : { ...headers, traceparent } })
     },
     metrics,
     logger,

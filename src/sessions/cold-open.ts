@@ -4,6 +4,7 @@ import type { PoolsDocument } from '../domain/pool.ts'
 import { endReason, type Session } from '../domain/session.ts'
 import type { SessionStore } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
+import { continued } from '../tracing/spans.ts'
 import type { AwaitSession } from './await-session.ts'
 import type { Prior } from './commit-slot.ts'
 import type { CompleteColdOpen } from './complete-cold-open.ts'
@@ -102,17 +103,19 @@ export function createColdOpens(deps: ColdOpensDeps) {
       return
     }
     const identity = { id: session.id, fingerprint: session.fingerprint }
-    const context = { idempotencyKey: undefined, signal: draining, logger }
+    const trace = session.traceparent === undefined ? undefined : { traceparent: session.traceparent }
+    const context = { idempotencyKey: undefined, signal: draining, logger, trace }
     const opening = inBackground(
       newOpening({ request: requestOf(session), context, spec, identity, now: now() }),
     )
     noteEarlierArrival(opening.progress)
     logger.info({ sessionId: session.id }, 'cold open is taken over')
-    behindTheAnswer(opening, session, async () => {
+    const goOn = async (): Promise<void> => {
       const delivered = session.pod && (await attempts.redeliver(opening, session))
       if (delivered) wakes.publish({ kind: 'activated', sessionId: session.id })
       else await completeColdOpen(opening, session, prior)
-    })
+    }
+    behindTheAnswer(opening, session, () => continued('adopt', trace, goOn))
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { Assignment, LiveKitAccess } from '../domain/assignment.ts'
 import type { AgentDelivery, DeliveryOutcome, PodView } from '../domain/cluster-ports.ts'
 import type { Session } from '../domain/session.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 
 interface DeliverSessionDeps {
   readonly delivery: AgentDelivery
@@ -13,7 +14,7 @@ interface DeliverSessionDeps {
 interface Enclosed {
   readonly secrets?: Record<string, string> | undefined
   readonly livekit: LiveKitAccess | undefined
-  readonly traceparent?: string | undefined
+  readonly trace?: TraceContext | undefined
 }
 
 type DeliveredSession = Pick<Session, 'id' | 'epoch' | 'agentType' | 'room' | 'pod' | 'leaseMs'> &
@@ -26,7 +27,7 @@ type DeliveredSession = Pick<Session, 'id' | 'epoch' | 'agentType' | 'room' | 'p
 export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: DeliverSessionDeps) {
   return async function deliver(
     session: DeliveredSession,
-    { secrets, livekit, traceparent }: Enclosed,
+    { secrets, livekit, trace }: Enclosed,
     deadlineMs: number,
   ): Promise<DeliveryOutcome> {
     const pod = session.pod && pods.get(session.pod.uid)
@@ -48,7 +49,7 @@ export function createDeliverSession({ delivery, pods, sessionToken, apiUrl }: D
       ...(apiUrl && { apiUrl }),
     }
     const recipient = { ...session.pod, assignKeyIds: pod.assignKeyIds }
-    return delivery.assign(recipient, assignment, deadlineMs, traceparent)
+    return delivery.assign(recipient, assignment, deadlineMs, trace)
   }
 }
 

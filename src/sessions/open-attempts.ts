@@ -5,6 +5,7 @@ import { type EndReason, endReason, isRetryableFailure, type Session } from '../
 import type { PodFate, SessionStore } from '../domain/session-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
+import { traced } from '../tracing/spans.ts'
 import type { CommitSlot, Prior } from './commit-slot.ts'
 import type { DeliverSession } from './deliver-session.ts'
 import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
@@ -80,20 +81,22 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     let attempt = prior.session?.epoch ?? 0
     for (;;) {
       const begun = now()
-      const slot = await takeSlot(
-        {
-          agentType: request.agentType,
-          sessionId: identity.id,
-          wait: opening.onEmpty === 'wait',
-          waitUntil: progress.waitUntil,
-          headStartMs: context.headStartMs ?? 0,
-          queuePlace: progress.queuePlace,
-          arrival: progress.arrival,
-          signal: context.signal,
-          takePlace: (forMs) => gate.takePlace(opening, forMs),
-        },
-        attempt,
-        progress.tried,
+      const slot = await traced('reserve', () =>
+        takeSlot(
+          {
+            agentType: request.agentType,
+            sessionId: identity.id,
+            wait: opening.onEmpty === 'wait',
+            waitUntil: progress.waitUntil,
+            headStartMs: context.headStartMs ?? 0,
+            queuePlace: progress.queuePlace,
+            arrival: progress.arrival,
+            signal: context.signal,
+            takePlace: (forMs) => gate.takePlace(opening, forMs),
+          },
+          attempt,
+          progress.tried,
+        ),
       )
       stages.note(progress, 'reserve', now() - begun - slot.waitedMs)
       if (slot.waited) {
@@ -142,7 +145,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
       const livekit = await tokens.agent(progress.tokens, session)
       const delivered = deliver(
         session,
-        { secrets: request.secrets, livekit, traceparent: context.traceparent },
+        { secrets: request.secrets, livekit, trace: context.trace },
         remaining,
       )
       tokens.beginParticipant(progress.tokens, session)

@@ -6,7 +6,7 @@ import type { ColdRecord, OpenRecord } from '../domain/session-ports.ts'
 import type { Opening } from './opening.ts'
 import type { TakenSlot } from './slot-taker.ts'
 
-type RecordSource = Pick<Opening, 'request' | 'spec' | 'identity'>
+type RecordSource = Pick<Opening, 'request' | 'spec' | 'identity' | 'context'>
 
 /** The session that is written when a slot is claimed for it. */
 export function openRecordOf(source: RecordSource, slot: TakenSlot): OpenRecord {
@@ -25,7 +25,12 @@ export function coldRecordOf(source: RecordSource, facts: ColdFacts): ColdRecord
   }
 }
 
-function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
+function commonRecord({
+  request,
+  spec,
+  identity,
+  context,
+}: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
   const room = roomName(request.agentType, identity.id)
   const { minSeconds, maxSeconds, defaultSeconds, heldBy } = spec.lease
   const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))
@@ -42,5 +47,6 @@ function commonRecord({ request, spec, identity }: RecordSource): Omit<OpenRecor
     leaseMs: leaseSeconds * 1_000,
     leaseHeldBy: leaseHolderOf(heldBy, identity.fingerprint !== undefined),
     maxSessionMs: spec.maxSessionSeconds * 1_000,
+    traceparent: context.trace?.traceparent,
   }
 }

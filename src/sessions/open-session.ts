@@ -58,7 +58,7 @@ export function createOpenSession(deps: OpenSessionDeps) {
       if (error instanceof GreenroomError) outcome = error.code
       throw error
     } finally {
-      const traceId = sampledTraceId(context.traceparent)
+      const traceId = sampledTraceId(context.trace?.traceparent)
       metrics.openSeconds.observe({
         labels: { agent_type: request.agentType, outcome },
         value: (now() - begun) / 1_000,

@@ -1,7 +1,8 @@
 import type { Metrics, OpenStage } from '../metrics.ts'
+import { traced } from '../tracing/spans.ts'
 import type { OpenProgress } from './open-progress.ts'
 
-/** Times the steps of opens, for the metric and for the Server-Timing header of the answer. */
+/** Times the steps of opens, for the metric, for the Server-Timing header of the answer and for the trace. */
 export function createOpenStages(metrics: Pick<Metrics, 'openStageSeconds'>, now: () => number) {
   function note({ stagesMs }: OpenProgress, stage: OpenStage, ms: number): void {
     stagesMs[stage] = (stagesMs[stage] ?? 0) + ms
@@ -10,7 +11,7 @@ export function createOpenStages(metrics: Pick<Metrics, 'openStageSeconds'>, now
   async function timed<T>(progress: OpenProgress, stage: OpenStage, work: () => Promise<T>): Promise<T> {
     const begun = now()
     try {
-      return await work()
+      return await traced(stage, work)
     } finally {
       note(progress, stage, now() - begun)
     }

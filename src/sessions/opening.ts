@@ -2,6 +2,7 @@ import type { PoolSpec } from '../domain/pool.ts'
 import type { OpenQuota } from '../domain/project-limits.ts'
 import type { Session } from '../domain/session.ts'
 import type { OpenRequest } from '../domain/session-request.ts'
+import type { TraceContext } from '../domain/trace-context.ts'
 import type { Logger } from '../logging.ts'
 import { newOpenProgress, type OpenProgress } from './open-progress.ts'
 import type { SessionIdentity } from './session-identity.ts'
@@ -12,8 +13,8 @@ export interface OpenContext {
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger
-  /** Of the caller's trace; passed on to the agent. */
-  readonly traceparent?: string | undefined
+  /** Of the request; passed on to the agent. */
+  readonly trace?: TraceContext | undefined
   /** Told how the project stands with its opens in this minute, also when the open is refused for it. */
   readonly onQuota?: (quota: OpenQuota) => void
   /** What the caller's priority is worth in the queue, ms; 0 without one. */

@@ -3,6 +3,7 @@ import type { SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { pause } from '../timing/pause.ts'
+import { traced } from '../tracing/spans.ts'
 import type { EmptyPoolError } from './empty-pool.ts'
 import {
   type Arrival,
@@ -138,8 +139,10 @@ export function createSlotTaker(deps: SlotTakerDeps) {
         if (!request.wait || remaining <= 0 || request.signal.aborted) throw await refusal(request)
         const begun = now()
         // After joining it looks once more: a slot may have come before it was in the queue.
-        if (ticket) await ticket.next(request.signal, remaining)
-        else {
+        if (ticket) {
+          const held = ticket
+          await traced('wait', () => held.next(request.signal, remaining))
+        } else {
           leavePlace = await request.takePlace(remaining)
           ticket = await waiters.join(request)
         }

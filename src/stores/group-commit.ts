@@ -1,4 +1,5 @@
 import { GreenroomError } from '../errors.ts'
+import { type AskedFrom, askedFrom, doneFor } from '../tracing/spans.ts'
 
 /**
  * One statement for many callers. Under load they share the cost of a commit (an fsync, a round trip). A group is in one
@@ -32,6 +33,7 @@ interface GroupCommitOptions<Input, Output> {
 interface Waiting<Input, Output> {
   readonly input: Input
   readonly since: number
+  readonly from: AskedFrom
   readonly resolve: (output: Output) => void
   readonly reject: (error: unknown) => void
 }
@@ -98,7 +100,8 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
   }
 
   async function answer(group: readonly Waiting<Input, Output>[]): Promise<void> {
-    const outputs = await run(group.map(({ input }) => input))
+    const askers = group.map(({ from }) => from)
+    const outputs = await doneFor(askers, () => run(group.map(({ input }) => input)))
     if (outputs.length !== group.length)
       throw new Error('a group statement gave another number of answers than it had inputs')
     for (const [position, output] of outputs.entries()) group[position]?.resolve(output)
@@ -139,7 +142,7 @@ export function createGroupCommit<Input, Output>(options: GroupCommitOptions<Inp
 
   return function submit(input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
-      waiting.push({ input, since: performance.now(), resolve, reject })
+      waiting.push({ input, since: performance.now(), from: askedFrom(), resolve, reject })
       // All inputs of one turn of the event loop go together.
       const isNews = waiting.length === 1 || waiting.length === maxSize
       if (isNews && maySend()) setImmediate(start)

@@ -1,6 +1,7 @@
 import { DatabaseError, Pool, type PoolConfig, type QueryConfig, type QueryResultRow } from 'pg'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { traced } from '../tracing/spans.ts'
 import { usageConstraint } from './project-usage.ts'
 
 /** Two seconds are the promise: an open that PostgreSQL does not answer is refused by then. */
@@ -183,10 +184,13 @@ export function databaseError(error: unknown): Error {
  * Runs one statement; rejects with pg's own error. `pool.query` drops the connection after every error, but a violated
  * constraint or a locked row is an answer like any other: a storm of claims must not become a storm of connections.
  */
-export async function runStatement<T extends QueryResultRow>(
-  pool: Pool,
-  statement: QueryConfig,
-): Promise<T[]> {
+export function runStatement<T extends QueryResultRow>(pool: Pool, statement: QueryConfig): Promise<T[]> {
+  const { name = 'statement' } = statement
+  const attributes = { 'db.system.name': 'postgresql', 'db.operation.name': name }
+  return traced(`sql ${name}`, () => runOnce(pool, statement), { role: 'client', attributes })
+}
+
+async function runOnce<T extends QueryResultRow>(pool: Pool, statement: QueryConfig): Promise<T[]> {
   const client = await pool.connect()
   // The statement rejects too; without a listener the event would end the process.
   const ignore = () => {}

@@ -22,6 +22,7 @@ interface EventRow {
   epoch: number | null
   pod_uid: string | null
   end_reason: string | null
+  traceparent: string | null
   detail: object | null
   passes: boolean
 }
@@ -30,11 +31,11 @@ const sessionType = `'session.' || CASE kind WHEN 'status' THEN lower(status) EL
 
 const sessionRows = `
   SELECT number, at, ${sessionType} AS type, project_id, agent_type, session_id, status, epoch, pod_uid, end_reason,
-    NULL::jsonb AS detail
+    traceparent, NULL::jsonb AS detail
   FROM session_events`
 
 const platformRows = `
-  SELECT number, at, type, project_id, agent_type, NULL::uuid, NULL, NULL::integer, NULL, NULL, detail
+  SELECT number, at, type, project_id, agent_type, NULL::uuid, NULL, NULL::integer, NULL, NULL, NULL, detail
   FROM platform_events`
 
 // The last row of a page comes even if it does not pass: it says where the next page begins. A filter that few events pass
@@ -165,6 +166,7 @@ function numberedEvent(row: EventRow): NumberedEvent {
           epoch: row.epoch,
           ...(row.pod_uid !== null && { podUid: row.pod_uid }),
           ...(row.end_reason !== null && { endReason: row.end_reason }),
+          ...(row.traceparent !== null && { traceparent: row.traceparent }),
         }
   return { number: Number(row.number), event: event as GreenroomEvent }
 }

@@ -32,7 +32,7 @@ const reopenSql = `
       agent_type = $2, project_id = $3, room_name = $4, room = $5, participant = $6, metadata = $7, epoch = $8,
       pod_uid = $9, pod_name = $10, pod_ip = $11, warm = $12, lease_ms = $13::integer,
       lease_expires_at = now() + $13::integer * interval '1 ms',
-      max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, lease_held_by = $16,
+      max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, lease_held_by = $16, traceparent = $17,
       held_by = NULL, held_until = NULL, adoptable = false, renewals = 0, renewed_at = NULL
     WHERE id = $1 AND EXISTS (SELECT FROM claim)
     RETURNING *
@@ -46,9 +46,9 @@ export const heldMs = 5_000
 const openColdSql = `
   WITH ${lockUsage('ARRAY[$3::text]')}, s AS (
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, warm,
-      lease_ms, lease_expires_at, max_ends_at, fingerprint, lease_held_by, held_by, held_until, adoptable)
+      lease_ms, lease_expires_at, max_ends_at, fingerprint, lease_held_by, held_by, held_until, adoptable, traceparent)
     SELECT $1, 'PENDING', $2, $3, $4, $5, $6, $7, $8, false, $9::integer, now() + $10::integer * interval '1 ms',
-      now() + $11::integer * interval '1 ms', $12, $13, $14, now() + ${heldMs} * interval '1 ms', $15
+      now() + $11::integer * interval '1 ms', $12, $13, $14, now() + ${heldMs} * interval '1 ms', $15, $17
     WHERE (SELECT count(*) FROM sessions WHERE agent_type = $2 AND status = 'PENDING' AND pod_uid IS NULL) < $16
       AND ${usageIsLocked}
     ON CONFLICT (id) DO UPDATE SET status = 'PENDING', end_reason = NULL, ending_at = NULL, ended_at = NULL,
@@ -58,7 +58,7 @@ const openColdSql = `
       warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
       max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, lease_held_by = excluded.lease_held_by,
       held_by = excluded.held_by, held_until = excluded.held_until, adoptable = excluded.adoptable,
-      renewals = 0, renewed_at = NULL
+      renewals = 0, renewed_at = NULL, traceparent = excluded.traceparent
     WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%'
       AND sessions.active_at IS NULL AND sessions.epoch < excluded.epoch
     RETURNING *
@@ -283,13 +283,14 @@ function coldValues(record: ColdRecord): unknown[] {
   const { leaseMs, pendingMs, maxSessionMs, fingerprint, leaseHeldBy, heldByReplica, adoptable } = record
   const times = [leaseMs, pendingMs, maxSessionMs]
   const holders = [leaseHeldBy, heldByReplica]
-  return [...commonValues(record), ...times, fingerprint, ...holders, adoptable, record.mostWaiting]
+  const rest = [fingerprint, ...holders, adoptable, record.mostWaiting, record.traceparent]
+  return [...commonValues(record), ...times, ...rest]
 }
 
 function openValues(record: OpenRecord): unknown[] {
   const { pod, warm, leaseMs, maxSessionMs, fingerprint, leaseHeldBy } = record
   const its = [pod.uid, pod.name, pod.ip, warm, leaseMs, maxSessionMs, fingerprint, leaseHeldBy]
-  return [...commonValues(record), ...its]
+  return [...commonValues(record), ...its, record.traceparent]
 }
 
 /** $1 to $8 of both statements. */

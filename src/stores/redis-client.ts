@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from '../logging.ts'
+import { traced } from '../tracing/spans.ts'
 import { probeKey } from './redis-keys.ts'
 
 /** A script answers in well under 1 ms. After a quarter of a second Redis is of no use to an open of 5 s. */
@@ -52,6 +53,12 @@ const options: RedisOptions = {
   retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
   // After a failover the old primary always answers READONLY: reconnect (1), but do not resend (2).
   reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
+}
+
+/** Runs a script for a request, whose trace shows it. */
+export function runScript<T>(name: keyof typeof scripts, run: () => Promise<T>): Promise<T> {
+  const attributes = { 'db.system.name': 'redis', 'db.operation.name': name }
+  return traced(`lua ${name}`, run, { role: 'client', attributes })
 }
 
 /** Connects in the background; commands fail at once while there is no connection. */

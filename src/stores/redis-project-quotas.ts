@@ -1,6 +1,6 @@
 import type { ProjectQuotas } from '../domain/project-limits.ts'
 import type { Logger } from '../logging.ts'
-import type { SlotRedis } from './redis-client.ts'
+import { runScript, type SlotRedis } from './redis-client.ts'
 import { projectKeys } from './redis-keys.ts'
 
 const minuteMs = 60_000
@@ -31,14 +31,18 @@ export function createRedisProjectQuotas({ redis, logger, now }: ProjectQuotasDe
 
   return {
     async countOpen(projectId, most) {
-      const answer = await ask(() => redis.countOpen(projectKeys(projectId).opens, minuteMs, most))
+      const answer = await ask(() =>
+        runScript('countOpen', () => redis.countOpen(projectKeys(projectId).opens, minuteMs, most)),
+      )
       if (!answer) return undefined
       const [taken, remaining, resetMs] = answer
       return { isTaken: taken === 1, most, remaining, resetMs }
     },
     async takePlace({ projectId, sessionId, most, forMs }) {
       const { waiting } = projectKeys(projectId)
-      const answer = await ask(() => redis.takePlace(waiting, sessionId, Math.ceil(forMs), most))
+      const answer = await ask(() =>
+        runScript('takePlace', () => redis.takePlace(waiting, sessionId, Math.ceil(forMs), most)),
+      )
       return answer === undefined ? undefined : answer === 1
     },
     async leavePlace(projectId, sessionId) {

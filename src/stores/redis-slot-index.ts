@@ -3,7 +3,7 @@ import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
 import { pause } from '../timing/pause.ts'
-import type { SlotRedis } from './redis-client.ts'
+import { runScript, type SlotRedis } from './redis-client.ts'
 import { poolKeys } from './redis-keys.ts'
 
 /** As long as an open may take at most: a slot reserved by a dead replica is free again after it. */
@@ -98,7 +98,9 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
       const { ready, reservations, expiries, built, waiters, seen, demand, missed } = poolKeys(agentType)
       const keys = [ready, reservations, expiries, built, waiters, seen, demand, missed]
       const answer = await ask('reserve', () =>
-        redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0),
+        runScript('reserveSlot', () =>
+          redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0),
+        ),
       )
       if (!answer) return unknown
       const reservation = reservationOf(answer)
@@ -110,7 +112,9 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
 
     async giveBack(agentType, sessionId, podUid) {
       const { ready, reservations, expiries } = poolKeys(agentType)
-      await ask('give back', () => redis.giveBackSlot(ready, reservations, expiries, sessionId, podUid))
+      await ask('give back', () =>
+        runScript('giveBackSlot', () => redis.giveBackSlot(ready, reservations, expiries, sessionId, podUid)),
+      )
     },
 
     async drop(agentType, podUids) {

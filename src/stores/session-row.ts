@@ -32,6 +32,7 @@ export interface SessionRow {
   participant_joined_ms: number | null
   room_memory: string | null
   end_detail: string | null
+  traceparent: string | null
 }
 
 /** A timestamp as milliseconds of the epoch. */
@@ -57,7 +58,7 @@ function columnsWith(metadata: string): string {
     ms('s.agent_joined_at', 'agent_joined_ms'),
     ms('s.agent_overdue_at', 'agent_overdue_ms'),
     ms('s.participant_joined_at', 'participant_joined_ms'),
-    's.room_memory, s.end_detail',
+    's.room_memory, s.end_detail, s.traceparent',
   ].join(', ')
 }
 
@@ -94,5 +95,6 @@ export function sessionFrom(row: SessionRow): Session {
     participantJoinedAt: row.participant_joined_ms ?? undefined,
     roomMemory: row.room_memory ?? undefined,
     endDetail: row.end_detail ?? undefined,
+    traceparent: row.traceparent ?? undefined,
   }
 }

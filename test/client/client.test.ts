@@ -42,6 +42,34 @@ void t.test('an open is repeated under one key through every fault that a retry 
   t.match(keys[0], /^[0-9a-f]{32}$/)
 })
 
+void t.test(
+  "all tries of an open are one trace: the caller's, or one that begins here undecided",
+  async (t) => {
+    const server = await startMisbehavingServer(t, { [open]: [cuts, page, opened] })
+    const client = createClient({ url: server.url })
+    const opensOf = async (traceparent?: string) => {
+      const from = server.asked.length
+      await using _session = await client.open(request, { traceparent })
+      return server.asked.slice(from).filter(({ path }) => path === '/v1/sessions')
+    }
+    const [first, ...others] = await opensOf()
+    t.match(first?.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/)
+    t.equal(first?.tracestate, 'greenroom=new', 'the server decides whether it is kept')
+    t.equal(others.length, 2)
+    for (const { traceparent, tracestate } of others)
+      t.same([traceparent, tracestate], [first?.traceparent, first?.tracestate])
+    t.not((await opensOf())[0]?.traceparent, first?.traceparent, 'another open is another trace')
+    const own = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    t.match(await opensOf(own), [{ traceparent: own, tracestate: undefined }])
+
+    // What @opentelemetry/api does when a program registers an SDK: the program's own instrumentation says the trace.
+    const registered = Symbol.for('opentelemetry.js.api.1')
+    Object.assign(globalThis, { [registered]: {} })
+    t.teardown(() => Reflect.deleteProperty(globalThis, registered))
+    t.match(await opensOf(), [{ traceparent: undefined, tracestate: undefined }])
+  },
+)
+
 void t.test('what a retry cannot mend is thrown at once, with all that the server told', async (t) => {
   const server = await startMisbehavingServer(t, { [open]: [refuses(401, 'GRN_UNAUTHENTICATED')] })
   const error = await failure(createClient({ url: `${server.url}/` }).open(request))

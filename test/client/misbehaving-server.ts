@@ -9,6 +9,8 @@ export interface Asked {
   readonly method: string
   readonly path: string
   readonly key: string | undefined
+  readonly traceparent: string | undefined
+  readonly tracestate: string | undefined
   readonly body: unknown
 }
 
@@ -68,7 +70,8 @@ export async function startMisbehavingServer(t: Test, answers: Readonly<Record<s
     const { method = '', url = '' } = request
     const path = url.split('?')[0] ?? ''
     const body = method === 'POST' && request.headers['content-type'] ? await json(request) : undefined
-    const one = { method, path: url, key: request.headers['idempotency-key'] as string | undefined, body }
+    const { 'idempotency-key': key, traceparent, tracestate } = request.headers as Record<string, string>
+    const one = { method, path: url, key, traceparent, tracestate, body }
     asked.push(one)
     const name = `${method} ${path.replace(id, ':id')}`
     const list = answers[name]

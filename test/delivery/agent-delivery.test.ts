@@ -49,14 +49,19 @@ void t.test('an assignment is posted once, as JSON, and its echo is accepted', a
 void t.test("the caller's trace goes to the agent, and none where there is none", async (t) => {
   const seen: unknown[] = []
   const port = await startHttp(t, (request, response) => {
-    seen.push(request.headers.traceparent)
+    seen.push([request.headers.traceparent, request.headers.tracestate])
     response.end(JSON.stringify(echo))
   })
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   const delivery = createAgentDelivery({ keys, port })
-  await delivery.assign(newRecipient(), assignment, 5_000, traceparent)
+  await delivery.assign(newRecipient(), assignment, 5_000, { traceparent })
+  await delivery.assign(newRecipient(), assignment, 5_000, { traceparent, tracestate: 'a=1,b@c=x y' })
   await delivery.assign(newRecipient(), assignment, 5_000)
-  t.same(seen, [traceparent, undefined])
+  t.same(seen, [
+    [traceparent, undefined],
+    [traceparent, 'a=1,b@c=x y'],
+    [undefined, undefined],
+  ])
 })
 
 void t.test('an end order goes to /end', async (t) => {
