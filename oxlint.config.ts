@@ -24,6 +24,8 @@ export const rooms = {
   // Served to browsers and packed for npm: nothing but itself.
   client: [],
   try: ['client'],
+  // Colours, type and controls: no scripts.
+  look: [],
   // Composition: these two may import everything but main.ts.
   roles: 'all',
   cli: 'all',
@@ -70,7 +72,7 @@ const purePatterns: readonly Pattern[] = [
     allowTypeImports: true,
   },
   {
-    group: ['**/config.ts', '**/logging.ts', '**/metrics.ts', '**/lifecycle.ts'],
+    group: ['**/config.ts', '**/logging.ts', '**/metrics.ts', '**/*-metrics.ts', '**/lifecycle.ts'],
     message: 'domain/ and admission/ are pure: configuration, logs and metrics belong to adapters.',
   },
 ]

@@ -85,6 +85,11 @@ const roleSchemas = {
     ...ops,
     GREENROOM_HOST: Type.String({ default: '0.0.0.0' }),
     GREENROOM_PORT: Port(3000),
+    /**
+     * Ops port of the webhook, as a name that has the address of each replica (a headless Service). Without it GET /v1/status
+     * and GET /v1/admission say nothing of the webhook.
+     */
+    GREENROOM_WEBHOOK_OPS_URL: Type.Optional(Type.String({ pattern: '^http://[^/\\s]+$' })),
     /** Whether /docs and /openapi.json need no API key. */
     GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
     /** Whether /try is served, a page that opens sessions with an API key typed into it. */
@@ -218,7 +223,12 @@ const roleSchemas = {
     /** The role that may read and write rows only; without it, the user of DATABASE_URL. */
     GREENROOM_DATABASE_ROLE: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
   }),
-  doctor: Type.Object({ ...common, ...database, ...redis }),
+  /** What is not set is not looked at, and the report says so. */
+  doctor: Type.Object({
+    ...common,
+    ...Type.Partial(Type.Object({ ...database, ...redis })).properties,
+    ...liveKit,
+  }),
   pools: Type.Object({ ...common, ...database }),
   /** Commands that ask the session API; their --server and --key come first. */
   caller: Type.Object({

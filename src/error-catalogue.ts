@@ -241,6 +241,54 @@ export const errorCatalogue = {
     title: 'The Kubernetes API did not answer in time',
     remedy: 'Check the API server, and the kubeconfig or ServiceAccount of this process.',
   },
+  GRN_LIVEKIT_UNAVAILABLE: {
+    status: 503,
+    title: 'LiveKit did not answer in time',
+    remedy:
+      'Check LiveKit, and LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET. Claims go on without it.',
+  },
+  GRN_WEBHOOK_UNAVAILABLE: {
+    status: 503,
+    title: 'The admission webhook does not answer, or not every replica of it is ready',
+    remedy:
+      'Check the pods of agent-webhook, and the network policy from the session server to their port 3002 (GREENROOM_WEBHOOK_OPS_URL).',
+  },
+  GRN_CERTIFICATE_ENDS: {
+    status: 500,
+    title: 'The certificate of the admission webhook ends soon, or has ended',
+    remedy:
+      'Read the log of agent-webhook: built-in certificates are renewed with a third of their life left. Certificates from files are renewed by whoever writes the files.',
+  },
+  GRN_NO_LEADER: {
+    status: 503,
+    title: 'No controller leads',
+    remedy:
+      'Check the pods of session-management-server and their right to the Lease greenroom-controller. Another replica takes over within 15 s.',
+  },
+  GRN_INVARIANT_BROKEN: {
+    status: 500,
+    title: 'An invariant of sessions and pods is broken',
+    remedy:
+      'Run "greenroom doctor": it names each pod and session. docs/claims.md says what heals by itself.',
+  },
+  GRN_ABSENCE_FROZEN: {
+    status: 500,
+    title: 'More live sessions seem to be lost than is credible, so none is ended',
+    remedy:
+      'Find out what was restarted or restored: Kubernetes, PostgreSQL or LiveKit. The Events of ConfigMap agent-pools say what is missing.',
+  },
+  GRN_ADMISSION_DRIFT: {
+    status: 500,
+    title: 'Running pods differ from what the policy in force would make of them',
+    remedy:
+      'Run "greenroom scan": it names them. Pods of pools are replaced by themselves, others by their owner.',
+  },
+  GRN_OLD_ASSIGN_KEYS: {
+    status: 500,
+    title: 'Old public assign keys are still needed a day after a rotation',
+    remedy:
+      'Wait for the sessions on old pods to end, and restart session servers that still sign with an old key. docs/identity.md describes the rotation.',
+  },
   GRN_NOT_READY: {
     status: 503,
     title: 'This replica is not ready',

@@ -18,7 +18,7 @@ import { all, base, build, type Manifest, one } from './support/built-manifests.
 /** Who reaches whom, by the network policies and Services of the manifests. */
 
 void t.test(
-  'the network policies of agents: in from the session server alone, out to no store and no agent',
+  'the network policies of agents: in from the session server and Prometheus, out to no store and no agent',
   async (t) => {
     const policies = ['agent-network-policy', 'agent-internet'].map(
       (name) => one<V1NetworkPolicy>('NetworkPolicy', name).spec,
@@ -31,6 +31,13 @@ void t.test(
       [
         {
           from: [{ podSelector: { matchLabels: { [label.component]: 'session-management-server' } } }],
+          ports: [{ protocol: 'TCP', port: agentPort }],
+        },
+        {
+          from: [
+            { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } },
+            { namespaceSelector: { matchLabels: { 'greenroom.dev/monitoring': 'enabled' } } },
+          ],
           ports: [{ protocol: 'TCP', port: agentPort }],
         },
       ],
@@ -179,6 +186,14 @@ void t.test('the webhook: in for reviews, out to DNS and API servers', async (t)
   t.same(spec?.policyTypes, ['Ingress', 'Egress'])
   const ports = (rules: readonly { ports?: readonly { port?: number | string }[] }[] | undefined) =>
     (rules ?? []).flatMap(({ ports = [] }) => ports.map(({ port }) => port))
-  t.same(ports(spec?.ingress), [8443, 3002])
+  t.same(ports(spec?.ingress), [8443, 3002, 3002])
+  t.match(spec?.ingress?.[2], {
+    from: [
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ai-agents' } },
+        podSelector: { matchLabels: { 'greenroom.dev/component': 'session-management-server' } },
+      },
+    ],
+  })
   t.same(ports(spec?.egress), [53, 53, 443, 6443, 8443, 16_443])
 })

@@ -85,7 +85,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     onStop(() => role.stop())
   }
   // A controller that finds no webhook backs off for a second, and everything after it would wait for that.
-  await startWebhooks(setting, logs, add)
+  const webhookOpsUrl = await startWebhooks(setting, logs, add)
   const server = {
     GREENROOM_HOST: '127.0.0.1',
     GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info',
@@ -95,6 +95,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
     GREENROOM_HMAC_SECRET: secrets.hmacSecret,
     GREENROOM_API_URL: publicUrl,
+    GREENROOM_WEBHOOK_OPS_URL: webhookOpsUrl,
     ...setting.liveKitEnv,
   }
   const start = async (name: string, role: string, env: Readonly<Record<string, string>>) => {
@@ -140,28 +141,35 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   return { roles, apiUrls, webhookUrl: `https://${plane.webhook.host}:${plane.webhook.port}`, balancer }
 }
 
-/** One webhook listens where the API server calls; several stand behind a balancer that does. */
+/**
+ * One webhook listens where the API server calls; several stand behind a balancer that does. Resolves with the ops address of
+ * the first.
+ */
 async function startWebhooks(
   { shape, plane, onStop }: GreenroomSetting,
   logs: string,
   add: (role: RoleProcess) => void,
-): Promise<void> {
+): Promise<string> {
   const { host, port } = plane.webhook
   const count = shape.webhooks ?? 1
   const urls: string[] = []
+  const firstOpsPort = await freePort(host)
   for (let n = 1; n <= count; n += 1) {
     const name = count > 1 ? `webhook-${n}` : 'webhook'
     const itsPort = count > 1 ? await freePort(host) : port
     urls.push(`https://${host}:${itsPort}`)
     const env = { ...servingFiles(plane), GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info' }
     const onStart = (pid: number) => shape.onRole?.(name, pid)
-    add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, env, onStart }))
+    const opsPort = n === 1 ? firstOpsPort : 0
+    add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, opsPort, env, onStart }))
   }
   // A webhook that has not read the policy yet refuses the types of its rows.
   await Promise.all(urls.map((url) => until(`${url} to be ready`, () => isReady(url), readyTimeoutMs)))
-  if (count === 1) return
+  const opsUrl = `http://${host}:${firstOpsPort}`
+  if (count === 1) return opsUrl
   const service = await startBalancer({ backends: urls, port })
   onStop(() => service.stop())
+  return opsUrl
 }
 
 async function untilReady(

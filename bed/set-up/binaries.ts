@@ -120,6 +120,38 @@ export function findHelm(): string | undefined {
   return isExecutable(path) ? path : undefined
 }
 
+/** What set-up builds Prometheus and promtool from. */
+export const prometheusBuild = {
+  module: fileURLToPath(new URL('./prometheus', import.meta.url)),
+  // Without the clouds' service discovery, which a Prometheus of a test does not use: 215 packages fewer to compile.
+  tags: 'remove_all_sd',
+} as const
+
+const prometheusModule = 'github.com/prometheus/prometheus'
+
+/** Both programs of Prometheus, by their names. */
+export const prometheusPrograms = [
+  { name: 'prometheus', package: `${prometheusModule}/cmd/prometheus` },
+  { name: 'promtool', package: `${prometheusModule}/cmd/promtool` },
+] as const
+
+/** One folder per version. Its module is v0.X of what calls itself 3.X. */
+export function builtPrometheusFolder(): string {
+  return join(cacheFolder(), `prometheus-${pinnedVersion(prometheusBuild.module, prometheusModule)}`)
+}
+
+export interface PrometheusBinaries {
+  readonly prometheus: string
+  readonly promtool: string
+}
+
+/** In the folder GREENROOM_PROMETHEUS if it is set, else what set-up has built. Not the PATH's, whose version nobody chose. */
+export function findPrometheus(): PrometheusBinaries | undefined {
+  const folder = process.env.GREENROOM_PROMETHEUS || builtPrometheusFolder()
+  const [prometheus, promtool] = [join(folder, 'prometheus'), join(folder, 'promtool')]
+  return isExecutable(prometheus) && isExecutable(promtool) ? { prometheus, promtool } : undefined
+}
+
 export function findRedisServer(): string | undefined {
   return inPath('redis-server') ?? inPath('valkey-server')
 }

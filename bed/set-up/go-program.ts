@@ -17,6 +17,8 @@ export interface GoProgram {
   readonly package: string
   /** Folder with the go.mod. */
   readonly module: string
+  /** Of the build, comma-separated. */
+  readonly tags?: string
 }
 
 interface BuildOptions {
@@ -52,7 +54,16 @@ export async function buildGoProgram(program: GoProgram, { go, folder, say }: Bu
   await rm(logPath, { force: true })
   const build = await startProgram({
     command: go,
-    args: ['build', '-trimpath', '-ldflags', '-s -w', '-o', part, program.package],
+    args: [
+      'build',
+      '-trimpath',
+      ...(program.tags === undefined ? [] : ['-tags', program.tags]),
+      '-ldflags',
+      '-s -w',
+      '-o',
+      part,
+      program.package,
+    ],
     cwd: program.module,
     env: { ...process.env, CGO_ENABLED: '0', GOWORK: 'off' },
     logPath,

@@ -2,6 +2,7 @@ import { findPostgres, findRedisServer, versionOf } from './binaries.ts'
 import { provideControlPlane } from './provide-control-plane.ts'
 import { provideHelm } from './provide-helm.ts'
 import { provideLiveKit } from './provide-livekit.ts'
+import { providePrometheus } from './provide-prometheus.ts'
 import { provideRedis } from './provide-redis.ts'
 import { provideTestPrograms } from './provide-test-programs.ts'
 import { SetupError } from './set-up-error.ts'
@@ -33,6 +34,8 @@ async function setUp(): Promise<void> {
   if (!process.argv.includes('--tests')) return
   provideTestPrograms(say)
   say(`Helm: ${await provideHelm(say)}`)
+  const { prometheus, promtool } = await providePrometheus(say)
+  say(`Prometheus: ${prometheus}, ${promtool}`)
 }
 
 /** The one part that the bed does without: sessions then have no room to talk in. */

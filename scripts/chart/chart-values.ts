@@ -111,6 +111,27 @@ export const chartValues = group({
     description: 'Origins whose pages may call the session API from a browser, each as a whole.',
     default: [],
   }),
+  oidc: group({
+    issuer: text('Bearer tokens of this OpenID Connect issuer are taken. Empty: none.', '', {
+      pattern: '^(https://\\S+)?$',
+    }),
+    audience: text('The audience that they must be for. Needed with `oidc.issuer`.'),
+    jwksUrl: text("Where its keys are. Empty: the issuer's discovery document says so.", '', {
+      pattern: '^(https://\\S+)?$',
+    }),
+    projectClaim: text('The claim that names the project. Empty: every token is good for every project.'),
+    scopesClaim: text('The claim that grants scopes, a text with blanks or a list.', 'scope', {
+      minLength: 1,
+    }),
+    scopes: words('Scopes by value of that claim: `{ops: admin, staff: "sessions:open sessions:read"}`.'),
+  }),
+  callerServiceAccounts: words(
+    'ServiceAccounts whose tokens with audience `greenroom` are taken, with project and scopes: `{"shop/frontend": "checkout sessions:open sessions:end"}`.',
+  ),
+  tokenReview: flag(
+    'The API server is asked about such tokens as well; binds the session server to `system:auth-delegator`.',
+    false,
+  ),
   publicDocs: flag('`/docs` and `/openapi.json` without an API key.', false),
   service: group({
     type: Type.Union([Type.Literal('ClusterIP'), Type.Literal('NodePort'), Type.Literal('LoadBalancer')], {
@@ -199,18 +220,33 @@ export const chartValues = group({
     clusterSecretStore: text('From this store.', 'greenroom', { minLength: 1 }),
   }),
   monitoring: group({
-    annotations: flag('`prometheus.io/*` on session servers, for a Prometheus without the operator.', true),
+    annotations: flag(
+      '`prometheus.io/*` on session servers, webhooks and agents, for a Prometheus without the operator.',
+      true,
+    ),
     serviceMonitor: group({
       enabled: flag('ServiceMonitors of the Prometheus Operator, with Services for the ops ports.', false),
       interval: text('How often they are scraped.', '15s', { pattern: '^[0-9]+(ms|s|m)$' }),
       labels: words('Labels by which your Prometheus finds them.'),
     }),
+    podMonitor: group({
+      enabled: flag('A PodMonitor of the Prometheus Operator for agents.', false),
+      interval: text('How often they are scraped.', '15s', { pattern: '^[0-9]+(ms|s|m)$' }),
+      labels: words('Labels by which your Prometheus finds it.'),
+    }),
     rules: group({
       enabled: flag('Alerts, as a PrometheusRule.', false),
+      runbooks: text(
+        'What stands before the page of an alert: the address of your copy of docs/runbooks.',
+        'docs/runbooks/',
+        {
+          minLength: 1,
+        },
+      ),
       labels: words('Labels by which your Prometheus finds them.'),
     }),
     dashboard: group({
-      enabled: flag('A ConfigMap with a dashboard of Grafana.', false),
+      enabled: flag('A ConfigMap with dashboards of Grafana.', false),
       labels: Type.Record(Type.String({ pattern: '^.+$' }), Type.String(), {
         ...closed,
         description: 'Labels by which Grafana finds it.',

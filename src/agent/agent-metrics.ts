@@ -1,7 +1,5 @@
 import type { PrometheusContentType } from 'prom-client'
-
-/** From an echo (below a millisecond) to a slow model's first token, seconds. */
-const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+import { latencyBuckets } from '../domain/latency-buckets.ts'
 
 /** Latencies held for the first scrape. An agent that is never scraped must not hold more and more: 8 KB. */
 const mostHeld = 1_000
@@ -20,9 +18,9 @@ export interface AgentMetrics {
  */
 export function createAgentMetrics(agentType: string): AgentMetrics {
   const held: number[] = []
-  let series: ReturnType<typeof createSeries> | undefined
+  let series: ReturnType<typeof createAgentSeries> | undefined
   const load = async () => {
-    const { observe, registry } = await (series ??= createSeries(agentType))
+    const { observe, registry } = await (series ??= createAgentSeries(agentType))
     for (const latencySeconds of held.splice(0)) observe(latencySeconds)
     return registry
   }
@@ -36,7 +34,8 @@ export function createAgentMetrics(agentType: string): AgentMetrics {
   }
 }
 
-async function createSeries(agentType: string) {
+/** The series of one agent. */
+export async function createAgentSeries(agentType: string) {
   const { Counter, Histogram, Registry } = await import('prom-client')
   const registry = new Registry()
   const labels = { agent_type: agentType }

@@ -81,6 +81,7 @@ export async function createServingCertificate(options: ServingCertificateOption
   /** The last one that was judged: one that was refused is not judged at every look. */
   let seen: Offer | undefined
   let placeholder: CertificatePair | undefined
+  let endsAt: number | undefined
 
   /** Of the placeholder while there is no pair. */
   const tls = (): ServingTls => {
@@ -90,6 +91,7 @@ export async function createServingCertificate(options: ServingCertificateOption
   const take = (offer: Offer): void => {
     const certificate = checkOffer(offer)
     current = offer
+    endsAt = certificate.validToDate.getTime()
     noteExpiry(metrics, certificate, offer)
     const { serialNumber, validToDate } = certificate
     logger.info({ serialNumber, validTo: validToDate.toISOString() }, 'serving certificate in use')
@@ -147,6 +149,8 @@ export async function createServingCertificate(options: ServingCertificateOption
     },
     /** False while only the placeholder can be shown. */
     ready: () => current !== undefined,
+    /** Of the pair in use, epoch ms; undefined while only the placeholder can be shown. */
+    endsAt: (): number | undefined => endsAt,
     /** Gives the certificate to this server, and every later change. */
     serve(server: Server): void {
       servers.add(server)

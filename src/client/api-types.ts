@@ -83,6 +83,7 @@ export interface ListQuery {
   readonly status?: 'PENDING' | 'ACTIVE' | 'ENDING' | 'ENDED' | undefined
   readonly projectId?: string | undefined
   readonly agentType?: string | undefined
+  readonly search?: string | undefined
   readonly limit?: number | undefined
   readonly cursor?: string | undefined
   readonly fields?: 'metadata' | undefined
@@ -371,6 +372,14 @@ export type ErrorCode =
   | 'GRN_ISSUER_UNAVAILABLE'
   | 'GRN_REDIS_UNAVAILABLE'
   | 'GRN_KUBERNETES_UNAVAILABLE'
+  | 'GRN_LIVEKIT_UNAVAILABLE'
+  | 'GRN_WEBHOOK_UNAVAILABLE'
+  | 'GRN_CERTIFICATE_ENDS'
+  | 'GRN_NO_LEADER'
+  | 'GRN_INVARIANT_BROKEN'
+  | 'GRN_ABSENCE_FROZEN'
+  | 'GRN_ADMISSION_DRIFT'
+  | 'GRN_OLD_ASSIGN_KEYS'
   | 'GRN_NOT_READY'
   | 'GRN_SHUTTING_DOWN'
   | 'GRN_POOL_POD_FOREIGN'

@@ -22,7 +22,7 @@ interface QuotaWatchOptions {
   readonly timing?: Partial<ListWatchTiming>
 }
 
-type RawQuota = KubeObject & {
+export type RawQuota = KubeObject & {
   readonly spec?: {
     readonly hard?: Readonly<Record<string, string>>
     readonly scopes?: readonly string[]
@@ -37,25 +37,30 @@ type RawQuota = KubeObject & {
   readonly status?: NonNullable<Quota['enforced']>
 }
 
+/** A ResourceQuota as the API server has it. */
+export function quotaFrom({ metadata, spec, status }: RawQuota): Quota {
+  return {
+    name: metadata?.name ?? '',
+    hard: spec?.hard ?? {},
+    ...(status && { enforced: { hard: status.hard ?? {}, used: status.used ?? {} } }),
+    scopes: [
+      ...(spec?.scopes ?? []).map((scope) => ({ scope, operator: 'Exists', values: [] })),
+      ...(spec?.scopeSelector?.matchExpressions ?? []).map(({ scopeName, operator, values = [] }) => ({
+        scope: scopeName,
+        operator,
+        values,
+      })),
+    ],
+  }
+}
+
 export function createQuotaWatch(options: QuotaWatchOptions): QuotaWatch {
   const { transport, namespace, logger, timing } = options
   const quotas = new Map<string, Quota>()
   const listWatch = createListWatch<RawQuota, Quota>({
     transport,
     path: apiPath({ resource: 'resourcequotas', namespace }),
-    keep: ({ metadata, spec, status }) => ({
-      name: metadata?.name ?? '',
-      hard: spec?.hard ?? {},
-      ...(status && { enforced: { hard: status.hard ?? {}, used: status.used ?? {} } }),
-      scopes: [
-        ...(spec?.scopes ?? []).map((scope) => ({ scope, operator: 'Exists', values: [] })),
-        ...(spec?.scopeSelector?.matchExpressions ?? []).map(({ scopeName, operator, values = [] }) => ({
-          scope: scopeName,
-          operator,
-          values,
-        })),
-      ],
-    }),
+    keep: quotaFrom,
     onChange: (quota, gone) => {
       const before = quotas.get(quota.name)
       if (gone) quotas.delete(quota.name)

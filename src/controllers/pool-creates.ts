@@ -9,10 +9,13 @@ import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import type { PoolFailures } from './pool-failures.ts'
 import type { PoolPods } from './pool-pods.ts'
+import type { PoolTargets } from './pool-targets.ts'
+import type { StartCause } from './start-causes.ts'
 
 interface PoolCreatesDeps {
   readonly writer: Pick<PodWriter, 'create' | 'list'>
   readonly poolPods: Pick<PoolPods, 'created' | 'note'>
+  readonly targets: Pick<PoolTargets, 'noteCause'>
   readonly report: (agentType: string, reason: string, message: string) => void
   readonly metrics: Metrics
   readonly logger: Logger
@@ -39,16 +42,20 @@ interface Wanted {
 }
 
 /** Makes the pods that a plan asks for, and notes what became of each. */
-export function createPoolCreates({ writer, poolPods, report, metrics, logger, now }: PoolCreatesDeps) {
+export function createPoolCreates(deps: PoolCreatesDeps) {
+  const { writer, poolPods, targets, report, metrics, logger, now } = deps
+
   async function createPod(
     { agentType, expectations }: PoolRecord,
     spec: PoolSpec,
+    why: StartCause,
   ): Promise<PodWriteError | string> {
     const ticket = expectations.createSent(now())
     try {
       const { uid, specDigest } = await writer.create(agentType, spec)
       poolPods.created({ podUid: uid, agentType, templateHash: templateHash(agentType, spec), specDigest })
       expectations.createAnswered(ticket, uid, now())
+      targets.noteCause(uid, why)
       metrics.podsCreated.inc({ agent_type: agentType, result: 'created' })
       return uid
     } catch (error) {
@@ -79,9 +86,13 @@ export function createPoolCreates({ writer, poolPods, report, metrics, logger, n
       const { agentType, failures } = record
       record.allowance &&= spent(record.allowance, count)
       const canaries = Math.min(count, canary?.count ?? 0)
-      const specOf = (index: number): PoolSpec => (canary && index < canaries ? canary.spec : spec)
+      const why = isWaitedFor ? 'waiting' : 'refill'
       const results = await Promise.all(
-        Array.from({ length: count }, (_, index) => createPod(record, specOf(index))),
+        Array.from({ length: count }, (_, index) =>
+          canary && index < canaries
+            ? createPod(record, canary.spec, 'canary')
+            : createPod(record, spec, why),
+        ),
       )
       await poolPods.note()
       const refused = results.filter((result) => result instanceof PodWriteError)

@@ -41,7 +41,7 @@ interface PoolReconcilerDeps {
   readonly recentWrites: RecentWrites
   readonly notices: PoolNotices
   readonly poolEvents: PoolEvents
-  readonly targets: Pick<PoolTargets, 'look' | 'forget'>
+  readonly targets: Pick<PoolTargets, 'look' | 'forget' | 'noteCause'>
   readonly podDeaths: PodDeaths
   readonly agentRemovals: AgentRemovals
   readonly poolRoom: PoolRoom
@@ -107,7 +107,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     metrics,
     logger,
   })
-  const creates = createPoolCreates({ writer, poolPods, report: deps.report, metrics, logger, now })
+  const creates = createPoolCreates({ writer, poolPods, targets, report: deps.report, metrics, logger, now })
 
   function memoryOf(agentType: string): PoolMemory {
     const known = memories.get(agentType)

@@ -19,8 +19,12 @@ interface StartsSeen {
 /**
  * How long pods of one pool take to start, look by look. Pods that were there before the first look count only if they
  * became Ready after `from`, when an earlier leader last decided; of these only the API's whole seconds are known.
+ * `onStart` is told of each start.
  */
-export function createPoolStarts(from: number | undefined) {
+export function createPoolStarts(
+  from: number | undefined,
+  onStart: (podUid: string, seconds: number) => void = () => undefined,
+) {
   const pods = new Map<string, SeenPod>()
   let isFirstLook = true
 
@@ -51,7 +55,10 @@ export function createPoolStarts(from: number | undefined) {
         }
         pods.set(slot.podUid, pod)
         const start = startOf(slot, pod, now)
-        if (start !== undefined) starts.push(start)
+        if (start !== undefined) {
+          starts.push(start)
+          onStart(slot.podUid, start)
+        }
         if (slot.state === 'warming') oldest = Math.min(oldest, pod.since)
         if (isClaimed && !pod.isClaimed) claimed += 1
         pod.isClaimed ||= isClaimed

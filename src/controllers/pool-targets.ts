@@ -18,6 +18,8 @@ import { keptSizing, readKeptSizing } from './kept-sizing.ts'
 import { createOwedPods } from './owed-pods.ts'
 import { createPoolDemand, type PoolDemand } from './pool-demand.ts'
 import { createPoolStarts, type PoolStarts } from './pool-starts.ts'
+import { createStartCauses } from './start-causes.ts'
+import { createTargetGauges } from './target-gauges.ts'
 
 interface PoolTargetsDeps {
   readonly feed: DemandFeed
@@ -93,6 +95,8 @@ export function createPoolTargets(deps: PoolTargetsDeps) {
   const memories = new Map<string, TargetMemory>()
   const decisions = createDecisionLog(ledger, deps.newRun)
   const bounds = createBoundSpells({ report: deps.report, now })
+  const gauges = createTargetGauges(metrics)
+  const startCauses = createStartCauses(now)
 
   async function memoryOf(agentType: string): Promise<TargetMemory> {
     const known = memories.get(agentType)
@@ -103,7 +107,9 @@ export function createPoolTargets(deps: PoolTargetsDeps) {
     const memory: TargetMemory = {
       agentType,
       demand: createPoolDemand({ agentType, feed, ledger, from: found.kept?.demand, now }),
-      starts: createPoolStarts(found.kept?.state.at),
+      starts: createPoolStarts(found.kept?.state.at, (podUid, seconds) =>
+        metrics.podStartSeconds.observe({ agent_type: agentType, cause: startCauses.take(podUid) }, seconds),
+      ),
       owed: createOwedPods(),
       state: found.kept?.state,
       schedule: undefined,
@@ -162,8 +168,7 @@ export function createPoolTargets(deps: PoolTargetsDeps) {
     memories.delete(agentType)
     decisions.forget(agentType)
     bounds.forget(agentType)
-    metrics.poolTarget.remove({ agent_type: agentType })
-    metrics.poolRecommended.remove({ agent_type: agentType })
+    gauges.forget(agentType)
   }
 
   async function keep(): Promise<void> {
@@ -239,17 +244,16 @@ export function createPoolTargets(deps: PoolTargetsDeps) {
 
     forget,
 
+    /** Why a pod is made that will start. */
+    noteCause: startCauses.note,
+
     /** Writes what was decided since the last time. */
     async flush(): Promise<void> {
       await decisions.flush()
       await keep()
     },
 
-    /** Only the leader speaks for the pools. */
-    end(): void {
-      metrics.poolTarget.reset()
-      metrics.poolRecommended.reset()
-    },
+    end: () => gauges.end(),
   }
 
   function show(
@@ -257,11 +261,8 @@ export function createPoolTargets(deps: PoolTargetsDeps) {
     shown: { sizing: SizingSpec; min: number; target: number; terms: SizingTerms },
   ): PoolSizingReport {
     const { sizing, min, target, terms } = shown
-    const labels = { agent_type: agentType }
-    metrics.poolTarget.set(labels, min)
     const isAdvice = sizing.mode === 'recommend'
-    if (isAdvice) metrics.poolRecommended.set(labels, target)
-    else metrics.poolRecommended.remove(labels)
+    gauges.show(agentType, { min, recommended: isAdvice ? target : undefined, terms })
     return {
       mode: sizing.mode,
       target: min,

@@ -8,7 +8,7 @@ interface WebhookSenderDeps {
   readonly webhooks: Pick<WebhookStore, 'due' | 'settle'>
   /** Signs an event and posts it. Never rejects. */
   readonly send: (webhook: EventWebhook, event: NumberedEvent) => Promise<SendResult>
-  readonly metrics: Pick<Metrics, 'webhookDeliveries' | 'webhooksDisabled'>
+  readonly metrics: Pick<Metrics, 'webhookDeliveries' | 'webhookLagSeconds' | 'webhooksDisabled'>
   readonly logger: Logger
   /** Epoch ms. */
   readonly now: () => number
@@ -53,6 +53,7 @@ export function createWebhookSender(deps: WebhookSenderDeps) {
             failed.push({ number: event.number, ...result })
             return
           }
+          metrics.webhookLagSeconds.observe(Math.max(0, now() - Date.parse(event.event.at)) / 1_000)
           delivered.add(event.number)
         }
       }

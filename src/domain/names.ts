@@ -57,6 +57,12 @@ export const webhookUsername = 'system:serviceaccount:greenroom-system:agent-web
 /** The webhook's Service, Lease and both of its configurations. */
 export const webhookName = 'agent-webhook'
 
+/** The Lease of the elected controller. The manifests' Role allows this one. */
+export const controllerLeaseName = 'greenroom-controller'
+
+/** Where the manifests put the webhook. Nobody who runs agents may write there. */
+export const webhookNamespace = 'greenroom-system'
+
 /** The Secret of the built-in certificates, in the webhook's own namespace. */
 export const webhookCertificatesName = 'agent-webhook-certificates'
 

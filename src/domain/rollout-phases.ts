@@ -22,7 +22,7 @@ export interface Rollout {
   /** What pods are made from that are no canary. */
   readonly main: { readonly templateHash: string; readonly shape: PoolShape; readonly isProven: boolean }
   /** Only in phase `canary`. */
-  readonly canary: RolloutSpec['canary']
+  readonly canary: RolloutSpec['canary'] | undefined
   /** False while no idle pod is to be replaced. */
   readonly rolls: boolean
   /** Whether the pod is to be replaced; `madeFrom` is the hash of its template. */
@@ -64,16 +64,32 @@ export function rolloutOf({ spec, current, revisions, order, now }: RolloutFacts
   const stable = lastGood(revisions, current)
   const main = current.verdict === 'good' || !stable ? own : mainOf(stable, revisions)
   if (spec.paused || order.paused) return { ...plain, phase: 'paused', rolls: false, main }
-  if (!spec.canary || !stable || current.verdict === 'good') return { ...plain, phase: 'rolling', main: own }
+  const canary = stable && canaryOf(spec, current, stable)
+  if (!canary || current.verdict === 'good') return { ...plain, phase: 'rolling', main: own }
   if (current.verdict === 'trial') {
     const isDrifted: Rollout['isDrifted'] = (pod, madeFrom) =>
       madeFrom !== current.templateHash || !isShapedAlike(pod, current)
-    return { ...plain, phase: 'canary', rolls: false, main, canary: spec.canary, isDrifted }
+    return { ...plain, phase: 'canary', rolls: false, main, canary, isDrifted }
   }
   // A row or a key is not ours to choose: only a template can be gone back to.
   if (stable.templateHash === current.templateHash) return { ...plain, phase: 'stopped', rolls: false, main }
   const isDrifted: Rollout['isDrifted'] = (_pod, madeFrom) => madeFrom !== stable.templateHash
   return { ...plain, phase: 'stopped', main, isDrifted }
+}
+
+/**
+ * A template that nobody has seen start gets one pod at a time, and nothing else would refill the pool meanwhile: so one pod
+ * of it is made beside those of the last good template.
+ */
+const firstPod = { pods: 1, seconds: 1 }
+
+function canaryOf(
+  { canary }: RolloutSpec,
+  current: PoolRevision,
+  stable: PoolRevision,
+): RolloutSpec['canary'] | undefined {
+  if (canary) return canary.pods > 0 ? canary : undefined
+  return stable.templateHash === current.templateHash ? undefined : firstPod
 }
 
 /** The latest revision that has shown that it works. */

@@ -19,13 +19,13 @@ export const RolloutSpec = Type.Object(
     canary: Type.Optional(
       Type.Object(
         {
-          pods: Type.Integer({ minimum: 1, maximum: 1_000 }),
+          pods: Type.Integer({ minimum: 0, maximum: 1_000, description: '0: no canary.' }),
           seconds: Type.Integer({ minimum: 1, maximum: 86_400, default: 60 }),
         },
         {
           additionalProperties: false,
           description:
-            'So many new pods must serve a session, or stay Ready for so long, before others follow. If one of them fails, the roll-out stops.',
+            'So many new pods must serve a session, or stay Ready for so long, before others follow; until then the pool is refilled from the last good template. If one of them fails, the roll-out stops. Without it, a new template has one pod to be Ready for a second, and a new row or key has none.',
         },
       ),
     ),

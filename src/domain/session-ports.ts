@@ -1,6 +1,7 @@
 import type { ServedPod } from './agent-pod.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
+import type { OpenSteps } from './session-timeline.ts'
 import type { PodClaim } from './slot.ts'
 
 /**
@@ -87,8 +88,8 @@ export interface SessionStore {
   adopt(by: string, options: { readonly limit: number; readonly id?: string }): Promise<readonly Session[]>
   /** This replica stops: other replicas may adopt what it holds at once. */
   releaseHeld(by: string): Promise<void>
-  /** PENDING → ACTIVE; undefined if the session is no longer PENDING with this epoch. */
-  activate(id: string, epoch: number): Promise<ActivatedTimes | undefined>
+  /** PENDING → ACTIVE; undefined if the session is no longer PENDING with this epoch. `steps` is for its timeline. */
+  activate(id: string, epoch: number, steps?: OpenSteps): Promise<ActivatedTimes | undefined>
   /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
   get(id: string, projectId?: string): Promise<Session | undefined>
@@ -118,6 +119,8 @@ export interface SessionQuery {
   readonly status?: SessionStatus
   readonly projectId?: string
   readonly agentType?: string
+  /** The id or its beginning (8 digits or more), or the whole name of a pod or room. */
+  readonly search?: string
   readonly limit: number
   /** Keyset: sessions created before this one, newest first. */
   readonly before?: { readonly createdAt: number; readonly id: string }

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox'
 import type { AuditLog } from '../domain/audit.ts'
+import type { TimelineReader } from '../domain/session-timeline.ts'
 import { GreenroomError } from '../errors.ts'
 import type { ManageKeys } from '../identity/manage-keys.ts'
 import type { Logger } from '../logging.ts'
@@ -8,7 +9,9 @@ import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import type { FollowEvents } from '../sessions/follow-events.ts'
 import type { ProjectLimitsView } from '../sessions/project-limits-view.ts'
+import type { ReadPoolHistory } from '../sessions/read-pool-history.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
+import type { ReadStatus } from '../sessions/read-status.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
@@ -26,15 +29,19 @@ import { addLimitRoutes } from './limit-routes.ts'
 import { createListGate } from './list-gate.ts'
 import { addLiveKitRoute, type LiveKitRouteDeps } from './livekit-route.ts'
 import { parseExactJsonOnly } from './parse-exact-json.ts'
+import { addPoolHistoryRoute } from './pool-history-route.ts'
 import { addPoolRoutes } from './pool-routes.ts'
 import { answerTraces } from './request-traces.ts'
 import { createRequestValidator } from './request-validator.ts'
 import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
+import { addStatusRoutes } from './status-routes.ts'
+import { addTimelineRoute } from './timeline-route.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
 import { addWebhookRoutes, type WebhookRouteDeps } from './webhook-routes.ts'
+import { addWhoamiRoute } from './whoami-route.ts'
 
 export interface ApiAppDeps
   extends SessionRouteDeps,
@@ -44,6 +51,9 @@ export interface ApiAppDeps
     Pick<ServiceRouteOptions, 'checks'> {
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
+  readonly readPoolHistory: ReadPoolHistory
+  readonly readStatus: ReadStatus
+  readonly timelines: TimelineReader
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
   readonly followEvents: FollowEvents
@@ -95,6 +105,9 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addBrowserTokenRoute(app, deps)
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
+  addPoolHistoryRoute(app, deps.readPoolHistory)
+  addStatusRoutes(app, deps.readStatus)
+  addTimelineRoute(app, deps.timelines)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)
   addEventRoutes(app, {
@@ -109,6 +122,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   addLimitRoutes(app, deps.projectLimits)
   addAuditRoutes(app, deps.auditLog)
+  addWhoamiRoute(app)
   addWebhookRoutes(app, deps)
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })

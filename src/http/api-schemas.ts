@@ -64,6 +64,14 @@ export const ListQuery = Type.Object(
     status: Type.Optional(Status),
     projectId: Type.Optional(Name(200)),
     agentType: Type.Optional(Name(longestAgentTypeAsked)),
+    search: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 300,
+        description:
+          'The id of a session or its beginning (8 digits or more), or the whole name of a pod or room; names are looked for among the newest 20,000 sessions.',
+      }),
+    ),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
     fields: Type.Optional(

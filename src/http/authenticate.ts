@@ -14,8 +14,11 @@ declare module 'fastify' {
     caller: Caller | undefined
   }
   interface FastifyContextConfig {
-    /** What a caller's credential must be good for. Every route under /v1 has one, or is signed by LiveKit. */
-    needs?: Scope
+    /**
+     * What a caller's credential must be good for; `any`: nothing in particular. Every route under /v1 has one, or is signed by
+     * LiveKit.
+     */
+    needs?: Scope | 'any'
     /** This concerns every project, so a credential that is bound to one is not enough. */
     everyProject?: boolean
     /** This route may be called with the session token of its session. */
@@ -76,7 +79,7 @@ function takeRight(
 
 /** Throws GRN_FORBIDDEN if the credential is good, but not for this route. */
 function assertGranted(caller: Caller, { needs, everyProject }: FastifyContextConfig): void {
-  if (needs !== undefined && !isGranted(caller, needs))
+  if (needs !== undefined && needs !== 'any' && !isGranted(caller, needs))
     throw new GreenroomError('GRN_FORBIDDEN', `This needs the scope ${needs}.`)
   if (everyProject && caller.projectId !== undefined)
     throw new GreenroomError(

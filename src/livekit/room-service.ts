@@ -22,7 +22,10 @@ const revokeAheadSeconds = 60
 const memoryRoomSeconds = 315_360_000
 
 /** The LiveKit server's own API. No claim ever waits for it. */
-export function createRoomService(options: RoomServiceOptions): RoomService {
+export function createRoomService(options: RoomServiceOptions): RoomService & {
+  /** Resolves when LiveKit answers and takes the key. It changes nothing. */
+  ping(): Promise<void>
+} {
   const { url, apiKey, apiSecret, installation, timeoutMs = defaultTimeoutMs } = options
   const client = new RoomServiceClient(url, apiKey, apiSecret, { requestTimeout: timeoutMs / 1_000 })
   const memoryName = memoryRoom(installation)
@@ -49,6 +52,10 @@ export function createRoomService(options: RoomServiceOptions): RoomService {
   }
 
   return {
+    async ping() {
+      await asked('list its rooms', client.listRooms([memoryName]))
+    },
+
     async look(names) {
       const listed = (await asked('list its rooms', client.listRooms(names && [...names, memoryName]))) ?? []
       const rooms = new Map<string, SeenRoom>()

@@ -15,6 +15,7 @@ import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
 import { createFollowEvents } from '../sessions/follow-events.ts'
+import { createReadPoolHistory } from '../sessions/read-pool-history.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { createWebhookSigner } from '../sessions/webhook-signer.ts'
 import { every } from '../timing/every.ts'
@@ -27,8 +28,10 @@ import { liveKitOf } from './live-kit.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { startSigningNotes } from './signing-notes.ts'
+import { createStatusReading } from './status-reading.ts'
 import { connectStores, type Stores } from './stores.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
+import { createWebhookReplicas } from './webhook-replicas.ts'
 
 /** For the stop after the drain: longer than any open takes, shorter than what a drain of 15 s leaves of Kubernetes' 30 s. */
 const closeWithinMs = 10_000
@@ -42,7 +45,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   await startSigningNotes({ signers: stores.signers, keyIds: keys.kids }, context)
-  const { pods, pools, transport } = await watchCluster(config, context)
+  const { pods, pools, transport, coordination } = await watchCluster(config, context)
   const liveKit = liveKitOf(config, pools)
   if (!liveKit) logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const draining = new AbortController()
@@ -52,8 +55,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     sessions: {
       ...stores.sessions,
       // No wake-up tells of it: most activations concern nobody else.
-      async activate(id, epoch) {
-        const times = await stores.sessions.activate(id, epoch)
+      async activate(id, epoch, steps) {
+        const times = await stores.sessions.activate(id, epoch, steps)
         eventFeed.nudge()
         return times
       },
@@ -84,10 +87,24 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
     redis: checkState(true, index.isWell()),
   })
+  const opsUrl = config.GREENROOM_WEBHOOK_OPS_URL
+  const readStatus = createStatusReading(config, {
+    stores,
+    pods,
+    pools,
+    coordination,
+    liveKit,
+    askWebhooks: opsUrl === undefined ? undefined : createWebhookReplicas(opsUrl),
+    indexIsWell: () => index.isWell(),
+    readPools: sessionApi.readPools,
+  })
   const overload = watchOverload(stores)
   await context.lifecycle.start({ name: 'overload watch', stop: () => overload.stop() })
   const app = await createApiApp({
     ...sessionApi,
+    readPoolHistory: createReadPoolHistory({ history: stores.poolHistory, pools, pods }),
+    readStatus,
+    timelines: stores.timelines,
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,
@@ -162,7 +179,7 @@ async function watchCluster(config: Config<'api'>, { lifecycle, logger }: RoleCo
   await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
-  return { pods, pools, transport: clients.transport }
+  return { pods, pools, transport: clients.transport, coordination: clients.coordination }
 }
 
 async function startLoops(

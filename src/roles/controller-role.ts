@@ -35,7 +35,7 @@ import { createSessionReconciler } from '../controllers/session-reconciler.ts'
 import { createVanishedPods } from '../controllers/vanished-pods.ts'
 import { createAgentDelivery } from '../delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../delivery/signing-keys.ts'
-import { configMapName } from '../domain/names.ts'
+import { configMapName, controllerLeaseName } from '../domain/names.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import { pause } from '../timing/pause.ts'
 import { watchClusterRoom } from './cluster-room.ts'
@@ -43,14 +43,12 @@ import { watchControllerDocuments } from './controller-documents.ts'
 import { createEventTelling } from './event-telling.ts'
 import { createKeyKeeping } from './key-keeping.ts'
 import { createLeaderChecks } from './leader-checks.ts'
+import { createLeaderNotes } from './leader-notes.ts'
 import { liveKitOf } from './live-kit.ts'
 import type { RoleContext } from './role.ts'
 import { createRoomKeeping } from './room-keeping.ts'
 import { startSigningNotes } from './signing-notes.ts'
 import { connectStores } from './stores.ts'
-
-/** The manifests' Role allows this one Lease. */
-const leaseName = 'greenroom-controller'
 
 /** The pool controller, the only writer of pods. Every process of this role watches; only the elected one acts. */
 export async function startController(config: Config<'controller'>, context: RoleContext): Promise<void> {
@@ -296,11 +294,12 @@ export async function startController(config: Config<'controller'>, context: Rol
       logger,
       monotonicMs,
     })
+  const notes = createLeaderNotes({ stores, instance, pools, policy, metrics, logger })
   const eventTelling = createEventTelling(config, { stores, pools, metrics, logger })
   const elector = createLeaseElector({
     clients,
     namespace,
-    name: leaseName,
+    name: controllerLeaseName,
     identity: instance,
     logger,
     async onLeading(signal) {
@@ -317,6 +316,7 @@ export async function startController(config: Config<'controller'>, context: Rol
             oldKeys.run(signal),
             roomKeeper?.run(signal),
             eventTelling.run(signal),
+            notes.run(signal),
           ])
       } finally {
         leading = false

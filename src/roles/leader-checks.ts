@@ -4,6 +4,7 @@ import type { DocumentWatch } from '../cluster/document-watch.ts'
 import type { KubeTransport } from '../cluster/kube-transport.ts'
 import { livePods } from '../cluster/live-pods.ts'
 import type { PodInformer } from '../cluster/pod-informer.ts'
+import { createBacklogWatch } from '../controllers/backlog-watch.ts'
 import { createDriftWatch } from '../controllers/drift-watch.ts'
 import { createInvariantWatch } from '../controllers/invariant-watch.ts'
 import type { AgentPod } from '../domain/agent-pod.ts'
@@ -21,10 +22,13 @@ interface LeaderChecksOptions extends Pick<RoleContext, 'metrics' | 'logger'> {
   readonly pools: DocumentView<PoolsDocument>
   readonly policy: DocumentWatch<PolicyDocument>
   readonly assignKeys: Pick<DocumentWatch<string>, 'current' | 'synced'>
-  readonly stores: Pick<Stores, 'ledgerReader' | 'indexReader'>
+  readonly stores: Pick<Stores, 'backlog' | 'ledgerReader' | 'indexReader'>
 }
 
-/** What the leader looks for and changes nothing about: broken invariants, and pods that admission would make otherwise now. */
+/**
+ * What the leader looks for and changes nothing about: broken invariants, pods that admission would make otherwise now, and
+ * what is under way.
+ */
 export function createLeaderChecks(options: LeaderChecksOptions) {
   const { transport, namespace, pods, pools, policy, assignKeys, stores, metrics, logger } = options
   const invariants = createInvariantWatch({
@@ -54,9 +58,10 @@ export function createLeaderChecks(options: LeaderChecksOptions) {
     now: () => performance.now(),
     pause,
   })
+  const backlog = createBacklogWatch({ backlog: stores.backlog, metrics, logger })
   return {
     async run(signal: AbortSignal): Promise<void> {
-      await Promise.all([invariants.run(signal), drift.run(signal)])
+      await Promise.all([invariants.run(signal), drift.run(signal), backlog.run(signal)])
     },
   }
 }

@@ -4,13 +4,17 @@ import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createPostgresApiKeys } from '../stores/postgres-api-keys.ts'
 import { createPostgresAuditLog } from '../stores/postgres-audit-log.ts'
+import { createPostgresBacklog } from '../stores/postgres-backlog.ts'
 import { createPostgresClaimLedger } from '../stores/postgres-claim-ledger.ts'
 import { assertSettings, createPostgres, databaseError, type Postgres } from '../stores/postgres-client.ts'
 import { createPostgresEventLog } from '../stores/postgres-event-log.ts'
 import { createPostgresEventWebhooks } from '../stores/postgres-event-webhooks.ts'
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
+import { createPostgresLeaderReports } from '../stores/postgres-leader-reports.ts'
+import { createPostgresLiveSessions } from '../stores/postgres-live-sessions.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
+import { createPostgresPoolHistory } from '../stores/postgres-pool-history.ts'
 import { createPostgresPoolPods } from '../stores/postgres-pool-pods.ts'
 import { createPostgresPoolRevisions } from '../stores/postgres-pool-revisions.ts'
 import { createPostgresPoolSizing } from '../stores/postgres-pool-sizing.ts'
@@ -19,6 +23,7 @@ import { createPostgresReplicaLiveness } from '../stores/postgres-replica-livene
 import { createPostgresRoomLedger } from '../stores/postgres-room-ledger.ts'
 import { createPostgresSessionStore } from '../stores/postgres-session-store.ts'
 import { createPostgresSigners } from '../stores/postgres-signers.ts'
+import { createPostgresTimelines } from '../stores/postgres-timelines.ts'
 import { createPostgresUsageReader } from '../stores/postgres-usage-reader.ts'
 import { canWrite, createRedis, createSubscriber } from '../stores/redis-client.ts'
 import { createRedisDemand } from '../stores/redis-demand.ts'
@@ -82,6 +87,7 @@ export async function connectStores(
     eventLog: createPostgresEventLog(postgres),
     eventWebhooks: createPostgresEventWebhooks(postgres),
     demand: createRedisDemand(redis, logger),
+    backlog: createPostgresBacklog(postgres),
     ledgerReader: createPostgresInvariantReader(postgres),
     indexReader: createRedisIndexReader(redis),
     roomLedger: createPostgresRoomLedger(postgres),
@@ -89,6 +95,10 @@ export async function connectStores(
     projectLimits: createPostgresProjectLimits(postgres),
     projectQuotas: createRedisProjectQuotas({ redis, logger, now: () => performance.now() }),
     notices: createRedisPoolNotices(redis, logger),
+    leaderReports: createPostgresLeaderReports(postgres),
+    poolHistory: createPostgresPoolHistory(postgres),
+    timelines: createPostgresTimelines(postgres),
+    countLiveSessions: createPostgresLiveSessions(postgres),
     wakes,
     liveness: createPostgresReplicaLiveness(postgres),
     signers: createPostgresSigners(postgres),

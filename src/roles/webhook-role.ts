@@ -78,6 +78,9 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   })
   const opsApp = await createWebhookOpsApp({
     ...shared,
+    replica: context.instance,
+    certificateEndsAt: () => certificate.endsAt(),
+    policyStatus: () => policy.status(),
     details: () => ({
       draining: draining.signal.aborted,
       policy: policy.status(),

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client'
+import { openMetricsContentType, openMetricsText, wantsOpenMetrics } from './open-metrics.ts'
 import type { Service } from './service.ts'
 
 /** `failed` makes the replica unready; `degraded` only says so. */
@@ -18,8 +19,10 @@ const schema = { hide: true }
 export function addServiceRoutes(app: Service, options: ServiceRouteOptions): void {
   const { registry } = options
   addProbeRoutes(app, { ...options, explains: true })
-  app.get('/metrics', { schema }, async (_request, reply) =>
-    reply.header('content-type', registry.contentType).send(await registry.metrics()),
+  app.get('/metrics', { schema }, async (request, reply) =>
+    wantsOpenMetrics(request.headers.accept)
+      ? reply.header('content-type', openMetricsContentType).send(await openMetricsText(registry))
+      : reply.header('content-type', registry.contentType).send(await registry.metrics()),
   )
 }
 

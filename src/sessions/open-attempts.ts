@@ -154,7 +154,9 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
   }
 
   async function activate({ progress }: Opening, pending: Session): Promise<Session> {
-    const times = await stages.timed(progress, 'activate', () => sessions.activate(pending.id, pending.epoch))
+    const times = await stages.timed(progress, 'activate', () =>
+      sessions.activate(pending.id, pending.epoch, progress.stagesMs),
+    )
     if (times) return { ...pending, ...times, status: 'ACTIVE', heldByReplica: undefined }
     const present = await sessions.get(pending.id)
     // Another open of the same key was faster: here or, when this acknowledgement came late, on the next pod.

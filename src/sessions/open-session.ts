@@ -2,6 +2,7 @@ import type { LiveKitAccess } from '../domain/assignment.ts'
 import type { DocumentView } from '../domain/cluster-ports.ts'
 import { participantProblem } from '../domain/participant-identity.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
+import { sampledTraceId } from '../domain/sampled-trace-id.ts'
 import { isRetryableFailure, type Session } from '../domain/session.ts'
 import type { SessionStore } from '../domain/session-ports.ts'
 import type { OpenRequest } from '../domain/session-request.ts'
@@ -57,7 +58,12 @@ export function createOpenSession(deps: OpenSessionDeps) {
       if (error instanceof GreenroomError) outcome = error.code
       throw error
     } finally {
-      metrics.openSeconds.observe({ agent_type: request.agentType, outcome }, (now() - begun) / 1_000)
+      const traceId = sampledTraceId(context.trace?.traceparent)
+      metrics.openSeconds.observe({
+        labels: { agent_type: request.agentType, outcome },
+        value: (now() - begun) / 1_000,
+        ...(traceId !== undefined && { exemplarLabels: { trace_id: traceId } }),
+      })
     }
   }
 

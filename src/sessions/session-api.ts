@@ -141,7 +141,7 @@ export function createSessionApi(deps: SessionApiDeps) {
       metrics,
       now,
     }),
-    renewSession: createRenewSession({ sessions }),
+    renewSession: createRenewSession({ sessions, metrics }),
     joinSession,
     takeRoomEvent: createTakeRoomEvent({ joinSession, wakes, metrics, now }),
     closeSession: createCloseSession({ sessions, wakes }),

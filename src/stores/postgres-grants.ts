@@ -30,6 +30,8 @@ const rights = {
   api_key_revision: 'SELECT, UPDATE',
   project_limits: 'SELECT, INSERT, UPDATE, DELETE',
   project_usage: 'SELECT, INSERT, UPDATE, DELETE',
+  leader_report: 'SELECT, INSERT, UPDATE',
+  pool_history: 'SELECT, INSERT, DELETE',
   greenroom_migrations: 'SELECT',
 } as const
 

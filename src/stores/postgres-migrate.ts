@@ -61,16 +61,25 @@ async function applyMissing(dbClient: Client, logger: Logger): Promise<readonly 
 
 /** Refuses a database whose schema is older than this version; throws GRN_SCHEMA_OUTDATED. */
 export async function assertMigrated(pool: Pool): Promise<void> {
-  const wanted = readdirSync(folder)
-    .filter((name) => name.endsWith('.sql'))
-    .map((name) => name.replace(/\.sql$/, ''))
-  const exists = await pool.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table])
-  const done = exists.rows[0]?.found
-    ? await pool.query<{ name: string }>(`SELECT name FROM ${table}`)
-    : { rows: [] }
-  const names = new Set(done.rows.map((row) => row.name))
-  const missing = wanted.filter((name) => !names.has(name))
+  const { missing } = await missingMigrations(pool)
   if (missing.length > 0) {
     throw new GreenroomError('GRN_SCHEMA_OUTDATED', `The database lacks the migration ${missing.join(', ')}.`)
   }
+}
+
+/** How many migrations the database has had, and the names of those that this version has besides. */
+export async function missingMigrations(
+  database: Pool,
+): Promise<{ readonly applied: number; readonly missing: readonly string[] }> {
+  const wanted = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .map((name) => name.replace(/\.sql$/, ''))
+  const exists = await database.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [
+    table,
+  ])
+  const done = exists.rows[0]?.found
+    ? await database.query<{ name: string }>(`SELECT name FROM ${table}`)
+    : { rows: [] }
+  const names = new Set(done.rows.map((row) => row.name))
+  return { applied: names.size, missing: wanted.filter((name) => !names.has(name)) }
 }

@@ -33,7 +33,7 @@ const reopenSql = `
       pod_uid = $9, pod_name = $10, pod_ip = $11, warm = $12, lease_ms = $13::integer,
       lease_expires_at = now() + $13::integer * interval '1 ms',
       max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, lease_held_by = $16, traceparent = $17,
-      held_by = NULL, held_until = NULL, adoptable = false
+      held_by = NULL, held_until = NULL, adoptable = false, renewals = 0, renewed_at = NULL
     WHERE id = $1 AND EXISTS (SELECT FROM claim)
     RETURNING *
   )
@@ -58,7 +58,7 @@ const openColdSql = `
       warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
       max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, lease_held_by = excluded.lease_held_by,
       held_by = excluded.held_by, held_until = excluded.held_until, adoptable = excluded.adoptable,
-      traceparent = excluded.traceparent
+      traceparent = excluded.traceparent, renewals = 0, renewed_at = NULL
     WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%'
       AND sessions.active_at IS NULL AND sessions.epoch < excluded.epoch
     RETURNING *

@@ -3,7 +3,8 @@ import type { SessionQuery, SessionStore, TransitionOutcome } from '../domain/se
 import { databaseError, type Postgres, runStatement } from './postgres-client.ts'
 import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
-import { manySessions, oneSession, readSession } from './session-query.ts'
+import { listSessionRows } from './session-list.ts'
+import { oneSession, readSession } from './session-query.ts'
 import { sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
@@ -24,16 +25,6 @@ const noteAgentJoinedSql = `
   )
   SELECT ${sessionFacts} FROM s`
 
-/** `ofProject` is a condition of its own: with `$2 IS NULL OR …` PostgreSQL would read every project's sessions. */
-const listSql = (ofProject: string) => `
-  SELECT ${sessionFacts} FROM sessions s
-  WHERE ${ofProject} AND ($1::text IS NULL OR status = $1) AND ($3::text IS NULL OR agent_type = $3)
-    AND ($4::float8 IS NULL OR (created_at, id) < (to_timestamp($4::float8 / 1000), $5::uuid))
-  ORDER BY created_at DESC, id DESC
-  LIMIT $6`
-const listAllSql = listSql('$2::text IS NULL')
-const listOfProjectSql = listSql('project_id = $2')
-
 const metadataSql = `
   SELECT id, metadata::text AS metadata FROM sessions WHERE id = ANY ($1::uuid[]) AND metadata IS NOT NULL`
 
@@ -41,9 +32,6 @@ const metadataSql = `
 const historySql = `
   SELECT count(*)::int AS opened, (count(*) FILTER (WHERE warm))::int AS warm
   FROM (SELECT warm FROM sessions WHERE agent_type = $1 ORDER BY created_at DESC, id DESC LIMIT 1000) newest`
-
-/** The last millisecond of a JavaScript Date, in the year 275760. PostgreSQL's calendar goes a little further. */
-const latestTimeMs = 8.64e15
 
 interface History {
   opened: number
@@ -81,17 +69,10 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
     get: (id, projectId) => readSession(durable, id, projectId),
-    activate: (id, epoch) => grouped(activateGroup({ id, epoch })),
+    activate: (id, epoch, steps = {}) =>
+      grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 
-    async list(query: SessionQuery) {
-      const { status, projectId, agentType, before, limit } = query
-      // Cursors come from outside: a time beyond PostgreSQL's calendar must not be an error.
-      const createdAt = before && Math.min(Math.max(before.createdAt, 0), latestTimeMs)
-      const values = [status, projectId, agentType, createdAt, before?.id, limit]
-      return projectId === undefined
-        ? manySessions({ pool: durable, name: 'session-list', text: listAllSql, values })
-        : manySessions({ pool: durable, name: 'session-list-project', text: listOfProjectSql, values })
-    },
+    list: (query: SessionQuery) => listSessionRows(durable, query),
 
     async metadataOf(ids) {
       try {

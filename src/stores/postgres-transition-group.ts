@@ -1,5 +1,6 @@
 import type { Session } from '../domain/session.ts'
 import type { ActivatedTimes } from '../domain/session-ports.ts'
+import type { OpenSteps } from '../domain/session-timeline.ts'
 import { createGroupCommit } from './group-commit.ts'
 import {
   failsAll,
@@ -21,15 +22,19 @@ import { ms, type SessionRow, sessionFacts, sessionFrom } from './session-row.ts
 
 const activateSql = `
   WITH wanted AS (
-    SELECT locked.id
-    FROM (SELECT * FROM unnest($1::uuid[], $2::integer[]) AS asked (id, epoch) ORDER BY id) AS asked
+    SELECT locked.id, waited, reserved, committed, delivered, queued
+    FROM (
+      SELECT * FROM unnest($1::uuid[], $2::integer[], $3::real[], $4::real[], $5::real[], $6::real[], $7::real[])
+        AS asked (id, epoch, waited, reserved, committed, delivered, queued)
+      ORDER BY id) AS asked
       CROSS JOIN LATERAL (
         SELECT id FROM sessions
         WHERE id = asked.id AND epoch = asked.epoch AND status = 'PENDING' AND pod_uid IS NOT NULL
         FOR NO KEY UPDATE) AS locked
   ), s AS (
     UPDATE sessions SET status = 'ACTIVE', active_at = now(), held_by = NULL, held_until = NULL,
-      lease_expires_at = least(now() + lease_ms * interval '1 ms', max_ends_at)
+      lease_expires_at = least(now() + lease_ms * interval '1 ms', max_ends_at),
+      wait_ms = waited, reserve_ms = reserved, commit_ms = committed, deliver_ms = delivered, activate_ms = queued
     FROM wanted WHERE sessions.id = wanted.id
     RETURNING sessions.id, sessions.epoch, active_at, lease_expires_at
   )
@@ -37,6 +42,9 @@ const activateSql = `
 
 // extendsLease in domain/session.ts says whose renewal counts. Any other renewal is answered with the session and leaves its
 // lease as it is: a PENDING session that only its agent renews lapses, or is opened again by its key.
+const extendsLeaseSql =
+  "(by_caller AND lease_held_by <> 'agent' OR by_agent AND lease_held_by <> 'caller' AND status <> 'PENDING')"
+
 const renewSql = `
   WITH locked AS (
     SELECT found.id, asked.by_agent
@@ -50,10 +58,12 @@ const renewSql = `
   ), wanted AS (
     SELECT id, bool_or(NOT by_agent) AS by_caller, bool_or(by_agent) AS by_agent FROM locked GROUP BY id
   ), s AS (
-    UPDATE sessions SET lease_expires_at = CASE
-      WHEN by_caller AND lease_held_by <> 'agent' OR by_agent AND lease_held_by <> 'caller' AND status <> 'PENDING'
-      THEN least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at)
-      ELSE lease_expires_at END
+    UPDATE sessions SET
+      lease_expires_at = CASE WHEN ${extendsLeaseSql}
+        THEN least(greatest(lease_expires_at, now() + lease_ms * interval '1 ms'), max_ends_at)
+        ELSE lease_expires_at END,
+      renewals = CASE WHEN ${extendsLeaseSql} THEN renewals + 1 ELSE renewals END,
+      renewed_at = CASE WHEN ${extendsLeaseSql} THEN now() ELSE renewed_at END
     FROM wanted WHERE sessions.id = wanted.id
     RETURNING sessions.*
   )
@@ -63,6 +73,13 @@ const renewSql = `
 interface Activation {
   readonly id: string
   readonly epoch: number
+}
+
+/** A session whose pod has acknowledged it. */
+interface Acknowledged extends Activation {
+  readonly steps: OpenSteps
+  /** When it was acknowledged, monotonic ms. */
+  readonly since: number
 }
 
 interface Renewal extends Activation {
@@ -118,11 +135,18 @@ interface ActivatedRow extends Activation {
 
 /** Durable: a session that was PENDING again after its 201 could be brought to another pod by its key. */
 export function createActivateGroup({ durable }: Pick<Postgres, 'durable'>) {
-  return createTransitionGroup<Activation, ActivatedRow, ActivatedTimes>({
+  return createTransitionGroup<Acknowledged, ActivatedRow, ActivatedTimes>({
     pool: durable,
     name: 'sessions-activate',
     sql: activateSql,
-    columns: (inputs) => [inputs.map(({ id }) => id), inputs.map(({ epoch }) => epoch)],
+    columns: (inputs) => [
+      inputs.map(({ id }) => id),
+      inputs.map(({ epoch }) => epoch),
+      ...(['wait', 'reserve', 'commit', 'deliver'] as const).map((step) =>
+        inputs.map(({ steps }) => steps[step]),
+      ),
+      inputs.map(({ since }) => performance.now() - since),
+    ],
     output: (row) => ({ activeAt: row.active_ms, leaseExpiresAt: row.lease_expires_ms }),
   })
 }

@@ -54,7 +54,7 @@ export function createWebhookMetrics(registry: Registry) {
 }
 
 /** How many reviews are inside and how many wait, read from the gate at each scrape. */
-export function registerGateMetrics(registry: Registry, gate: ReviewGate): void {
+export function registerGateMetrics(registry: Registry, gate: Pick<ReviewGate, 'inside' | 'waiting'>): void {
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
       name,

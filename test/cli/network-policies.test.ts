@@ -80,25 +80,29 @@ void t.test('LiveKit is where its URL says, on its ports only', (t) => {
   t.end()
 })
 
-void t.test('agents: DNS, the session server, model providers; in from the session server alone', (t) => {
-  const found = policies('--livekit-url', 'ws://livekit:7880')
-  const { ingress, egress } = one(found, 'agent-network-policy')
-  t.strictSame(short(egress).slice(0, 2), [dns, 'session-management-server: 3000/TCP'])
-  t.strictSame(short(ingress), ['session-management-server: 8080/TCP'])
-  const closed = policies('--livekit-url', 'ws://livekit:7880', '--no-model-providers')
-  t.strictSame(
-    one(closed, 'agent-internet').egress,
-    [],
-    'an empty list, so that a patch takes the rules away',
-  )
-  t.end()
-})
+void t.test(
+  'agents: DNS, the session server, model providers; in from the session server and Prometheus',
+  (t) => {
+    const found = policies('--livekit-url', 'ws://livekit:7880')
+    const { ingress, egress } = one(found, 'agent-network-policy')
+    t.strictSame(short(egress).slice(0, 2), [dns, 'session-management-server: 3000/TCP'])
+    t.strictSame(short(ingress), ['session-management-server: 8080/TCP', 'monitoring enabled: 8080/TCP'])
+    const closed = policies('--livekit-url', 'ws://livekit:7880', '--no-model-providers')
+    t.strictSame(
+      one(closed, 'agent-internet').egress,
+      [],
+      'an empty list, so that a patch takes the rules away',
+    )
+    t.end()
+  },
+)
 
 void t.test('metrics: for the namespace of Prometheus, or one with the label', (t) => {
   const found = policies('--monitoring-namespace', 'prom', '--monitoring-namespace', 'grafana')
   for (const [name, port] of [
     ['session-management-server', 3001],
     ['agent-webhook', 3002],
+    ['agent-network-policy', 8080],
   ] as const)
     t.equal(short(one(found, name).ingress)[1], `prom grafana enabled: ${port}/TCP`)
   t.end()
@@ -134,6 +138,7 @@ void t.test('the API server: reached by webhook and session server where it is n
   const narrow = policies(...api, ...stores)
   t.strictSame(short(one(narrow, 'session-management-server').egress), [
     dns,
+    'greenroom-system/agent-webhook: 3002/TCP',
     'agent-type: 8080/TCP',
     ...toApi,
     'postgres: 5432/TCP',

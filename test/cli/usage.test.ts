@@ -119,7 +119,10 @@ void t.test('what cannot be done: 2, on stderr, in words', async (t) => {
   await refused(window, /--server or GREENROOM_API_URL and --key or GREENROOM_API_KEY/, {})
   await refused([...window, '--server', 'ftp://x'], /ftp:\/\/x is not an http\(s\) address/)
   await refused([...window, '--key', 'wrong'], /^GRN_UNAUTHENTICATED: /)
-  await refused([...window, '--server', 'http://127.0.0.1:9'], /^GRN_CLIENT_UNREACHABLE: .*Check address and network/)
+  await refused(
+    [...window, '--server', 'http://127.0.0.1:9'],
+    /^GRN_CLIENT_UNREACHABLE: .*Check address and network/,
+  )
   await refused([...window, '--by', 'team'], /^GRN_INVALID_REQUEST: .*by/)
   await refused([...window, '--price', '-1'], /price/)
   refusal = new GreenroomError('GRN_USAGE_NOT_KEPT', 'Not all pods before then are recorded.')

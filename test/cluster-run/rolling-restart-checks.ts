@@ -125,10 +125,14 @@ async function doctorCheck({ stores, kubeconfig }: Evidence): Promise<Check> {
   }
   const what = 'the doctor finds nothing'
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, ['src/main.ts', 'doctor'], {
-      cwd: root,
-      env: environment,
-    })
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['src/main.ts', 'doctor', '--invariants'],
+      {
+        cwd: root,
+        env: environment,
+      },
+    )
     return { what, ok: true, detail: stdout.trim() }
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }

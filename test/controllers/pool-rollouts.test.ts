@@ -53,7 +53,7 @@ async function filled(t: Parameters<typeof bedFor>[0]): Promise<PoolBed> {
   return bed
 }
 
-void t.test('without a canary every idle pod is replaced, the floor held, a step at a time', async (t) => {
+void t.test('a new template: every idle pod is replaced, the floor held, a step at a time', async (t) => {
   const bed = await filled(t)
   bed.setPools(withImage('new', { rollout: { maxUnavailable: 2 } }))
   await live(bed, 20, () => {
@@ -64,6 +64,30 @@ void t.test('without a canary every idle pod is replaced, the floor held, a step
   t.match(await bed.revisions.read(agentType), {
     revisions: [{ verdict: 'good' }, { verdict: 'good', shape: { template: { image: 'old' } } }],
   })
+})
+
+void t.test(
+  'while the first pod of a new template starts, sessions take idle pods, and the pool is refilled',
+  async (t) => {
+    const bed = await filled(t)
+    bed.setPools(withImage('new'))
+    await bed.reconcile()
+    for (const { uid, templateHash: hash } of bed.pods.real.values())
+      if (hash === hashOf('new')) bed.pods.change(uid, { readySince: undefined })
+    for (const uid of ['uid-1', 'uid-2', 'uid-3']) await bed.claim(uid)
+    await bed.reconcile()
+    t.same(images(bed), { old: 7, new: 1 }, 'three claimed, four idle, and the first of the new template')
+    await live(bed, 40)
+    t.same(images(bed), { old: 3, new: 4 })
+  },
+)
+
+void t.test('without a canary the new template is all that pods are made from', async (t) => {
+  const bed = await filled(t)
+  bed.setPools(withImage('new', { rollout: { canary: { pods: 0 } } }))
+  for (const uid of ['uid-1', 'uid-2']) await bed.claim(uid)
+  await live(bed, 40)
+  t.same(images(bed), { old: 2, new: 4 })
 })
 
 void t.test('a canary goes first; the rest follows when it has stayed Ready', async (t) => {

@@ -78,7 +78,11 @@ void t.test('each mistake is named with its path', async (t) => {
     ['a refill that stands', onePool({ refill: { perSecond: 0 } }), /refill\/perSecond: must be >= 0.01$/],
     ['no time to start', onePool({ startDeadlineSeconds: 0 }), /startDeadlineSeconds: must be >= 1$/],
     ['a roll-out of nothing', onePool({ rollout: { maxUnavailable: '0%' } }), /rollout\/maxUnavailable/],
-    ['a canary of none', onePool({ rollout: { canary: { pods: 0 } } }), /canary\/pods: must be >= 1$/],
+    [
+      'a canary of fewer than none',
+      onePool({ rollout: { canary: { pods: -1 } } }),
+      /canary\/pods: must be >= 0$/,
+    ],
     ['a museum', onePool({ keepFailed: 21 }), /keepFailed: must be <= 20$/],
     ['no room to refill', onePool({ refill: { inFlight: 0 } }), /refill\/inFlight: must be >= 1$/],
     [

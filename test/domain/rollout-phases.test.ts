@@ -37,7 +37,24 @@ void t.test('the phases, what new pods are made from, and whether pods are repla
     ['nothing to go back to', rollout({ revisions: [current] }), 'rolling', 'hash of new', true],
     [
       'no canary asked for',
+      rollout({ spec: { ...spec, canary: { pods: 0, seconds: 60 } } }),
+      'rolling',
+      'hash of new',
+      true,
+    ],
+    [
+      'nothing said: a first pod of a new template',
       rollout({ spec: { maxUnavailable: '10%', paused: false } }),
+      'canary',
+      'hash of old',
+      false,
+    ],
+    [
+      'nothing said, and only the row is new',
+      rollout({
+        spec: { maxUnavailable: '10%', paused: false },
+        revisions: [current, poolRevision('new', { revision: 'by another row', currentSince: 50_000 })],
+      }),
       'rolling',
       'hash of new',
       true,

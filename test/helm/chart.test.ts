@@ -180,6 +180,8 @@ void t.test(
         'priorityClass.name=',
         'tryPage=true',
         'publicDocs=true',
+        'callerServiceAccounts.shop/frontend=checkout sessions:open',
+        'tokenReview=true',
         'postgresql.enabled=true',
         'postgresql.existingSecret=database',
         'postgresql.image=registry.example.com/postgres:16.15',
@@ -199,6 +201,41 @@ void t.test(
     }
   },
 )
+
+void t.test('who may call stands in the environment and, with its value, in the policy', async (t) => {
+  const objects = await render(
+    helm,
+    set(
+      'oidc.issuer=https://login.example.com',
+      'oidc.audience=greenroom',
+      'oidc.projectClaim=team',
+      'oidc.scopes.ops=admin',
+      'oidc.scopes.staff=sessions:open sessions:read',
+      'callerServiceAccounts.shop/frontend=checkout sessions:open',
+      'tokenReview=true',
+    ),
+  )
+  const expected = [
+    { name: 'GREENROOM_OIDC_AUDIENCE', value: 'greenroom' },
+    { name: 'GREENROOM_OIDC_ISSUER', value: 'https://login.example.com' },
+    { name: 'GREENROOM_OIDC_PROJECT_CLAIM', value: 'team' },
+    { name: 'GREENROOM_OIDC_SCOPES', value: 'ops=admin,staff=sessions:open sessions:read' },
+    { name: 'GREENROOM_OIDC_SCOPES_CLAIM', value: 'scope' },
+    { name: 'GREENROOM_SERVICE_ACCOUNTS', value: 'shop/frontend=checkout sessions:open' },
+    { name: 'GREENROOM_TOKEN_REVIEW', value: 'true' },
+  ]
+  const server = one<V1Deployment>(objects, 'Deployment', 'session-management-server')
+  const variables = server.spec?.template.spec?.containers[0]?.env ?? []
+  t.strictSame(variables.slice(-expected.length), expected)
+  const document = one<ConfigMap>(objects, 'ConfigMap', 'agent-policy').data['policy.yaml']
+  const { components } = parse(document ?? '') as { components: { name: string; env: unknown[] }[] }
+  const row = components.find(({ name }) => name === 'session-management-server')
+  t.strictSame(row?.env.slice(-expected.length), expected)
+  t.match(one(objects, 'ClusterRoleBinding', 'greenroom-token-review'), {
+    subjects: [{ name: 'session-management-sa', namespace: 'ai-agents' }],
+  })
+  await t.rejects(render(helm, set('oidc.issuer=https://login.example.com')), /oidc\.audience is missing/)
+})
 
 void t.test('the migration is an object at an install, and stands before an upgrade', async (t) => {
   const [installed, upgraded] = await Promise.all([render(helm), render(helm, ['--is-upgrade'])])

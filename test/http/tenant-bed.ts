@@ -7,12 +7,16 @@ import { createAuditTrail } from '../../src/identity/audit-trail.ts'
 import { createManageKeys } from '../../src/identity/manage-keys.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createProjectLimits } from '../../src/sessions/project-limits-view.ts'
+import { createReadStatus } from '../../src/sessions/read-status.ts'
 import { createPostgresApiKeys } from '../../src/stores/postgres-api-keys.ts'
 import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { createPostgresEventWebhooks } from '../../src/stores/postgres-event-webhooks.ts'
+import { createPostgresLiveSessions } from '../../src/stores/postgres-live-sessions.ts'
 import { createPostgresProjectLimits } from '../../src/stores/postgres-project-limits.ts'
+import { createPostgresTimelines } from '../../src/stores/postgres-timelines.ts'
 import { agentType } from '../sessions/open-bed.ts'
 import type { startOpenServers } from '../sessions/open-session-bed.ts'
+import { probesOf } from '../sessions/status-bed.ts'
 import { silent } from '../support/kept-log.ts'
 import { livekit } from './api-bed.ts'
 
@@ -37,6 +41,17 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
   })
   const app = await createApiApp({
     ...bed.api.sessionApi,
+    readPoolHistory: async (of) => ({ agentType: of, points: [] }),
+    timelines: createPostgresTimelines(bed.postgres),
+    readStatus: createReadStatus({
+      probes: probesOf({ controller: { state: 'ok', detail: 'One replica leads.', leader: 'replica-1' } }),
+      readPools: bed.api.sessionApi.readPools,
+      readLeader: async () => undefined,
+      countSessions: createPostgresLiveSessions(bed.postgres),
+      poolCount: () => 1,
+      namespace: 'ai-agents',
+      clock: () => Date.now(),
+    }),
     roomAccess: { forParticipant: async () => livekit, forAgent: async () => livekit },
     liveKit: undefined,
     projectLimits: createProjectLimits({

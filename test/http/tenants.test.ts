@@ -45,6 +45,9 @@ const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/pools/{agentType}/rollout/undo': 'refused',
   'POST /v1/pools/{agentType}/rollout/pause': 'refused',
   'POST /v1/pools/{agentType}/rollout/resume': 'refused',
+  'GET /v1/status': 'shared',
+  'GET /v1/pools/{agentType}/history': 'shared',
+  'GET /v1/sessions/{id}/timeline': 'as unknown',
   'GET /v1/usage': 'refused',
   'POST /v1/webhooks': 'own only',
   'GET /v1/webhooks': 'own only',
@@ -59,6 +62,7 @@ const routes: Readonly<Record<string, Expectation>> = {
   'DELETE /v1/projects/{id}/limits': 'refused',
   'GET /v1/keys': 'own only',
   'GET /v1/audit': 'own only',
+  'GET /v1/whoami': 'own only',
   'DELETE /v1/keys/{id}': 'as unknown',
   'POST /v1/keys/{id}/rotate': 'as unknown',
 }

@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import { GreenroomError } from '../../src/errors.ts'
+import { createMetrics } from '../../src/metrics.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
@@ -186,7 +187,7 @@ void t.test(
       { pod_uid: 'pod-0', purpose: 'retired', epoch: 1, reason: 'unreachable: no answer in time' },
       { pod_uid: 'pod-1', purpose: 'session', epoch: 2 },
     ])
-    const renew = createRenewSession({ sessions: bed.sessions })
+    const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
     const close = createCloseSession({
       sessions: bed.sessions,
       wakes: { publish: () => undefined },
@@ -262,7 +263,7 @@ for (const holder of ['caller', 'both'] as const) {
       )
       const { open } = await bed.replica({ pools })
       const { id } = (await open()).session
-      const renew = createRenewSession({ sessions: bed.sessions })
+      const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
       // Renewals can be taken all the time. Its time is over, and the reaper has not come yet.
       await bed.query(`UPDATE renewal_service SET alive_at = 'infinity'`)
       await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms'`)

@@ -2,6 +2,7 @@ import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
 import { endReason } from '../../src/domain/session.ts'
+import { createMetrics } from '../../src/metrics.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { controllerBed, poolsOf } from '../controllers/controller-bed.ts'
 import { agentType } from '../sessions/open-bed.ts'
@@ -156,7 +157,7 @@ void t.test(
       { pod_uid: 'pod-0', purpose: 'retired', reason: 'unreachable: no answer in time' },
       { pod_uid: 'pod-1', purpose: 'session', epoch: 2 },
     ])
-    const renew = createRenewSession({ sessions: bed.sessions })
+    const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
     await t.rejects(renew(session.id, 1, 'agent'), { code: 'GRN_STALE_EPOCH', status: 409 })
   },
 )

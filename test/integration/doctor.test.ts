@@ -7,7 +7,7 @@ import t from 'tap'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
-import type { DoctorReport } from '../../src/cli/doctor.ts'
+import type { DoctorReport } from '../../src/cli/doctor-report.ts'
 import { type InvariantKind, invariantKinds } from '../../src/domain/invariants/broken-invariant.ts'
 import { label } from '../../src/domain/names.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
@@ -179,12 +179,15 @@ const plants: Record<InvariantKind, (stores: Stores, podUid: string) => Promise<
 interface DoctorRun {
   readonly url: string
   readonly args?: readonly string[]
+  /** The checks as well, as without arguments. */
+  readonly checks?: boolean
   readonly env?: Record<string, string>
 }
 
 /** The program as people run it, with nothing in its environment but what it needs. */
-async function doctor({ url, args = [], env = {} }: DoctorRun) {
-  const child = spawn(process.execPath, [join(root, 'src/main.ts'), 'doctor', ...args], {
+async function doctor({ url, args = [], checks = false, env = {} }: DoctorRun) {
+  const all = [...(checks ? [] : ['--invariants']), ...args]
+  const child = spawn(process.execPath, [join(root, 'src/main.ts'), 'doctor', ...all], {
     env: {
       DATABASE_URL: url,
       REDIS_URL: redisServer.url,
@@ -217,10 +220,27 @@ void t.test('all is well: one line and 0, without waiting for anything', async (
     counts: {},
     unread: [],
     seen: { pods: podCount, sessions: 3, pools: 1 },
+    checks: [],
   })
   t.equal(json.code, 0)
   await stores.close()
 })
+
+void t.test(
+  'without arguments: the checks, then the invariants; what is not installed is skipped',
+  async (t) => {
+    const stores = await soundStores()
+    const { code, stdout } = await doctor({ ...stores, checks: true })
+    const lines = stdout.trimEnd().split('\n')
+    t.equal(lines.at(-1), `no broken invariants in ${podCount} pods, 3 sessions, 1 pools`)
+    t.match(lines, [/^ok +node-version/])
+    t.match(stdout, /\nskipped +webhook-called +There is no MutatingWebhookConfiguration/)
+    t.match(stdout, /\nfailed +postgresql-durability +fsync is off.*\n +fix: psql /, "the bed's PostgreSQL")
+    t.match(lines.at(-2), /^26 checks: \d+ ok, /)
+    t.equal(code, 1)
+    await stores.close()
+  },
+)
 
 void t.test('each corruption alone is found by its own name, and by no other', async (t) => {
   for (const kind of invariantKinds) {
@@ -309,14 +329,15 @@ void t.test('a database of another version, wrong arguments, no environment: 2 a
   const empty = await doctor({ url: await database.server.createDatabase('unmigrated') })
   t.match(empty.stdout, /postgresql was not read: GRN_SCHEMA_OUTDATED/)
   t.equal(empty.code, 2)
-  for (const args of [['--settle-ms', 'soon'], ['--nothing'], ['pods']]) {
+  for (const args of [['--settle-ms', 'soon'], ['--nothing'], ['pods'], ['--before']]) {
     const wrong = await doctor({ url: 'postgres://127.0.0.1:1/none', args })
     t.match(wrong.stderr, /^GRN_INVALID_CONFIG: [^]*usage: doctor/)
     t.equal(wrong.stdout, '')
     t.equal(wrong.code, 2)
   }
   const bare = await doctor({ url: '', env: { REDIS_URL: '' } })
-  t.match(bare.stderr, /DATABASE_URL: is missing; REDIS_URL: is missing/)
+  t.match(bare.stdout, /postgresql was not read: GRN_INVALID_CONFIG: DATABASE_URL is not set/)
+  t.match(bare.stdout, /redis was not read: GRN_INVALID_CONFIG: REDIS_URL is not set/)
   t.equal(bare.code, 2)
 })
 

@@ -103,11 +103,11 @@ export const contradictions: Readonly<Record<string, Contradiction>> = {
     },
   },
   C14: {
-    decision: 'a ServiceMonitor selects a Service and a port that are there',
+    decision: 'a ServiceMonitor selects a Service and a port that are there, a PodMonitor agents and theirs',
     check: monitorsThatScrapeNothing,
   },
   C15: {
-    decision: 'annotations, and ServiceMonitors every 15 s',
+    decision: 'annotations, and monitors every 15 s',
     check: metricsByOneWayOnly,
     only: [
       'manifests/base',

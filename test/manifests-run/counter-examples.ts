@@ -79,7 +79,7 @@ export const counterExamples: Readonly<Record<string, readonly CounterExample[]>
       broken: breaking<V1NetworkPolicy>('NetworkPolicy', 'agent-network-policy', ({ spec }) => {
         spec?.ingress?.push({ ports: [{ protocol: 'TCP', port: 8080 }] })
       }),
-      finds: /somebody but the session server reaches agents/,
+      finds: /somebody but the session server and Prometheus reaches agents/,
     },
   ],
   C7: [
@@ -145,6 +145,17 @@ export const counterExamples: Readonly<Record<string, readonly CounterExample[]>
       }),
       finds: /ServiceMonitor session-management-server selects no Service/,
     },
+    {
+      set: prod,
+      broken: breaking<{ spec: { podMetricsEndpoints: { port: string }[] } }>(
+        'PodMonitor',
+        'agents',
+        ({ spec }) => {
+          for (const endpoint of spec.podMetricsEndpoints) endpoint.port = 'metrics'
+        },
+      ),
+      finds: /PodMonitor agents: no port metrics/,
+    },
   ],
   C15: [
     {
@@ -152,7 +163,15 @@ export const counterExamples: Readonly<Record<string, readonly CounterExample[]>
       broken: breaking<V1Deployment>('Deployment', 'session-management-server', ({ spec }) => {
         delete spec?.template.metadata?.annotations
       }),
-      finds: /no annotations/,
+      finds: /session-management-server have no annotations/,
+    },
+    {
+      set: base,
+      broken: breaking<V1Deployment>('Deployment', 'agent-webhook', ({ spec }) => {
+        const { annotations = {} } = spec?.template.metadata ?? {}
+        annotations['prometheus.io/port'] = '8443'
+      }),
+      finds: /agent-webhook have no annotations/,
     },
   ],
   C16: [

@@ -23,7 +23,7 @@ void t.test('one server for all roles of a process, with the checks of each', as
   })
   redis = 'failed'
   t.match(await read(port, '/readyz'), { status: 503, body: '{"status":"not ready"}' })
-  metrics.openSeconds.observe({ agent_type: 'a', outcome: 'opened' }, 0.001)
+  metrics.openSeconds.observe({ labels: { agent_type: 'a', outcome: 'opened' }, value: 0.001 })
   t.match(await read(port, '/metrics'), { status: 200, body: /greenroom_open_seconds_count\{.*\} 1/ })
   t.match(await read(port, '/v1/sessions'), { status: 404 })
 })

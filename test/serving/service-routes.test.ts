@@ -44,7 +44,7 @@ void t.test('metrics are text that a scraper can read', async (t) => {
   const app = createService({ logger: silent })
   t.teardown(() => app.close())
   addServiceRoutes(app, { registry: metrics.registry, checks: () => ({}) })
-  metrics.openSeconds.observe({ agent_type: 'echo-agent', outcome: 'ok' }, 0.002)
+  metrics.openSeconds.observe({ labels: { agent_type: 'echo-agent', outcome: 'ok' }, value: 0.002 })
   const answer = await app.inject({ url: '/metrics' })
   t.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/)
   const samples = answer.body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Wake } from '../../src/domain/index-ports.ts'
 import { endReason } from '../../src/domain/session.ts'
 import type { TransitionOutcome } from '../../src/domain/session-ports.ts'
+import { createMetrics } from '../../src/metrics.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { newSession } from '../http/api-bed.ts'
@@ -20,10 +21,13 @@ function start(outcome: TransitionOutcome) {
       return outcome
     },
   }
+  const metrics = createMetrics()
   return {
     asked,
     published,
-    renew: createRenewSession({ sessions }),
+    renewals: async () =>
+      (await metrics.leaseRenewals.get()).values.map(({ labels, value }) => [labels, value]),
+    renew: createRenewSession({ sessions, metrics }),
     close: createCloseSession({ sessions, wakes: { publish: (wake) => void published.push(wake) } }),
   }
 }
@@ -32,7 +36,7 @@ const active = newSession()
 const ending = newSession({ status: 'ENDING', endReason: endReason.caller })
 
 void t.test('a transition that was made gives the session', async (t) => {
-  const { renew, close, asked, published } = start({ kind: 'done', session: active })
+  const { renew, renewals, close, asked, published } = start({ kind: 'done', session: active })
   t.equal(await renew(active.id, 3), active)
   t.equal(await renew(active.id, 3, 'agent'), active)
   t.equal(await close(active.id, 'agent', 3), active)
@@ -42,6 +46,10 @@ void t.test('a transition that was made gives the session', async (t) => {
     [active.id, endReason.agent, 3, undefined],
   ])
   t.same(published, [], 'nothing is ending')
+  t.same(await renewals(), [
+    [{ by: 'caller', outcome: 'renewed' }, 1],
+    [{ by: 'agent', outcome: 'renewed' }, 1],
+  ])
 })
 
 void t.test(

@@ -25,6 +25,8 @@ const all = [
   '0012_numbered-events',
   '0013_event-webhooks',
   '0014_project-limits',
+  '0015_what-the-leader-finds',
+  '0016_timelines',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {

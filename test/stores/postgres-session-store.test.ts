@@ -98,6 +98,38 @@ void t.test('lists filter', async (t) => {
   t.same(await ids({ limit: 1, status: 'PENDING', projectId: 'p2' }), [])
 })
 
+void t.test(
+  'a search finds by id, its beginning, pod and room, within the project and the other filters',
+  async (t) => {
+    const { store, postgres } = await freshStore(t)
+    const a = await opened(store, {
+      id: 'a5e1c0de-1234-4000-8000-000000000001',
+      projectId: 'a',
+      roomName: 'lobby',
+    })
+    const b = await opened(store, { projectId: 'b', roomName: 'lobby' })
+    const found = async (query: { search: string; projectId?: string; status?: 'ENDED' }) =>
+      (await store.list({ limit: 10, ...query })).map(({ id }) => id)
+    t.same(await found({ search: a.id }), [a.id])
+    t.same(await found({ search: a.id.slice(0, 13).toUpperCase() }), [a.id])
+    t.same(await found({ search: a.id.slice(0, 7) }), [], 'too short for an id')
+    t.same(await found({ search: String(a.pod?.name) }), [a.id])
+    t.same(await found({ search: 'lobby' }), [b.id, a.id])
+    t.same(await found({ search: a.room }), [a.id])
+    t.same(await found({ search: 'lobby', projectId: 'a' }), [a.id])
+    t.same(await found({ search: b.id, projectId: 'a' }), [], "another project's is not there")
+    t.same(await found({ search: 'lobby', status: 'ENDED' }), [])
+    for (const search of ["' OR 1=1 --", '%', 'ffffffff-ffff-ffff-ffff-ffffffffffffff', '-'.repeat(300)])
+      t.same(await found({ search }), [], search)
+    await postgres.durable.query(
+      `INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, lease_ms, lease_held_by, lease_expires_at, max_ends_at, warm, end_reason, ended_at)
+     SELECT gen_random_uuid(), 'ENDED', 'x', 'other', 'r', 1, 1, 'both', now(), now(), true, 'ended:caller', now() FROM generate_series(1, 20000)`,
+    )
+    t.same(await found({ search: 'lobby' }), [], 'names are looked for among the newest 20,000')
+    t.same(await found({ search: a.id }), [a.id], 'an id is found however old')
+  },
+)
+
 void t.test('pages skip and repeat nothing, to the microsecond and among equals', async (t) => {
   const { store, postgres } = await freshStore(t)
   // 400 rows over 40 µs, so that ties and neighbours of one microsecond are the rule.

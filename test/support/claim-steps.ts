@@ -47,9 +47,9 @@ export function heldStore(sessions: SessionStore, gate: StepGate): SessionStore 
       await gate.pass('commit')
       return sessions.commitNextAttempt(session, next)
     },
-    async activate(id, epoch) {
+    async activate(id, epoch, steps) {
       await gate.pass('activate')
-      const times = await sessions.activate(id, epoch)
+      const times = await sessions.activate(id, epoch, steps)
       await gate.pass('answer')
       return times
     },

@@ -181,7 +181,11 @@ void t.test(
       await stop()
       t.same(decided, expected, String(OTEL_TRACES_SAMPLER))
       const recorded = Object.keys(expected).filter((name) => expected[name])
-      t.same(collector.spans.map(({ name }) => name).toSorted(), recorded.toSorted(), String(OTEL_TRACES_SAMPLER))
+      t.same(
+        collector.spans.map(({ name }) => name).toSorted(),
+        recorded.toSorted(),
+        String(OTEL_TRACES_SAMPLER),
+      )
     }
   },
 )

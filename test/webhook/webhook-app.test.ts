@@ -30,7 +30,14 @@ const shared = {
 }
 const app = createWebhookApp({ ...shared, tls })
 await app.listen({ host: '127.0.0.1', port: 0 })
-const ops = await createWebhookOpsApp(shared)
+const endsAt = Date.UTC(2027, 0, 1)
+const policyStatus = { seen: '8', applied: '7', problems: ['/types: is missing'] }
+const ops = await createWebhookOpsApp({
+  ...shared,
+  replica: 'webhook-1',
+  certificateEndsAt: () => endsAt,
+  policyStatus: () => policyStatus,
+})
 t.teardown(async () => {
   await ops.close()
   await app.close()

@@ -27,7 +27,12 @@ export async function startWebhookBed(t: Test, overrides: Partial<WebhookAppOpti
   }
   const tls = { key: await readFile(made.keyPath, 'utf8'), cert: await readFile(made.certPath, 'utf8') }
   const app = createWebhookApp({ ...shared, tls })
-  const opsApp = await createWebhookOpsApp(shared)
+  const opsApp = await createWebhookOpsApp({
+    ...shared,
+    replica: 'webhook-1',
+    certificateEndsAt: () => undefined,
+    policyStatus: () => ({ seen: '7', applied: '7', problems: undefined }),
+  })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const kept = new Agent({ keepAlive: true })
   t.teardown(async () => {

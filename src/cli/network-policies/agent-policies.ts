@@ -1,6 +1,16 @@
 import { agentPort } from '../../domain/names.ts'
 import type { ExplainedPolicy, ExplainedRule } from './explained-policy.ts'
-import { agents, component, dns, internetWithout, liveKitPeer, samePort, tcp, udp } from './network-peers.ts'
+import {
+  agents,
+  component,
+  dns,
+  internetWithout,
+  liveKitPeer,
+  metricsFor,
+  samePort,
+  tcp,
+  udp,
+} from './network-peers.ts'
 import type { LiveKitPlace, NetworkSettings } from './network-settings.ts'
 
 /** What agents reach, whoever made them: nothing that another agent, a store or the API server is behind. */
@@ -9,12 +19,15 @@ export function agentPolicies(settings: NetworkSettings): ExplainedPolicy[] {
     {
       name: 'agent-network-policy',
       namespace: 'ai-agents',
-      why: `Agents, whoever made them. In: assignments from the session server only (the kubelet's probes are never filtered), so callers
-meet them in LiveKit. Out: DNS, LiveKit, and the session server to renew and finish. No rule leads to Redis, PostgreSQL, the API
-server or another agent.`,
+      why: `Agents, whoever made them. In: assignments from the session server, so callers meet them in LiveKit, and Prometheus, whose
+requests no agent takes for an assignment; the kubelet's probes are never filtered. Out: DNS, LiveKit, and the session server to renew
+and finish. No rule leads to Redis, PostgreSQL, the API server or another agent.`,
       podSelector: agents,
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ rule: { from: [component('session-management-server')], ports: tcp(agentPort) } }],
+      ingress: [
+        { rule: { from: [component('session-management-server')], ports: tcp(agentPort) } },
+        metricsFor(settings.monitoring, agentPort),
+      ],
       egress: [
         { rule: dns },
         { rule: { to: [component('session-management-server')], ports: tcp(3000) } },

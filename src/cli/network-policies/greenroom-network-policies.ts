@@ -1,7 +1,16 @@
-import { agentPort } from '../../domain/names.ts'
+import { agentPort, webhookName, webhookNamespace } from '../../domain/names.ts'
 import { agentPolicies } from './agent-policies.ts'
 import type { ExplainedPolicy, ExplainedRule } from './explained-policy.ts'
-import { agents, component, dns, liveKitPeer, namespaceOf, storePeer, tcp } from './network-peers.ts'
+import {
+  agents,
+  component,
+  dns,
+  liveKitPeer,
+  metricsFor,
+  namespaceOf,
+  storePeer,
+  tcp,
+} from './network-peers.ts'
 import type { NetworkSettings, StorePlace } from './network-settings.ts'
 
 /** All policies of Greenroom for these settings, always the same names: an overlay's patch replaces each of the base's. */
@@ -21,7 +30,7 @@ one that names your LiveKit, stores and API server: docs/identity.md.`,
     migration(settings),
     {
       name: 'default-deny',
-      namespace: 'greenroom-system',
+      namespace: webhookNamespace,
       why: `No pod in greenroom-system has network access unless the policy below allows it. People who run agents may create no pod
 here, so the label app is enough.`,
       podSelector: {},
@@ -38,6 +47,9 @@ const webhookOpsPort = 3002
 /** Of API servers: the usual, kubeadm, minikube, MicroK8s. */
 const apiServerPorts = [443, 6443, 8443, 16_443]
 
+const sessionServerPods = component('session-management-server').podSelector ?? {}
+const webhookPods = { matchLabels: { app: webhookName } }
+
 const anywhere: readonly ExplainedRule[] = [{ rule: {} }]
 
 function sessionServer(settings: NetworkSettings): ExplainedPolicy {
@@ -51,9 +63,9 @@ metrics for Prometheus. ${
         ? 'Out: what is named here.'
         : 'Out: anywhere, LiveKit included, because only the operator knows the addresses that it is configured with.'
     }`,
-    podSelector: component('session-management-server').podSelector ?? {},
+    podSelector: sessionServerPods,
     policyTypes: ['Ingress', 'Egress'],
-    ingress: [{ rule: { ports: tcp(sessionPort) } }, metrics(settings, opsPort)],
+    ingress: [{ rule: { ports: tcp(sessionPort) } }, metricsFor(settings.monitoring, opsPort)],
     egress: egress ?? anywhere,
   }
 }
@@ -66,6 +78,13 @@ function knownEgress(settings: NetworkSettings): readonly ExplainedRule[] | unde
   if (peers.some(({ peer }) => !peer)) return undefined
   return [
     { rule: dns },
+    {
+      why: 'How the webhook is, for GET /v1/status.',
+      rule: {
+        to: [{ ...namespaceOf(webhookNamespace), podSelector: webhookPods }],
+        ports: tcp(webhookOpsPort),
+      },
+    },
     { why: 'Assignments.', rule: { to: [{ podSelector: agents }], ports: tcp(agentPort) } },
     ...toApiServer(settings),
     ...toStores(postgres, 'postgres'),
@@ -93,8 +112,8 @@ function migration({ postgres }: NetworkSettings): ExplainedPolicy {
 function webhook(settings: NetworkSettings): ExplainedPolicy {
   const isKnown = settings.apiServer.length > 0
   return {
-    name: 'agent-webhook',
-    namespace: 'greenroom-system',
+    name: webhookName,
+    namespace: webhookNamespace,
     why: `In: reviews and the kubelet's probes from anywhere, because the API server has no label and no address that we know; metrics
 for Prometheus. Out: DNS and the API server${
       isKnown
@@ -102,21 +121,23 @@ for Prometheus. Out: DNS and the API server${
         : `, whose address only the operator knows. So any address, but only the usual ports
 of API servers: 443, 6443, 8443 (minikube) and 16443 (MicroK8s).`
     }`,
-    podSelector: { matchLabels: { app: 'agent-webhook' } },
+    podSelector: webhookPods,
     policyTypes: ['Ingress', 'Egress'],
-    ingress: [{ rule: { ports: tcp(webhookPort) } }, metrics(settings, webhookOpsPort)],
+    ingress: [
+      { rule: { ports: tcp(webhookPort) } },
+      metricsFor(settings.monitoring, webhookOpsPort),
+      {
+        why: 'GET /status, for GET /v1/status of the session server. Nobody else gets the label of that component.',
+        rule: {
+          from: [{ ...namespaceOf('ai-agents'), podSelector: sessionServerPods }],
+          ports: tcp(webhookOpsPort),
+        },
+      },
+    ],
     egress: [
       { rule: dns },
       ...(isKnown ? toApiServer(settings) : [{ rule: { ports: tcp(...apiServerPorts) } }]),
     ],
-  }
-}
-
-function metrics({ monitoring }: NetworkSettings, port: number) {
-  const labelled = { namespaceSelector: { matchLabels: { 'greenroom.dev/monitoring': 'enabled' } } }
-  return {
-    why: 'Metrics. People who run agents may write no label of a namespace.',
-    rule: { from: [...monitoring.map(namespaceOf), labelled], ports: tcp(port) },
   }
 }
 

@@ -2,7 +2,7 @@ import { BlockList, isIPv6 } from 'node:net'
 import type { V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node'
 import { label } from '../../domain/names.ts'
 import { notInternetIpv4 } from '../../domain/special-networks.ts'
-import type { NetworkRule } from './explained-policy.ts'
+import type { ExplainedRule, NetworkRule } from './explained-policy.ts'
 import type { LiveKitPlace, Port, StorePlace } from './network-settings.ts'
 
 /** Whom the policies name, and how. */
@@ -15,6 +15,15 @@ export function component(name: string): V1NetworkPolicyPeer {
 /** The name of a namespace is set by Kubernetes, so nobody can pretend it. */
 export function namespaceOf(name: string) {
   return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } }
+}
+
+/** Prometheus, in these namespaces and in those with a label. People who run agents may write neither. */
+export function metricsFor(monitoring: readonly string[], port: number): ExplainedRule {
+  const labelled = { namespaceSelector: { matchLabels: { 'greenroom.dev/monitoring': 'enabled' } } }
+  return {
+    why: 'Metrics. People who run agents may write no label of a namespace.',
+    rule: { from: [...monitoring.map(namespaceOf), labelled], ports: tcp(port) },
+  }
 }
 
 export const agents = { matchExpressions: [{ key: label.agentType, operator: 'Exists' }] }

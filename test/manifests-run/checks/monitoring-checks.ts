@@ -1,76 +1,89 @@
-import { Registry } from 'prom-client'
-import { builtInPolicy } from '../../../src/admission/rules/check-policy.ts'
-import { createCertificateMetrics } from '../../../src/certificates/certificate-metrics.ts'
+import { declaredMetrics } from '../../../src/cli/declared-metrics.ts'
 import { errorCatalogue } from '../../../src/error-catalogue.ts'
-import { createMetrics } from '../../../src/metrics.ts'
-import { registerPolicyMetrics } from '../../../src/webhook/policy-metrics.ts'
-import { createWebhookMetrics } from '../../../src/webhook/webhook-metrics.ts'
-import { textOf } from '../documents.ts'
 import { type ManifestSet, nameOf, ofKind } from '../manifest-set.ts'
 
-/** Alerts and the dashboard ask for metrics, labels and outcomes that are there. */
+/** Alerts and dashboards ask for metrics, labels and outcomes that are there. */
 
 interface PrometheusRule {
   readonly spec: {
     readonly groups: readonly {
       readonly rules: readonly {
-        readonly alert: string
+        readonly alert?: string
+        readonly record?: string
         readonly expr: string
-        readonly annotations: Readonly<Record<string, string>>
       }[]
     }[]
   }
 }
-interface Dashboard {
+export interface Dashboard {
+  readonly uid: string
+  readonly title: string
   readonly panels: readonly {
+    readonly id: number
+    readonly type: string
     readonly title: string
-    readonly targets: readonly { readonly expr: string }[]
+    readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+    readonly targets: readonly {
+      readonly refId: string
+      readonly expr: string
+      readonly legendFormat: string
+    }[]
   }[]
 }
 
+const roles = await declaredMetrics()
+
 /** Name of a metric → its labels. */
-export function declaredMetrics(): ReadonlyMap<string, readonly string[]> {
-  const webhook = new Registry()
-  createWebhookMetrics(webhook)
-  createCertificateMetrics(webhook)
-  registerPolicyMetrics({ registry: webhook, policy: () => builtInPolicy, status: () => ({}) })
-  const all = [createMetrics(new Registry()).registry, webhook].flatMap((registry) =>
-    registry.getMetricsAsArray(),
+const labelsOf: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.values(roles).flatMap((metrics) => metrics.map(({ name, labels }) => [name, labels] as const)),
+)
+
+/** The dashboards of a set: file → Grafana's JSON. */
+export function dashboardsIn({ objects }: ManifestSet): readonly (readonly [string, Dashboard])[] {
+  const found = objects.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'greenroom-dashboard',
   )
-  return new Map(
-    all.map((metric) => [
-      metric.name,
-      'labelNames' in metric ? (metric.labelNames as readonly string[]) : [],
-    ]),
-  )
+  return Object.entries(found?.data ?? {}).map(([file, text]) => [file, JSON.parse(text) as Dashboard])
 }
 
 /** What Greenroom's alerts and dashboards ask for. */
 export function expressionsIn(set: ManifestSet): { readonly where: string; readonly expr: string }[] {
-  const alerts = ofKind<PrometheusRule>(set, 'PrometheusRule').flatMap((rule) =>
-    rule.spec.groups.flatMap(({ rules }) =>
-      rules.map(({ alert, expr }) => ({ where: `${nameOf(rule)}: ${alert}`, expr })),
+  const rules = rulesIn(set).map(({ of, alert, record, expr }) => ({
+    where: `${of}: ${alert ?? record}`,
+    expr,
+  }))
+  const panels = dashboardsIn(set).flatMap(([file, dashboard]) =>
+    dashboard.panels.flatMap(({ title, targets }) =>
+      targets.map(({ expr }) => ({ where: `${file}: ${title}`, expr })),
     ),
   )
-  const text = textOf(set, 'greenroom-dashboard', 'greenroom.json')
-  const panels = text === undefined ? [] : (JSON.parse(text) as Dashboard).panels
-  return [
-    ...alerts,
-    ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ where: `panel ${title}`, expr }))),
-  ]
+  return [...rules, ...panels]
 }
 
+function rulesIn(set: ManifestSet) {
+  return ofKind<PrometheusRule>(set, 'PrometheusRule').flatMap((rule) =>
+    rule.spec.groups.flatMap(({ rules }) => rules.map((one) => ({ of: nameOf(rule), ...one }))),
+  )
+}
+
+/** A series that a rule records, by the convention of Prometheus: level:metric:operations. */
+const recordedName = /\b\w+:\w+:\w+\b/g
+
 export function expressionsOfNoMetric(set: ManifestSet): string[] {
-  const metrics = declaredMetrics()
+  const recorded = new Set(rulesIn(set).map(({ record }) => record))
   return expressionsIn(set).flatMap(({ where, expr }) => {
-    const used = [...expr.matchAll(/\bgreenroom_\w+/g)].map(([name]) => metricOf(name, metrics))
-    const labels = new Set([...used.flatMap((name) => metrics.get(name) ?? []), 'le', 'job'])
+    const direct = expr.replaceAll(recordedName, '')
+    const used = [...direct.matchAll(/\b(?:greenroom|agent)_(?!type\b)\w+/g)].map(([name]) => metricOf(name))
+    const labels = new Set([...used.flatMap((name) => labelsOf.get(name) ?? []), 'le', 'job'])
     const asked = [
       ...[...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/)),
       ...[...expr.matchAll(/([a-z_]+)(?:=~|!=|!~|=)"/g)].map(([, label = '']) => label),
     ]
     return [
-      ...used.filter((name) => !metrics.has(name)).map((name) => `${where}: there is no metric ${name}`),
+      ...used.filter((name) => !labelsOf.has(name)).map((name) => `${where}: there is no metric ${name}`),
+      ...(expr.match(recordedName) ?? [])
+        .filter((name) => !recorded.has(name))
+        .map((name) => `${where}: no rule records ${name}`),
       ...asked.filter((label) => !labels.has(label)).map((label) => `${where}: no label ${label}`),
       ...outcomesIn(expr)
         .filter((outcome) => !outcomes.some((known) => new RegExp(`^(?:${outcome})$`).test(known)))
@@ -82,17 +95,19 @@ export function expressionsOfNoMetric(set: ManifestSet): string[] {
 const outcomes = [...Object.keys(errorCatalogue), 'opened', 'replayed', 'cold']
 
 function outcomesIn(expr: string): string[] {
-  return [...expr.matchAll(/outcome=~?"([^"]*)"/g)].flatMap(([, list = '']) => list.split('|'))
+  return [...expr.matchAll(/greenroom_open_seconds\w*\{[^}]*outcome=~?"([^"]*)"/g)].flatMap(([, list = '']) =>
+    list.split('|'),
+  )
 }
 
 /** Of a histogram's series, the histogram. */
-function metricOf(series: string, metrics: ReadonlyMap<string, unknown>): string {
+function metricOf(series: string): string {
   const bare = series.replace(/_(?:bucket|count|sum)$/, '')
-  return metrics.has(bare) ? bare : series
+  return labelsOf.has(bare) ? bare : series
 }
 
 /** One series for each session would never end. */
-export function labelsWithoutEnd(metrics = declaredMetrics()): string[] {
+export function labelsWithoutEnd(metrics = labelsOf): string[] {
   return [...metrics].flatMap(([name, labels]) =>
     labels.filter((label) => /session|pod|room|uid/.test(label)).map((label) => `${name} has label ${label}`),
   )

@@ -3,13 +3,16 @@ import type {
   V1Ingress,
   V1NetworkPolicy,
   V1NetworkPolicyEgressRule,
+  V1Pod,
   V1Service,
 } from '@kubernetes/client-node'
+import { checkPools } from '../../../src/domain/pool.ts'
+import { slotPod } from '../../../src/domain/slot-pod.ts'
 import { fits, type ManifestSet, nameOf, ofKind, workloads } from '../manifest-set.ts'
 
 /** Who reaches whom, and by which ports and names. */
 
-/** Where agents are: DNS over both protocols, LiveKit at its ports, and nobody reaches them but the session server. */
+/** Where agents are: DNS over both protocols, LiveKit at its ports, and nobody reaches them but the session server and Prometheus. */
 export function agentsOutOfReachOfLiveKit(set: ManifestSet): string[] {
   const policies = ofKind<V1NetworkPolicy>(set, 'NetworkPolicy').filter(({ spec }) =>
     spec?.podSelector?.matchExpressions?.some(({ key }) => key === 'agent-type'),
@@ -22,11 +25,11 @@ export function agentsOutOfReachOfLiveKit(set: ManifestSet): string[] {
   const open = rules.some(({ to, ports }) => !to || !ports)
   const callers = policies
     .flatMap(({ spec }) => spec?.ingress ?? [])
-    .filter((rule) => !JSON.stringify(rule).includes('session-management-server'))
+    .filter((rule) => !/session-management-server|greenroom\.dev\/monitoring/.test(JSON.stringify(rule)))
   return [
     ...missing.map((port) => `agents do not reach ${port}`),
     ...(open ? ['agents reach anything'] : []),
-    ...callers.map(() => 'somebody but the session server reaches agents'),
+    ...callers.map(() => 'somebody but the session server and Prometheus reaches agents'),
   ]
 }
 
@@ -59,7 +62,49 @@ interface ServiceMonitor {
   }
 }
 
+interface PodMonitor {
+  readonly spec: {
+    readonly selector: {
+      readonly matchExpressions?: readonly { readonly key: string; readonly operator: string }[]
+    }
+    readonly podMetricsEndpoints: readonly { readonly port?: string; readonly interval?: string }[]
+  }
+}
+
+/** A pod as the controller makes it of any pool. */
+function agentPod(): V1Pod {
+  const checked = checkPools('pools: {any: {template: {image: "any:1"}, min: 0, max: 1}}')
+  if (!checked.ok) throw new Error(checked.problems.join('; '))
+  const { any } = checked.value.pools
+  if (!any) throw new Error('the pool is missing')
+  return slotPod('any', any, { namespace: 'ai-agents' })
+}
+
+function podMonitorsThatScrapeNothing(set: ManifestSet): string[] {
+  const agent = agentPod()
+  return ofKind<PodMonitor>(set, 'PodMonitor').flatMap((monitor) => {
+    const { selector, podMetricsEndpoints } = monitor.spec
+    const keys = selector.matchExpressions?.map(({ key }) => key) ?? []
+    const names = agent.spec?.containers.flatMap(({ ports = [] }) => ports.map(({ name }) => name)) ?? []
+    return [
+      ...(keys.length > 0 && keys.every((key) => agent.metadata?.labels?.[key] !== undefined)
+        ? []
+        : [`${nameOf(monitor)} selects no agent`]),
+      ...(monitor.metadata.namespace === agent.metadata?.namespace
+        ? []
+        : [`${nameOf(monitor)} is in another namespace than agents`]),
+      ...podMetricsEndpoints
+        .filter(({ port }) => !names.includes(port))
+        .map(({ port }) => `${nameOf(monitor)}: no port ${port}`),
+    ]
+  })
+}
+
 export function monitorsThatScrapeNothing(set: ManifestSet): string[] {
+  return [...serviceMonitorsThatScrapeNothing(set), ...podMonitorsThatScrapeNothing(set)]
+}
+
+function serviceMonitorsThatScrapeNothing(set: ManifestSet): string[] {
   return ofKind<ServiceMonitor>(set, 'ServiceMonitor').flatMap((monitor) => {
     const { selector, namespaceSelector, endpoints } = monitor.spec
     const namespaces = namespaceSelector?.matchNames ?? [monitor.metadata.namespace ?? '']
@@ -75,23 +120,30 @@ export function monitorsThatScrapeNothing(set: ManifestSet): string[] {
   })
 }
 
-/** Both ways to scrape: annotations of the pods, and a ServiceMonitor where monitoring is added. */
+/** Both ways to scrape: annotations of the pods, and monitors where monitoring is added. */
 export function metricsByOneWayOnly(set: ManifestSet): string[] {
-  const server = ofKind<V1Deployment>(set, 'Deployment').find(
-    ({ metadata }) => metadata.name === 'session-management-server',
+  const deployments = ofKind<V1Deployment>(set, 'Deployment').filter(({ metadata }) =>
+    ['session-management-server', 'agent-webhook'].includes(metadata.name),
   )
-  if (!server) return []
-  const { metadata, spec } = server.spec?.template ?? {}
-  const port = Number(metadata?.annotations?.['prometheus.io/port'])
-  const ports = spec?.containers.flatMap(({ ports = [] }) => ports.map(({ containerPort }) => containerPort))
-  const monitors = ofKind<ServiceMonitor>(set, 'ServiceMonitor')
+  const intervals = [
+    ...ofKind<ServiceMonitor>(set, 'ServiceMonitor').map((of) => ({ of, endpoints: of.spec.endpoints })),
+    ...ofKind<PodMonitor>(set, 'PodMonitor').map((of) => ({ of, endpoints: of.spec.podMetricsEndpoints })),
+  ]
   return [
-    ...(metadata?.annotations?.['prometheus.io/scrape'] === 'true' && ports?.includes(port)
-      ? []
-      : ['the pods of the session server have no annotations to be scraped by']),
-    ...monitors
-      .filter(({ spec: { endpoints } }) => endpoints.some(({ interval }) => interval !== '15s'))
-      .map((monitor) => `${nameOf(monitor)} has another interval than 15s`),
+    ...deployments.flatMap((deployment) => {
+      const { metadata, spec } = deployment.spec?.template ?? {}
+      const ports = spec?.containers.flatMap(({ ports = [] }) =>
+        ports.map(({ name, containerPort }) => name === 'ops' && containerPort),
+      )
+      const { annotations = {} } = metadata ?? {}
+      const isScraped =
+        annotations['prometheus.io/scrape'] === 'true' &&
+        ports?.includes(Number(annotations['prometheus.io/port']))
+      return isScraped ? [] : [`the pods of ${nameOf(deployment)} have no annotations to be scraped by`]
+    }),
+    ...intervals
+      .filter(({ endpoints }) => endpoints.some(({ interval }) => interval !== '15s'))
+      .map(({ of }) => `${nameOf(of)} has another interval than 15s`),
   ]
 }
 

@@ -54,6 +54,8 @@ export function databasesWithAKnownPassword(set: ManifestSet): string[] {
 }
 
 const secretName = /PASSWORD|SECRET|TOKEN|API_?KEYS?$/
+/** A switch is no secret, whatever its name is. */
+const noSecret = new Set([undefined, '', 'true', 'false'])
 /** A user and a password in an address, but not a variable that Kubernetes puts in. */
 const dsn = /:\/\/[^\s:/@"']*:(?!\$\()[^\s:/@"']+@/
 
@@ -61,7 +63,7 @@ function passwordsIn(set: ManifestSet): string[] {
   const inEnv = workloads(set).flatMap(({ object, template }) =>
     containersOf(template.spec).flatMap(({ env = [] }) =>
       env
-        .filter(({ name, value }) => value !== undefined && value !== '' && secretName.test(name))
+        .filter(({ name, value }) => !noSecret.has(value) && secretName.test(name))
         .map(({ name }) => `${nameOf(object)} has a value for ${name}`),
     ),
   )

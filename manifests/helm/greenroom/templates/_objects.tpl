@@ -76,6 +76,17 @@ A container whose image is `greenroom` in manifests/ gets ours.
 {{- end -}}
 {{- end -}}
 
+{{/* Takes the annotations of Prometheus away where the values have none: of (what has annotations), root. */}}
+{{- define "greenroom.edit.scraped" -}}
+{{- if not .root.Values.monitoring.annotations -}}
+  {{- $kept := dict -}}
+  {{- range $key, $value := .of.annotations -}}
+    {{- if not (hasPrefix "prometheus.io/" $key) }}{{ $_ := set $kept $key $value }}{{ end -}}
+  {{- end -}}
+  {{- if $kept }}{{ $_ := set .of "annotations" $kept }}{{ else }}{{ $_ := unset .of "annotations" }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Appends a variable: container, name, value. */}}
 {{- define "greenroom.edit.add-variable" -}}
 {{- $variable := dict "name" .name "value" .value -}}

@@ -1,0 +1,133 @@
+import { hasStatus, unlessMissing } from '../../cluster/kube-api-error.ts'
+import type { KubeClients } from '../../cluster/kube-clients.ts'
+import { missingRights, type Right, rightsInWords } from './access-review.ts'
+import { absent, type DoctorCheck, failed, ok, skipped } from './doctor-check.ts'
+
+interface Account {
+  readonly namespace: string
+  readonly name: string
+  readonly rights: readonly Right[]
+}
+
+const agents = 'ai-agents'
+const system = 'greenroom-system'
+
+interface Rule {
+  readonly group?: string
+  readonly resources: readonly string[]
+  readonly verbs: readonly string[]
+  readonly names?: readonly string[]
+  readonly namespace?: string
+}
+
+function rightsOf({ group = '', resources, verbs, names, namespace }: Rule): Right[] {
+  const objects = names ?? [undefined]
+  return resources.flatMap((resource) =>
+    verbs.flatMap((verb) =>
+      objects.map((name) => ({
+        verb,
+        group,
+        resource,
+        ...(namespace !== undefined && { namespace }),
+        ...(name !== undefined && { name }),
+      })),
+    ),
+  )
+}
+
+const documents = [
+  'agent-pools',
+  'agent-pools-accepted',
+  'agent-policy',
+  'agent-policy-accepted',
+  'greenroom-assign-keys',
+]
+const read = ['get', 'list', 'watch']
+const write = ['create', 'patch', 'update']
+
+/** What each ServiceAccount needs. A test compares it with the Roles of manifests/base. */
+export const accounts: readonly Account[] = [
+  {
+    namespace: agents,
+    name: 'session-management-sa',
+    rights: [
+      { resources: ['pods'], verbs: [...read, 'create', 'patch', 'delete'] },
+      { resources: ['pods/resize'], verbs: ['patch'] },
+      { resources: ['configmaps'], names: documents, verbs: read },
+      { resources: ['configmaps'], names: ['agent-pools-accepted'], verbs: write },
+      { resources: ['configmaps'], names: ['greenroom-assign-keys'], verbs: ['update'] },
+      { resources: ['resourcequotas', 'limitranges'], verbs: ['list', 'watch'] },
+      {
+        group: 'coordination.k8s.io',
+        resources: ['leases'],
+        names: ['greenroom-controller'],
+        verbs: ['get', 'update'],
+      },
+      { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'] },
+      { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'patch'] },
+    ].flatMap((rule) => rightsOf({ ...rule, namespace: agents })),
+  },
+  {
+    namespace: system,
+    name: 'agent-webhook',
+    rights: [
+      { resources: ['configmaps'], names: documents, verbs: read, namespace: agents },
+      { resources: ['configmaps'], names: ['agent-policy-accepted'], verbs: write, namespace: agents },
+      { resources: ['resourcequotas', 'limitranges'], verbs: ['list', 'watch'], namespace: agents },
+      {
+        resources: ['secrets'],
+        names: ['agent-webhook-certificates'],
+        verbs: ['get', 'create', 'patch'],
+        namespace: system,
+      },
+      {
+        group: 'coordination.k8s.io',
+        resources: ['leases'],
+        names: ['agent-webhook'],
+        verbs: ['get', 'update'],
+        namespace: system,
+      },
+      { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'], namespace: system },
+      {
+        group: 'admissionregistration.k8s.io',
+        resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
+        names: ['agent-webhook'],
+        verbs: [...read, 'patch'],
+      },
+    ].flatMap(rightsOf),
+  },
+]
+
+export const rightsOfAccounts: DoctorCheck<'kubernetes'> = {
+  name: 'rights-of-accounts',
+  title: "Greenroom's ServiceAccounts may do what they need",
+  when: 'after',
+  part: 'kubernetes',
+  why: 'A controller without a right makes no pods; a webhook without one keeps no policy.',
+  fix: 'kubectl apply --server-side -f manifests/base/session-server/rbac.yaml -f manifests/base/webhook/rbac.yaml',
+  async run(clients) {
+    const found: string[] = []
+    let asked = 0
+    for (const { namespace, name, rights } of accounts) {
+      const subject = {
+        user: `system:serviceaccount:${namespace}:${name}`,
+        groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
+      }
+      const missing = await missingRights(clients, rights, subject).catch((error: unknown) => {
+        if (hasStatus(error, 403)) return undefined
+        throw error
+      })
+      if (missing === undefined)
+        return skipped('You may not ask about rights of others (create subjectaccessreviews).')
+      asked += rights.length
+      if (missing.length === rights.length && !(await accountExists(clients, namespace, name)))
+        return absent(`There is no ServiceAccount ${namespace}/${name}.`)
+      if (missing.length > 0) found.push(`${name} may not ${rightsInWords(missing)}`)
+    }
+    return found.length > 0 ? failed(`${found.join('; ')}.`) : ok(`Both accounts have their ${asked} rights.`)
+  },
+}
+
+async function accountExists({ core }: KubeClients, namespace: string, name: string): Promise<boolean> {
+  return (await unlessMissing(core.readNamespacedServiceAccount({ namespace, name }))) !== undefined
+}
