@@ -57,7 +57,8 @@ async function stdioClient(t: Test, env: Record<string, string> = {}): Promise<C
 }
 
 async function httpClient(t: Test, address: string, apiKey: string): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' })
+  // The protocol of 2026; over stdio the client speaks that of 2025.
+  const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } })
   const headers = { authorization: `Bearer ${apiKey}` }
   await client.connect(new StreamableHTTPClientTransport(new URL(address), { requestInit: { headers } }))
   t.teardown(() => client.close())
