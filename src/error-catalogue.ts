@@ -336,6 +336,44 @@ export const errorCatalogue = {
     title: 'The configuration is not valid',
     remedy: 'Correct every named variable and start again.',
   },
+  GRN_WRONG_ARGUMENTS: {
+    status: 400,
+    title: 'The arguments of the command are wrong',
+    remedy: 'Look at docs/cli.md or the --help of the command.',
+  },
+  GRN_SERVER_NOT_FOUND: {
+    status: 503,
+    title: 'The kubeconfig leads to no session server',
+    remedy:
+      'Give the namespace of Greenroom with -n, another cluster with --context, or an address with --server.',
+  },
+  GRN_POD_NOT_FOUND: {
+    status: 404,
+    title: 'There is no such pod in the cluster',
+    remedy: 'Give NAMESPACE/NAME, or the namespace with -n.',
+  },
+  GRN_NOTHING_RECORDED: {
+    status: 404,
+    title: 'No decision on the size of this pool is recorded',
+    remedy:
+      'Compare the agent type with GET /v1/pools. A new pool has its first decision when a controller leads.',
+  },
+  GRN_DOCUMENT_CHANGED: {
+    status: 409,
+    title: 'Somebody else changed the document meanwhile, so nothing was written',
+    remedy: 'Give the same command again: it shows what it would change now.',
+  },
+  GRN_DOCUMENT_REFUSED: {
+    status: 422,
+    title: 'The cluster refused the document, so nothing was written',
+    remedy: 'Correct what the detail names; what was in force stays.',
+  },
+  GRN_CLUSTER_FORBIDDEN: {
+    status: 403,
+    title: 'Your kubeconfig does not allow this in the cluster',
+    remedy:
+      'Ask whoever runs the cluster for the right that the detail names, or give --server. docs/cli.md lists the rights of each command.',
+  },
   GRN_SCHEMA_OUTDATED: {
     status: 500,
     title: 'The database schema does not fit this version',

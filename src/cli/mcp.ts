@@ -1,55 +1,66 @@
 import { once } from 'node:events'
-import { parseArgs } from 'node:util'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import { loadConfig } from '../config.ts'
 import { GreenroomError } from '../errors.ts'
-import { printingRefusals, serverOf, serverOptions } from './ask-server.ts'
-import type { CommandProgram } from './command.ts'
 import type { DoctorReport } from './doctor-report.ts'
+import { action } from './line/command-spec.ts'
+import { type ServerValues, serverOptions } from './line/shared-options.ts'
+import { wholeNumber, wrongArguments } from './line/wrong-arguments.ts'
 import { createSessionKeeper, type SessionKeeper } from './mcp/kept-sessions.ts'
 import { serveMcpHttp } from './mcp/mcp-http.ts'
 import { createMcpServer } from './mcp/mcp-server.ts'
 import type { ToolCall } from './mcp/mcp-tool.ts'
 import { disposeOfTalks } from './mcp/room-talk.ts'
-
-const usage = `usage: mcp [--server URL] [--key KEY] | --http [--port N] [--host ADDRESS] [--origin ORIGIN]... [--server URL]
-Serves the Model Context Protocol: a model opens sessions, talks to their agents, ends them, and asks how everything is.
-Without --http it speaks over stdin and stdout, for a program that starts it; docs/mcp.md has the lines to paste.
---server URL      the session API (GREENROOM_API_URL)
---key KEY         the API key (GREENROOM_API_KEY); its scopes are what the tools can do
---http            serves streamable HTTP at /mcp. Each caller sends its own key as a bearer; the server has none
---port N          default: 3003; 0: a free one
---host ADDRESS    where to listen (default: 127.0.0.1, this machine only)
---origin ORIGIN   a page of this origin may call it from a browser; may be repeated (default: none)
-When it ends, it ends the sessions that it opened, and names those that it could not end.
-Exit code: 0 it was told to end; 2 it could not start, or the arguments are wrong.`
+import { findServer } from './reach/server-connection.ts'
 
 interface McpOptions {
-  readonly http: boolean
   readonly port: number
   readonly host: string
   readonly origins: readonly string[]
-  readonly server: string | undefined
-  readonly key: string | undefined
 }
 
-export const mcp: CommandProgram = {
-  usage,
-  run: (argv) =>
-    printingRefusals(async () => {
-      const options = readArguments(argv)
-      const keeper = createSessionKeeper()
-      await (options.http ? overHttp(options, keeper) : overStdio(options, keeper))
-      const left = await keeper.endAll()
-      if (left.length > 0) process.stderr.write(`Not ended, until their leases lapse: ${left.join(', ')}.\n`)
-      await disposeOfTalks()
-      return 0
-    }),
+export const mcp = action({
+  summary:
+    'Serve the Model Context Protocol: models open sessions, talk to agents, and ask how everything is',
+  about:
+    'Without --http it speaks over stdin and stdout, for a program that starts it; docs/mcp.md has the lines to paste. The scopes of the key are what the tools can do. When it ends, it ends the sessions that it opened, and names those that it could not end.',
+  options: {
+    http: {
+      type: 'boolean',
+      help: 'serves streamable HTTP at /mcp. Each caller sends its own key as a bearer; the server has none',
+    },
+    port: { type: 'string', value: 'N', help: 'with --http (default: 3003; 0: a free one)' },
+    host: { type: 'string', value: 'ADDRESS', help: 'with --http (default: 127.0.0.1, this machine only)' },
+    origin: {
+      type: 'string',
+      multiple: true,
+      value: 'ORIGIN',
+      help: 'with --http: a page of this origin may call it from a browser (default: none)',
+    },
+    ...serverOptions,
+  },
+  exits: { 0: 'it was told to end' },
+  examples: [
+    { line: 'greenroom mcp', does: 'For the program that started it' },
+    { line: 'greenroom mcp --http --server http://localhost:3000', does: 'For several callers' },
+  ],
+  async run({ options }) {
+    const keeper = createSessionKeeper()
+    await (options.http === true
+      ? overHttp(httpOptions(options), options, keeper)
+      : overStdio(options, keeper))
+    await disposeOfTalks()
+  },
+})
+
+async function endSessions(keeper: SessionKeeper): Promise<void> {
+  const left = await keeper.endAll()
+  if (left.length > 0) process.stderr.write(`Not ended, until their leases lapse: ${left.join(', ')}.\n`)
 }
 
 /** Until stdin ends. Nothing but the protocol goes to stdout. */
-async function overStdio(options: McpOptions, keeper: SessionKeeper): Promise<void> {
-  const { url, apiKey } = serverOf(options)
+async function overStdio(given: ServerValues, keeper: SessionKeeper): Promise<void> {
+  const { url, apiKey, forwarded } = await findServer(given)
   const ended = Promise.race([once(process.stdin, 'close'), once(process.stdin, 'end'), signalled()])
   const served = serveStdio(() =>
     // Whoever started this process gave it its environment as well, so the doctor may use it.
@@ -57,19 +68,25 @@ async function overStdio(options: McpOptions, keeper: SessionKeeper): Promise<vo
   )
   await ended
   await served.close()
+  await endSessions(keeper)
+  forwarded?.close()
 }
 
 /** Until a signal. */
-async function overHttp(options: McpOptions, keeper: SessionKeeper): Promise<void> {
-  const { host, port, origins, server, key } = options
-  if (key !== undefined) throw wrong('--key is not for --http: each caller sends its own key')
+async function overHttp(
+  { host, port, origins }: McpOptions,
+  { server, key }: ServerValues,
+  keeper: SessionKeeper,
+): Promise<void> {
+  if (key !== undefined) throw wrongArguments('--key is not for --http: each caller sends its own key.')
   const url = server ?? loadConfig('caller').GREENROOM_API_URL
-  if (url === undefined) throw wrong('--server or GREENROOM_API_URL is missing')
+  if (url === undefined) throw wrongArguments('--server or GREENROOM_API_URL is missing.')
   const ended = signalled()
   const served = await serveMcpHttp({ host, port, origins, url, keeper, doctor: doctorForAdministrators })
   process.stderr.write(`MCP at ${served.address}\n`)
   await ended
   await served.close()
+  await endSessions(keeper)
 }
 
 async function signalled(): Promise<void> {
@@ -104,28 +121,15 @@ async function doctorForAdministrators({ get }: Pick<ToolCall, 'get'>): Promise<
   return runDoctor()
 }
 
-function readArguments(argv: readonly string[]): McpOptions {
-  try {
-    const { http, port, host, origin, server, key } = parseArgs({
-      args: [...argv],
-      options: {
-        http: { type: 'boolean', default: false },
-        port: { type: 'string', default: '3003' },
-        host: { type: 'string', default: '127.0.0.1' },
-        origin: { type: 'string', multiple: true, default: [] },
-        ...serverOptions,
-      },
-    }).values
-    if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new TypeError('--port: expected 0 to 65535')
-    for (const one of origin)
-      if (!URL.canParse(one) || new URL(one).origin !== one)
-        throw new TypeError(`--origin: expected something like https://app.example, not ${one.slice(0, 100)}`)
-    return { http, port: Number(port), host, origins: origin, server, key }
-  } catch (error) {
-    throw wrong(error instanceof Error ? error.message : String(error))
-  }
+interface HttpValues {
+  readonly port?: string | undefined
+  readonly host?: string | undefined
+  readonly origin?: readonly string[] | undefined
 }
 
-function wrong(problem: string): GreenroomError {
-  return new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}`)
+function httpOptions({ port = '3003', host = '127.0.0.1', origin = [] }: HttpValues): McpOptions {
+  for (const one of origin)
+    if (!URL.canParse(one) || new URL(one).origin !== one)
+      throw wrongArguments(`--origin ${one.slice(0, 100)} is not an origin such as https://app.example.`)
+  return { port: wholeNumber('--port', port, [0, 65_535]), host, origins: origin }
 }
