@@ -41,10 +41,10 @@ interface McpHttpServer {
 export async function serveMcpHttp(options: McpHttpOptions): Promise<McpHttpServer> {
   const { host, port, url, keeper, doctor } = options
   const handler = createMcpHandler(
-    ({ authInfo, requestInfo }) => {
+    ({ authInfo }) => {
       const apiKey = authInfo?.token ?? ''
       const sessions = keeper.of(hash('sha256', apiKey))
-      return createMcpServer({ url, apiKey, sessions, doctor, gone: requestInfo?.signal })
+      return createMcpServer({ url, apiKey, sessions, doctor })
     },
     { maxRequestBodySize: mostBodyBytes },
   )
