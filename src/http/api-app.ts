@@ -14,6 +14,7 @@ import type { ReadPoolHistory } from '../sessions/read-pool-history.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadStatus } from '../sessions/read-status.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
+import type { SteerPools } from '../sessions/steer-pools.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
 import { addAdmissionRoute } from './admission-route.ts'
@@ -39,6 +40,7 @@ import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { addStatusRoutes } from './status-routes.ts'
+import { addSteerPoolRoutes } from './steer-pool-routes.ts'
 import { tellVersion } from './tell-version.ts'
 import { addTimelineRoute } from './timeline-route.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
@@ -55,6 +57,7 @@ export interface ApiAppDeps
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readPoolHistory: ReadPoolHistory
+  readonly steerPools: SteerPools
   readonly readStatus: ReadStatus
   readonly readAdmission: ReadAdmission
   readonly timelines: TimelineReader
@@ -111,6 +114,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addPoolHistoryRoute(app, deps.readPoolHistory)
+  addSteerPoolRoutes(app, deps.steerPools)
   addStatusRoutes(app, deps.readStatus)
   addAdmissionRoute(app, deps.readAdmission)
   addTimelineRoute(app, deps.timelines)
