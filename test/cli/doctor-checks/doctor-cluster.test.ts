@@ -161,6 +161,10 @@ void t.test('an account without a right is named with it', async (t) => {
     detail: 'session-management-sa may not patch pods/resize in ai-agents.',
   })
   await setRules(kept)
+  t.match(await find('rights-of-accounts', { inNamespace: 'elsewhere' }), {
+    state: 'failed',
+    detail: 'There is no ServiceAccount elsewhere/session-management-sa.',
+  })
 })
 
 void t.test('an image that is not pulled', async (t) => {
