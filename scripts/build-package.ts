@@ -23,8 +23,17 @@ const entries = {
 
 const program = 'cli/greenroom'
 
+/** The program, the same as kubectl's plug-in, and what kubectl asks to complete its words. */
+const programNames = ['greenroom', 'kubectl-greenroom', 'kubectl_complete-greenroom'] as const
+
 /** What TypeScript gives to programs for the browser differs from Node's, so the caller's SDK names neither. */
 const client = entries['./client']
+
+/**
+ * Whoever has no room needs no WebRTC, whoever records no traces needs no OpenTelemetry, and whoever names the server needs
+ * no kubeconfig (62 MB).
+ */
+const isOptional = /^(@livekit\/rtc-node|@opentelemetry\/.*|@kubernetes\/client-node|undici)$/
 
 interface RootPackage {
   readonly name: string
@@ -69,7 +78,7 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',
       entryPoints: [entries['./agent'], entries['./agent/room'], program].map((entry) => `src/${entry}.ts`),
-      plugins: [withoutOperatorCommands],
+      plugins: [withoutOperators],
     }),
     build({
       ...options,
@@ -84,15 +93,28 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
   return imported
 }
 
-/** They need the clients of Kubernetes, PostgreSQL and Redis, and run where Greenroom runs. */
-const withoutOperatorCommands: Plugin = {
-  name: 'without-operator-commands',
+/** They need the clients of PostgreSQL and Redis, and run where Greenroom runs. */
+const withoutOperators: Plugin = {
+  name: 'without-operators',
   setup(building) {
     building.onLoad({ filter: /\/operator-commands\.ts$/ }, () => ({
       contents: 'export const operatorCommands = {}',
       loader: 'js',
     }))
+    building.onLoad({ filter: /\/(recorded-decisions|session-history)\.ts$/ }, ({ path }) => ({
+      contents: `import { GreenroomError } from '../../errors.ts'
+        export async function ${camelCase(path)}() {
+          throw new GreenroomError('GRN_INVALID_CONFIG', 'The npm package does not read PostgreSQL: use the image or the repository.')
+        }`,
+      loader: 'js',
+      resolveDir: dirname(path),
+    }))
   },
+}
+
+/** What each of both files exports. */
+function camelCase(path: string): string {
+  return path.includes('recorded-decisions') ? 'recordedDecisions' : 'readSessionHistory'
 }
 
 function importsOf({ inputs, outputs }: Metafile): string[] {
@@ -128,13 +150,17 @@ function writeDeclarations(out: string): void {
 }
 
 function packageJson(imported: ReadonlySet<string>): object {
-  const { name, version, description, license, engines, dependencies, optionalDependencies } = rootPackage
-  const versionsIn = (from: Readonly<Record<string, string>>) =>
-    Object.fromEntries([...imported].filter((path) => from[path]).map((path) => [path, from[path]]))
-  const unknown = [...imported].filter((path) => !dependencies[path] && !optionalDependencies[path])
+  const { name, version, description, license, engines } = rootPackage
+  const versions = { ...rootPackage.optionalDependencies, ...rootPackage.dependencies }
+  const unknown = [...imported].filter((path) => !versions[path])
   if (unknown.length > 0) throw new Error(`package.json does not list ${unknown.join(', ')}`)
-  // Whoever has no room needs no WebRTC; whoever writes JavaScript needs no types.
-  const peers = { ...versionsIn(optionalDependencies), '@types/node': '>=24' }
+  const versionsOf = (paths: readonly string[]) =>
+    Object.fromEntries(paths.map((path) => [path, versions[path]]))
+  const { optional = [], needed = [] } = Object.groupBy([...imported].toSorted(), (path) =>
+    isOptional.test(path) ? 'optional' : 'needed',
+  )
+  // Whoever writes JavaScript needs no types.
+  const peers = { ...versionsOf(optional), '@types/node': '>=24' }
   return {
     name,
     version,
@@ -143,7 +169,7 @@ function packageJson(imported: ReadonlySet<string>): object {
     type: 'module',
     engines,
     sideEffects: false,
-    bin: { greenroom: `./${program}.js` },
+    bin: Object.fromEntries(programNames.map((called) => [called, `./${program}.js`])),
     exports: {
       ...Object.fromEntries(
         Object.entries(entries).map(([entry, path]) => [
@@ -154,7 +180,7 @@ function packageJson(imported: ReadonlySet<string>): object {
       './package.json': './package.json',
     },
     files: ['agent', 'chunks', 'cli', 'client', 'types'],
-    dependencies: versionsIn(dependencies),
+    dependencies: versionsOf(needed),
     peerDependencies: peers,
     peerDependenciesMeta: Object.fromEntries(Object.keys(peers).map((peer) => [peer, { optional: true }])),
   }

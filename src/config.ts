@@ -234,6 +234,8 @@ const roleSchemas = {
   caller: Type.Object({
     ...apiUrl,
     GREENROOM_API_KEY: Type.Optional(Type.String({ minLength: 1 })),
+    /** Where only it is set, "pools explain" reads PostgreSQL. */
+    DATABASE_URL: Type.Optional(Type.String({ minLength: 1 })),
   }),
   explain: Type.Object(common),
   scan: Type.Object(common),

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { agentCommands } from './cli/agent-commands.ts'
 import { runCommand } from './cli/command.ts'
 import { operatorCommands } from './cli/operator-commands.ts'
+import { serverCommands } from './cli/server-commands.ts'
 import { loadConfig, migrateAccess } from './config.ts'
 import { GreenroomError } from './errors.ts'
 import { createLifecycle } from './lifecycle.ts'
@@ -34,9 +35,9 @@ const agents: Readonly<Record<string, () => Promise<void>>> = {
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number | void>>> = {
   migrate: runMigrate,
   ...Object.fromEntries(
-    Object.entries({ ...operatorCommands, ...agentCommands }).map(([name, command]) => [
+    Object.entries({ ...serverCommands, ...operatorCommands, ...agentCommands }).map(([name, command]) => [
       name,
-      (args: readonly string[]) => runCommand(command, args),
+      (args: readonly string[]) => runCommand(name, command, args),
     ]),
   ),
   agent: runAgent,

@@ -11,9 +11,9 @@ import t from 'tap'
 import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { greenroomNetworkPolicies } from '../src/cli/network-policies/greenroom-network-policies.ts'
 import { networkPoliciesText } from '../src/cli/network-policies/network-policies-text.ts'
-import { readNetworkPoliciesArguments } from '../src/cli/network-policies/network-settings.ts'
 import { agentPort, label } from '../src/domain/names.ts'
 import { all, base, build, type Manifest, one } from './support/built-manifests.ts'
+import { networkArguments } from './support/network-arguments.ts'
 
 /** Who reaches whom, by the network policies and Services of the manifests. */
 
@@ -116,7 +116,7 @@ const reachable = '1.1.1.1 203.0.113.7 2606:4700::1111 2a00:1450::1'
 /** What kustomize makes of the base and of what "greenroom network-policies" prints, as an overlay's patch. */
 async function patchedPolicies(...args: readonly string[]): Promise<readonly V1NetworkPolicy[]> {
   await using overlay = await temporaryFolder('overlay')
-  const { settings } = readNetworkPoliciesArguments(args)
+  const { settings } = networkArguments(args)
   await writeFile(
     join(overlay.path, 'policies.yaml'),
     networkPoliciesText(greenroomNetworkPolicies(settings)),

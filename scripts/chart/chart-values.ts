@@ -269,7 +269,11 @@ export const chartValues = group({
         default: [],
       }),
     }),
-    monitoringNamespace: text('Who may scrape the session servers.', 'monitoring', { minLength: 1 }),
+    monitoringNamespace: text(
+      'Where Prometheus runs, which reads session servers, webhooks and agents.',
+      'monitoring',
+      { minLength: 1 },
+    ),
     apiServer: group({
       cidrs: Type.Array(Type.String({ pattern: '^[0-9a-fA-F.:]+/[0-9]+$' }), {
         description:

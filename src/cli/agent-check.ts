@@ -1,48 +1,79 @@
-import { parseArgs } from 'node:util'
 import { agentPort } from '../domain/names.ts'
-import { GreenroomError } from '../errors.ts'
 import { type CheckReport, checkAgent, type RuleResult } from './agent-check/check-agent.ts'
 import { ruleNames } from './agent-check/contract-rules.ts'
-import type { CommandProgram } from './command.ts'
+import { action } from './line/command-spec.ts'
+import { exitCode } from './line/exit-code.ts'
+import { wholeNumber, wrongArguments } from './line/wrong-arguments.ts'
 import { textTable } from './text-table.ts'
-
-const usage = `Usage: greenroom agent-check [OPTIONS] -- COMMAND [ARGUMENTS]
-Starts the agent COMMAND with keys and pod UIDs of its own, tries every rule of the agent contract on it, and prints what
-was seen. Each agent has a loopback address of its own in GREENROOM_LISTEN_ADDRESS and runs beside others; one that listens
-on all addresses is started again for each rule that needs a fresh one.
---port N            where the agent listens (default: ${agentPort}, as in a pod)
---agent-type NAME   GREENROOM_AGENT_TYPE of the agent (default: checked-agent)
---start-seconds N   longest time to become ready (default: 30)
---grace-seconds N   longest time to exit after SIGTERM or /end (default: 30, as in a pod)
---rule NAME         try this rule only; may be repeated (a wrong name lists them)
---json              the report as JSON
-The agent gets the environment of this command, without GREENROOM_* and LIVEKIT_API_*.
-Exit code: 0 every rule that was tried is kept; 1 one is not; 2 the arguments are wrong.`
 
 /** The session server waits so long for an acknowledgement. */
 const answerMs = 1_500
 
-export const agentCheck: CommandProgram = { usage, run: runAgentCheck }
-
-interface AgentCheckArguments {
-  readonly command: readonly string[]
-  readonly port: number
-  readonly agentType: string
-  readonly startMs: number
-  readonly graceMs: number
-  readonly only: ReadonlySet<string> | undefined
-  readonly json: boolean
-}
-
-/** The command: prints the report on stdout and resolves with the exit code. */
-async function runAgentCheck(argv: readonly string[]): Promise<number> {
-  const { json, startMs, graceMs, ...wanted } = readArguments(argv)
-  // The agents are killed when this process exits, however it comes to that.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-  const report = await checkAgent({ ...wanted, env: process.env, limits: { startMs, graceMs, answerMs } })
-  process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
-  return report.results.some(({ verdict }) => verdict === 'failed') ? 1 : 0
-}
+export const agentCheck = action({
+  summary: 'Start an agent and try every rule of the agent contract on it',
+  about: `It starts the agent COMMAND with keys and pod UIDs of its own, and prints what was seen. Each agent has a loopback address of its own in GREENROOM_LISTEN_ADDRESS and runs beside others; one that listens on all addresses is started again for each rule that needs a fresh one. The agent gets the environment of this command, without GREENROOM_* and LIVEKIT_API_*.`,
+  options: {
+    port: {
+      type: 'string',
+      value: 'N',
+      default: String(agentPort),
+      help: 'where the agent listens, as in a pod',
+    },
+    'agent-type': {
+      type: 'string',
+      value: 'NAME',
+      default: 'checked-agent',
+      help: 'GREENROOM_AGENT_TYPE of the agent',
+    },
+    'start-seconds': { type: 'string', value: 'N', default: '30', help: 'longest time to become ready' },
+    'grace-seconds': {
+      type: 'string',
+      value: 'N',
+      default: '30',
+      help: 'longest time to exit after SIGTERM or /end, as in a pod',
+    },
+    rule: {
+      type: 'string',
+      multiple: true,
+      value: 'NAME',
+      help: 'try this rule only; a wrong name lists them',
+    },
+    json: { type: 'boolean', help: 'the report as JSON' },
+  },
+  tail: 'COMMAND [ARGUMENTS]',
+  exits: { 0: 'every rule that was tried is kept', 1: 'one is not' },
+  examples: [
+    { line: 'greenroom agent-check -- python3 agent.py', does: 'Every rule' },
+    { line: 'greenroom agent-check --rule sigterm-exits -- node agent.js', does: 'One of them' },
+  ],
+  async run({ options, tail: command }) {
+    if (command.length === 0) throw wrongArguments('There is no COMMAND after --.')
+    const unknown = options.rule?.filter((name) => !ruleNames.includes(name)) ?? []
+    if (unknown.length > 0)
+      throw wrongArguments(`There is no rule ${unknown.join(', ')}; the rules: ${ruleNames.join(', ')}.`)
+    const number = (name: 'port' | 'start-seconds' | 'grace-seconds') =>
+      wholeNumber(`--${name}`, options[name], [1, 65_535])
+    const wanted = {
+      command,
+      port: number('port'),
+      agentType: options['agent-type'],
+      only: options.rule && new Set(options.rule),
+      env: process.env,
+      limits: {
+        startMs: number('start-seconds') * 1_000,
+        graceMs: number('grace-seconds') * 1_000,
+        answerMs,
+      },
+    }
+    // The agents are killed when this process exits, however it comes to that.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+    const report = await checkAgent(wanted)
+    process.stdout.write(
+      options.json === true ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report),
+    )
+    return report.results.some(({ verdict }) => verdict === 'failed') ? exitCode.found : exitCode.done
+  },
+})
 
 function inWords({ results, tookMs }: CheckReport): string {
   const table = textTable([
@@ -61,45 +92,4 @@ const shown: Readonly<Record<RuleResult['verdict'], string>> = {
   passed: 'passed',
   failed: 'FAILED',
   'not tried': 'not tried',
-}
-
-/** @throws GreenroomError GRN_INVALID_CONFIG with the usage */
-function readArguments(argv: readonly string[]): AgentCheckArguments {
-  try {
-    const end = argv.indexOf('--')
-    const command = end === -1 ? [] : argv.slice(end + 1)
-    const { values } = parseArgs({
-      args: end === -1 ? [...argv] : argv.slice(0, end),
-      options: {
-        port: { type: 'string', default: String(agentPort) },
-        'agent-type': { type: 'string', default: 'checked-agent' },
-        'start-seconds': { type: 'string', default: '30' },
-        'grace-seconds': { type: 'string', default: '30' },
-        rule: { type: 'string', multiple: true },
-        json: { type: 'boolean', default: false },
-      },
-    })
-    if (command.length === 0) throw new TypeError('there is no COMMAND after --')
-    const unknown = values.rule?.filter((name) => !ruleNames.includes(name)) ?? []
-    if (unknown.length > 0)
-      throw new TypeError(`there is no rule ${unknown.join(', ')}; the rules: ${ruleNames.join(', ')}`)
-    return {
-      command,
-      port: numberOf('--port', values.port),
-      agentType: values['agent-type'],
-      startMs: numberOf('--start-seconds', values['start-seconds']) * 1_000,
-      graceMs: numberOf('--grace-seconds', values['grace-seconds']) * 1_000,
-      only: values.rule && new Set(values.rule),
-      json: values.json,
-    }
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n\n${usage}\n`)
-  }
-}
-
-function numberOf(name: string, text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535)
-    throw new TypeError(`${name}: expected a number from 1 to 65535`)
-  return Number(text)
 }

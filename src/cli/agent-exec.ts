@@ -3,7 +3,8 @@ import { createAgentLog } from '../agent/agent-log.ts'
 import type { AgentSession } from '../agent/agent-session.ts'
 import { serve } from '../agent/serve.ts'
 import { agentIdentity } from '../domain/names.ts'
-import type { CommandProgram } from './command.ts'
+import { action } from './line/command-spec.ts'
+import { wrongArguments } from './line/wrong-arguments.ts'
 
 /** From SIGTERM to SIGKILL of the command. Within the agent's own 25 s, so that its exit is still reported. */
 const defaultGraceMs = 20_000
@@ -22,32 +23,29 @@ const joinedFd = 3
 
 type Env = Readonly<Record<string, string | undefined>>
 
-const usage = `Usage: greenroom agent-exec -- COMMAND [ARGUMENT…]
-Waits for the assignment of this pod, then starts the command with its session in the environment: SESSION_ID,
-SESSION_METADATA (JSON), AGENT_TYPE, ROOM_NAME, PARTICIPANT_IDENTITY, LIVEKIT_URL and LIVEKIT_TOKEN. The lease is kept
-while the command runs, and the session ends with it.
-
-  GREENROOM_EXEC_SECRETS=A,B        the just-in-time secrets of the caller that the command gets; none by default
-  GREENROOM_EXEC_GRACE_SECONDS=20   from SIGTERM to SIGKILL of the command
-`
-
-/** Runs a program that reads its session from env at start. The command's output passes through. */
-export const agentExec: CommandProgram = { usage, run: runAgentExec }
+export const agentExec = action({
+  summary: 'Run a program that reads its session from env as an agent',
+  about: `It waits for the assignment of this pod, then starts COMMAND with its session in the environment: SESSION_ID, SESSION_METADATA (JSON), AGENT_TYPE, ROOM_NAME, PARTICIPANT_IDENTITY, LIVEKIT_URL and LIVEKIT_TOKEN. The lease is kept while the command runs, and the session ends with it. The command's output passes through.
+GREENROOM_EXEC_SECRETS=A,B names the just-in-time secrets of the caller that the command gets, none by default. GREENROOM_EXEC_GRACE_SECONDS=20 is the time from SIGTERM to SIGKILL of the command.`,
+  options: {},
+  tail: 'COMMAND [ARGUMENTS]',
+  exits: { 1: 'the agent cannot start' },
+  examples: [{ line: 'greenroom agent-exec -- python agent.py', does: 'As the command of a pool' }],
+  async run({ tail: [command, ...args] }) {
+    if (command === undefined) throw wrongArguments('There is no COMMAND after --.')
+    return runAgentExec(command, args)
+  },
+})
 
 /** Resolves when the agent serves or cannot start. Afterwards the process exits by itself when the session is over. */
-async function runAgentExec(args: readonly string[]): Promise<number> {
-  const [command, ...rest] = args[0] === '--' ? args.slice(1) : args
-  if (command === undefined) {
-    process.stderr.write(usage)
-    return 2
-  }
+async function runAgentExec(command: string, args: readonly string[]): Promise<number> {
   const { env } = process
   const graceMs = Number(env.GREENROOM_EXEC_GRACE_SECONDS || defaultGraceMs / 1_000) * 1_000
   try {
     await serve({
       env,
       graceMs: graceMs + reportMs,
-      onAssign: (agent) => runCommand(agent, { command, args: rest, env, graceMs }),
+      onAssign: (agent) => runCommand(agent, { command, args, env, graceMs }),
     })
     return 0
   } catch (error) {

@@ -1,5 +1,4 @@
 import { text } from 'node:stream/consumers'
-import { parseArgs } from 'node:util'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { stringify } from 'yaml'
 import { parseSigningKeys } from '../delivery/signing-keys.ts'
@@ -7,15 +6,10 @@ import { assignAlgorithm } from '../domain/assign-contract.ts'
 import type { PrivateAssignJwk } from '../domain/assign-key-set.ts'
 import { annotation, configMapKey, configMapName } from '../domain/names.ts'
 import { GreenroomError } from '../errors.ts'
-import type { CommandProgram } from './command.ts'
+import { action } from './line/command-spec.ts'
+import { wrongArguments } from './line/wrong-arguments.ts'
 
 const privateKeySecret = 'greenroom-assign-key'
-
-const usage = `usage: assign-key [--namespace NAME] [--rotate [--listed IDS]]
-Prints the Secret ${privateKeySecret} and the ConfigMap ${configMapName.assignKeys} for kubectl apply -f -.
---rotate reads the current private set (keys.json of the Secret) from stdin and puts a new key first.
---listed IDS leaves out old keys that no pod lists any more: IDS are the annotations ${annotation.assignKeyIds} of all pods,
-separated by spaces or commas. The newest key that there was stays, because pods are being made with it.`
 
 interface AssignKeyOptions {
   readonly namespace: string
@@ -59,38 +53,36 @@ export async function assignKeyManifests({ namespace, previous, listed }: Assign
   return manifests.map((manifest) => stringify(manifest, { lineWidth: 0 })).join('---\n')
 }
 
-export const assignKey: CommandProgram = { usage, run: runAssignKey }
-
-/** The command: prints the manifests on stdout. @throws GreenroomError GRN_INVALID_CONFIG with the usage */
-export async function runAssignKey(argv: readonly string[]): Promise<void> {
-  const { namespace, rotate, listed } = readArguments(argv)
-  const manifests = rotate
-    ? await assignKeyManifests({
-        namespace,
-        previous: await text(process.stdin),
-        listed: listed?.split(/[\s,]+/).filter((id) => id !== ''),
-      })
-    : await assignKeyManifests({ namespace })
-  process.stdout.write(manifests)
-}
-
-function readArguments(argv: readonly string[]): { namespace: string; rotate: boolean; listed?: string } {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        namespace: { type: 'string', default: 'ai-agents' },
-        rotate: { type: 'boolean', default: false },
-        listed: { type: 'string' },
-      },
-    })
-    if (values.listed !== undefined && !values.rotate) throw new Error('--listed needs --rotate')
-    return values
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}`)
-  }
-}
+export const assignKey = action({
+  summary: `Print the Secret ${privateKeySecret} and the ConfigMap ${configMapName.assignKeys} with a new key that signs assignments`,
+  about:
+    'What it prints is for kubectl apply -f -. The newest key that there was stays, because pods are being made with it.',
+  options: {
+    namespace: { type: 'string', short: 'n', value: 'NAME', default: 'ai-agents', help: 'where both go' },
+    rotate: {
+      type: 'boolean',
+      help: 'read the current private set (keys.json of the Secret) from stdin and put a new key first',
+    },
+    listed: {
+      type: 'string',
+      value: 'IDS',
+      help: `leave out old keys that no pod lists any more: IDS are the annotations ${annotation.assignKeyIds} of all pods, separated by spaces or commas`,
+    },
+  },
+  examples: [{ line: 'greenroom assign-key | kubectl apply -f -', does: 'The first key' }],
+  async run({ options: { namespace, rotate, listed } }) {
+    if (listed !== undefined && rotate !== true) throw wrongArguments('--listed needs --rotate.')
+    const manifests =
+      rotate === true
+        ? await assignKeyManifests({
+            namespace,
+            previous: await text(process.stdin),
+            listed: listed?.split(/[\s,]+/).filter((id) => id !== ''),
+          })
+        : await assignKeyManifests({ namespace })
+    process.stdout.write(manifests)
+  },
+})
 
 async function newAssignKey(): Promise<PrivateAssignJwk> {
   const { privateKey } = await generateKeyPair(assignAlgorithm, { extractable: true })

@@ -44,7 +44,8 @@ It changes nothing. It reads what these name: \`KUBECONFIG\` (in a pod: its Serv
 |---|---|
 | 0 | nothing is wrong |
 | 1 | a check failed, or an invariant is broken |
-| 2 | a store was not read for the invariants, or the arguments or the environment are wrong |
+| 2 | the arguments or the environment are wrong |
+| 6 | a store was not read for the invariants |
 
 Checks run side by side, each for eight seconds at most: a part that hangs delays no other. \`--json\` prints
 \`{violations, counts, unread, seen, checks: [{name, title, state, detail, fix?}]}\`. What other programs answer is shown without

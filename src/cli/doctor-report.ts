@@ -8,6 +8,7 @@ import type { Examination } from '../domain/invariants/examine-invariants.ts'
 import { GreenroomError } from '../errors.ts'
 import { sentenceOf } from './doctor-checks/doctor-check.ts'
 import type { CheckReport } from './doctor-checks/run-checks.ts'
+import { exitCode } from './line/exit-code.ts'
 
 /** The JSON that `doctor --json` prints: its keys are public. */
 export interface DoctorReport {
@@ -48,8 +49,10 @@ export function doctorReport(
 
 /** A store that was not read may hide anything, so it weighs more than what was found. A warning is no failure. */
 export function doctorExitCode({ unread, violations, checks }: DoctorReport): number {
-  if (unread.length > 0) return 2
-  return violations.length > 0 || checks.some(({ state }) => state === 'failed') ? 1 : 0
+  if (unread.length > 0) return exitCode.unreachable
+  return violations.length > 0 || checks.some(({ state }) => state === 'failed')
+    ? exitCode.found
+    : exitCode.done
 }
 
 interface WordsOptions {

@@ -1,56 +1,76 @@
-import { parseArgs } from 'node:util'
 import { type Config, loadConfig } from '../config.ts'
 import { type Examination, examineInvariants } from '../domain/invariants/examine-invariants.ts'
-import { GreenroomError } from '../errors.ts'
 import { createLogger } from '../logging.ts'
 import { openInvariantSources } from '../roles/invariant-sources.ts'
 import { pause } from '../timing/pause.ts'
-import { printingRefusals } from './ask-server.ts'
-import type { CommandProgram } from './command.ts'
 import { doctorChecks } from './doctor-checks/doctor-checks.ts'
 import { createDoctorParts } from './doctor-checks/doctor-parts.ts'
 import { type CheckReport, type Phase, runChecks } from './doctor-checks/run-checks.ts'
 import { type DoctorReport, doctorExitCode, doctorInWords, doctorReport } from './doctor-report.ts'
+import { action } from './line/command-spec.ts'
+import { wholeNumber, wrongArguments } from './line/wrong-arguments.ts'
 
 export type { DoctorReport } from './doctor-report.ts'
 
-const usage = `usage: doctor [--before | --after | --invariants] [--json] [--settle-ms N]
-Looks at what Greenroom needs (Kubernetes, PostgreSQL, Redis, LiveKit, this machine), says what is wrong and what to type,
-and lists every broken invariant: pods claimed twice, sessions without pod, … docs/doctor.md lists the checks.
---before        what an installation needs; nothing of Greenroom has to be there
---after         what an installation must be; what is missing has failed
---invariants    the invariants alone
-                (default: as --after, but what is not installed or configured is "skipped", with the reason)
---settle-ms N   a broken invariant that may still go away counts after N ms (default: 2 to 10 s, by kind)
-Exit code: 0 nothing is wrong; 1 a check failed or an invariant is broken; 2 a store was not read for the invariants, or
-arguments or environment are wrong.`
+export const doctor = action({
+  summary:
+    'Look at what Greenroom needs, say what is wrong and what to type, and list every broken invariant',
+  about:
+    'It asks Kubernetes, PostgreSQL, Redis and LiveKit, and looks at this machine. Broken invariants are pods claimed twice, sessions without pod and the like. Without --before, --after and --invariants it does as with --after, but what is not installed or configured is "skipped", with the reason. docs/doctor.md lists the checks.',
+  options: {
+    before: { type: 'boolean', help: 'what an installation needs; nothing of Greenroom has to be there' },
+    after: { type: 'boolean', help: 'what an installation must be; what is missing has failed' },
+    invariants: { type: 'boolean', help: 'the invariants alone' },
+    json: { type: 'boolean', help: 'as JSON' },
+    'settle-ms': {
+      type: 'string',
+      value: 'N',
+      help: 'a broken invariant that may still go away counts after N ms (2 to 10 s unless given, by kind)',
+    },
+  },
+  exits: {
+    0: 'nothing is wrong',
+    1: 'a check failed or an invariant is broken',
+    6: 'a store was not read for the invariants',
+  },
+  examples: [
+    { line: 'greenroom doctor --before', does: 'Before an installation' },
+    { line: 'greenroom doctor', does: 'When something is wrong' },
+  ],
+  async run({ options: { json, before, after, invariants, 'settle-ms': settle } }) {
+    if ([before, after, invariants].filter((given) => given === true).length > 1)
+      throw wrongArguments('Give one of --before, --after and --invariants.')
+    const options = {
+      settleMs: settle === undefined ? undefined : wholeNumber('--settle-ms', settle, [0, longestSettleMs]),
+      phase: invariants === true ? undefined : before === true ? 'before' : after === true ? 'after' : 'any',
+      invariants: before !== true,
+    } as const
+    const report = await examine(loadConfig('doctor'), options)
+    const columns = process.stdout.isTTY ? process.stdout.columns : undefined
+    const text =
+      json === true
+        ? `${JSON.stringify(report, undefined, 2)}\n`
+        : doctorInWords(report, { columns, invariants: options.invariants })
+    process.stdout.write(text)
+    return doctorExitCode(report)
+  },
+})
+
+/** Nearly three hours. */
+const longestSettleMs = 9_999_999
 
 interface DoctorOptions {
-  readonly json: boolean
   readonly settleMs: number | undefined
   /** Undefined: no checks. */
   readonly phase: Phase | undefined
   readonly invariants: boolean
 }
 
-export const doctor: CommandProgram = {
-  usage,
-  run: (argv) =>
-    printingRefusals(async () => {
-      const options = readArguments(argv)
-      const report = await examine(loadConfig('doctor'), options)
-      const { invariants, json } = options
-      const columns = process.stdout.isTTY ? process.stdout.columns : undefined
-      const text = json
-        ? `${JSON.stringify(report, undefined, 2)}\n`
-        : doctorInWords(report, { columns, invariants })
-      process.stdout.write(text)
-      return doctorExitCode(report)
-    }),
-}
-
 /** Checks and invariants side by side; a part that hangs delays neither. */
-async function examine(config: Config<'doctor'>, options: DoctorOptions): Promise<DoctorReport> {
+export async function examine(
+  config: Config<'doctor'>,
+  options: Omit<DoctorOptions, 'json'>,
+): Promise<DoctorReport> {
   const { phase, invariants, settleMs } = options
   const [examination, checks] = await Promise.all([
     invariants ? examinedInvariants(config, settleMs) : undefined,
@@ -89,39 +109,4 @@ async function checksOf(config: Config<'doctor'>, phase: Phase): Promise<readonl
 const realTime = {
   epochMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-}
-
-function readArguments(argv: readonly string[]): DoctorOptions {
-  try {
-    const {
-      json,
-      before,
-      after,
-      invariants,
-      'settle-ms': settle,
-    } = parseArgs({
-      args: [...argv],
-      options: {
-        json: { type: 'boolean', default: false },
-        before: { type: 'boolean', default: false },
-        after: { type: 'boolean', default: false },
-        invariants: { type: 'boolean', default: false },
-        'settle-ms': { type: 'string' },
-      },
-    }).values
-    if ([before, after, invariants].filter(Boolean).length > 1)
-      throw new TypeError('one of --before, --after and --invariants')
-    if (settle !== undefined && !/^\d{1,7}$/.test(settle))
-      throw new TypeError('--settle-ms: expected a number of milliseconds')
-    const phase = before ? 'before' : after ? 'after' : 'any'
-    return {
-      json,
-      settleMs: settle === undefined ? undefined : Number(settle),
-      phase: invariants ? undefined : phase,
-      invariants: !before,
-    }
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}`)
-  }
 }

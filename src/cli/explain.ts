@@ -1,34 +1,28 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { parseArgs } from 'node:util'
 import { type Explanation, explainPod } from '../admission/explain/explain-pod.ts'
 import { type PodToExplain, podsToExplain } from '../admission/explain/pods-in-document.ts'
 import type { KubeClients } from '../cluster/kube-clients.ts'
 import { readPod } from '../cluster/live-pods.ts'
-import { loadConfig } from '../config.ts'
 import { readYamlDocuments } from '../domain/read-yaml.ts'
 import { GreenroomError } from '../errors.ts'
 import { contextOfCluster, contextOfFile, openCluster } from '../roles/policy-source.ts'
-import type { CommandProgram } from './command.ts'
+import { action } from './line/command-spec.ts'
+import { exitCode } from './line/exit-code.ts'
+import { serverOptions } from './line/shared-options.ts'
+import { wrongArguments } from './line/wrong-arguments.ts'
+import { clusterConfig } from './reach/cluster-config.ts'
 import { textTable } from './text-table.ts'
-
-const usage = `usage: explain FILE|POD [-n NAMESPACE] [--policy FILE] [--json]
-Says field by field what the policy makes of a pod, and why. Nothing is created.
-FILE           YAML or JSON, one or many documents: pods, lists, reviews, workloads with a template; - for stdin
-POD            NAMESPACE/NAME, or NAME with -n, of a pod in the cluster
--n NAMESPACE   for documents that name none (default: default)
---policy FILE  this policy instead of the cluster's; with a FILE no cluster is asked
-Ends with 0: allowed, changed or not; 1: denied; 2: it could not be judged, or the arguments are wrong.`
 
 interface ExplainArguments {
   readonly subject: string
   readonly namespace: string | undefined
   readonly policy: string | undefined
-  readonly json: boolean
+  readonly context: string | undefined
+  readonly kubeconfig: string | undefined
 }
 
-const notJudgedCode = 2
 const defaultNamespace = 'default'
 
 /** One line of the report, or block of it. */
@@ -36,28 +30,62 @@ interface Explained extends Explanation {
   readonly subject: string
 }
 
-export const explain: CommandProgram = { usage, run: runExplain }
-
-/** The command: prints the report on stdout and resolves with the exit code. */
-async function runExplain(argv: readonly string[]): Promise<number> {
-  try {
-    const wanted = readArguments(argv)
-    const explained = await explainAll(wanted)
+export const explain = action({
+  summary: 'Say field by field what the policy makes of a pod, and why',
+  about: 'Nothing is created.',
+  arguments: [
+    {
+      name: 'FILE|POD',
+      kind: 'file',
+      help: 'YAML or JSON of pods, lists, reviews or workloads with a template, - for stdin; or a pod of the cluster: NAMESPACE/NAME, or NAME with -n',
+    },
+  ],
+  options: {
+    namespace: {
+      type: 'string',
+      short: 'n',
+      value: 'NAMESPACE',
+      help: `for documents that name none (${defaultNamespace} unless given)`,
+    },
+    policy: {
+      type: 'string',
+      value: 'FILE',
+      help: "this policy instead of the cluster's; with a FILE no cluster is asked",
+    },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORM',
+      words: ['table', 'json'],
+      help: 'how it is printed',
+    },
+    json: { type: 'boolean', help: 'as -o json' },
+    context: serverOptions.context,
+    kubeconfig: serverOptions.kubeconfig,
+  },
+  exits: { 0: 'allowed, changed or not', 1: 'denied', 6: 'the cluster could not be read' },
+  examples: [
+    { line: 'greenroom explain pod.yaml --policy agent-policy.yaml', does: 'Without a cluster' },
+    { line: 'greenroom explain ai-agents/echo-agent-abcde', does: 'A pod that runs' },
+  ],
+  async run({ words: [subject = ''], options }) {
+    const { namespace, policy, context, kubeconfig, json, output } = options
+    if (/\.(ya?ml|json)$/.test(subject) && !existsSync(subject))
+      throw wrongArguments(`There is no file ${subject}.`)
+    const explained = await explainAll({ subject, namespace, policy, context, kubeconfig })
+    const asJson = json === true || output === 'json'
     process.stdout.write(
-      wanted.json ? `${JSON.stringify(explained, undefined, 2)}\n` : `${explained.map(inWords).join('\n')}`,
+      asJson ? `${JSON.stringify(explained, undefined, 2)}\n` : `${explained.map(inWords).join('\n')}`,
     )
-    return explained.some(({ decision }) => decision === 'denied') ? 1 : 0
-  } catch (error) {
-    if (!(error instanceof GreenroomError)) throw error
-    process.stderr.write(`${error.code}: ${error.message} ${error.remedy}\n`)
-    return notJudgedCode
-  }
-}
+    return explained.some(({ decision }) => decision === 'denied') ? exitCode.found : exitCode.done
+  },
+})
 
 async function explainAll(wanted: ExplainArguments): Promise<Explained[]> {
-  const config = loadConfig('explain')
+  const { context, kubeconfig } = wanted
+  const config = clusterConfig({ kubeconfig })
   let opened: KubeClients | undefined
-  const cluster = async () => (opened ??= await openCluster(config))
+  const cluster = async () => (opened ??= await openCluster(config, context))
   try {
     const pods = await podsOf(wanted, cluster)
     const inForce = wanted.policy
@@ -84,7 +112,7 @@ async function podsOf(
   }
   const content = subject === '-' ? await text(process.stdin) : await readFile(subject, 'utf8')
   const reading = readYamlDocuments(content)
-  if (!reading.ok) throw wrong(`${subject}: ${reading.problem}`)
+  if (!reading.ok) throw wrongArguments(`${subject}: ${reading.problem}.`)
   const found = reading.values.flatMap((document) => podsToExplain(document, namespace))
   if (found.length === 0) throw new GreenroomError('GRN_NO_POD', `${subject} holds no pod.`)
   return found
@@ -124,30 +152,4 @@ function inWords({ subject, namespace, agentType, policyVersion, ...found }: Exp
     blocks.push(textTable([['  RULE', 'WHY'], ...reasons.values()]))
   }
   return `${blocks.join('\n\n')}\n`
-}
-
-function wrong(problem: string): GreenroomError {
-  return new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}\n`)
-}
-
-function readArguments(argv: readonly string[]): ExplainArguments {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        namespace: { type: 'string', short: 'n' },
-        policy: { type: 'string' },
-        json: { type: 'boolean', default: false },
-      },
-    })
-    const [subject] = positionals
-    if (subject === undefined || positionals.length > 1) throw new TypeError('exactly one FILE or POD')
-    if (/\.(ya?ml|json)$/.test(subject) && !existsSync(subject))
-      throw new TypeError(`there is no file ${subject}`)
-    return { subject, namespace: values.namespace, policy: values.policy, json: values.json }
-  } catch (error) {
-    if (error instanceof GreenroomError) throw error
-    throw wrong(error instanceof Error ? error.message : String(error))
-  }
 }

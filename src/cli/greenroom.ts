@@ -1,56 +1,83 @@
 #!/usr/bin/env node
-import { GreenroomError } from '../errors.ts'
 import { agentCommands } from './agent-commands.ts'
 import { type Commands, runCommand } from './command.ts'
+import { exitCodeTable, listed } from './line/command-help.ts'
+import { exitCode, isRefusal, refusalText } from './line/exit-code.ts'
+import { isCompleter, programName } from './line/program-name.ts'
+import { unknownWord } from './line/read-command-line.ts'
 import { operatorCommands } from './operator-commands.ts'
+import { ownCommands } from './own-commands.ts'
+import { serverCommands } from './server-commands.ts'
 
-/** The program `greenroom`: the commands that people type. Each is loaded when it is wanted, so that `--help` is quick. */
+/**
+ * The program `greenroom`: the commands that people type. Each is loaded when it is wanted, so that `--help` is quick. It is
+ * the plug-in `kubectl greenroom` as well, under the name kubectl-greenroom, and completes its own words under the name that
+ * kubectl looks for.
+ */
 
 const groups: readonly { readonly title: string; readonly commands: Commands }[] = [
+  { title: 'See and steer, through the session server:', commands: serverCommands },
+  { title: 'For those who run Greenroom, with its cluster and stores:', commands: operatorCommands },
   { title: 'For those who write agents:', commands: agentCommands },
-  { title: 'For those who run Greenroom:', commands: operatorCommands },
+  { title: 'Of the program itself:', commands: ownCommands },
 ]
 
 const commands: Commands = Object.assign({}, ...groups.map((group) => group.commands))
 
-/** The arguments are wrong, or the work could not be done. 1 is kept for "done, and something is wrong". */
-const notDoneCode = 2
-
 function help(): string {
-  const width = Math.max(...Object.keys(commands).map(({ length }) => length))
-  const listed = groups
-    .filter((group) => Object.keys(group.commands).length > 0)
-    .map(({ title, commands: ofGroup }) =>
-      [
-        title,
-        ...Object.entries(ofGroup).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`),
-      ].join('\n'),
-    )
+  const width = Math.max(40, Math.min(process.stdout.columns ?? 100, 100))
+  const program = programName()
   return `${[
-    'Usage: greenroom COMMAND [ARGUMENTS]',
-    ...listed,
-    '"greenroom COMMAND --help" says more about one.\nExit code: 0 all is well; 1 something was found; 2 it could not be done, or the arguments are wrong.',
+    'Warm AI-agent pods for Kubernetes: see what there is, and steer it.',
+    `Usage: ${program} COMMAND [ARGUMENTS]`,
+    ...groups
+      .filter((group) => Object.keys(group.commands).length > 0)
+      .map(({ title, commands: ofGroup }) =>
+        listed(
+          title,
+          Object.entries(ofGroup).map(([name, { summary: text }]) => ({ name, text })),
+          width,
+        ),
+      ),
+    exitCodeTable(width),
+    `Examples:\n${[
+      '  # What needs attention',
+      `  ${program} status`,
+      '  # The pools, as they change',
+      `  ${program} pools list --watch`,
+      '  # More about one command',
+      `  ${program} pools set --help`,
+    ].join('\n')}`,
   ].join('\n\n')}\n`
 }
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const [wanted] = args
+    if (name === 'help' && wanted !== undefined) return main([...args, '--help'])
     process.stdout.write(help())
-    return name === undefined ? notDoneCode : 0
+    return name === undefined ? exitCode.usage : exitCode.done
   }
+  if (name === '__complete') {
+    const { completeWords } = await import('./complete-words.ts')
+    process.stdout.write(`${await completeWords(commands, args)}\n`)
+    return exitCode.done
+  }
+  if (name === '--version' || name === '-V') return main(['version', ...args])
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command) return runCommand(command, args)
-  process.stderr.write(`greenroom: there is no command "${name}".\n\n${help()}`)
-  return notDoneCode
+  if (command) return runCommand(name, command, args)
+  throw unknownWord(`command "${name.slice(0, 80)}"`, name, Object.keys(commands))
 }
 
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  const words = process.argv.slice(2)
+  process.exitCode = await main(isCompleter() ? ['__complete', ...words] : words)
 } catch (error) {
-  const message =
-    error instanceof GreenroomError
-      ? `${error.code}: ${error.message} ${error.remedy}`
-      : `GRN_INTERNAL: ${error instanceof Error ? error.stack : String(error)}`
-  process.stderr.write(`${message}\n`)
-  process.exitCode = notDoneCode
+  if (isRefusal(error)) {
+    process.stderr.write(refusalText(error))
+    process.exitCode = exitCode.usage
+  } else {
+    process.stderr.write(`GRN_INTERNAL: ${error instanceof Error ? error.stack : String(error)}\n`)
+    process.exitCode = exitCode.unreachable
+  }
 }

@@ -1,133 +1,143 @@
-import { parseArgs } from 'node:util'
-import { GreenroomError } from '../errors.ts'
+import { scopes } from '../domain/caller.ts'
 import type { KeyList, KeyView, ShownKeyView } from '../http/key-routes.ts'
-import { askServer, printingRefusals, serverOptions } from './ask-server.ts'
-import type { CommandProgram } from './command.ts'
-import { textTable } from './text-table.ts'
+import { action, actionGroup } from './line/command-spec.ts'
+import { formOf, printView, type View } from './line/print-view.ts'
+import { type FormValues, formOptions, serverOptions } from './line/shared-options.ts'
+import { wholeNumber, wrongArguments } from './line/wrong-arguments.ts'
+import { openServer, type ServerConnection } from './reach/server-connection.ts'
 
-const usage = `usage: keys create --name NAME --scope SCOPE... [--project PROJECT] | list [--project PROJECT] | rotate ID | revoke ID
-Makes and manages API keys. A new key is printed once on stdout and kept nowhere.
---name NAME           what the key is for
---scope SCOPE         sessions:open, sessions:read, sessions:end, pools:read or admin; may be repeated
---project PROJECT     the project that the key is bound to; without it, good for every project
---keep-old SECONDS    rotate: how long the secret before is taken as well (default: 86400; 0 after a leak)
---json                prints the answer of the API
---server URL          the session API (default: GREENROOM_API_URL)
---key KEY             an API key with the scope admin (default: GREENROOM_API_KEY)
-Exit code: 0 it is done; 2 it could not be done, or the arguments are wrong.`
+const id = { name: 'ID', help: 'the id of the key, as "keys list" shows it' }
+const project = { type: 'string', value: 'PROJECT' } as const
+/** Ten years, in seconds; the server has the last word. */
+const longestKeep = 315_360_000
 
-export const keys: CommandProgram = { usage, run: runKeys }
+const list = action({
+  summary: 'List the API keys, revoked ones as well',
+  options: {
+    project: { ...project, help: 'the keys of this project only' },
+    ...formOptions,
+    ...serverOptions,
+  },
+  examples: [
+    { line: 'greenroom keys list --project shop', does: 'Whose keys are good for the project shop' },
+  ],
+  async run({ options }) {
+    await using server = await openServer(options)
+    const found = await readAll(server, options.project)
+    printView(viewOf(found), formOf(options))
+  },
+})
 
-async function runKeys(argv: readonly string[]): Promise<number> {
-  return printingRefusals(async () => {
-    const given = readArguments(argv)
-    const { answer, text } = await actions[given.action](given)
-    process.stdout.write(given.json ? `${JSON.stringify(answer, undefined, 2)}\n` : text)
-    return 0
-  })
-}
+const create = action({
+  summary: 'Make a key; it is printed once and kept nowhere',
+  options: {
+    name: { type: 'string', value: 'NAME', help: 'what the key is for' },
+    scope: { type: 'string', multiple: true, value: 'SCOPE', words: scopes, help: 'what it is good for' },
+    project: { ...project, help: 'bound to this project; without it, good for every project' },
+    ...formOptions,
+    ...serverOptions,
+  },
+  examples: [
+    {
+      line: 'greenroom keys create --name checkout --scope sessions:open --project shop',
+      does: 'A key of the project shop that can open sessions',
+    },
+  ],
+  async run({ options }) {
+    const { name, scope: wanted = [], project: projectId } = options
+    if (name === undefined || wanted.length === 0) throw wrongArguments('create needs --name and --scope.')
+    await using server = await openServer(options)
+    const body = { name, scopes: wanted, ...(projectId !== undefined && { projectId }) }
+    showSecret(await server.ask<ShownKeyView>('/v1/keys', { method: 'POST', body }), options)
+  },
+})
 
-interface Done {
-  readonly answer: unknown
-  readonly text: string
-}
+const rotate = action({
+  summary: 'Give a key another secret; it is printed once',
+  arguments: [id],
+  options: {
+    'keep-old': {
+      type: 'string',
+      value: 'SECONDS',
+      help: 'how long the secret before is taken as well (86400 unless given; 0 after a leak)',
+    },
+    ...formOptions,
+    ...serverOptions,
+  },
+  examples: [
+    { line: 'greenroom keys rotate ID --keep-old 0', does: 'After a leak: the old secret ends at once' },
+  ],
+  async run({ words: [wanted = ''], options }) {
+    const keepOld = options['keep-old']
+    const body =
+      keepOld === undefined ? {} : { keepOldSeconds: wholeNumber('--keep-old', keepOld, [0, longestKeep]) }
+    await using server = await openServer(options)
+    const path = `/v1/keys/${encodeURIComponent(wanted)}/rotate`
+    showSecret(await server.ask<ShownKeyView>(path, { method: 'POST', body }), options)
+  },
+})
 
-interface Given {
-  readonly id: string | undefined
-  readonly name?: string | undefined
-  readonly scope?: string[] | undefined
-  readonly project?: string | undefined
-  readonly 'keep-old'?: string | undefined
-  readonly json: boolean
-  readonly server?: string | undefined
-  readonly key?: string | undefined
-}
+const revoke = action({
+  summary: 'End a key for good',
+  arguments: [id],
+  options: { ...formOptions, ...serverOptions },
+  examples: [{ line: 'greenroom keys revoke ID', does: 'Every replica refuses it within a second' }],
+  async run({ words: [wanted = ''], options }) {
+    const form = formOf(options)
+    await using server = await openServer(options)
+    const answer = await server.ask<KeyView>(`/v1/keys/${encodeURIComponent(wanted)}`, { method: 'DELETE' })
+    if (form.kind === 'table') process.stdout.write(`revoked ${answer.id} (${answer.name})\n`)
+    else printView({ ...viewOf([answer]), document: answer }, form)
+  },
+})
 
-const actions = { create, list, rotate, revoke } as const satisfies Record<
-  string,
-  (given: Given) => Promise<Done>
->
-type Action = keyof typeof actions
+export const keys = actionGroup({
+  summary: 'Make, list, rotate and revoke API keys',
+  about: 'A key with the scope admin is needed. docs/identity.md lists the scopes.',
+  actions: { list, create, rotate, revoke },
+  otherwise: 'list',
+  examples: [{ line: 'greenroom keys', does: 'The keys that there are' }],
+})
 
-async function create({ name, scope: scopes = [], project, ...server }: Given): Promise<Done> {
-  if (name === undefined || scopes.length === 0) throw wrong('create needs --name and --scope')
-  const body = { name, scopes, ...(project !== undefined && { projectId: project }) }
-  const answer = await askServer<ShownKeyView>('/v1/keys', server, { method: 'POST', body })
-  return { answer, text: `${answer.key}\n` }
-}
-
-async function list({ project, ...server }: Given): Promise<Done> {
+async function readAll(server: ServerConnection, projectId: string | undefined): Promise<KeyView[]> {
   const found: KeyView[] = []
   for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
     const query = new URLSearchParams({
-      ...(project !== undefined && { projectId: project }),
+      ...(projectId !== undefined && { projectId }),
       ...(cursor !== undefined && { cursor }),
     })
-    const page = await askServer<KeyList>(`/v1/keys?${query.toString()}`, server)
+    const page = await server.ask<KeyList>(`/v1/keys?${query.toString()}`)
     found.push(...page.keys)
     cursor = page.nextCursor
   }
-  const table = textTable([['ID', 'NAME', 'PROJECT', 'SCOPES', 'CREATED', 'STATE'], ...found.map(rowOf)])
-  return { answer: { keys: found }, text: `${table}\n` }
+  return found
 }
 
-async function rotate({ 'keep-old': keepOld, ...given }: Given): Promise<Done> {
-  if (keepOld !== undefined && !/^[0-9]{1,9}$/.test(keepOld)) throw wrong('--keep-old is a number of seconds')
-  const body = keepOld === undefined ? {} : { keepOldSeconds: Number(keepOld) }
-  const path = `/v1/keys/${idOf(given)}/rotate`
-  const answer = await askServer<ShownKeyView>(path, given, { method: 'POST', body })
-  return { answer, text: `${answer.key}\n` }
+function showSecret(answer: ShownKeyView, options: FormValues): void {
+  const form = formOf(options)
+  if (form.kind === 'table') process.stdout.write(`${answer.key}\n`)
+  else printView({ ...viewOf([answer]), document: answer }, form)
 }
 
-async function revoke(given: Given): Promise<Done> {
-  const answer = await askServer<KeyView>(`/v1/keys/${idOf(given)}`, given, { method: 'DELETE' })
-  return { answer, text: `revoked ${answer.id} (${answer.name})\n` }
-}
-
-function rowOf({ id, name, projectId, scopes, createdAt, revokedAt, oldSecretUntil }: KeyView): string[] {
-  const state =
-    revokedAt === undefined
-      ? oldSecretUntil === undefined || Date.parse(oldSecretUntil) < Date.now()
-        ? 'live'
-        : `live, old secret until ${oldSecretUntil}`
-      : `revoked ${revokedAt}`
-  return [id, name, projectId ?? '(every project)', scopes.join(','), createdAt, state]
-}
-
-function idOf({ id }: Given): string {
-  if (id === undefined) throw wrong('the ID is missing')
-  return encodeURIComponent(id)
-}
-
-function readArguments(argv: readonly string[]): Given & { readonly action: Action } {
-  const { values, positionals } = parsed(argv)
-  const [action = '', id, ...rest] = positionals
-  if (!isAction(action)) throw wrong(`${Object.keys(actions).join(', ')}?`)
-  const extra = action === 'create' || action === 'list' ? positionals.slice(1) : rest
-  if (extra.length > 0) throw wrong(`${extra.join(' ')} is too much`)
-  return { action, id, ...values }
-}
-
-function parsed(argv: readonly string[]) {
-  try {
-    const options = {
-      name: { type: 'string' },
-      scope: { type: 'string', multiple: true },
-      project: { type: 'string' },
-      'keep-old': { type: 'string' },
-      json: { type: 'boolean', default: false },
-      ...serverOptions,
-    } as const
-    return parseArgs({ args: [...argv], allowPositionals: true, options })
-  } catch (error) {
-    throw wrong(error instanceof Error ? error.message : String(error))
+function viewOf(found: readonly KeyView[]): View<KeyView> {
+  return {
+    document: { keys: found },
+    rows: found,
+    nameOf: (key) => `key/${key.id}`,
+    empty: 'There are no API keys.',
+    columns: [
+      { title: 'ID', of: (key) => key.id },
+      { title: 'NAME', of: (key) => key.name },
+      { title: 'PROJECT', of: ({ projectId }) => projectId ?? '(every project)' },
+      { title: 'SCOPES', of: (key) => key.scopes.join(',') },
+      { title: 'CREATED', of: ({ createdAt }) => createdAt },
+      { title: 'STATE', of: stateOf },
+    ],
   }
 }
 
-function isAction(word: string): word is Action {
-  return Object.hasOwn(actions, word)
-}
-
-function wrong(problem: string): GreenroomError {
-  return new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}\n`)
+function stateOf({ revokedAt, oldSecretUntil }: KeyView): string {
+  if (revokedAt !== undefined) return `revoked ${revokedAt}`
+  if (oldSecretUntil === undefined || Date.parse(oldSecretUntil) < Date.now()) return 'live'
+  return `live, old secret until ${oldSecretUntil}`
 }

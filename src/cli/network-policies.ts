@@ -1,15 +1,24 @@
-import type { CommandProgram } from './command.ts'
+import { action } from './line/command-spec.ts'
 import { greenroomNetworkPolicies } from './network-policies/greenroom-network-policies.ts'
 import { networkPoliciesText } from './network-policies/network-policies-text.ts'
-import { networkPoliciesUsage, readNetworkPoliciesArguments } from './network-policies/network-settings.ts'
+import { networkOptions, readNetworkPoliciesArguments } from './network-policies/network-settings.ts'
 
-export const networkPolicies: CommandProgram = { usage: networkPoliciesUsage, run: runNetworkPolicies }
-
-/** The command: prints the policies on stdout. @throws GreenroomError GRN_INVALID_CONFIG with the usage */
-async function runNetworkPolicies(argv: readonly string[]): Promise<void> {
-  const { settings, namespace } = readNetworkPoliciesArguments(argv)
-  const policies = greenroomNetworkPolicies(settings).filter(
-    (policy) => namespace === undefined || policy.namespace === namespace,
-  )
-  process.stdout.write(networkPoliciesText(policies))
-}
+export const networkPolicies = action({
+  summary: 'Print the network policies that fit what is configured',
+  about:
+    'Whatever they do not name is out of reach. An overlay takes them as patches: [{ path: FILE }]. Without options they are those of manifests/base, which fit every cluster and so allow more.',
+  options: networkOptions,
+  examples: [
+    {
+      line: 'greenroom network-policies --livekit-url ws://livekit:7880 --postgres component --redis component',
+      does: 'LiveKit and both stores are the components of this repository',
+    },
+  ],
+  async run({ options }) {
+    const { settings, namespace } = readNetworkPoliciesArguments(options)
+    const policies = greenroomNetworkPolicies(settings).filter(
+      (policy) => namespace === undefined || policy.namespace === namespace,
+    )
+    process.stdout.write(networkPoliciesText(policies))
+  },
+})

@@ -21,6 +21,7 @@ export async function readApiDocument(): Promise<unknown> {
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
     readPoolHistory: uncalled,
+    readAdmission: uncalled,
     readStatus: uncalled,
     timelines: { course: uncalled },
     readUsage: uncalled,

@@ -1,21 +1,12 @@
-import { parseArgs } from 'node:util'
 import { type PodDrift, podDrift } from '../admission/explain/pod-drift.ts'
 import { judgedNamespaces, livePods } from '../cluster/live-pods.ts'
-import { loadConfig } from '../config.ts'
 import { agentsNamespaceLabel } from '../domain/names.ts'
-import { GreenroomError } from '../errors.ts'
 import { contextOfCluster, contextOfFile, openCluster } from '../roles/policy-source.ts'
-import type { CommandProgram } from './command.ts'
-import { textTable } from './text-table.ts'
-
-const usage = `usage: scan [-n NAMESPACE]… [--policy FILE] [--json]
-Lists the running pods that the policy would change or deny if they were created now: pods older than the policy, and
-pods created while the webhook was away.
--n NAMESPACE   only this one; may be repeated (default: namespaces labelled ${agentsNamespaceLabel}=enabled)
---policy FILE  this policy instead of the cluster's: what a change of the policy would mean
-Exit code: 0 no such pod; 1 at least one; 2 the cluster could not be read, or the arguments are wrong.`
-
-const notReadCode = 2
+import { action } from './line/command-spec.ts'
+import { exitCode } from './line/exit-code.ts'
+import { formOf, printView, type View } from './line/print-view.ts'
+import { formOptions, serverOptions } from './line/shared-options.ts'
+import { clusterConfig } from './reach/cluster-config.ts'
 
 export interface ScanReport {
   readonly policyVersion: string
@@ -25,25 +16,43 @@ export interface ScanReport {
   readonly drifted: readonly PodDrift[]
 }
 
-export const scan: CommandProgram = { usage, run: runScan }
+export const scan = action({
+  summary: 'List the running pods that the policy would change or deny if they were created now',
+  about: 'Those are pods older than the policy, and pods created while the webhook was away.',
+  options: {
+    namespace: {
+      type: 'string',
+      short: 'n',
+      multiple: true,
+      value: 'NAMESPACE',
+      help: `only this one (unless given: namespaces labelled ${agentsNamespaceLabel}=enabled)`,
+    },
+    policy: {
+      type: 'string',
+      value: 'FILE',
+      help: "this policy instead of the cluster's: what a change of the policy would mean",
+    },
+    ...formOptions,
+    context: serverOptions.context,
+    kubeconfig: serverOptions.kubeconfig,
+  },
+  exits: { 0: 'no such pod', 1: 'at least one', 6: 'the cluster could not be read' },
+  examples: [
+    { line: 'greenroom scan', does: 'All namespaces that are judged' },
+    { line: 'greenroom scan --policy agent-policy.yaml -n ai-agents', does: 'What a new policy would mean' },
+  ],
+  async run({ options }) {
+    const { namespace: namespaces = [], policy, context, kubeconfig } = options
+    const form = formOf(options)
+    const report = await scanPods({ namespaces, policy, context, kubeconfig })
+    printView(viewOf(report), form)
+    return report.drifted.length > 0 ? exitCode.found : exitCode.done
+  },
+})
 
-/** The command: prints the report on stdout and resolves with the exit code. */
-async function runScan(argv: readonly string[]): Promise<number> {
-  try {
-    const { json, ...wanted } = readArguments(argv)
-    const report = await scanPods(wanted)
-    process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : inWords(report))
-    return report.drifted.length > 0 ? 1 : 0
-  } catch (error) {
-    if (!(error instanceof GreenroomError)) throw error
-    process.stderr.write(`${error.code}: ${error.message} ${error.remedy}\n`)
-    return notReadCode
-  }
-}
-
-async function scanPods(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport> {
-  const config = loadConfig('scan')
-  const clients = await openCluster(config)
+async function scanPods(wanted: ScanArguments): Promise<ScanReport> {
+  const config = clusterConfig(wanted)
+  const clients = await openCluster(config, wanted.context)
   try {
     const inForce = wanted.policy
       ? {
@@ -66,39 +75,32 @@ async function scanPods(wanted: Omit<ScanArguments, 'json'>): Promise<ScanReport
   }
 }
 
-function inWords({ policyVersion, namespaces, pods, drifted }: ScanReport): string {
-  const rows = drifted.map(({ namespace, name, agentType, drift, changes, violations }) => [
-    namespace,
-    name,
-    agentType,
-    drift,
-    [...new Set([...violations, ...changes].map(({ rule }) => rule))].join(','),
-  ])
-  const table =
-    rows.length > 0 ? `${textTable([['NAMESPACE', 'POD', 'AGENT TYPE', 'WOULD', 'RULES'], ...rows])}\n` : ''
+function viewOf(report: ScanReport): View<PodDrift> {
+  const { policyVersion, namespaces, pods, drifted } = report
   const where = namespaces.length === 0 ? 'no namespace' : namespaces.join(', ')
-  return `${table}${drifted.length} of ${pods} pods in ${where} differ from policy ${policyVersion}\n`
+  const total = `${drifted.length} of ${pods} pods in ${where} differ from policy ${policyVersion}`
+  return {
+    document: report,
+    rows: drifted,
+    nameOf: ({ namespace, name }) => `pod/${namespace}/${name}`,
+    ...(drifted.length === 0 ? { before: total } : { after: total }),
+    columns: [
+      { title: 'NAMESPACE', of: ({ namespace }) => namespace },
+      { title: 'POD', of: ({ name }) => name },
+      { title: 'AGENT TYPE', of: ({ agentType }) => agentType },
+      { title: 'WOULD', of: ({ drift }) => drift },
+      {
+        title: 'RULES',
+        of: ({ changes, violations }) =>
+          [...new Set([...violations, ...changes].map(({ rule }) => rule))].join(','),
+      },
+    ],
+  }
 }
 
 interface ScanArguments {
   readonly namespaces: readonly string[]
   readonly policy: string | undefined
-  readonly json: boolean
-}
-
-function readArguments(argv: readonly string[]): ScanArguments {
-  try {
-    const { namespace, policy, json } = parseArgs({
-      args: [...argv],
-      options: {
-        namespace: { type: 'string', short: 'n', multiple: true, default: [] },
-        policy: { type: 'string' },
-        json: { type: 'boolean', default: false },
-      },
-    }).values
-    return { namespaces: namespace, policy, json }
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}\n`)
-  }
+  readonly context: string | undefined
+  readonly kubeconfig: string | undefined
 }

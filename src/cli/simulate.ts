@@ -1,6 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { GreenroomError } from '../errors.ts'
-import type { CommandProgram } from './command.ts'
+import { action } from './line/command-spec.ts'
+import { exitCode } from './line/exit-code.ts'
+import { wrongArguments } from './line/wrong-arguments.ts'
+import { replay } from './pools/replay-pool.ts'
 import {
   bestFixedSize,
   bestForBudget,
@@ -14,50 +17,55 @@ import { outcomeRows } from './simulate/outcome-table.ts'
 import { createProgressBar, type ProgressBar } from './simulate/progress-bar.ts'
 import { readTrace, type Trace } from './simulate/read-trace.ts'
 import { createSeededDraws } from './simulate/seeded-draws.ts'
-import { readSimulateArguments, type SimulateArguments } from './simulate/simulate-arguments.ts'
+import {
+  readSimulateArguments,
+  type SimulateArguments,
+  type SimulateValues,
+  simulateOptions,
+} from './simulate/simulate-arguments.ts'
 import { simulationPage } from './simulate/simulation-page.ts'
-import { syntheticClaims, syntheticLoads } from './simulate/synthetic-load.ts'
+import { syntheticClaims } from './simulate/synthetic-load.ts'
 import { textTable } from './text-table.ts'
 
-const loads = Object.entries(syntheticLoads).map(
-  ([name, { numbers, meaning }]) =>
-    `                         ${`${name}:${numbers.join(',')}`.padEnd(22)} ${meaning}`,
-)
+export const simulate = action({
+  summary: 'Play a pool with a trace of claims: hit rate, waits and cost of each sizing',
+  about: `It plays the pool with the product's own sizing and prints what each sizing gives, beside the best fixed size in hindsight. It needs no cluster.
+"simulate --replay FILE" and "simulate --replay --database [AGENT-TYPE]" do what "pools replay" does.`,
+  arguments: [
+    {
+      name: 'FILE',
+      help: 'of --replay: recorded decisions, or with --database an agent type',
+      kind: 'file',
+      optional: true,
+    },
+  ],
+  options: {
+    ...simulateOptions,
+    replay: { type: 'boolean', help: 'make recorded decisions once more' },
+    database: { type: 'boolean', help: 'of --replay: what PostgreSQL has recorded' },
+  },
+  exits: { 1: 'no goal fits the budget, or a replay came out differently' },
+  examples: [
+    {
+      line: 'greenroom simulate --synthetic diurnal:0.02,0.6 --sizing hitRate:0.999',
+      does: 'A day and a night',
+    },
+    {
+      line: 'greenroom simulate --trace claims.csv --budget 500 --report plots.html',
+      does: 'Your own claims',
+    },
+  ],
+  async run({ words: [name], options }) {
+    if (options.replay === true) return replay(name, options.database === true)
+    if (name !== undefined || options.database === true)
+      throw wrongArguments('FILE and --database belong to --replay.')
+    return runSimulate(options)
+  },
+})
 
-const usage = `Usage: greenroom simulate --trace FILE | --synthetic LOAD | --history [OPTIONS]
-Plays a pool with the product's own sizing and prints what each sizing gives: hit rate, waits, idle pods and their cost,
-beside the best fixed size in hindsight. It needs no cluster.
-simulate --replay FILE or --replay --database [AGENT-TYPE] makes recorded decisions once more, as "pools replay" does.
-Claims:
---trace FILE             CSV with a time a row, or a time and a count (epoch or ISO 8601)
---synthetic LOAD         claims that are made up:
-${loads.join('\n')}
---history                the sessions in PostgreSQL (DATABASE_URL); --type NAME takes those of one agent type
---days N                 of a synthetic load (default: 7)
---stretch FACTOR         time of a trace goes so many times slower (default: 1)
---warm-up-hours N        are played and not counted (default: 0)
-Pool:
---sizing RULE            fixed:7, buffer:3, buffer:20%, hitRate:0.999 or hitRate:0.999,maxIdle=30; may be repeated
---pools FILE --type NAME the pool of this pools.yaml: its sizing, min and max
---starts TIMES           lognormal:MEDIAN,P99 or constant:SECONDS, or a file of seconds (default: lognormal:6,40)
---session-seconds N      mean length of a session (default: 600)
---min N, --max N         bounds of the pool
---start-slots N          pods that can start at once; --creates-per-second N
-Answer:
---goal SHARE             hit rate for which the best fixed size is looked up (default: 0.999)
---price MONEY            of one pod for one hour (default: 0.05)
---budget MONEY           a month for idle pods: finds the best hit rate for it
---json                   the outcome as JSON; --report FILE writes a page with plots
---seed N                 of all random numbers (default: 1)
-Exit code: 0 it was simulated; 1 no goal fits the budget, or a replay came out differently; 2 the arguments or the trace are wrong.`
-
-export const simulate: CommandProgram = { usage, run: runSimulate }
-
-/** The command: prints the comparison on stdout and resolves with the exit code. */
-async function runSimulate(argv: readonly string[]): Promise<number> {
-  const [first, ...rest] = argv
-  if (first === '--replay') return (await import('./pools.ts')).replay(rest)
-  const wanted = await readArguments(argv)
+/** Prints the comparison on stdout and resolves with the exit code. */
+async function runSimulate(values: SimulateValues): Promise<number> {
+  const wanted = await readArguments(values)
   const progress = createProgressBar(process.stderr, () => performance.now())
   const trace = await readClaims(wanted, progress)
   const load: ComparedLoad = {
@@ -80,16 +88,16 @@ async function runSimulate(argv: readonly string[]): Promise<number> {
   process.stdout.write(wanted.json ? inJson(wanted, facts, outcomes) : inWords(facts, outcomes))
   const missing = wanted.budget !== undefined && !outcomes.some(({ name }) => name.includes('(best for'))
   if (missing) process.stderr.write(`No hit rate from 50 % costs ${wanted.budget} a month or less.\n`)
-  return missing ? 1 : 0
+  return missing ? exitCode.found : exitCode.done
 }
 
-/** @throws GreenroomError GRN_INVALID_CONFIG with the usage */
-async function readArguments(argv: readonly string[]): Promise<SimulateArguments> {
+/** @throws GreenroomError GRN_WRONG_ARGUMENTS with what is wrong */
+async function readArguments(values: SimulateValues): Promise<SimulateArguments> {
   try {
-    return await readSimulateArguments(argv)
+    return await readSimulateArguments(values)
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${error.message}\n\n${usage}\n`)
+    throw wrongArguments(`${error.message}.`)
   }
 }
 

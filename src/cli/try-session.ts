@@ -1,68 +1,36 @@
-import { parseArgs } from 'node:util'
-import { createClient } from '../client/client.ts'
-import { GreenroomApiError } from '../client/client-error.ts'
-import { GreenroomError } from '../errors.ts'
-import { refusalOf, serverOf, serverOptions } from './ask-server.ts'
-import type { CommandProgram } from './command.ts'
+import { bareName } from './line/bare-name.ts'
+import { action } from './line/command-spec.ts'
+import { serverOptions } from './line/shared-options.ts'
+import { wrongArguments } from './line/wrong-arguments.ts'
+import { openServer } from './reach/server-connection.ts'
 
-const usage = `usage: try-session [AGENT-TYPE] [--within SECONDS]
-Opens a session as a caller does, waits for a pod if there is none, and ends it: what an installation is tried with.
-AGENT-TYPE         the pool (default: echo-agent)
---within SECONDS   how long a pod is waited for (default: 60)
---server URL       the session API (default: GREENROOM_API_URL)
---key KEY          an API key (default: GREENROOM_API_KEY; of several, separated by commas, the first)
-Exit code: 0 it was opened and ended; 1 it was not, and why; 2 the arguments are wrong.`
-
-const notOpenedCode = 1
-/** The client tries again what a server that is still starting refuses. */
-const defaultWithinSeconds = 60
 /** Longer than the grace period of an agent and what follows it. */
 const endWithinMs = 60_000
 
-export const trySession: CommandProgram = { usage, run: runTrySession }
-
-/** The command: prints what happened and resolves with the exit code. */
-async function runTrySession(argv: readonly string[]): Promise<number> {
-  const { agentType, withinMs, url, apiKey } = readArguments(argv)
-  const client = createClient({ url, apiKey })
-  const begun = performance.now()
-  const since = () => `${Math.round(performance.now() - begun)} ms`
-  try {
-    const session = await client.open({ agentType, onEmpty: 'wait' }, { requestTimeoutMs: withinMs })
+export const trySession = action({
+  summary: 'Open a session as a caller does, wait for a pod if there is none, and end it',
+  about: 'What an installation is tried with. What a server that is still starting refuses is tried again.',
+  arguments: [
+    { name: 'AGENT-TYPE', help: 'the pool (echo-agent unless given)', kind: 'pool', optional: true },
+  ],
+  options: {
+    within: { type: 'string', value: 'SECONDS', default: '60', help: 'how long a pod is waited for' },
+    ...serverOptions,
+  },
+  examples: [{ line: 'greenroom try-session echo-agent --within 120', does: 'After an installation' }],
+  async run({ words: [text = 'echo-agent'], options }) {
+    const withinMs = Number(options.within) * 1_000
+    if (!Number.isFinite(withinMs) || withinMs <= 0)
+      throw wrongArguments(`--within ${options.within.slice(0, 40)} is not a number of seconds.`)
+    await using server = await openServer(options)
+    const begun = performance.now()
+    const since = () => `${Math.round(performance.now() - begun)} ms`
+    const session = await server.client.open(
+      { agentType: bareName('pool', text), onEmpty: 'wait' },
+      { requestTimeoutMs: withinMs },
+    )
     process.stdout.write(`opened ${session.id} on ${session.pod?.name ?? 'no pod'} after ${since()}\n`)
     const { reason } = await session.end({ requestTimeoutMs: endWithinMs })
     process.stdout.write(`ended (${reason ?? 'without a reason'}) after ${since()}\n`)
-    return 0
-  } catch (error) {
-    const refusal = refusalOf(error)
-    if (refusal === undefined || !(error instanceof GreenroomApiError)) throw error
-    process.stderr.write(refusal)
-    return notOpenedCode
-  }
-}
-
-function readArguments(argv: readonly string[]) {
-  const { values, positionals } = parsed(argv)
-  const { within = String(defaultWithinSeconds), server, key } = values
-  const seconds = Number(within)
-  if (positionals.length > 1 || !Number.isFinite(seconds) || seconds <= 0)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `One agent type and a number of seconds.\n${usage}\n`)
-  const { url, apiKey } = serverOf({ server, key })
-  const [firstKey = ''] = apiKey.split(',')
-  return {
-    agentType: positionals[0] ?? 'echo-agent',
-    withinMs: seconds * 1_000,
-    url,
-    apiKey: firstKey.trim(),
-  }
-}
-
-function parsed(argv: readonly string[]) {
-  try {
-    const options = { within: { type: 'string' }, ...serverOptions } as const
-    return parseArgs({ args: [...argv], allowPositionals: true, options })
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${usage}\n`)
-  }
-}
+  },
+})

@@ -39,10 +39,10 @@ interface KubeAccessSource {
 /** Throws GRN_INVALID_CONFIG when there is no access, or when what it names cannot be read or used. */
 export async function loadKubeAccess(
   source: KubeAccessSource,
-  { root = '' }: { readonly root?: string } = {},
+  { root = '', context }: { readonly root?: string; readonly context?: string | undefined } = {},
 ): Promise<KubeAccess> {
   const path = source.KUBECONFIG
-  if (path !== undefined) return accessFrom(await readKubeconfig(path), `the kubeconfig ${path}`)
+  if (path !== undefined) return accessFrom(await readKubeconfig(path, context), `the kubeconfig ${path}`)
   if (!source.KUBERNETES_SERVICE_HOST || !source.KUBERNETES_SERVICE_PORT) {
     throw new GreenroomError(
       'GRN_INVALID_CONFIG',
@@ -114,7 +114,7 @@ const tokenFileProvider = 'tokenFile'
 type Section = Readonly<Record<string, unknown>>
 
 /** No message shows a value of the file, since any may be a key. */
-async function readKubeconfig(path: string): Promise<KubeConfig> {
+async function readKubeconfig(path: string, wantedContext?: string): Promise<KubeConfig> {
   const fail = (problem: string, cause?: unknown): never => {
     throw new GreenroomError('GRN_INVALID_CONFIG', `the kubeconfig ${path} ${problem}`, { cause })
   }
@@ -128,9 +128,12 @@ async function readKubeconfig(path: string): Promise<KubeConfig> {
   })
   config.makePathsAbsolute(dirname(path))
 
+  if (wantedContext !== undefined) config.setCurrentContext(wantedContext)
   const currentContext = config.getCurrentContext()
   if (!currentContext) fail('has no current context')
-  const context = config.getContextObject(currentContext) ?? fail('lacks its current context')
+  const context =
+    config.getContextObject(currentContext) ??
+    fail(wantedContext === undefined ? 'lacks its current context' : `has no context ${wantedContext}`)
   const cluster =
     config.getCurrentCluster() ?? fail('lacks the cluster of its context, or the server of that')
   if (!URL.canParse(cluster.server) || !/^https?:$/.test(new URL(cluster.server).protocol))

@@ -55,13 +55,14 @@ export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefine
   }
 }
 
-/** For answers without which a command or a check cannot go on. Throws GRN_KUBERNETES_UNAVAILABLE. */
+/** For answers without which a command or a check cannot go on. Throws GRN_KUBERNETES_UNAVAILABLE or GRN_CLUSTER_FORBIDDEN. */
 export async function orUnavailable<T>(answer: Promise<T>, what = ''): Promise<T> {
   try {
     return await answer
   } catch (error) {
     const sentence = `${what}${(error as Error).message}.`
-    throw new GreenroomError('GRN_KUBERNETES_UNAVAILABLE', sentence, { cause: error })
+    const code = hasStatus(error, 401, 403) ? 'GRN_CLUSTER_FORBIDDEN' : 'GRN_KUBERNETES_UNAVAILABLE'
+    throw new GreenroomError(code, sentence, { cause: error })
   }
 }
 

@@ -1,8 +1,9 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { type AgentPod, keyIdsOf } from '../domain/agent-pod.ts'
 import { agentsNamespaceLabel, label } from '../domain/names.ts'
+import { GreenroomError } from '../errors.ts'
 import { apiPath } from './api-path.ts'
-import { orUnavailable } from './kube-api-error.ts'
+import { orUnavailable, unlessMissing } from './kube-api-error.ts'
 import type { KubeClients } from './kube-clients.ts'
 import type { KubeTransport } from './kube-transport.ts'
 import { listPages } from './list-pages.ts'
@@ -55,8 +56,13 @@ export async function listedKeyIds(
 }
 
 /** One pod as raw JSON, to be judged. */
-export function readPod(transport: KubeTransport, namespace: string, name: string): Promise<unknown> {
-  return orUnavailable(transport.getJson(apiPath({ resource: 'pods', namespace, name })))
+export async function readPod(transport: KubeTransport, namespace: string, name: string): Promise<unknown> {
+  const pod = await orUnavailable(
+    unlessMissing(transport.getJson(apiPath({ resource: 'pods', namespace, name }))),
+  )
+  if (pod === undefined)
+    throw new GreenroomError('GRN_POD_NOT_FOUND', `There is no pod ${namespace}/${name}.`)
+  return pod
 }
 
 /** The pods of all pools, as the informer would show them and as the API has them. */

@@ -9,12 +9,14 @@ import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
 import type { FollowEvents } from '../sessions/follow-events.ts'
 import type { ProjectLimitsView } from '../sessions/project-limits-view.ts'
+import type { ReadAdmission } from '../sessions/read-admission.ts'
 import type { ReadPoolHistory } from '../sessions/read-pool-history.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadStatus } from '../sessions/read-status.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
+import { addAdmissionRoute } from './admission-route.ts'
 import { addApiDocument } from './api-document.ts'
 import { addExamples } from './api-examples.ts'
 import { addAuditRoutes } from './audit-routes.ts'
@@ -37,6 +39,7 @@ import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { addStatusRoutes } from './status-routes.ts'
+import { tellVersion } from './tell-version.ts'
 import { addTimelineRoute } from './timeline-route.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
 import { addUsageRoutes } from './usage-routes.ts'
@@ -53,6 +56,7 @@ export interface ApiAppDeps
   readonly steerRollout: SteerRollout
   readonly readPoolHistory: ReadPoolHistory
   readonly readStatus: ReadStatus
+  readonly readAdmission: ReadAdmission
   readonly timelines: TimelineReader
   readonly readUsage: ReadUsage
   readonly manageKeys: ManageKeys
@@ -95,6 +99,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   })
   allowOrigins(app, deps.origins)
   answerTraces(app)
+  tellVersion(app)
   shedLoad(app, deps)
   app.addHook('onRequest', async (request) => authenticate(request, deps))
   refuseUnacceptable(app)
@@ -107,6 +112,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addRolloutRoutes(app, deps.steerRollout)
   addPoolHistoryRoute(app, deps.readPoolHistory)
   addStatusRoutes(app, deps.readStatus)
+  addAdmissionRoute(app, deps.readAdmission)
   addTimelineRoute(app, deps.timelines)
   addUsageRoutes(app, { readUsage: deps.readUsage, ...tools })
   addKeyRoutes(app, deps.manageKeys)

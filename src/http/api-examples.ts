@@ -110,6 +110,16 @@ const poolHistory = {
     { at: '2026-03-01T09:00:00.000Z', idle: 4, claimed: 12, waiting: 0 },
   ],
 }
+const admission = {
+  at: '2026-03-01T09:00:00.000Z',
+  since: '2026-03-01T08:00:00.000Z',
+  replicas: { asked: 3, answered: 3 },
+  rows: [
+    { rule: 'images', namespace: 'ai-agents', denied: 4, changed: 0, warned: 0 },
+    { rule: 'probes', namespace: 'ai-agents', denied: 0, changed: 31, warned: 0 },
+  ],
+  drift: { change: 2, deny: 0 },
+}
 const amounts = { sessions: 42, sessionSeconds: 36_000, idleSeconds: 3_600, podSeconds: 39_600, cost: 0.44 }
 const limits = {
   projectId: 'checkout',
@@ -203,6 +213,7 @@ const examples: Readonly<Record<string, Examples>> = {
   resumeRollout: { 200: rollout },
   readPoolHistory: { 200: poolHistory },
   readTimeline: { 200: timeline },
+  readAdmission: { 200: admission },
   readStatus: { 200: status },
   readUsage: {
     200: {

@@ -26,9 +26,10 @@ const AuditView = Type.Object({
     description: 'The session, the key, the pool, the webhook, or the project whose limits it were.',
   }),
 })
-type AuditView = Static<typeof AuditView>
+export type AuditView = Static<typeof AuditView>
 
 const AuditList = Type.Object({ entries: Type.Array(AuditView), nextCursor: Type.Optional(Type.String()) })
+export type AuditList = Static<typeof AuditList>
 
 export function addAuditRoutes(app: Service, log: Pick<AuditLog, 'list'>): void {
   const schema = {

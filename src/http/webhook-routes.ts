@@ -65,11 +65,12 @@ const WebhookView = Type.Object({
   lastError: Type.Optional(Type.String()),
   createdAt: Time,
 })
-type WebhookView = Static<typeof WebhookView>
+export type WebhookView = Static<typeof WebhookView>
 const MadeWebhook = Type.Object({
   ...WebhookView.properties,
   secret: Type.String({ description: 'Signs what is sent. It is shown here and never again.' }),
 })
+export type MadeWebhook = Static<typeof MadeWebhook>
 const Params = Type.Object({ id: Type.String() })
 
 /** Each may lead a thread of deliveries; a project needs one for each of its systems. */

@@ -15,7 +15,6 @@ import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
 import { createFollowEvents } from '../sessions/follow-events.ts'
-import { createReadPoolHistory } from '../sessions/read-pool-history.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { createWebhookSigner } from '../sessions/webhook-signer.ts'
 import { every } from '../timing/every.ts'
@@ -31,7 +30,6 @@ import { startSigningNotes } from './signing-notes.ts'
 import { createStatusReading } from './status-reading.ts'
 import { connectStores, type Stores } from './stores.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
-import { createWebhookReplicas } from './webhook-replicas.ts'
 
 /** For the stop after the drain: longer than any open takes, shorter than what a drain of 15 s leaves of Kubernetes' 30 s. */
 const closeWithinMs = 10_000
@@ -87,14 +85,12 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
     redis: checkState(true, index.isWell()),
   })
-  const opsUrl = config.GREENROOM_WEBHOOK_OPS_URL
-  const readStatus = createStatusReading(config, {
+  const statusReading = createStatusReading(config, {
     stores,
     pods,
     pools,
     coordination,
     liveKit,
-    askWebhooks: opsUrl === undefined ? undefined : createWebhookReplicas(opsUrl),
     indexIsWell: () => index.isWell(),
     readPools: sessionApi.readPools,
   })
@@ -102,9 +98,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await context.lifecycle.start({ name: 'overload watch', stop: () => overload.stop() })
   const app = await createApiApp({
     ...sessionApi,
-    readPoolHistory: createReadPoolHistory({ history: stores.poolHistory, pools, pods }),
-    readStatus,
-    timelines: stores.timelines,
+    ...statusReading,
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,

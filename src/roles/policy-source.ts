@@ -12,8 +12,8 @@ import { GreenroomError } from '../errors.ts'
 
 type ClusterConfig = Config<'explain'>
 
-export async function openCluster(config: ClusterConfig): Promise<KubeClients> {
-  return createKubeClients({ access: await loadKubeAccess(config) })
+export async function openCluster(config: ClusterConfig, context?: string): Promise<KubeClients> {
+  return createKubeClients({ access: await loadKubeAccess(config, { context }) })
 }
 
 /** The policy and keys by which the webhooks of the cluster judge now, found as they find them. */

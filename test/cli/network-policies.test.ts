@@ -8,12 +8,12 @@ import { root } from '../../bed/repository.ts'
 import type { ExplainedPolicy, ExplainedRule } from '../../src/cli/network-policies/explained-policy.ts'
 import { greenroomNetworkPolicies } from '../../src/cli/network-policies/greenroom-network-policies.ts'
 import { networkPoliciesText } from '../../src/cli/network-policies/network-policies-text.ts'
-import { readNetworkPoliciesArguments } from '../../src/cli/network-policies/network-settings.ts'
+import { networkArguments } from '../support/network-arguments.ts'
 
 /** `greenroom network-policies`: what is reachable for what is configured, and nothing else. */
 
 function policies(...args: readonly string[]): readonly ExplainedPolicy[] {
-  return greenroomNetworkPolicies(readNetworkPoliciesArguments(args).settings)
+  return greenroomNetworkPolicies(networkArguments(args).settings)
 }
 
 function one(found: readonly ExplainedPolicy[], name: string): ExplainedPolicy {
@@ -171,11 +171,7 @@ void t.test('what is wrong is refused with one sentence', (t) => {
     ['--redis', /argument missing/],
   ]
   for (const [args, message] of wrong) {
-    t.throws(
-      () => readNetworkPoliciesArguments(args.split(' ')),
-      { code: 'GRN_INVALID_CONFIG', message },
-      args,
-    )
+    t.throws(() => networkArguments(args.split(' ')), { code: 'GRN_WRONG_ARGUMENTS', message }, args)
   }
   t.end()
 })

@@ -50,16 +50,14 @@ void t.test('the database is replayed, one pool or all', async (t) => {
   t.match(await simulate('--replay', '/nowhere'), { code: 2, stderr: /could not be read/ })
 })
 
-void t.test('what cannot be done: 2, in words', async (t) => {
+void t.test('what cannot be done is told in words', async (t) => {
   const folder = t.testdir({ 'empty.json': '{}', 'broken.json': '{' })
   const table: [string[], RegExp][] = [
-    [[], /explain or replay\?/],
-    [['grow'], /there is no "pools grow"/],
-    [['explain'], /one agent type/],
-    [['explain', 'nobody'], /no decision of a pool "nobody" is recorded/],
+    [['grow'], /There is no "pools grow"/],
+    [['explain'], /AGENT-TYPE is missing/],
     [['explain', 'echo-agent', '--decisions', '-1'], /decisions/],
-    [['explain', 'echo-agent', '--decisions', 'x'], /expected a number from 0 to 10000/],
-    [['replay'], /replay FILE or --database/],
+    [['explain', 'echo-agent', '--decisions', 'x'], /not a whole number from 0 to 10000/],
+    [['replay'], /Give the FILE of decisions, or --database/],
     [['replay', '--database', 'nobody'], /nothing to replay/],
     [['replay', join(folder, 'absent.json')], /could not be read/],
     [['replay', join(folder, 'broken.json')], /could not be read/],
@@ -67,4 +65,9 @@ void t.test('what cannot be done: 2, in words', async (t) => {
   ]
   for (const [args, stderr] of table)
     t.match(await pools(...args), { code: 2, stdout: '', stderr }, args.join(' '))
+  t.match(await pools('explain', 'nobody'), {
+    code: 3,
+    stdout: '',
+    stderr: /^GRN_NOTHING_RECORDED: No decision of a pool "nobody" is recorded/,
+  })
 })

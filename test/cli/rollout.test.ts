@@ -70,9 +70,9 @@ void t.test('orders are posted; a failed canary is exit code 1', async (t) => {
   t.same(orders, ['undo echo-agent', 'pause echo-agent', 'resume echo-agent'])
 })
 
-void t.test('what cannot be done: 2, on stderr, in words', async (t) => {
-  t.match(await run('undo', 'nothing'), { code: 2, stderr: /^GRN_UNKNOWN_AGENT_TYPE: / })
-  t.match(await run('destroy', 'echo-agent'), { code: 2, stderr: /status, undo, pause, resume\?/ })
+void t.test('what cannot be done is told on stderr, in words', async (t) => {
+  t.match(await run('undo', 'nothing'), { code: 3, stderr: /^GRN_UNKNOWN_AGENT_TYPE: / })
+  t.match(await run('destroy', 'echo-agent'), { code: 2, stderr: /There are: status, undo, pause, resume\./ })
   t.match(await run('undo'), { code: 2, stderr: /AGENT-TYPE is missing/ })
 })
 

@@ -112,7 +112,7 @@ void t.test('the pool of a document: its sizing, min and max', async (t) => {
 
 void t.test('bad arguments and bad traces are refused with a code and the row', async (t) => {
   const table: readonly (readonly [readonly string[], RegExp])[] = [
-    [[], /GRN_INVALID_CONFIG: give one of --trace FILE, --synthetic LOAD and --history/],
+    [[], /GRN_WRONG_ARGUMENTS: give one of --trace FILE, --synthetic LOAD and --history/],
     [['--trace', 'a', '--history'], /give one of/],
     [['--history'], /--history needs DATABASE_URL/],
     [['--synthetic', 'storm'], /there is no "storm": poisson, diurnal/],

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { trySession as program } from '../../src/cli/try-session.ts'
 import { apiKey, knownId, startApi } from '../http/api-bed.ts'
 import { runProgram } from '../support/run-program.ts'
 
@@ -31,10 +30,10 @@ void t.test('opens a session with the first of several keys, and ends it', async
 
 void t.test('a refusal is one sentence with its code, and the exit code says so', async (t) => {
   const unknown = await trySession(['no-such-agent'])
-  t.match(unknown, { code: 1, stdout: '', stderr: /^GRN_UNKNOWN_AGENT_TYPE: .*no-such-agent/ })
+  t.match(unknown, { code: 3, stdout: '', stderr: /^GRN_UNKNOWN_AGENT_TYPE: .*no-such-agent/ })
 })
 
 void t.test('wrong arguments are refused before anything is asked', async (t) => {
   for (const args of [['a', 'b'], ['--within', 'soon'], ['--within', '0'], ['--wrong']])
-    await t.rejects(program.run(args), { code: 'GRN_INVALID_CONFIG', message: /usage: try-session/ })
+    t.match(await trySession(args), { code: 2, stdout: '', stderr: /^GRN_WRONG_ARGUMENTS: / })
 })

@@ -103,25 +103,28 @@ void t.test('CSV and JSON for programs; a price for all pools', async (t) => {
   })
 })
 
-void t.test('what cannot be done: 2, on stderr, in words', async (t) => {
+void t.test('what cannot be done is told on stderr, in words', async (t) => {
   const refused = async (
     args: readonly string[],
     words: RegExp,
-    environment: Record<string, string> = env,
+    { expected = 2, environment = env }: { expected?: number; environment?: Record<string, string> } = {},
   ) => {
     const { code, stdout, stderr } = await run(args, environment)
-    t.match({ code, stdout }, { code: 2, stdout: '' }, args.join(' '))
+    t.match({ code, stdout }, { code: expected, stdout: '' }, args.join(' '))
     t.match(stderr, words)
   }
-  await refused([], /^GRN_INVALID_CONFIG: --from and --to are needed\nusage: /)
-  await refused([...window, '--csv', '--json'], /--csv and --json exclude each other/)
+  await refused([], /^GRN_WRONG_ARGUMENTS: --from and --to are needed\./)
+  await refused([...window, '--csv', '--json'], /--csv excludes --json/)
   await refused([...window, '--wrong'], /--wrong/)
-  await refused(window, /--server or GREENROOM_API_URL and --key or GREENROOM_API_KEY/, {})
+  await refused(window, /--server, GREENROOM_API_URL or a kubeconfig and --key or GREENROOM_API_KEY/, {
+    environment: { HOME: '/nowhere' },
+  })
   await refused([...window, '--server', 'ftp://x'], /ftp:\/\/x is not an http\(s\) address/)
-  await refused([...window, '--key', 'wrong'], /^GRN_UNAUTHENTICATED: /)
+  await refused([...window, '--key', 'wrong'], /^GRN_UNAUTHENTICATED: /, { expected: 5 })
   await refused(
     [...window, '--server', 'http://127.0.0.1:9'],
     /^GRN_CLIENT_UNREACHABLE: .*Check address and network/,
+    { expected: 6 },
   )
   await refused([...window, '--by', 'team'], /^GRN_INVALID_REQUEST: .*by/)
   await refused([...window, '--price', '-1'], /price/)

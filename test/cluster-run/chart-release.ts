@@ -24,6 +24,11 @@ export function helmOf(program: string, folder: string, kubeconfig: string): Run
   }
 }
 
+/** Also after a scenario that stopped half-way: the next one installs under the same name. */
+export async function removeRelease(run: RunHelm): Promise<void> {
+  await run(['uninstall', 'greenroom', '--ignore-not-found', ...patiently])
+}
+
 export function valuesFor(image: string): string[] {
   const at = image.lastIndexOf(':')
   const set = `image.repository=${image.slice(0, at)},image.tag=${image.slice(at + 1)}`

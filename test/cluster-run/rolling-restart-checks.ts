@@ -107,7 +107,8 @@ async function agentCheck({ cluster, load, url, apiKey }: Evidence): Promise<Che
   const logs = await Promise.all(
     load.held.map(async ({ session }) => {
       const { pod } = (await client.read(session)).body
-      return cluster.run(['logs', '-n', namespace, pod.name])
+      const { code, stdout, stderr } = await cluster.kubectl(['logs', '-n', namespace, pod.name])
+      return code === 0 ? stdout : `lease not renewed as far as can be known: ${stderr.trim()}`
     }),
   )
   const refused = logs.flatMap((log) => log.split('\n').filter((line) => line.includes('lease not renewed')))

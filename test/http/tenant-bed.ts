@@ -42,6 +42,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
   const app = await createApiApp({
     ...bed.api.sessionApi,
     readPoolHistory: async (of) => ({ agentType: of, points: [] }),
+    readAdmission: () => Promise.reject(new Error('this test asks no webhook')),
     timelines: createPostgresTimelines(bed.postgres),
     readStatus: createReadStatus({
       probes: probesOf({ controller: { state: 'ok', detail: 'One replica leads.', leader: 'replica-1' } }),

@@ -46,6 +46,7 @@ const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/pools/{agentType}/rollout/pause': 'refused',
   'POST /v1/pools/{agentType}/rollout/resume': 'refused',
   'GET /v1/status': 'shared',
+  'GET /v1/admission': 'refused',
   'GET /v1/pools/{agentType}/history': 'shared',
   'GET /v1/sessions/{id}/timeline': 'as unknown',
   'GET /v1/usage': 'refused',

@@ -142,11 +142,11 @@ void t.test('pods that came in while the webhook was away show', async (t) => {
   t.equal((await command(['explain', 'team/hostile'])).code, 1)
 })
 
-void t.test('what cannot be read ends with 2', async (t) => {
+void t.test('what cannot be read says why with its exit code', async (t) => {
   const nobody = await plane.kubeconfigFor('nobody')
   const forbidden = await command(['scan'], nobody)
-  t.equal(forbidden.code, 2)
-  t.match(forbidden.stderr, /GRN_KUBERNETES_UNAVAILABLE.*forbidden/)
-  t.equal((await command(['explain', 'ai-agents/none'])).code, 2)
+  t.equal(forbidden.code, 5)
+  t.match(forbidden.stderr, /GRN_CLUSTER_FORBIDDEN.*forbidden/)
+  t.equal((await command(['explain', 'ai-agents/none'])).code, 3)
   t.equal((await command(['scan', '--nonsense'])).code, 2)
 })

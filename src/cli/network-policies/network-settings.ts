@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { parseArgs } from 'node:util'
-import { GreenroomError } from '../../errors.ts'
+import type { OptionValues } from '../line/command-spec.ts'
+import { wrongArguments } from '../line/wrong-arguments.ts'
 
 /** What is configured, as far as the network policies depend on it. */
 export interface NetworkSettings {
@@ -63,33 +63,16 @@ export const unknownSettings: NetworkSettings = {
   redis: [],
 }
 
-export const networkPoliciesUsage = `Usage: greenroom network-policies [OPTIONS]
-Prints the network policies that fit what is configured; whatever they do not name is out of reach. An overlay takes them as
-patches: [{ path: FILE }]. Without options they are those of manifests/base, which fit every cluster and so allow more.
---livekit-url URL        where session servers and agents find LiveKit; may be repeated: ws://livekit:7880 (the component),
-                         ws://NAME.NAMESPACE.svc:7880, ws://10.20.30.4:7880, wss://… (then the internet, on LiveKit's ports)
---livekit-cidr CIDR      LiveKit at addresses, on the port of the first URL; with hostNetwork those of its nodes
---livekit-media PORTS    its ports of media (default: 7881/TCP,7882/UDP,50000-60000/UDP)
---no-model-providers     agents reach nothing on the internet, but a LiveKit that is there
---out-of-reach CIDR      public addresses that agents must not reach, such as a NAT64 prefix of yours; may be repeated
---monitoring-namespace N where Prometheus runs (default: monitoring); may be repeated. A namespace with the label
-                         greenroom.dev/monitoring=enabled always may
---api-server ADDRESS     CIDR or CIDR:PORT of the API server (default ports: 443 and 6443); may be repeated:
-                         kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes
---postgres PLACE         component, CIDR or CIDR:PORT; may be repeated
---redis PLACE            the same. With --api-server, --postgres, --redis and --livekit-url the session server reaches nothing else
---namespace NAME         prints only the policies of ai-agents or of greenroom-system
-Exit code: 0 they are printed; 2 the arguments are wrong.`
-
 export interface NetworkPoliciesArguments {
   readonly settings: NetworkSettings
   readonly namespace: string | undefined
 }
 
-/** @throws GreenroomError GRN_INVALID_CONFIG with what is wrong and the usage */
-export function readNetworkPoliciesArguments(argv: readonly string[]): NetworkPoliciesArguments {
+/** @throws GreenroomError GRN_WRONG_ARGUMENTS with what is wrong */
+export function readNetworkPoliciesArguments(
+  values: OptionValues<typeof networkOptions>,
+): NetworkPoliciesArguments {
   try {
-    const { values } = parseArgs({ args: [...argv], options })
     const urls = values['livekit-url'] ?? []
     const places = urls.map(liveKitAt)
     const port = places[0]?.port ?? signallingPort
@@ -121,22 +104,59 @@ export function readNetworkPoliciesArguments(argv: readonly string[]): NetworkPo
     }
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error)
-    throw new GreenroomError('GRN_INVALID_CONFIG', `${problem}\n${networkPoliciesUsage}`)
+    throw wrongArguments(`${problem}.`)
   }
 }
 
 const many = { type: 'string', multiple: true } as const
-const options = {
-  'livekit-url': many,
-  'livekit-cidr': many,
-  'livekit-media': { type: 'string' },
-  'no-model-providers': { type: 'boolean' },
-  'out-of-reach': many,
-  'monitoring-namespace': many,
-  'api-server': many,
-  postgres: many,
-  redis: many,
-  namespace: { type: 'string' },
+
+export const networkOptions = {
+  'livekit-url': {
+    ...many,
+    value: 'URL',
+    help: 'where session servers and agents find LiveKit: ws://livekit:7880 (the component), ws://NAME.NAMESPACE.svc:7880, ws://10.20.30.4:7880, wss://… (then the internet, on its ports)',
+  },
+  'livekit-cidr': {
+    ...many,
+    value: 'CIDR',
+    help: 'LiveKit at addresses, on the port of the first URL; with hostNetwork those of its nodes',
+  },
+  'livekit-media': {
+    type: 'string',
+    value: 'PORTS',
+    help: 'its ports of media (7881/TCP,7882/UDP,50000-60000/UDP unless given)',
+  },
+  'no-model-providers': {
+    type: 'boolean',
+    help: 'agents reach nothing on the internet, but a LiveKit that is there',
+  },
+  'out-of-reach': {
+    ...many,
+    value: 'CIDR',
+    help: 'public addresses that agents must not reach, such as a NAT64 prefix of yours',
+  },
+  'monitoring-namespace': {
+    ...many,
+    value: 'NAME',
+    help: 'where Prometheus runs (monitoring unless given). A namespace with the label greenroom.dev/monitoring=enabled always may',
+  },
+  'api-server': {
+    ...many,
+    value: 'ADDRESS',
+    help: 'CIDR or CIDR:PORT of the API server (ports 443 and 6443 unless given): kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes',
+  },
+  postgres: { ...many, value: 'PLACE', help: 'component, CIDR or CIDR:PORT' },
+  redis: {
+    ...many,
+    value: 'PLACE',
+    help: 'the same. With --api-server, --postgres, --redis and --livekit-url the session server reaches nothing else',
+  },
+  namespace: {
+    type: 'string',
+    short: 'n',
+    value: 'NAME',
+    help: 'only the policies of ai-agents or of greenroom-system',
+  },
 } as const
 
 const securePort = 443

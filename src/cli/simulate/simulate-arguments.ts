@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
 import { checkPools, type PoolSpec } from '../../domain/pool.ts'
 import { GreenroomError } from '../../errors.ts'
+import type { OptionValues } from '../line/command-spec.ts'
 import { type NamedSizing, readSizingArgument } from './sizing-argument.ts'
 import { readStartTimes, type StartTimes } from './start-times.ts'
+import { syntheticLoads } from './synthetic-load.ts'
 
 export interface SimulateArguments {
   readonly source:
@@ -28,35 +29,64 @@ export interface SimulateArguments {
   readonly report: string | undefined
 }
 
-const options = {
-  trace: { type: 'string' },
-  synthetic: { type: 'string' },
-  history: { type: 'boolean', default: false },
-  type: { type: 'string' },
-  pools: { type: 'string' },
-  days: { type: 'string', default: '7' },
-  stretch: { type: 'string', default: '1' },
-  starts: { type: 'string', default: 'lognormal:6,40' },
-  sizing: { type: 'string', multiple: true },
-  goal: { type: 'string', default: '0.999' },
-  budget: { type: 'string' },
-  price: { type: 'string', default: '0.05' },
-  'warm-up-hours': { type: 'string', default: '0' },
-  'session-seconds': { type: 'string', default: '600' },
-  min: { type: 'string' },
-  max: { type: 'string' },
-  'start-slots': { type: 'string' },
-  'creates-per-second': { type: 'string' },
-  seed: { type: 'string', default: '1' },
-  json: { type: 'boolean', default: false },
-  report: { type: 'string' },
+const loads = Object.entries(syntheticLoads)
+  .map(([name, { numbers, meaning }]) => `${name}:${numbers.join(',')} ${meaning}`)
+  .join('; ')
+
+/** Where the claims come from, the pool that is played, and the answer that is wanted. */
+export const simulateOptions = {
+  trace: {
+    type: 'string',
+    value: 'FILE',
+    help: 'CSV with a time a row, or a time and a count (epoch or ISO 8601)',
+  },
+  synthetic: { type: 'string', value: 'LOAD', help: `claims that are made up: ${loads}` },
+  history: { type: 'boolean', default: false, help: 'the sessions in PostgreSQL (DATABASE_URL)' },
+  type: { type: 'string', value: 'AGENT-TYPE', help: 'the pool of --pools, or the sessions of --history' },
+  pools: { type: 'string', value: 'FILE', help: 'the pool of this pools.yaml: its sizing, min and max' },
+  days: { type: 'string', value: 'N', default: '7', help: 'length of a synthetic load' },
+  stretch: {
+    type: 'string',
+    value: 'FACTOR',
+    default: '1',
+    help: 'time of a trace goes so many times slower',
+  },
+  starts: {
+    type: 'string',
+    value: 'TIMES',
+    default: 'lognormal:6,40',
+    help: 'how long pods start: lognormal:MEDIAN,P99, constant:SECONDS or a file of seconds',
+  },
+  sizing: {
+    type: 'string',
+    multiple: true,
+    value: 'RULE',
+    help: 'fixed:7, buffer:3, buffer:20%, hitRate:0.999 or hitRate:0.999,maxIdle=30',
+  },
+  goal: {
+    type: 'string',
+    value: 'SHARE',
+    default: '0.999',
+    help: 'hit rate for which the best fixed size is looked up',
+  },
+  budget: { type: 'string', value: 'MONEY', help: 'a month for idle pods: finds the best hit rate for it' },
+  price: { type: 'string', value: 'MONEY', default: '0.05', help: 'of one pod for one hour' },
+  'warm-up-hours': { type: 'string', value: 'N', default: '0', help: 'are played and not counted' },
+  'session-seconds': { type: 'string', value: 'N', default: '600', help: 'mean length of a session' },
+  min: { type: 'string', value: 'N', help: 'idle pods, always' },
+  max: { type: 'string', value: 'N', help: 'idle and claimed pods together, at most' },
+  'start-slots': { type: 'string', value: 'N', help: 'pods that can start at once' },
+  'creates-per-second': { type: 'string', value: 'N', help: 'pods that can be made in a second' },
+  seed: { type: 'string', value: 'N', default: '1', help: 'of all random numbers' },
+  json: { type: 'boolean', default: false, help: 'the outcome as JSON' },
+  report: { type: 'string', value: 'FILE', help: 'write a page with plots' },
 } as const
 
-type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+export type SimulateValues = OptionValues<typeof simulateOptions>
+type Values = SimulateValues
 
 /** @throws TypeError what is wrong, GreenroomError for a file that is not valid */
-export async function readSimulateArguments(argv: readonly string[]): Promise<SimulateArguments> {
-  const { values } = parseArgs({ args: [...argv], options })
+export async function readSimulateArguments(values: SimulateValues): Promise<SimulateArguments> {
   const pool = values.pools === undefined ? undefined : await readPool(values.pools, values.type)
   const slots = optional(values, 'start-slots', 1, 100_000)
   const perSecond = optional(values, 'creates-per-second', 0.001, 100_000)

@@ -213,6 +213,14 @@ void t.test(
     await until('the webhook is called', async () => (await find('webhook-called'))?.state === 'ok')
     t.match(await find('webhook-called'), { detail: /^A pod was tried/ })
     t.match(await find('webhook-certificate'), { state: 'ok', detail: /valid for \d+ days/ })
+    await plane.createNamespace('open')
+    await plane.createNamespace('strict', { 'pod-security.kubernetes.io/enforce': 'restricted' })
+    for (const [inNamespace, detail] of [
+      ['open', 'A pod was taken as it was: the webhook was not called.'],
+      ['strict', /PodSecurity refused a pod of strict that the webhook should have hardened/],
+      ['nowhere', 'There is no namespace nowhere.'],
+    ] as const)
+      t.match(await find('webhook-called', { inNamespace }), { state: 'failed', detail }, inNamespace)
     const century = 100 * 366 * 86_400_000
     t.match(await find('webhook-certificate', { shiftMs: century }), {
       state: 'failed',

@@ -5,7 +5,16 @@ import { until } from '../../../bed/processes/until.ts'
 import { chart } from '../../../bed/servers/helm.ts'
 import { provideHelm } from '../../../bed/set-up/provide-helm.ts'
 import { createHistory } from '../../support/history.ts'
-import { helmOf, imagesOf, patiently, type RunHelm, stocked, valuesFor, withinMs } from '../chart-release.ts'
+import {
+  helmOf,
+  imagesOf,
+  patiently,
+  type RunHelm,
+  removeRelease,
+  stocked,
+  valuesFor,
+  withinMs,
+} from '../chart-release.ts'
 import type { Cluster } from '../cluster.ts'
 import { applySecrets, namespace, refuseToOverwrite, systemNamespace, uninstall } from '../installation.ts'
 import { script } from '../one-node-cluster.ts'
@@ -49,7 +58,7 @@ export const chartWebhookFirst: Scenario = {
       say((await cluster.kubectl(['get', 'pods', '-A', '-o', 'wide'])).stdout)
       throw error
     } finally {
-      await run(['uninstall', 'greenroom', ...patiently]).catch(() => undefined)
+      await removeRelease(run)
       await uninstall(cluster)
       await stores.stop()
     }

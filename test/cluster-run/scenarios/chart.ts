@@ -10,7 +10,16 @@ import { until } from '../../../bed/processes/until.ts'
 import { chart } from '../../../bed/servers/helm.ts'
 import { provideHelm } from '../../../bed/set-up/provide-helm.ts'
 import { createHistory } from '../../support/history.ts'
-import { helmOf, imagesOf, patiently, type RunHelm, stocked, valuesFor, withinMs } from '../chart-release.ts'
+import {
+  helmOf,
+  imagesOf,
+  patiently,
+  type RunHelm,
+  removeRelease,
+  stocked,
+  valuesFor,
+  withinMs,
+} from '../chart-release.ts'
 import type { Cluster } from '../cluster.ts'
 import { applySecrets, namespace, refuseToOverwrite, systemNamespace, uninstall } from '../installation.ts'
 import { checksOf } from '../rolling-restart-checks.ts'
@@ -65,6 +74,7 @@ export const chartScenario: Scenario = {
       say((await cluster.kubectl(['get', 'pods', '-A', '-o', 'wide'])).stdout)
       throw error
     } finally {
+      await removeRelease(run)
       await uninstall(cluster)
       await stores.stop()
     }

@@ -6,7 +6,7 @@ import { until } from '../../../bed/processes/until.ts'
 import { root } from '../../../bed/repository.ts'
 import { greenroomNetworkPolicies } from '../../../src/cli/network-policies/greenroom-network-policies.ts'
 import { networkPoliciesText } from '../../../src/cli/network-policies/network-policies-text.ts'
-import { readNetworkPoliciesArguments } from '../../../src/cli/network-policies/network-settings.ts'
+import { networkArguments } from '../../support/network-arguments.ts'
 import type { Cluster } from '../cluster.ts'
 import { install, namespace, refuseToOverwrite, systemNamespace, uninstall } from '../installation.ts'
 import { provideStores, type RunStores } from '../run-stores.ts'
@@ -78,7 +78,7 @@ async function narrowOverlay({ cluster, folder }: Bench, stores: RunStores): Pro
   const overlay = join(folder, 'narrow')
   const manifests = relative(overlay, join(root, 'manifests'))
   await mkdir(overlay)
-  const { settings } = readNetworkPoliciesArguments(args)
+  const { settings } = networkArguments(args)
   await writeFile(join(overlay, 'policies.yaml'), networkPoliciesText(greenroomNetworkPolicies(settings)))
   const kustomization = {
     resources: [`${manifests}/base`],

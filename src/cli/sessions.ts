@@ -1,0 +1,16 @@
+import { actionGroup } from './line/command-spec.ts'
+import { followSession } from './sessions/follow-session.ts'
+import { openFromShell } from './sessions/open-from-shell.ts'
+import { endOne, getOne, listAll } from './sessions/session-list.ts'
+
+export const sessions = actionGroup({
+  summary: 'List, show, open, end and follow sessions',
+  about: "A project's key sees the sessions of its project.",
+  actions: { list: listAll, get: getOne, open: openFromShell, end: endOne, follow: followSession },
+  otherwise: 'list',
+  examples: [
+    { line: 'greenroom sessions --status ACTIVE', does: 'Who is talking now' },
+    { line: 'greenroom sessions open echo-agent --hold', does: 'Open one, and keep it until Ctrl-C' },
+    { line: 'greenroom sessions follow', does: 'What happens, as it happens' },
+  ],
+})
