@@ -17,7 +17,7 @@ export interface TurnsBed {
   readonly bed: GreenroomBed
   readonly load: LoadGenerator
   /** Nothing is claimed and every agent is fresh. */
-  freshStock(): Promise<void>
+  readonly freshStock: () => Promise<void>
 }
 
 export async function startTurnsBed(pool: number, say: (line: string) => void): Promise<TurnsBed> {
