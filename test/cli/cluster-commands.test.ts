@@ -52,7 +52,13 @@ const run = (kubeconfig: string, ...args: string[]) =>
 const { app } = await startApi(t)
 await app.listen({ port: 0, host: '127.0.0.1' })
 const { port: apiPort } = app.server.address() as { port: number }
-const kubelet = await startKubeletPortForward(plane.webhook, apiPort)
+const kubelet = await startKubeletPortForward(
+  {
+    cert: await readFile(plane.webhook.certPath, 'utf8'),
+    key: await readFile(plane.webhook.keyPath, 'utf8'),
+  },
+  apiPort,
+)
 t.teardown(() => kubelet.close())
 const looks = [{ apiGroups: [''], resources: ['pods'], verbs: ['list'] }]
 const forwards = [{ apiGroups: [''], resources: ['pods/portforward'], verbs: ['get', 'create'] }]
