@@ -7,7 +7,7 @@ import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { until } from '../../bed/processes/until.ts'
 import { root } from '../../bed/repository.ts'
-import { pastedConfiguration, startHttpMcp } from './mcp-processes.ts'
+import { allowedOrigin, pastedConfiguration, startHttpMcp } from './mcp-processes.ts'
 import { agentType, createSessionCaller } from './session-caller.ts'
 
 /** The official client of MCP on a real installation: rooms are LiveKit's, agents are processes. */
@@ -57,7 +57,8 @@ async function stdioClient(t: Test, env: Record<string, string> = {}): Promise<C
 }
 
 async function httpClient(t: Test, address: string, apiKey: string): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' })
+  // The protocol of 2026; over stdio the client speaks that of 2025.
+  const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } })
   const headers = { authorization: `Bearer ${apiKey}` }
   await client.connect(new StreamableHTTPClientTransport(new URL(address), { requestInit: { headers } }))
   t.teardown(() => client.close())
@@ -67,6 +68,25 @@ async function httpClient(t: Test, address: string, apiKey: string): Promise<Cli
 async function live(): Promise<string[]> {
   const { body } = await caller.client.call({ method: 'GET', path: '/v1/sessions?limit=50' })
   return body.sessions.filter(({ status }) => /PENDING|ACTIVE/.test(status)).map(({ id }) => id)
+}
+
+/** Takes all pods that there may be, cancels an open that waits for one, and gives one back: nobody takes it. */
+async function cancelAnOpen(t: Test, client: Client): Promise<void> {
+  const held = await live()
+  while (held.length < 3) held.push(await openOne(client))
+  const cancelled = new AbortController()
+  const opening = call(client, 'open', { agentType, waitSeconds: 50 }, cancelled.signal)
+  await until('an open that waits', async () => {
+    const { is } = await call(client, 'explain', { about: agentType })
+    return is.waiting === 1
+  })
+  cancelled.abort()
+  await t.rejects(opening)
+  await call(client, 'end', { sessionId: held[2] })
+  await until('only the other two', async () => {
+    const ids = await live()
+    return ids.length === 2 && ids.every((id) => held.includes(id))
+  })
 }
 
 void t.test('over stdio, by the configuration that docs/mcp.md has to paste', async (t) => {
@@ -137,22 +157,7 @@ void t.test('over stdio, by the configuration that docs/mcp.md has to paste', as
     })
   })
 
-  await t.test('an open that is cancelled while it waits leaves no session', async (t) => {
-    const held = [await openOne(client), await openOne(client), await openOne(client)]
-    const cancelled = new AbortController()
-    const opening = call(client, 'open', { agentType, waitSeconds: 50 }, cancelled.signal)
-    await until('an open that waits', async () => {
-      const { is } = await call(client, 'explain', { about: agentType })
-      return is.waiting === 1
-    })
-    cancelled.abort()
-    await t.rejects(opening)
-    await call(client, 'end', { sessionId: held[0] })
-    await until('only the other two', async () => {
-      const ids = await live()
-      return ids.length === 2 && ids.every((id) => held.includes(id))
-    })
-  })
+  await t.test('an open that is cancelled while it waits leaves no session', (t) => cancelAnOpen(t, client))
 
   await t.test('a client that goes away: its sessions are ended', async (t) => {
     t.equal((await live()).length, 2)
@@ -216,8 +221,22 @@ void t.test('over HTTP, each caller with its own key', async (t) => {
     t.match(await post({}), { status: 401, text: /GRN_UNAUTHENTICATED/ })
     for (const headers of [{ origin: 'https://evil.example' }, { origin: 'null' }, { host: 'evil.example' }])
       t.match(await post({ authorization, ...headers }), { status: 403, text: /GRN_FORBIDDEN/ })
+    const page = {
+      origin: allowedOrigin,
+      'access-control-request-headers': 'authorization, mcp-protocol-version',
+    }
+    const { status, headers: allowed } = await fetch(address, { method: 'OPTIONS', headers: page })
+    t.equal(status, 204)
+    t.equal(allowed.get('access-control-allow-origin'), allowedOrigin)
+    t.equal(allowed.get('access-control-allow-headers'), 'authorization, mcp-protocol-version')
+    const strange = await fetch(address, { method: 'OPTIONS', headers: { origin: 'https://evil.example' } })
+    t.equal(strange.headers.get('access-control-allow-origin'), null)
     t.match(await post({ authorization }, '/other'), { status: 404, text: /GRN_NOT_FOUND/ })
   })
+
+  await t.test('a call whose connection is closed while it waits leaves no session', (t) =>
+    cancelAnOpen(t, admin),
+  )
 
   await server.stop()
   t.match(

@@ -272,6 +272,40 @@ void t.test('the migration is an object at an install, and stands before an upgr
   t.match(annotations(upgraded).annotations, { 'helm.sh/hook': 'pre-upgrade' })
 })
 
+void t.test('what Prometheus and Grafana get follows the values', async (t) => {
+  const all = ['serviceMonitor', 'podMonitor', 'rules', 'dashboard'].map(
+    (part) => `monitoring.${part}.enabled=true`,
+  )
+  const objects = await render(
+    helm,
+    set(
+      ...all,
+      'monitoring.podMonitor.interval=30s',
+      'monitoring.podMonitor.labels.release=prom',
+      'monitoring.rules.runbooks=https://wiki.example/greenroom/',
+    ),
+  )
+  t.match(one(objects, 'PodMonitor', 'agents'), {
+    metadata: { labels: { release: 'prom' } },
+    spec: { podMetricsEndpoints: [{ port: 'http', interval: '30s' }] },
+  })
+  const rules = JSON.stringify(one(objects, 'PrometheusRule', 'greenroom'))
+  t.match(rules, '"https://wiki.example/greenroom/GreenroomPoolEmpty.md"')
+  t.notMatch(rules, 'docs/runbooks')
+  const { data } = one<ConfigMap>(objects, 'ConfigMap', 'greenroom-dashboard')
+  t.same(Object.keys(data).sort(), ['greenroom-admission.json', 'greenroom-pools.json', 'greenroom.json'])
+  for (const text of Object.values(data)) t.match(JSON.parse(text), { tags: ['greenroom'] })
+
+  const annotated = (found: readonly Manifest[]) =>
+    [
+      one<V1Deployment>(found, 'Deployment', 'session-management-server').spec?.template.metadata,
+      one<V1Deployment>(found, 'Deployment', 'agent-webhook').spec?.template.metadata,
+      one<ConfigMap>(found, 'ConfigMap', 'agent-pools').data,
+    ].map((where) => JSON.stringify(where).includes('prometheus.io/scrape'))
+  t.same(annotated(objects), [true, true, true])
+  t.same(annotated(await render(helm, set('monitoring.annotations=false'))), [false, false, false])
+})
+
 void t.test('what is configured is reachable: LiveKit, monitoring, the API server', async (t) => {
   const objects = await render(
     helm,

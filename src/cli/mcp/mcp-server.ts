@@ -30,12 +30,10 @@ interface McpServerOptions {
   readonly apiKey: string
   readonly sessions: KeptSessions
   readonly doctor: (call: Pick<ToolCall, 'get'>) => Promise<DoctorReport>
-  /** Aborted when the caller is gone, where that shows outside of the protocol. */
-  readonly gone?: AbortSignal | undefined
 }
 
 /** The tools for one caller. Whatever they do, they do with this caller's key: its scopes are the tools' scopes. */
-export function createMcpServer({ url, apiKey, sessions, gone, ...options }: McpServerOptions): McpServer {
+export function createMcpServer({ url, apiKey, sessions, ...options }: McpServerOptions): McpServer {
   const server = new McpServer(
     { name: 'greenroom', version: '1' },
     {
@@ -47,7 +45,7 @@ export function createMcpServer({ url, apiKey, sessions, gone, ...options }: Mcp
   const api = createApi({ url, apiKey })
   for (const { tool, config } of registrations) {
     server.registerTool(tool.name, config, async (args, context) => {
-      const signal = AbortSignal.any([context.mcpReq.signal, ...(gone ? [gone] : [])])
+      const { signal } = context.mcpReq
       const get = <T>(path: string) => api.call<T>({ method: 'GET', path }, { signal })
       try {
         const call = { client, get, sessions, signal, doctor: () => options.doctor({ get }) }

@@ -42,11 +42,6 @@ export const open = mcpTool({
     const wait = waitSeconds === undefined ? {} : waitFor(waitSeconds)
     const participant = { identity: `mcp-${randomUUID()}` }
     const session = await client.open({ agentType, projectId, participant, ...wait }, { signal })
-    if (signal.aborted) {
-      // Nobody is told of this session any more.
-      await session.end()
-      throw signal.reason
-    }
     sessions.keep(session)
     const { id, status, lease, pod, activeAt } = session.view
     return { sessionId: id, status, agentType, pod: pod?.name, activeAt, leaseExpiresAt: lease.expiresAt }
