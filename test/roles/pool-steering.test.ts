@@ -189,7 +189,7 @@ void t.test('two writers at once: one wins, and the other is told', async (t) =>
   const won = answers.filter(({ status }) => status === 200)
   t.ok(won.length > 0)
   for (const answer of answers)
-    if (answer.status !== 200) t.match(answer, { status: 409, code: 'GRN_POOLS_CHANGED' })
+    if (answer.status !== 200) t.match(answer, { status: 409, code: 'GRN_DOCUMENT_CHANGED' })
   const lines = (await textNow()).split('\n').filter((line) => line.includes('min:'))
   t.equal(lines.length, 1)
   t.match(lines[0], /min: [3-6] # warm/)
