@@ -223,6 +223,12 @@ export const chartValues = group({
     }),
     clusterSecretStore: text('From this store.', 'greenroom', { minLength: 1 }),
   }),
+  tracing: group({
+    agents: flag(
+      'Agents may send spans to a collector in namespace monitoring on 4318. The session server traces with key `OTEL_EXPORTER_OTLP_ENDPOINT` of its Secret: docs/tracing.md.',
+      false,
+    ),
+  }),
   monitoring: group({
     annotations: flag(
       '`prometheus.io/*` on session servers, webhooks and agents, for a Prometheus without the operator.',

@@ -25,6 +25,7 @@ import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
 import { allowOrigins } from './cross-origin.ts'
+import { addDashboardRoutes } from './dashboard-routes.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { createEventStreams, type StreamLimits } from './event-streams.ts'
 import { addKeyRoutes } from './key-routes.ts'
@@ -71,6 +72,8 @@ export interface ApiAppDeps
   readonly auditLog: Pick<AuditLog, 'list'>
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
+  /** Whether the page at /dashboard is served; not unless it is said. */
+  readonly dashboard?: boolean
   /** undefined without LiveKit: there is no such route then. */
   readonly liveKit: LiveKitRouteDeps | undefined
   /** Whose pages may call the API from a browser: `https://app.example`. */
@@ -137,6 +140,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)
+  if (deps.dashboard) await addDashboardRoutes(app)
   await app.ready()
   return app
 }

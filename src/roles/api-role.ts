@@ -119,6 +119,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     auditLog: stores.auditLog,
     noteSession: createSessionAudit(audit),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
+    dashboard: true,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
       : undefined,
