@@ -16,7 +16,11 @@ import { statusPartNames } from '../../src/domain/status-report.ts'
 const kubectlVerbs = ['get', 'describe', 'logs', 'events', 'auth']
 const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
 const { scripts } = JSON.parse(packageJson) as { scripts: Record<string, string> }
-const commands: Readonly<Record<string, unknown>> = { ...serverCommands, ...operatorCommands, ...agentCommands }
+const commands: Readonly<Record<string, unknown>> = {
+  ...serverCommands,
+  ...operatorCommands,
+  ...agentCommands,
+}
 
 const causes = (PoolProblem.properties.cause as unknown as { anyOf: { const: string }[] }).anyOf.map(
   ({ const: cause }) => cause as Parameters<typeof poolCommand>[1],
