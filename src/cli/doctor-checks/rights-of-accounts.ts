@@ -63,6 +63,7 @@ export const accounts: readonly Account[] = [
       },
       { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'] },
       { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'patch'] },
+      { group: 'authorization.k8s.io', resources: ['localsubjectaccessreviews'], verbs: ['create'] },
     ].flatMap((rule) => rightsOf({ ...rule, namespace: manifestNamespace })),
   },
   {
