@@ -25,6 +25,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   rooms: () => import('./rooms-bench.ts'),
   events: () => import('./events-bench.ts'),
   sizing: () => import('./sizing-bench.ts'),
+  'cli-start': () => import('./cli-start-bench.ts'),
 }
 
 async function list(): Promise<void> {
