@@ -26,11 +26,14 @@ const program = 'cli/greenroom'
 /** The program, the same as kubectl's plug-in, and what kubectl asks to complete its words. */
 const programNames = ['greenroom', 'kubectl-greenroom', 'kubectl_complete-greenroom'] as const
 
-/** 62 MB for those who find the server by their kubeconfig, and of no use to others. */
-const kubeconfigPackages: readonly string[] = ['@kubernetes/client-node', 'undici']
-
 /** What TypeScript gives to programs for the browser differs from Node's, so the caller's SDK names neither. */
 const client = entries['./client']
+
+/**
+ * Whoever has no room needs no WebRTC, whoever records no traces needs no OpenTelemetry, and whoever names the server needs
+ * no kubeconfig (62 MB).
+ */
+const isOptional = /^(@livekit\/rtc-node|@opentelemetry\/.*|@kubernetes\/client-node|undici)$/
 
 interface RootPackage {
   readonly name: string
@@ -147,20 +150,17 @@ function writeDeclarations(out: string): void {
 }
 
 function packageJson(imported: ReadonlySet<string>): object {
-  const { name, version, description, license, engines, dependencies, optionalDependencies } = rootPackage
-  const versionsIn = (from: Readonly<Record<string, string>>) =>
-    Object.fromEntries([...imported].filter((path) => from[path]).map((path) => [path, from[path]]))
-  const unknown = [...imported].filter((path) => !dependencies[path] && !optionalDependencies[path])
+  const { name, version, description, license, engines } = rootPackage
+  const versions = { ...rootPackage.optionalDependencies, ...rootPackage.dependencies }
+  const unknown = [...imported].filter((path) => !versions[path])
   if (unknown.length > 0) throw new Error(`package.json does not list ${unknown.join(', ')}`)
-  // Whoever has no room needs no WebRTC, whoever names the server needs no kubeconfig, and JavaScript needs no types.
-  const peers = {
-    ...versionsIn(optionalDependencies),
-    ...versionsIn(Object.fromEntries(kubeconfigPackages.map((path) => [path, dependencies[path] ?? '']))),
-    '@types/node': '>=24',
-  }
-  const needed = Object.entries(versionsIn(dependencies)).filter(
-    ([path]) => !kubeconfigPackages.includes(path),
+  const versionsOf = (paths: readonly string[]) =>
+    Object.fromEntries(paths.map((path) => [path, versions[path]]))
+  const { optional = [], needed = [] } = Object.groupBy([...imported].toSorted(), (path) =>
+    isOptional.test(path) ? 'optional' : 'needed',
   )
+  // Whoever writes JavaScript needs no types.
+  const peers = { ...versionsOf(optional), '@types/node': '>=24' }
   return {
     name,
     version,
@@ -180,7 +180,7 @@ function packageJson(imported: ReadonlySet<string>): object {
       './package.json': './package.json',
     },
     files: ['agent', 'chunks', 'cli', 'client', 'types'],
-    dependencies: Object.fromEntries(needed),
+    dependencies: versionsOf(needed),
     peerDependencies: peers,
     peerDependenciesMeta: Object.fromEntries(Object.keys(peers).map((peer) => [peer, { optional: true }])),
   }

@@ -18,7 +18,6 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 interface Manifest {
   readonly version: string
   readonly dependencies?: Readonly<Record<string, string>>
-  readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
 interface LockedPackage {
@@ -27,18 +26,16 @@ interface LockedPackage {
 
 /** Of no use to a program that runs. */
 const leftOut = /\.(d\.[cm]?ts|map|flow)$|\/node_modules$/
-/** Neither reads a kubeconfig: one is WebRTC for agents, the other are types. */
-const otherPeers: readonly string[] = ['@livekit/rtc-node', '@types/node']
+/** Of the optional peers those that read a kubeconfig; the others are for agents. */
+const peers = ['@kubernetes/client-node', 'undici'] as const
 
 function buildPlugin(out: string, url: string): void {
   const work = mkdtempSync(join(tmpdir(), 'greenroom-plugin-'))
   try {
     const folder = join(work, 'greenroom')
     run(process.execPath, [join(repository, 'scripts/build-package.ts'), '--out', folder])
-    const { version, dependencies, peerDependencies } = readJson<Manifest>(join(folder, 'package.json'))
-    const wanted = Object.keys({ ...dependencies, ...peerDependencies }).filter(
-      (name) => !otherPeers.includes(name),
-    )
+    const { version, dependencies } = readJson<Manifest>(join(folder, 'package.json'))
+    const wanted = [...Object.keys(dependencies ?? {}), ...peers]
     for (const path of packagesBelow(wanted))
       cpSync(join(repository, path), join(folder, path), {
         recursive: true,

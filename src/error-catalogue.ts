@@ -119,6 +119,32 @@ export const errorCatalogue = {
     remedy:
       'Correct template in agent-pools. A change of agent-policy or of the signing key is undone where it was made.',
   },
+  GRN_POOLS_CHANGED: {
+    status: 409,
+    title: 'Somebody else changed ConfigMap agent-pools at the same moment',
+    remedy: 'Read the pool again, and repeat the change if it is still wanted.',
+  },
+  GRN_POOLS_READ_ONLY: {
+    status: 409,
+    title: 'Pools are not changed through this API here',
+    remedy:
+      'Change pools.yaml where it is kept. GREENROOM_EDIT_POOLS=true and the right to update ConfigMap agent-pools let the API do it: docs/status.md.',
+  },
+  GRN_POOLS_BY_HAND: {
+    status: 422,
+    title: 'The pool is written in a form that only a person can change safely',
+    remedy: 'Edit pools.yaml by hand, or write the pool out without anchors and aliases.',
+  },
+  GRN_POD_NOT_POOLED: {
+    status: 404,
+    title: 'There is no such pod in this pool',
+    remedy: 'Check the name: kubectl get pods -l greenroom.dev/pool=TYPE lists the pods of a pool.',
+  },
+  GRN_POD_IN_USE: {
+    status: 409,
+    title: 'A session has this pod',
+    remedy: 'End the session instead: DELETE /v1/sessions/:id. GET /v1/sessions shows which one has the pod.',
+  },
   GRN_KEY_USED_UP: {
     status: 409,
     title: 'The session of this Idempotency-Key has ended or is ending',
@@ -299,6 +325,27 @@ export const errorCatalogue = {
     title: 'This replica is shutting down',
     remedy: 'Retry with the same Idempotency-Key. Another replica answers.',
   },
+  GRN_NOT_OPENED_HERE: {
+    status: 409,
+    title: 'This MCP server has not opened such a session for this key, or keeps it no longer',
+    remedy: 'Open a session with the tool open, and say something in that one.',
+  },
+  GRN_AGENT_NOT_IN_ROOM: {
+    status: 503,
+    title: 'The agent has not joined the room of its session',
+    remedy: 'Try again in a few seconds. If it stays away, end the session and open another.',
+  },
+  GRN_AGENT_SILENT: {
+    status: 504,
+    title: 'The agent did not answer in time',
+    remedy:
+      'Say it again, or wait longer (waitSeconds). An agent that never answers may take no text: it has to read text streams of the topic lk.chat.',
+  },
+  GRN_PACKAGE_MISSING: {
+    status: 501,
+    title: 'The package @livekit/rtc-node is not installed where the MCP server runs',
+    remedy: 'Tell the operator of the MCP server to run "npm install @livekit/rtc-node" beside it.',
+  },
   GRN_POOL_POD_FOREIGN: {
     status: 500,
     title: 'A pod has the labels of a pool, but the controller has not noted that it created it',
@@ -318,7 +365,7 @@ export const errorCatalogue = {
   GRN_WRONG_ARGUMENTS: {
     status: 400,
     title: 'The arguments of the command are wrong',
-    remedy: 'docs/cli.md and the --help of each command show how it is used.',
+    remedy: 'Look at docs/cli.md or the --help of the command.',
   },
   GRN_SERVER_NOT_FOUND: {
     status: 503,

@@ -252,3 +252,35 @@ void t.test('networks of webhooks: all that are none are named at once', async (
   for (const bad of ['10.2.0.0', '10.3.0.0/33', 'fd00::/129', 'everything/0']) t.match(message, `"${bad}"`)
   t.notMatch(message, '"10.1.0.0/16"')
 })
+
+void t.test(
+  'tracing is asked for by the names of its standard, and what is not valid stops the start',
+  (t) => {
+    t.match(
+      loadConfig('api', {
+        ...api,
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+        GREENROOM_TRACING: 'true',
+      }),
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', GREENROOM_TRACING: true },
+    )
+    t.match(
+      loadConfig('api', { ...api, OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' }),
+      { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: 0.25 },
+    )
+    for (const wrong of [
+      { GREENROOM_TRACING: 'perhaps' },
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' },
+      { OTEL_TRACES_SAMPLER: 'sometimes' },
+      { OTEL_TRACES_SAMPLER_ARG: '2' },
+      { OTEL_TRACES_SAMPLER_ARG: 'x' },
+    ]) {
+      const [name = ''] = Object.keys(wrong)
+      t.match(
+        messageOf(() => loadConfig('api', { ...api, ...wrong })),
+        new RegExp(name),
+      )
+    }
+    t.end()
+  },
+)

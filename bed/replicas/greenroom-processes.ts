@@ -19,6 +19,8 @@ export interface GreenroomProcesses {
   readonly roles: ReadonlyMap<string, RoleProcess>
   readonly apiUrls: readonly string[]
   readonly webhookUrl: string
+  /** Of metrics and readiness with its reasons: role → address. */
+  readonly opsUrls: Readonly<Record<string, string>>
   /** In front of the API replicas, if `balanced`. */
   readonly balancer: Balancer | undefined
 }
@@ -80,12 +82,18 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   const logs = join(folder, 'logs')
   await mkdir(logs)
   const roles = new Map<string, RoleProcess>()
+  const opsUrls: Record<string, string> = {}
+  const freeOps = async (name: string, host = '127.0.0.1') => {
+    const port = await freePort(host)
+    opsUrls[name] = `http://${host}:${port}`
+    return port
+  }
   const add = (role: RoleProcess) => {
     roles.set(role.name, role)
     onStop(() => role.stop())
   }
   // A controller that finds no webhook backs off for a second, and everything after it would wait for that.
-  const webhookOpsUrl = await startWebhooks(setting, logs, add)
+  await startWebhooks(setting, { logs, add, freeOps })
   const server = {
     GREENROOM_HOST: '127.0.0.1',
     GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info',
@@ -95,7 +103,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
     GREENROOM_ASSIGN_KEY_FILE: secrets.keyPath,
     GREENROOM_HMAC_SECRET: secrets.hmacSecret,
     GREENROOM_API_URL: publicUrl,
-    GREENROOM_WEBHOOK_OPS_URL: webhookOpsUrl,
+    ...webhookOps(opsUrls),
     ...setting.liveKitEnv,
   }
   const start = async (name: string, role: string, env: Readonly<Record<string, string>>) => {
@@ -110,7 +118,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
       }),
     )
   }
-  const controllerPort = await freePort()
+  const controllerPort = await freeOps('controller')
   await start('controller', 'controller', {
     GREENROOM_OPS_PORT: String(controllerPort),
     ...shape.controllerEnv,
@@ -122,7 +130,7 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
   for (const [n, url] of apiUrls.entries()) {
     await start(`api-${n + 1}`, 'api', {
       GREENROOM_PORT: new URL(url).port,
-      GREENROOM_OPS_PORT: String(await freePort()),
+      GREENROOM_OPS_PORT: String(await freeOps(`api-${n + 1}`)),
       GREENROOM_PUBLIC_DOCS: 'true',
       GREENROOM_API_KEYS: secrets.apiKey,
       GREENROOM_DRAIN_MS: '0',
@@ -138,38 +146,45 @@ export async function startGreenroom(setting: GreenroomSetting): Promise<Greenro
       readyTimeoutMs,
     )
   }
-  return { roles, apiUrls, webhookUrl: `https://${plane.webhook.host}:${plane.webhook.port}`, balancer }
+  const webhookUrl = `https://${plane.webhook.host}:${plane.webhook.port}`
+  return { roles, apiUrls, webhookUrl, opsUrls, balancer }
 }
 
-/**
- * One webhook listens where the API server calls; several stand behind a balancer that does. Resolves with the ops address of
- * the first.
- */
+/** Where the session server asks the webhook; of several, the first. */
+function webhookOps(opsUrls: Readonly<Record<string, string>>) {
+  const url = opsUrls.webhook ?? opsUrls['webhook-1']
+  return url !== undefined && { GREENROOM_WEBHOOK_OPS_URL: url }
+}
+
+interface WebhookStart {
+  readonly logs: string
+  readonly add: (role: RoleProcess) => void
+  /** Chooses the port of a role's ops server, and notes it. */
+  readonly freeOps: (name: string, host?: string) => Promise<number>
+}
+
+/** One webhook listens where the API server calls; several stand behind a balancer that does. */
 async function startWebhooks(
   { shape, plane, onStop }: GreenroomSetting,
-  logs: string,
-  add: (role: RoleProcess) => void,
-): Promise<string> {
+  { logs, add, freeOps }: WebhookStart,
+): Promise<void> {
   const { host, port } = plane.webhook
   const count = shape.webhooks ?? 1
   const urls: string[] = []
-  const firstOpsPort = await freePort(host)
   for (let n = 1; n <= count; n += 1) {
     const name = count > 1 ? `webhook-${n}` : 'webhook'
     const itsPort = count > 1 ? await freePort(host) : port
     urls.push(`https://${host}:${itsPort}`)
     const env = { ...servingFiles(plane), GREENROOM_LOG_LEVEL: shape.logLevel ?? 'info' }
     const onStart = (pid: number) => shape.onRole?.(name, pid)
-    const opsPort = n === 1 ? firstOpsPort : 0
+    const opsPort = await freeOps(name, host)
     add(await startWebhookProcess({ plane, name, folder: logs, port: itsPort, opsPort, env, onStart }))
   }
   // A webhook that has not read the policy yet refuses the types of its rows.
   await Promise.all(urls.map((url) => until(`${url} to be ready`, () => isReady(url), readyTimeoutMs)))
-  const opsUrl = `http://${host}:${firstOpsPort}`
-  if (count === 1) return opsUrl
+  if (count === 1) return
   const service = await startBalancer({ backends: urls, port })
   onStop(() => service.stop())
-  return opsUrl
 }
 
 async function untilReady(

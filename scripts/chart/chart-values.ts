@@ -106,6 +106,10 @@ export const chartValues = group({
     ['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)),
     { description: 'What the session server logs.', default: 'info' },
   ),
+  editPools: flag(
+    'Whether the session API may change ConfigMap `agent-pools` (`min`, `max`, `frozen`) for those who administer every project.',
+    true,
+  ),
   tryPage: flag('A page at `/try` that opens a session and talks to its agent.', false),
   corsOrigins: Type.Array(Type.String({ pattern: '^https?://[a-z0-9.-]+(:[0-9]{1,5})?$' }), {
     description: 'Origins whose pages may call the session API from a browser, each as a whole.',
@@ -219,6 +223,12 @@ export const chartValues = group({
     }),
     clusterSecretStore: text('From this store.', 'greenroom', { minLength: 1 }),
   }),
+  tracing: group({
+    agents: flag(
+      'Agents may send spans to a collector in namespace monitoring on 4318. The session server traces with key `OTEL_EXPORTER_OTLP_ENDPOINT` of its Secret: docs/tracing.md.',
+      false,
+    ),
+  }),
   monitoring: group({
     annotations: flag(
       '`prometheus.io/*` on session servers, webhooks and agents, for a Prometheus without the operator.',
@@ -269,7 +279,11 @@ export const chartValues = group({
         default: [],
       }),
     }),
-    monitoringNamespace: text('Who may scrape the session servers.', 'monitoring', { minLength: 1 }),
+    monitoringNamespace: text(
+      'Where Prometheus runs, which reads session servers, webhooks and agents.',
+      'monitoring',
+      { minLength: 1 },
+    ),
     apiServer: group({
       cidrs: Type.Array(Type.String({ pattern: '^[0-9a-fA-F.:]+/[0-9]+$' }), {
         description:

@@ -67,7 +67,10 @@ interface DoctorOptions {
 }
 
 /** Checks and invariants side by side; a part that hangs delays neither. */
-async function examine(config: Config<'doctor'>, options: DoctorOptions): Promise<DoctorReport> {
+export async function examine(
+  config: Config<'doctor'>,
+  options: Omit<DoctorOptions, 'json'>,
+): Promise<DoctorReport> {
   const { phase, invariants, settleMs } = options
   const [examination, checks] = await Promise.all([
     invariants ? examinedInvariants(config, settleMs) : undefined,

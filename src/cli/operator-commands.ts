@@ -18,6 +18,11 @@ export const operatorCommands: Commands = {
     summary: 'List the running pods that the policy would change or deny today',
     load: async () => (await import('./scan.ts')).scan,
   },
+  mcp: {
+    summary:
+      'Serve the Model Context Protocol: models open sessions, talk to agents, and ask how everything is',
+    load: async () => (await import('./mcp.ts')).mcp,
+  },
   'network-policies': {
     summary:
       'Print the network policies for the LiveKit, monitoring, stores and API server that are configured',

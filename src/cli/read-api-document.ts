@@ -21,6 +21,8 @@ export async function readApiDocument(): Promise<unknown> {
     headStartMs: () => 0,
     readPools: { all: uncalled, one: uncalled },
     readPoolHistory: uncalled,
+    readAdmission: uncalled,
+    steerPools: { freeze: uncalled, thaw: uncalled, resize: uncalled, retirePod: uncalled },
     readStatus: uncalled,
     timelines: { course: uncalled },
     readUsage: uncalled,

@@ -15,7 +15,6 @@ import type { Service } from '../serving/service.ts'
 import type { CheckState } from '../serving/service-routes.ts'
 import { createEventFeed, type EventFeed } from '../sessions/event-feed.ts'
 import { createFollowEvents } from '../sessions/follow-events.ts'
-import { createReadPoolHistory } from '../sessions/read-pool-history.ts'
 import { createSessionApi, type SessionApi } from '../sessions/session-api.ts'
 import { createWebhookSigner } from '../sessions/webhook-signer.ts'
 import { every } from '../timing/every.ts'
@@ -25,13 +24,13 @@ import { createDatabaseHealth } from './database-health.ts'
 import { createIndexHealth } from './index-health.ts'
 import { leasesOutOfReach } from './lease-reach.ts'
 import { liveKitOf } from './live-kit.ts'
+import { createPoolSteering } from './pool-steering.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { startSigningNotes } from './signing-notes.ts'
 import { createStatusReading } from './status-reading.ts'
 import { connectStores, type Stores } from './stores.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
-import { createWebhookReplicas } from './webhook-replicas.ts'
 
 /** For the stop after the drain: longer than any open takes, shorter than what a drain of 15 s leaves of Kubernetes' 30 s. */
 const closeWithinMs = 10_000
@@ -45,7 +44,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   await startSigningNotes({ signers: stores.signers, keyIds: keys.kids }, context)
-  const { pods, pools, transport, coordination } = await watchCluster(config, context)
+  const { pods, pools, clients } = await watchCluster(config, context)
   const liveKit = liveKitOf(config, pools)
   if (!liveKit) logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const draining = new AbortController()
@@ -75,7 +74,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const database = createDatabaseHealth(stores, instance)
   const index = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
-  const callers = await createCallers(config, stores, transport, logger)
+  const callers = await createCallers(config, stores, clients.transport, logger)
   const onDropped = (count: number) => metrics.auditDropped.inc(count)
   const audit = createAuditTrail({ log: stores.auditLog, onDropped })
   await context.lifecycle.start({ name: 'audit trail', stop: () => audit.flush() })
@@ -87,14 +86,12 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     pools: checkState(pools.current() !== undefined, pools.status().problems === undefined),
     redis: checkState(true, index.isWell()),
   })
-  const opsUrl = config.GREENROOM_WEBHOOK_OPS_URL
-  const readStatus = createStatusReading(config, {
+  const statusReading = createStatusReading(config, {
     stores,
     pods,
     pools,
-    coordination,
+    coordination: clients.coordination,
     liveKit,
-    askWebhooks: opsUrl === undefined ? undefined : createWebhookReplicas(opsUrl),
     indexIsWell: () => index.isWell(),
     readPools: sessionApi.readPools,
   })
@@ -102,9 +99,8 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await context.lifecycle.start({ name: 'overload watch', stop: () => overload.stop() })
   const app = await createApiApp({
     ...sessionApi,
-    readPoolHistory: createReadPoolHistory({ history: stores.poolHistory, pools, pods }),
-    readStatus,
-    timelines: stores.timelines,
+    ...statusReading,
+    steerPools: createPoolSteering(config, { clients, stores, pods, note: (fact) => audit.note(fact) }),
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,
@@ -123,6 +119,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     auditLog: stores.auditLog,
     noteSession: createSessionAudit(audit),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
+    dashboard: true,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
       : undefined,
@@ -179,7 +176,7 @@ async function watchCluster(config: Config<'api'>, { lifecycle, logger }: RoleCo
   await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
-  return { pods, pools, transport: clients.transport, coordination: clients.coordination }
+  return { pods, pools, clients }
 }
 
 async function startLoops(

@@ -5,12 +5,17 @@ import type { Config } from '../config.ts'
 import type { DocumentView } from '../domain/cluster-ports.ts'
 import { controllerLeaseName } from '../domain/names.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
+import { createReadAdmission } from '../sessions/read-admission.ts'
+import { createReadPoolHistory } from '../sessions/read-pool-history.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
-import { createReadStatus, type ReadStatus } from '../sessions/read-status.ts'
+import { createReadStatus } from '../sessions/read-status.ts'
+import type { AdmissionHour } from '../webhook/admission-hour.ts'
 import type { liveKitOf } from './live-kit.ts'
 import { createStatusProbes } from './status-probes.ts'
 import type { Stores } from './stores.ts'
-import type { AskReplicas } from './webhook-replicas.ts'
+import { createWebhookReplicas } from './webhook-replicas.ts'
+
+type StatusConfig = Pick<Config<'api'>, 'GREENROOM_NAMESPACE' | 'GREENROOM_WEBHOOK_OPS_URL'>
 
 interface StatusReadingDeps {
   readonly stores: Stores
@@ -18,31 +23,43 @@ interface StatusReadingDeps {
   readonly pools: DocumentView<PoolsDocument>
   readonly coordination: Pick<KubeClients['coordination'], 'readNamespacedLease'>
   readonly liveKit: ReturnType<typeof liveKitOf>
-  readonly askWebhooks: AskReplicas | undefined
   readonly indexIsWell: () => boolean
   readonly readPools: ReadPools
 }
 
-/** GET /v1/status of one API replica. */
-export function createStatusReading(
-  { GREENROOM_NAMESPACE: namespace }: Pick<Config<'api'>, 'GREENROOM_NAMESPACE'>,
-  deps: StatusReadingDeps,
-): ReadStatus {
-  const { stores, pools, coordination, liveKit } = deps
+/** What operators ask one API replica for: the status, what admission did, and the courses of pools and sessions. */
+export function createStatusReading(config: StatusConfig, deps: StatusReadingDeps) {
+  const { GREENROOM_NAMESPACE: namespace, GREENROOM_WEBHOOK_OPS_URL: opsUrl } = config
+  const { stores, pods, pools, coordination, liveKit } = deps
   const clock = () => Date.now()
-  return createReadStatus({
-    probes: createStatusProbes({
-      ...deps,
-      askLiveKit: liveKit && (() => liveKit.service.ping()),
-      readLease: () =>
-        unlessMissing(coordination.readNamespacedLease({ name: controllerLeaseName, namespace })),
+  const readLeader = () => stores.leaderReports.read()
+  const askWebhooks = opsUrl === undefined ? undefined : createWebhookReplicas(opsUrl)
+  return {
+    readStatus: createReadStatus({
+      probes: createStatusProbes({
+        ...deps,
+        askLiveKit: liveKit && (() => liveKit.service.ping()),
+        askWebhooks,
+        readLease: () =>
+          unlessMissing(coordination.readNamespacedLease({ name: controllerLeaseName, namespace })),
+        clock,
+      }),
+      readPools: deps.readPools,
+      readLeader,
+      countSessions: stores.countLiveSessions,
+      poolCount: () => Object.keys(pools.current()?.pools ?? {}).length,
+      namespace,
       clock,
     }),
-    readPools: deps.readPools,
-    readLeader: () => stores.leaderReports.read(),
-    countSessions: stores.countLiveSessions,
-    poolCount: () => Object.keys(pools.current()?.pools ?? {}).length,
-    namespace,
-    clock,
-  })
+    readAdmission: createReadAdmission({
+      askReplicas:
+        askWebhooks &&
+        (async (signal) =>
+          (await askWebhooks<AdmissionHour>('/admission', signal)).map(({ answer }) => answer)),
+      readLeader,
+      clock,
+    }),
+    readPoolHistory: createReadPoolHistory({ history: stores.poolHistory, pools, pods }),
+    timelines: stores.timelines,
+  }
 }

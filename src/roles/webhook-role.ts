@@ -6,6 +6,7 @@ import { createQuotaWatch } from '../cluster/quota-watch.ts'
 import type { Config } from '../config.ts'
 import { configMapName } from '../domain/names.ts'
 import { pause } from '../timing/pause.ts'
+import { createAdmissionHour } from '../webhook/admission-hour.ts'
 import { registerPolicyMetrics } from '../webhook/policy-metrics.ts'
 import { createWebhookApp } from '../webhook/webhook-app.ts'
 import { createWebhookOpsApp } from '../webhook/webhook-ops-app.ts'
@@ -45,7 +46,9 @@ export async function startWebhook(config: Config<'webhook'>, context: RoleConte
   const inForce = () => policy.current() ?? builtInPolicy
   registerPolicyMetrics({ registry, policy: inForce, status: () => policy.status() })
   const draining = new AbortController()
+  const hour = createAdmissionHour(context.instance, () => Date.now())
   const shared = {
+    hour,
     policy: inForce,
     assignKeys: () => assignKeys.current() ?? '',
     logger,

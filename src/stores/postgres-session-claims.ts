@@ -58,7 +58,7 @@ const openColdSql = `
       warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
       max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, lease_held_by = excluded.lease_held_by,
       held_by = excluded.held_by, held_until = excluded.held_until, adoptable = excluded.adoptable,
-      renewals = 0, renewed_at = NULL, traceparent = excluded.traceparent
+      traceparent = excluded.traceparent, renewals = 0, renewed_at = NULL
     WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%'
       AND sessions.active_at IS NULL AND sessions.epoch < excluded.epoch
     RETURNING *

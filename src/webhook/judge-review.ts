@@ -15,6 +15,7 @@ import { ownershipReview } from '../admission/review/ownership-review.ts'
 import { mutateReview, validateReview } from '../admission/review/pod-review.ts'
 import { templateReview } from '../admission/review/template-review.ts'
 import type { Logger } from '../logging.ts'
+import type { AdmissionCounter } from './admission-hour.ts'
 import type { WebhookMetrics } from './webhook-metrics.ts'
 
 type Review = (request: AdmissionRequest, inForce: PolicyInForce, configuration: Configuration) => Answer
@@ -60,9 +61,10 @@ interface JudgeDeps {
   readonly configuration: () => Configuration
   readonly logger: Logger
   readonly metrics: WebhookMetrics
+  readonly hour: Pick<AdmissionCounter, 'note'>
 }
 
-export function createJudge({ context, configuration, logger, metrics }: JudgeDeps): Judge {
+export function createJudge({ context, configuration, logger, metrics, hour }: JudgeDeps): Judge {
   return (endpoint, request, { late }) => {
     const { uid, operation } = request
     const end = metrics.reviewSeconds.startTimer({ endpoint })
@@ -88,9 +90,28 @@ export function createJudge({ context, configuration, logger, metrics }: JudgeDe
       decision = 'failed'
     }
     note(answer, seen)
+    if (request.dryRun !== true) count(endpoint, answer, request.namespace ?? '')
     metrics.reviews.inc({ endpoint, operation, decision })
     end()
     return encodeAnswer(uid, answer, version)
+  }
+
+  /** What was only tried changes nothing, so the hour that people look at does not show it. */
+  function count(endpoint: Endpoint, answer: Answer, namespace: string): void {
+    if (answer.kind === 'patched') hour.note('changed', rulesOfAnswer(answer), namespace)
+    if (answer.kind === 'denied')
+      hour.note(
+        'denied',
+        answer.violations.map(({ rule }) => rule),
+        namespace,
+      )
+    // The mutating call comes first and finds the same.
+    else if (endpoint !== 'mutate' && answer.noted)
+      hour.note(
+        'warned',
+        answer.noted.map(({ rule }) => rule),
+        namespace,
+      )
   }
 
   function note(answer: Answer, seen: object): void {

@@ -1,6 +1,7 @@
 import type { DocumentStatus } from '../domain/document-status.ts'
 import type { Service } from '../serving/service.ts'
 import type { CheckState, ReadinessChecks } from '../serving/service-routes.ts'
+import type { AdmissionCounter } from './admission-hour.ts'
 
 /** What one replica of the webhook says of itself. */
 export interface WebhookReplicaStatus {
@@ -18,13 +19,14 @@ export interface WebhookStatusSources {
   /** Epoch ms; undefined while there is no certificate. */
   readonly certificateEndsAt: () => number | undefined
   readonly policyStatus: () => DocumentStatus
+  readonly hour: AdmissionCounter
 }
 
 /**
- * GET /status of the ops port, for the session server's `/v1/status`. Unlike a probe it answers 200 also when the replica is
+ * GET /status and /admission of the ops port, for the session server's `/v1/status` and `/v1/admission`. Unlike a probe it answers 200 also when the replica is
  * not ready, because then above all its answer is wanted.
  */
-export function addStatusRoute(app: Service, sources: WebhookStatusSources): void {
+export function addStatusRoutes(app: Service, sources: WebhookStatusSources): void {
   app.get('/status', { schema: { hide: true } }, async (): Promise<WebhookReplicaStatus> => {
     const checks = sources.checks()
     const endsAt = sources.certificateEndsAt()
@@ -36,4 +38,5 @@ export function addStatusRoute(app: Service, sources: WebhookStatusSources): voi
       policy: sources.policyStatus(),
     }
   })
+  app.get('/admission', { schema: { hide: true } }, async () => sources.hour.read())
 }

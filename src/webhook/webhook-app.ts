@@ -7,6 +7,7 @@ import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
 import { createService, type Service } from '../serving/service.ts'
 import { addProbeRoutes, type ServiceRouteOptions } from '../serving/service-routes.ts'
+import type { AdmissionCounter } from './admission-hour.ts'
 import { createContext, createJudge, type Endpoint, judges, type ReviewSources } from './judge-review.ts'
 import { createReviewBatch } from './review-batch.ts'
 import { checkReviewCaller } from './review-caller.ts'
@@ -16,6 +17,8 @@ import { createWebhookMetrics, registerGateMetrics, type WebhookMetrics } from '
 export interface WebhookAppOptions extends ReviewSources, ServiceRouteOptions {
   /** What is known beside the policy when a document is judged; called once per review, so it must not block. */
   readonly configuration?: () => Configuration
+  /** Counts what reviews come to; read on the ops port. */
+  readonly hour: AdmissionCounter
   readonly logger: Logger
   readonly tls: ServingTls
   /**
@@ -65,7 +68,7 @@ export function createWebhookApp(options: WebhookAppOptions): Service<Server> {
   })
   registerGateMetrics(options.registry, gate)
   const context = createContext(options)
-  addReviewRoutes(app, createJudge({ context, configuration, logger, metrics }))
+  addReviewRoutes(app, createJudge({ context, configuration, logger, metrics, hour: options.hour }))
   addProbeRoutes(app, { checks: options.checks, explains: false })
   return app
 }

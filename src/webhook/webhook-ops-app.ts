@@ -5,7 +5,7 @@ import type { ServiceRouteOptions } from '../serving/service-routes.ts'
 import { addExplainRoute } from './explain-route.ts'
 import { createContext, type ReviewSources } from './judge-review.ts'
 import { defaultIntakeLimits, installIntake } from './review-intake.ts'
-import { addStatusRoute, type WebhookStatusSources } from './status-route.ts'
+import { addStatusRoutes, type WebhookStatusSources } from './status-route.ts'
 
 type WebhookOpsOptions = ReviewSources &
   ServiceRouteOptions &
@@ -15,7 +15,7 @@ type WebhookOpsOptions = ReviewSources &
 const intakeLimits = { ...defaultIntakeLimits, bytes: 2 * 1024 * 1024, large: 1, waiting: 2 }
 
 /**
- * Metrics, the facts behind readiness, GET /status, and POST /explain, over plain HTTP on a port of their own: nobody who asks here takes
+ * Metrics, the facts behind readiness, GET /status and /admission, and POST /explain, over plain HTTP on a port of their own: nobody who asks here takes
  * a connection or a place from reviews, and a network policy can tell the two apart.
  */
 export function createWebhookOpsApp(options: WebhookOpsOptions): Promise<Service> {
@@ -24,7 +24,7 @@ export function createWebhookOpsApp(options: WebhookOpsOptions): Promise<Service
     addRoutes(app) {
       installIntake(app, { limits: intakeLimits })
       addExplainRoute(app, createContext(options))
-      addStatusRoute(app, options)
+      addStatusRoutes(app, options)
     },
   })
 }

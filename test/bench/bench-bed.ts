@@ -94,11 +94,20 @@ export interface GreenroomBed extends BenchBed {
   readonly opsUrl: string
   readonly target: LoadTarget
   /** Resolves when it is ready. */
-  startApi(): Promise<void>
+  startApi(env?: Readonly<Record<string, string>>): Promise<void>
+  /** Another replica, to be measured by turns with the first. */
+  startVariant(variant: ApiVariant): Promise<LoadTarget>
   startController(): Promise<void>
   podWrites(): Promise<number>
   isReady(): Promise<boolean>
   pool(): ReturnType<ReturnType<typeof createBedClient>['pool']>
+}
+
+export interface ApiVariant {
+  readonly name: string
+  readonly env?: Readonly<Record<string, string>>
+  /** A checkout of another version, on the same database. */
+  readonly folder?: string
 }
 
 interface GreenroomBedOptions extends StoreBedOptions {
@@ -163,17 +172,21 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
   async function start(
     role: string,
     env: Readonly<Record<string, string>>,
-    nodeArgs: readonly string[] = [],
+    {
+      nodeArgs = [],
+      folder = root,
+      name = role,
+    }: { nodeArgs?: readonly string[]; folder?: string; name?: string } = {},
   ) {
-    const logPath = join(bed.folder, `${role}.log`)
+    const logPath = join(bed.folder, `${name}.log`)
     const program = await startProgram({
       command: process.execPath,
       args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', role],
-      cwd: root,
-      env: { PATH: process.env.PATH, HOSTNAME: role, GREENROOM_HOST: '127.0.0.1', ...env },
+      cwd: folder,
+      env: { PATH: process.env.PATH, HOSTNAME: name, GREENROOM_HOST: '127.0.0.1', ...env },
       logPath,
     })
-    roles.set(role, program)
+    roles.set(name, program)
     bed.onStop(() => program.stop('SIGTERM', 12_000))
   }
   if (options.webhook) {
@@ -181,11 +194,31 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     for (const pid of [plane.pids.etcd, plane.pids['kube-apiserver'], roles.get('webhook')?.pid])
       if (pid !== undefined) setPace(pid, 'elsewhere')
   }
-  const port = await freePort()
-  const opsPort = await freePort()
+  const [port, opsPort] = [await freePort(), await freePort()]
   const url = `http://127.0.0.1:${port}`
   const client = createBedClient({ url, apiKey: secrets.apiKey })
   bed.onStop(async () => client.close())
+  const apiEnv = (ports: { readonly port: number; readonly opsPort: number }) => ({
+    ...serverEnv,
+    GREENROOM_PORT: String(ports.port),
+    GREENROOM_OPS_PORT: String(ports.opsPort),
+    GREENROOM_API_KEYS: secrets.apiKey,
+    GREENROOM_API_URL: url,
+    GREENROOM_DRAIN_MS: '0',
+    // Tokens are minted in the API process; nobody needs to listen there.
+    LIVEKIT_URL: 'ws://127.0.0.1:7880',
+    LIVEKIT_API_KEY: 'bench-key',
+    LIVEKIT_API_SECRET: randomBytes(32).toString('hex'),
+  })
+  const target: LoadTarget = {
+    host: '127.0.0.1',
+    port,
+    method: 'POST',
+    path: '/v1/sessions',
+    headers: { authorization: `Bearer ${secrets.apiKey}` },
+    body: JSON.stringify(options.body),
+    wanted: 201,
+  }
   return {
     ...bed,
     plane,
@@ -196,30 +229,19 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     roles,
     apiUrl: url,
     opsUrl: `http://127.0.0.1:${opsPort}`,
-    target: {
-      host: '127.0.0.1',
-      port,
-      method: 'POST',
-      path: '/v1/sessions',
-      headers: { authorization: `Bearer ${secrets.apiKey}` },
-      body: JSON.stringify(options.body),
-      wanted: 201,
-    },
-    async startApi() {
-      const env = {
-        ...serverEnv,
-        GREENROOM_PORT: String(port),
-        GREENROOM_OPS_PORT: String(opsPort),
-        GREENROOM_API_KEYS: secrets.apiKey,
-        GREENROOM_API_URL: url,
-        GREENROOM_DRAIN_MS: '0',
-        // Tokens are minted in the API process; nobody needs to listen there.
-        LIVEKIT_URL: 'ws://127.0.0.1:7880',
-        LIVEKIT_API_KEY: 'bench-key',
-        LIVEKIT_API_SECRET: randomBytes(32).toString('hex'),
-      }
-      await start('api', env, options.apiNodeArgs)
+    target,
+    async startApi(more = {}) {
+      const nodeArgs = options.apiNodeArgs ?? []
+      await start('api', { ...apiEnv({ port, opsPort }), ...more }, { nodeArgs })
       await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
+    },
+    async startVariant({ name, env, folder = root }) {
+      const ports = { port: await freePort(), opsPort: await freePort() }
+      await start('api', { ...apiEnv(ports), ...env }, { folder, name })
+      const its = createBedClient({ url: `http://127.0.0.1:${ports.port}`, apiKey: secrets.apiKey })
+      bed.onStop(async () => its.close())
+      await until(`${name} to be ready`, () => its.isReady(), readyTimeoutMs)
+      return { ...target, port: ports.port }
     },
     async startController() {
       await start('controller', { ...serverEnv, GREENROOM_OPS_PORT: String(await freePort()) })

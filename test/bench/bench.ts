@@ -24,6 +24,8 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   growth: () => import('./growth-bench.ts'),
   rooms: () => import('./rooms-bench.ts'),
   events: () => import('./events-bench.ts'),
+  tracing: () => import('./tracing-bench.ts'),
+  renewals: () => import('./renewals-bench.ts'),
   sizing: () => import('./sizing-bench.ts'),
   'cli-start': () => import('./cli-start-bench.ts'),
 }

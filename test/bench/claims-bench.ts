@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { root } from '../../bed/repository.ts'
 import { startAgentsProcess } from './agents-process.ts'
+import { runAuthTurns } from './auth-turns.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
 import { createReadyPods } from './bench-pods.ts'
@@ -29,6 +30,8 @@ export const bench: Bench = {
     'no-open-loop': { type: 'boolean', default: false },
     /** With an Idempotency-Key in each request. */
     keys: { type: 'boolean', default: false },
+    /** key, oidc or serviceaccount: such a credential by turns with a bootstrap key, and nothing else. */
+    auth: { type: 'string', default: '' },
     /** Folder for a CPU profile of the API process for each case. */
     profile: { type: 'string', default: '' },
     /** More arguments of node for the API process, separated by blanks. */
@@ -60,6 +63,7 @@ export async function runClaimsBench(
   say: (line: string) => void,
 ): Promise<BenchResult> {
   if (options['no-delivery']) return runDecisionBench(options, say)
+  if (options.auth !== '') return runAuthTurns(options, say)
   const settings = settingsOf(options)
   const profile = await profileFolder(options)
   const bed = await startGreenroomBed({

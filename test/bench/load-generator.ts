@@ -26,6 +26,8 @@ export interface LoadSpec {
   readonly warmUp: number
   /** A key of its own in each request. */
   readonly idempotencyKeys?: boolean
+  /** One after the other instead of the target's path. */
+  readonly paths?: readonly string[]
   /** DELETE what `location` names, so long after the answer. */
   readonly endAfterMs?: number
 }
@@ -52,7 +54,7 @@ export function startLoadGenerator(logPath: string): LoadGenerator {
 const endLanes = 4
 
 export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
-  const { target, loop, count, warmUp } = spec
+  const { target, loop, count, warmUp, paths = [target.path] } = spec
   const lanes = await createLanes(target, loop.kind === 'closed' ? loop.concurrency : loop.lanes)
   const enders = await createLanes(target, spec.endAfterMs === undefined ? 0 : endLanes)
   const statuses: Record<number, number> = {}
@@ -60,7 +62,10 @@ export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
   const ending: Promise<void>[] = []
   const send: Send = async (index) => {
     const answer = await lanes.send(
-      requestText(target, spec.idempotencyKeys ? `bench-${runId}-${index}` : ''),
+      requestText(
+        { ...target, path: paths[index % paths.length] ?? target.path },
+        spec.idempotencyKeys ? `bench-${runId}-${index}` : '',
+      ),
     )
     statuses[answer.status] = (statuses[answer.status] ?? 0) + 1
     if (answer.status !== target.wanted) return false

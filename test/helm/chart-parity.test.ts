@@ -24,7 +24,7 @@ const settings: readonly Setting[] = [
   {
     name: 'options',
     folder: 'manifests/base',
-    components: ['cert-manager', 'postgres', 'backup', 'node-affinity'],
+    components: ['cert-manager', 'postgres', 'backup', 'node-affinity', 'tracing'],
     values: [
       'certManager.enabled=true',
       'postgresql.enabled=true',
@@ -32,6 +32,7 @@ const settings: readonly Setting[] = [
       'nodeAffinity[0].key=workload-type',
       'nodeAffinity[0].operator=In',
       'nodeAffinity[0].values[0]=ai-agents',
+      'tracing.agents=true',
     ].flatMap((value) => ['--set', value]),
   },
   { name: 'dev', folder: 'manifests/overlays/dev', values: ['-f', 'manifests/helm/values/dev.yaml'] },

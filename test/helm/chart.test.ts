@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { V1Deployment, V1Job, V1NetworkPolicy } from '@kubernetes/client-node'
+import type { V1Deployment, V1Job, V1NetworkPolicy, V1Role } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
@@ -237,12 +237,73 @@ void t.test('who may call stands in the environment and, with its value, in the 
   await t.rejects(render(helm, set('oidc.issuer=https://login.example.com')), /oidc\.audience is missing/)
 })
 
+void t.test(
+  'where the document of the pools is kept elsewhere, the right to change it goes too',
+  async (t) => {
+    const rulesOf = async (...values: string[]) => {
+      const objects = await render(helm, set(...values))
+      const server = one<V1Deployment>(objects, 'Deployment', 'session-management-server')
+      return {
+        env: server.spec?.template.spec?.containers[0]?.env ?? [],
+        rules: one<V1Role>(objects, 'Role', 'session-management').rules ?? [],
+      }
+    }
+    const editing = await rulesOf()
+    const closed = await rulesOf('editPools=false')
+    const variable = { name: 'GREENROOM_EDIT_POOLS', value: 'false' }
+    t.notMatch(editing.env, [variable])
+    t.ok(closed.env.some(({ name, value }) => name === variable.name && value === variable.value))
+    t.equal(editing.rules.length - closed.rules.length, 2)
+    const text = JSON.stringify(closed.rules)
+    t.notMatch(text, /localsubjectaccessreviews/)
+    t.notOk(
+      closed.rules.some(
+        ({ resourceNames, verbs }) => resourceNames?.includes('agent-pools') && verbs.includes('update'),
+      ),
+    )
+  },
+)
+
 void t.test('the migration is an object at an install, and stands before an upgrade', async (t) => {
   const [installed, upgraded] = await Promise.all([render(helm), render(helm, ['--is-upgrade'])])
   const annotations = (objects: readonly Manifest[]) =>
     one<V1Job>(objects, 'Job', 'greenroom-migrate-0-1-0').metadata as { annotations?: object }
   t.notOk(annotations(installed).annotations)
   t.match(annotations(upgraded).annotations, { 'helm.sh/hook': 'pre-upgrade' })
+})
+
+void t.test('what Prometheus and Grafana get follows the values', async (t) => {
+  const all = ['serviceMonitor', 'podMonitor', 'rules', 'dashboard'].map(
+    (part) => `monitoring.${part}.enabled=true`,
+  )
+  const objects = await render(
+    helm,
+    set(
+      ...all,
+      'monitoring.podMonitor.interval=30s',
+      'monitoring.podMonitor.labels.release=prom',
+      'monitoring.rules.runbooks=https://wiki.example/greenroom/',
+    ),
+  )
+  t.match(one(objects, 'PodMonitor', 'agents'), {
+    metadata: { labels: { release: 'prom' } },
+    spec: { podMetricsEndpoints: [{ port: 'http', interval: '30s' }] },
+  })
+  const rules = JSON.stringify(one(objects, 'PrometheusRule', 'greenroom'))
+  t.match(rules, '"https://wiki.example/greenroom/GreenroomPoolEmpty.md"')
+  t.notMatch(rules, 'docs/runbooks')
+  const { data } = one<ConfigMap>(objects, 'ConfigMap', 'greenroom-dashboard')
+  t.same(Object.keys(data).sort(), ['greenroom-admission.json', 'greenroom-pools.json', 'greenroom.json'])
+  for (const text of Object.values(data)) t.match(JSON.parse(text), { tags: ['greenroom'] })
+
+  const annotated = (found: readonly Manifest[]) =>
+    [
+      one<V1Deployment>(found, 'Deployment', 'session-management-server').spec?.template.metadata,
+      one<V1Deployment>(found, 'Deployment', 'agent-webhook').spec?.template.metadata,
+      one<ConfigMap>(found, 'ConfigMap', 'agent-pools').data,
+    ].map((where) => JSON.stringify(where).includes('prometheus.io/scrape'))
+  t.same(annotated(objects), [true, true, true])
+  t.same(annotated(await render(helm, set('monitoring.annotations=false'))), [false, false, false])
 })
 
 void t.test('what is configured is reachable: LiveKit, monitoring, the API server', async (t) => {

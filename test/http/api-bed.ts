@@ -172,6 +172,8 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       now: () => 0,
     }),
     readPoolHistory: () => Promise.reject(new Error('this test reads no history')),
+    readAdmission: () => Promise.reject(new Error('this test asks no webhook')),
+    steerPools: { freeze: notAsked, thaw: notAsked, resize: notAsked, retirePod: notAsked },
     timelines: { course: async () => undefined },
     readStatus: () => Promise.reject(new Error('this test reads no status')),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),

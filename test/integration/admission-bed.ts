@@ -8,6 +8,7 @@ import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
 import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
+import { createAdmissionHour } from '../../src/webhook/admission-hour.ts'
 import type { IntakeLimits } from '../../src/webhook/review-intake.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 
@@ -59,6 +60,7 @@ async function startWebhook(
     registry,
     tls: { key, cert },
     checks: () => ({}),
+    hour: createAdmissionHour('webhook-1', () => Date.now()),
     ...(intakeLimits && { intakeLimits }),
   })
   stranger?.addRoute(server)

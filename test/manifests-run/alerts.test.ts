@@ -92,10 +92,13 @@ void t.test('an alert that does not fire, or does not end, would be found', asyn
 })
 
 void t.test('each has a severity, a sentence, and a page of its own', async (t) => {
+  const listed = await readFile(join(root, 'docs/operate/monitoring.md'), 'utf8')
+  t.equal(listed.match(/^\| \[Greenroom/gm)?.length, alerts.length)
   for (const { alert = '', labels, annotations } of alerts) {
     t.match(labels.severity, /^(page|ticket)$/, alert)
     t.match(annotations.summary, /^[A-Z].*\.$/, alert)
     t.equal(annotations.runbook_url, `docs/runbooks/${alert}.md`)
+    t.match(listed, `\n| [${alert}](../runbooks/${alert}.md) | ${labels.severity} |`)
     const page = await readFile(join(root, annotations.runbook_url ?? ''), 'utf8')
     t.match(page, new RegExp(`^# ${alert}\n`))
     for (const part of ['## What it means', '## What to look at', '## What to do'])

@@ -41,6 +41,7 @@ const componentsOnBase: Readonly<Record<string, readonly string[]>> = {
   redis: [],
   'sealed-secrets': [],
   'small-machine': [],
+  tracing: [],
 }
 
 const folders = [

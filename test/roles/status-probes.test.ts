@@ -7,6 +7,7 @@ import type { LeaderFindings } from '../../src/domain/leader-findings.ts'
 import { createStatusProbes } from '../../src/roles/status-probes.ts'
 import { createWebhookReplicas } from '../../src/roles/webhook-replicas.ts'
 import { createPostgresLeaderReports } from '../../src/stores/postgres-leader-reports.ts'
+import { createAdmissionHour } from '../../src/webhook/admission-hour.ts'
 import type { WebhookReplicaStatus } from '../../src/webhook/status-route.ts'
 import { createWebhookOpsApp } from '../../src/webhook/webhook-ops-app.ts'
 import { postgresFor, startDatabase } from '../stores/store-servers.ts'
@@ -133,6 +134,7 @@ void t.test('a replica of the webhook, over its ops port; ready or not', async (
     registry: new Registry(),
     logger: silent,
     checks: () => ({ policy: ready ? 'ok' : 'failed' }),
+    hour: createAdmissionHour('webhook-1', () => now),
     replica: 'webhook-1',
     certificateEndsAt: () => endsAt,
     policyStatus: () => ({ seen: '9', applied: '9' }),

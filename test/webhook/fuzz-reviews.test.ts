@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { createAdmissionHour } from '../../src/webhook/admission-hour.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
 import { keySet, policy, reviewOf, samplePod } from '../admission/pod-samples.ts'
@@ -26,6 +27,7 @@ const app = createWebhookApp({
   registry: new Registry(),
   tls: { key: await readFile(made.keyPath, 'utf8'), cert: await readFile(made.certPath, 'utf8') },
   checks: () => ({}),
+  hour: createAdmissionHour('webhook-1', () => Date.now()),
 })
 await app.ready()
 t.teardown(() => app.close())

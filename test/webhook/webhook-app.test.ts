@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import type { PolicyDocument } from '../../src/admission/policy/policy-document.ts'
+import { type AdmissionHour, createAdmissionHour } from '../../src/webhook/admission-hour.ts'
 import { createWebhookApp } from '../../src/webhook/webhook-app.ts'
 import { createWebhookOpsApp } from '../../src/webhook/webhook-ops-app.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
@@ -27,6 +28,7 @@ const shared = {
   registry,
   checks: () => ({ policy: isReady ? ('ok' as const) : ('failed' as const) }),
   details: () => ({ policy: 'seen' }),
+  hour: createAdmissionHour('webhook-1', () => Date.now()),
 }
 const app = createWebhookApp({ ...shared, tls })
 await app.listen({ host: '127.0.0.1', port: 0 })
@@ -194,3 +196,36 @@ void t.test('TLS 1.3 and nothing older', async (t) => {
   t.equal(await handshake('TLSv1.3'), 'TLSv1.3')
   t.match(await handshake('TLSv1.2'), /alert|protocol|version/)
 })
+
+void t.test(
+  'the ops port tells how this replica is, and what it denied and changed in the last hour',
+  async (t) => {
+    isReady = false
+    const status = await ops.inject({ url: '/status' })
+    isReady = true
+    t.equal(status.statusCode, 200, 'also when it is not ready')
+    t.strictSame(status.json(), {
+      replica: 'webhook-1',
+      ready: false,
+      checks: { policy: 'failed' },
+      certificateEndsAt: '2027-01-01T00:00:00.000Z',
+      policy: policyStatus,
+    })
+
+    const rows = async () => (await ops.inject({ url: '/admission' })).json<AdmissionHour>().rows
+    const counted = async (kind: 'denied' | 'changed', namespace: string) =>
+      (await rows()).reduce((sum, row) => sum + (row.namespace === namespace ? row[kind] : 0), 0)
+    const bad = samplePod({ spec: { ...samplePod().spec, hostNetwork: true } })
+    await post('/mutate', review(samplePod(), { namespace: 'counted', dryRun: true }))
+    t.equal(await counted('changed', 'counted'), 0, 'what is only tried is not counted')
+    await post('/mutate', review(samplePod(), { namespace: 'counted' }))
+    t.ok((await counted('changed', 'counted')) > 0)
+    t.equal(await counted('denied', 'counted'), 0)
+    await post('/validate', review(bad, { namespace: 'counted' }))
+    await post('/validate', review(bad, { namespace: 'counted' }))
+    const denials = (await rows()).filter(({ namespace, denied }) => namespace === 'counted' && denied > 0)
+    t.ok(denials.length > 0)
+    for (const { rule, denied } of denials) t.equal(denied, 2, `${rule}: once a request`)
+    t.notMatch(JSON.stringify(await rows()), /hostNetwork|agent-0/, 'rules and namespaces only')
+  },
+)

@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import type { createServingCertificate } from '../../src/certificates/serving-certificate.ts'
+import { createAdmissionHour } from '../../src/webhook/admission-hour.ts'
 import { createWebhookApp, type WebhookAppOptions } from '../../src/webhook/webhook-app.ts'
 import { createWebhookOpsApp } from '../../src/webhook/webhook-ops-app.ts'
 import { makeCerts } from '../../webhook-certs/make-certs.ts'
@@ -23,6 +24,7 @@ export async function startWebhookBed(t: Test, overrides: Partial<WebhookAppOpti
     logger: pino({ level: 'silent' }),
     registry,
     checks: () => ({}),
+    hour: createAdmissionHour('webhook-1', () => Date.now()),
     ...overrides,
   }
   const tls = { key: await readFile(made.keyPath, 'utf8'), cert: await readFile(made.certPath, 'utf8') }
@@ -89,6 +91,7 @@ export async function serveWith(
     logger: pino({ level: 'silent' }),
     tls: certificate.tls(),
     checks: () => ({}),
+    hour: createAdmissionHour('webhook-1', () => Date.now()),
     ...options,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })

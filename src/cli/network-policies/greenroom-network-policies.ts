@@ -127,7 +127,7 @@ of API servers: 443, 6443, 8443 (minikube) and 16443 (MicroK8s).`
       { rule: { ports: tcp(webhookPort) } },
       metricsFor(settings.monitoring, webhookOpsPort),
       {
-        why: 'GET /status, for GET /v1/status of the session server. Nobody else gets the label of that component.',
+        why: 'GET /status and /admission, for the same of the session server. Nobody else gets the label of that component.',
         rule: {
           from: [{ ...namespaceOf('ai-agents'), podSelector: sessionServerPods }],
           ports: tcp(webhookOpsPort),

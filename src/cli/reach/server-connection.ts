@@ -26,12 +26,8 @@ interface Asked {
 /** A report over a year takes seconds, and a busy server lets it wait for others. */
 const answerMs = 30_000
 
-/**
- * Options come before the environment, and both before the kubeconfig.
- * @throws GreenroomError GRN_INVALID_CONFIG with what is missing
- */
 export async function openServer(given: ServerValues): Promise<ServerConnection> {
-  const { url, apiKey, forwarded } = await placeOf(given)
+  const { url, apiKey, forwarded } = await findServer(given)
   const options = { url, apiKey, fetch: tellingVersions() }
   const api = createApi(options)
   return {
@@ -61,7 +57,12 @@ async function askOnce<T>(
   }
 }
 
-async function placeOf(given: ServerValues) {
+/**
+ * Where the server is and the key for it. Options come before the environment, and both before the kubeconfig. The caller
+ * closes what is `forwarded`.
+ * @throws GreenroomError GRN_INVALID_CONFIG with what is missing
+ */
+export async function findServer(given: ServerValues) {
   const config = loadConfig('caller')
   const url = given.server ?? (given.context === undefined ? config.GREENROOM_API_URL : undefined)
   const [apiKey] = (given.key ?? config.GREENROOM_API_KEY)?.split(',').map((key) => key.trim()) ?? []

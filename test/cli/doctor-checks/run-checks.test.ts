@@ -1,5 +1,8 @@
+import { chmod } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { judgeClock } from '../../../src/cli/doctor-checks/clock-skew.ts'
+import { clockSynchronized } from '../../../src/cli/doctor-checks/clock-synchronized.ts'
 import {
   absent,
   type DoctorCheck,
@@ -63,6 +66,15 @@ void t.test('a check that hangs, and one that throws, take nothing from the othe
   ])
 })
 
+void t.test('commands are for the namespace of this installation', async (t) => {
+  const fix = 'kubectl -n ai-agents edit resourcequota ai-agents-quota'
+  const check = checkOf('quota', async () => failed('Too small.', fix))
+  t.match(await look([check]), { quota: { fix } })
+  t.match(await look([check], { env: { GREENROOM_NAMESPACE: 'shop' } }), {
+    quota: { fix: 'kubectl -n shop edit resourcequota ai-agents-quota' },
+  })
+})
+
 void t.test('a part that is not configured is skipped with the name of its variable', async (t) => {
   const checks: DoctorCheck[] = (['kubernetes', 'postgresql', 'redis', 'livekit'] as const).map((part) => ({
     ...checkOf(part, async () => ok('Fine.')),
@@ -76,6 +88,29 @@ void t.test('a part that is not configured is skipped with the name of its varia
     livekit: { state: 'skipped', detail: 'LIVEKIT_API_SECRET is not set.' },
   })
 })
+
+void t.test(
+  'the time server: what timedatectl or chronyc says, and nothing where neither answers',
+  async (t) => {
+    const path = process.env.PATH
+    t.teardown(() => {
+      process.env.PATH = path
+    })
+    const says = (line: string) => `#!/bin/sh\nprintf '%s\\n' '${line}'\n`
+    for (const [programs, state] of [
+      [{ timedatectl: says('yes') }, 'ok'],
+      [{ timedatectl: says('no') }, 'warning'],
+      [{ chronyc: says('Leap status     : Normal') }, 'ok'],
+      [{ chronyc: says('Leap status     : Not synchronised') }, 'warning'],
+      [{}, 'skipped'],
+    ] as const) {
+      const folder = t.testdir(programs)
+      for (const name of Object.keys(programs)) await chmod(join(folder, name), 0o755)
+      process.env.PATH = folder
+      t.match(statesOf(await look([clockSynchronized])), { 'clock-synchronized': state })
+    }
+  },
+)
 
 void t.test('versions and clocks', (t) => {
   for (const [version, state] of [
