@@ -1,4 +1,3 @@
-import { checkPools } from '../../domain/pool.ts'
 import { GreenroomError } from '../../errors.ts'
 import { bareName } from '../line/bare-name.ts'
 import { action } from '../line/command-spec.ts'
@@ -8,7 +7,7 @@ import { type ServerValues, serverOptions } from '../line/shared-options.ts'
 import { toned } from '../line/view-table.ts'
 import { wholeNumber, wrongArguments } from '../line/wrong-arguments.ts'
 import { withoutPackage } from '../reach/without-package.ts'
-import { editPoolsText, type PoolChange } from './edit-pools-text.ts'
+import type { PoolChange } from './edit-pools-text.ts'
 
 const { context, kubeconfig, namespace } = serverOptions
 const shared = {
@@ -80,7 +79,7 @@ async function changePool(text: string, options: ChangeValues, change: PoolChang
   const { openPoolsConfigMap } = await import('./pools-config-map.ts').catch(withoutPackage)
   using document = await openPoolsConfigMap(options)
   const before = await document.read()
-  const edited = checkedEdit(before.text, agentType, change, document.name)
+  const edited = await checkedEdit(before.text, agentType, change, document.name)
   const diff = lineDiff(before.text, edited)
   if (diff === '') {
     process.stderr.write(`Nothing to change: ${document.name} says so already.\n`)
@@ -96,7 +95,15 @@ async function changePool(text: string, options: ChangeValues, change: PoolChang
   } else process.stderr.write('Nothing is written.\n')
 }
 
-function checkedEdit(text: string, agentType: string, change: PoolChange, name: string): string {
+/** What reads YAML and schemas is loaded here, so that the help of pools need not wait for it. */
+async function checkedEdit(
+  text: string,
+  agentType: string,
+  change: PoolChange,
+  name: string,
+): Promise<string> {
+  const { editPoolsText } = await import('./edit-pools-text.ts')
+  const { checkPools } = await import('../../domain/pool.ts')
   const edited = editPoolsText(text, agentType, change)
   if (edited === undefined)
     throw new GreenroomError('GRN_UNKNOWN_AGENT_TYPE', `${name} has no pool "${agentType.slice(0, 80)}".`)
