@@ -24,6 +24,8 @@ export const rooms = {
   // Served to browsers and packed for npm: nothing but itself.
   client: [],
   try: ['client'],
+  // Types of `domain` alone: no browser can load its sources. dashboard-routes.test.ts follows every import.
+  dashboard: ['client', 'domain'],
   // Colours, type and controls: no scripts.
   look: [],
   // Composition: these two may import everything but main.ts.

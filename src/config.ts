@@ -90,6 +90,11 @@ const roleSchemas = {
      * and GET /v1/admission say nothing of the webhook.
      */
     GREENROOM_WEBHOOK_OPS_URL: Type.Optional(Type.String({ pattern: '^http://[^/\\s]+$' })),
+    /**
+     * Whether the API may change ConfigMap agent-pools for those who may administer every project. False where the document is
+     * kept elsewhere (GitOps): a change is then shown and not made.
+     */
+    GREENROOM_EDIT_POOLS: Type.Boolean({ default: true }),
     /** Whether /docs and /openapi.json need no API key. */
     GREENROOM_PUBLIC_DOCS: Type.Boolean({ default: false }),
     /** Whether /try is served, a page that opens sessions with an API key typed into it. */

@@ -119,6 +119,32 @@ export const errorCatalogue = {
     remedy:
       'Correct template in agent-pools. A change of agent-policy or of the signing key is undone where it was made.',
   },
+  GRN_POOLS_CHANGED: {
+    status: 409,
+    title: 'Somebody else changed ConfigMap agent-pools at the same moment',
+    remedy: 'Read the pool again, and repeat the change if it is still wanted.',
+  },
+  GRN_POOLS_READ_ONLY: {
+    status: 409,
+    title: 'Pools are not changed through this API here',
+    remedy:
+      'Change pools.yaml where it is kept. GREENROOM_EDIT_POOLS=true and the right to update ConfigMap agent-pools let the API do it: docs/status.md.',
+  },
+  GRN_POOLS_BY_HAND: {
+    status: 422,
+    title: 'The pool is written in a form that only a person can change safely',
+    remedy: 'Edit pools.yaml by hand, or write the pool out without anchors and aliases.',
+  },
+  GRN_POD_NOT_POOLED: {
+    status: 404,
+    title: 'There is no such pod in this pool',
+    remedy: 'Check the name: kubectl get pods -l greenroom.dev/pool=TYPE lists the pods of a pool.',
+  },
+  GRN_POD_IN_USE: {
+    status: 409,
+    title: 'A session has this pod',
+    remedy: 'End the session instead: DELETE /v1/sessions/:id. GET /v1/sessions shows which one has the pod.',
+  },
   GRN_KEY_USED_UP: {
     status: 409,
     title: 'The session of this Idempotency-Key has ended or is ending',

@@ -75,12 +75,11 @@ const bed = await startBed({
 })
 let fine = false
 try {
+  say(`the dashboard, as long as the demo runs: ${bed.apiUrls[0]}/dashboard, API key ${bed.apiKey}`)
   const report = await tell(bed)
   fine = verdict(report)
   if (flags.report !== '') await writeFile(flags.report, `${JSON.stringify(report, null, 2)}\n`)
-  say(
-    `to go on: npm run dev keeps this running; then open ${bed.apiUrls[0]}/docs (another port then: it tells you)`,
-  )
+  say(`to go on: npm run dev keeps this running, and tells you the addresses of its dashboard and of /docs`)
 } finally {
   await bed.stop()
 }

@@ -74,6 +74,7 @@ running.push(bed)
 await writeFacts(bed)
 console.log(`
 Talk to it    ${bed.apiUrls[0]}/try#key=${bed.apiKey}
+Dashboard     ${bed.apiUrls[0]}/dashboard   (sign in with the API key below)
 Session API   ${bed.apiUrls.join('  ')}
 API document  ${bed.apiUrls[0]}/docs
 API key       ${bed.apiKey}

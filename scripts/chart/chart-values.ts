@@ -106,6 +106,10 @@ export const chartValues = group({
     ['trace', 'debug', 'info', 'warn', 'error'].map((level) => Type.Literal(level)),
     { description: 'What the session server logs.', default: 'info' },
   ),
+  editPools: flag(
+    'Whether the session API may change ConfigMap `agent-pools` (`min`, `max`, `frozen`) for those who administer every project.',
+    true,
+  ),
   tryPage: flag('A page at `/try` that opens a session and talks to its agent.', false),
   corsOrigins: Type.Array(Type.String({ pattern: '^https?://[a-z0-9.-]+(:[0-9]{1,5})?$' }), {
     description: 'Origins whose pages may call the session API from a browser, each as a whole.',

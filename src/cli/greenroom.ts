@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { agentCommands } from './agent-commands.ts'
 import { type Commands, runCommand } from './command.ts'
+import { endQuietlyOnClosedPipe } from './line/closed-pipe.ts'
 import { exitCodeTable, listed } from './line/command-help.ts'
 import { exitCode, isRefusal, refusalText } from './line/exit-code.ts'
 import { isCompleter, programName } from './line/program-name.ts'
@@ -69,6 +70,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   throw unknownWord(`command "${name.slice(0, 80)}"`, name, Object.keys(commands))
 }
 
+endQuietlyOnClosedPipe()
 try {
   const words = process.argv.slice(2)
   process.exitCode = await main(isCompleter() ? ['__complete', ...words] : words)

@@ -22,6 +22,7 @@ export async function readApiDocument(): Promise<unknown> {
     readPools: { all: uncalled, one: uncalled },
     readPoolHistory: uncalled,
     readAdmission: uncalled,
+    steerPools: { freeze: uncalled, thaw: uncalled, resize: uncalled, retirePod: uncalled },
     readStatus: uncalled,
     timelines: { course: uncalled },
     readUsage: uncalled,

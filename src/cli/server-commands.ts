@@ -2,6 +2,14 @@ import type { Commands } from './command.ts'
 
 /** Commands that ask the session server, with an API key. The npm package and the plug-in of kubectl hold them. */
 export const serverCommands: Commands = {
+  status: {
+    summary: 'Say whether everything is well, what is not, and what to type',
+    load: async () => (await import('./status.ts')).status,
+  },
+  top: {
+    summary: 'Show pools and what needs attention on the whole terminal, as they change',
+    load: async () => (await import('./top.ts')).top,
+  },
   pools: {
     summary: 'List, show, explain, resize, freeze and roll out pools',
     load: async () => (await import('./pools.ts')).pools,

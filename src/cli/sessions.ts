@@ -1,7 +1,7 @@
 import { actionGroup } from './line/command-spec.ts'
 import { followSession } from './sessions/follow-session.ts'
+import { endOne, getOne, listAll } from './sessions/listed-sessions.ts'
 import { openFromShell } from './sessions/open-from-shell.ts'
-import { endOne, getOne, listAll } from './sessions/session-list.ts'
 
 export const sessions = actionGroup({
   summary: 'List, show, open, end and follow sessions',

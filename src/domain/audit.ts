@@ -10,6 +10,10 @@ export const auditActions = [
   'rollout.undo',
   'rollout.pause',
   'rollout.resume',
+  'pool.freeze',
+  'pool.thaw',
+  'pool.size',
+  'pod.retire',
   'limits.set',
   'limits.remove',
   'webhook.create',
@@ -32,8 +36,10 @@ export interface AuditEntry {
   /** Whose session or key it was; undefined where it concerns every project. */
   readonly projectId: string | undefined
   readonly action: AuditAction
-  /** The session, the key, the pool, the webhook, or the project whose limits it were. */
+  /** The session, the key, the pool, the pod, the webhook, or the project whose limits it were. */
   readonly subject: string
+  /** What was before and what is now, where that can be said in a line. */
+  readonly detail?: string | undefined
 }
 
 /** Something that was done, before it has its place in the log. */

@@ -2,7 +2,7 @@ import type { DocumentStatus } from './document-status.ts'
 
 /**
  * What only the leading controller knows. It notes it in PostgreSQL every few seconds, so that every replica can tell it
- * (docs/adr/0038-what-the-leader-finds-is-a-row.md).
+ * (docs/adr/0038-how-the-status-knows.md).
  */
 export interface LeaderFindings {
   /** Running pods that the policy in force would change or deny; undefined until the first look at all of them. */

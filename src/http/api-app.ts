@@ -14,6 +14,7 @@ import type { ReadPoolHistory } from '../sessions/read-pool-history.ts'
 import type { ReadPools } from '../sessions/read-pools.ts'
 import type { ReadStatus } from '../sessions/read-status.ts'
 import type { ReadUsage } from '../sessions/read-usage.ts'
+import type { SteerPools } from '../sessions/steer-pools.ts'
 import type { SteerRollout } from '../sessions/steer-rollout.ts'
 import { refuseUnacceptable } from './accepted-media.ts'
 import { addAdmissionRoute } from './admission-route.ts'
@@ -24,6 +25,7 @@ import { authenticate, type Credentials, hasScope } from './authenticate.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
 import { allowOrigins } from './cross-origin.ts'
+import { addDashboardRoutes } from './dashboard-routes.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { createEventStreams, type StreamLimits } from './event-streams.ts'
 import { addKeyRoutes } from './key-routes.ts'
@@ -39,6 +41,7 @@ import { addRolloutRoutes } from './rollout-routes.ts'
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts'
 import { type ShedLoadDeps, shedLoad } from './shed-load.ts'
 import { addStatusRoutes } from './status-routes.ts'
+import { addSteerPoolRoutes } from './steer-pool-routes.ts'
 import { tellVersion } from './tell-version.ts'
 import { addTimelineRoute } from './timeline-route.ts'
 import { addTryRoutes, type TryPageOptions } from './try-routes.ts'
@@ -55,6 +58,7 @@ export interface ApiAppDeps
   readonly readPools: ReadPools
   readonly steerRollout: SteerRollout
   readonly readPoolHistory: ReadPoolHistory
+  readonly steerPools: SteerPools
   readonly readStatus: ReadStatus
   readonly readAdmission: ReadAdmission
   readonly timelines: TimelineReader
@@ -68,6 +72,8 @@ export interface ApiAppDeps
   readonly auditLog: Pick<AuditLog, 'list'>
   /** The page at /try; undefined: there is none. */
   readonly tryPage?: TryPageOptions | undefined
+  /** Whether the page at /dashboard is served; not unless it is said. */
+  readonly dashboard?: boolean
   /** undefined without LiveKit: there is no such route then. */
   readonly liveKit: LiveKitRouteDeps | undefined
   /** Whose pages may call the API from a browser: `https://app.example`. */
@@ -111,6 +117,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)
   addPoolHistoryRoute(app, deps.readPoolHistory)
+  addSteerPoolRoutes(app, deps.steerPools)
   addStatusRoutes(app, deps.readStatus)
   addAdmissionRoute(app, deps.readAdmission)
   addTimelineRoute(app, deps.timelines)
@@ -133,6 +140,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   if (deps.liveKit) addLiveKitRoute(app, deps.liveKit)
   addProbeRoutes(app, { checks: deps.checks, explains: false })
   if (deps.tryPage) await addTryRoutes(app, deps.tryPage)
+  if (deps.dashboard) await addDashboardRoutes(app)
   await app.ready()
   return app
 }

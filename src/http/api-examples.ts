@@ -1,6 +1,7 @@
 import type { RouteOptions } from 'fastify'
 import type { TSchema } from 'typebox'
 import type { Service } from '../serving/service.ts'
+import { statusExamples } from './status-examples.ts'
 
 /**
  * An example of each body and each answer, by operation. A test holds each to its schema, and each route to an example: a
@@ -59,66 +60,6 @@ const rollout = {
   target: { templateHash: revision.templateHash, image: revision.image },
   pods: { fresh: { idle: 5, claimed: 12 }, drifted: { idle: 0, claimed: 0 } },
   revisions: [revision],
-}
-const status = {
-  at: '2026-03-01T09:00:00.000Z',
-  state: 'attention',
-  parts: [
-    { part: 'kubernetes', state: 'ok', detail: 'The API server is watched.' },
-    {
-      part: 'controller',
-      state: 'ok',
-      detail: 'One replica leads.',
-      leader: 'session-management-server-7d4c9',
-    },
-    {
-      part: 'webhook-certificate',
-      state: 'ok',
-      detail: 'It is good until 2026-03-22T04:48:00.000Z.',
-      daysLeft: 20.8,
-    },
-  ],
-  problems: [
-    {
-      code: 'image',
-      subject: 'pool stella-agent',
-      what: 'The pool stella-agent does not get the pods that it wants.',
-      cause:
-        'registry.example/stella:1.8.O: not found. Correct template.image in agent-pools, or make the image available to the nodes.',
-      command: 'kubectl -n ai-agents describe pods -l greenroom.dev/pool=stella-agent',
-      since: '2026-03-01T08:58:30.000Z',
-    },
-  ],
-  totals: { pools: 3, idle: 12, warming: 1, claimed: 30, waiting: 0, sessions: 30 },
-}
-const timeline = {
-  steps: [
-    { step: 'reserved', at: '2026-03-01T09:00:00.002Z', ms: 1.1 },
-    { step: 'committed', at: '2026-03-01T09:00:00.005Z', ms: 3.2 },
-    { step: 'delivered', at: '2026-03-01T09:00:00.012Z', ms: 6.4 },
-    { step: 'activated', at: '2026-03-01T09:00:00.012Z', ms: 0.3 },
-    { step: 'agent-joined', at: '2026-03-01T09:00:00.210Z', ms: 198 },
-    { step: 'renewed', at: '2026-03-01T09:04:40.100Z', count: 14 },
-    { step: 'ending', at: '2026-03-01T09:05:00.000Z', detail: 'ended:caller' },
-    { step: 'ended', at: '2026-03-01T09:05:02.000Z', ms: 2_000, detail: 'ended:caller' },
-  ],
-}
-const poolHistory = {
-  agentType: 'stella-agent',
-  points: [
-    { at: '2026-03-01T08:59:00.000Z', idle: 5, claimed: 11, waiting: 0, hitRate: 1 },
-    { at: '2026-03-01T09:00:00.000Z', idle: 4, claimed: 12, waiting: 0 },
-  ],
-}
-const admission = {
-  at: '2026-03-01T09:00:00.000Z',
-  since: '2026-03-01T08:00:00.000Z',
-  replicas: { asked: 3, answered: 3 },
-  rows: [
-    { rule: 'images', namespace: 'ai-agents', denied: 4, changed: 0, warned: 0 },
-    { rule: 'probes', namespace: 'ai-agents', denied: 0, changed: 31, warned: 0 },
-  ],
-  drift: { change: 2, deny: 0 },
 }
 const amounts = { sessions: 42, sessionSeconds: 36_000, idleSeconds: 3_600, podSeconds: 39_600, cost: 0.44 }
 const limits = {
@@ -187,6 +128,7 @@ const refused: Examples = { '4xx': problem, '5xx': busy }
 
 /** `body`, and answers by status. */
 const examples: Readonly<Record<string, Examples>> = {
+  ...statusExamples,
   openSession: {
     body: {
       agentType: 'stella-agent',
@@ -211,10 +153,6 @@ const examples: Readonly<Record<string, Examples>> = {
   undoRollout: { 200: { ...rollout, phase: 'undone' } },
   pauseRollout: { 200: { ...rollout, phase: 'paused' } },
   resumeRollout: { 200: rollout },
-  readPoolHistory: { 200: poolHistory },
-  readTimeline: { 200: timeline },
-  readAdmission: { 200: admission },
-  readStatus: { 200: status },
   readUsage: {
     200: {
       from: '2026-02-01T00:00:00.000Z',

@@ -23,8 +23,9 @@ const AuditView = Type.Object({
   projectId: Type.Optional(Type.String({ description: 'Whose session or key it was.' })),
   action: Type.Unsafe<AuditAction>(Type.Union(auditActions.map((action) => Type.Literal(action)))),
   subject: Type.String({
-    description: 'The session, the key, the pool, the webhook, or the project whose limits it were.',
+    description: 'The session, the key, the pool, the pod, the webhook, or the project whose limits it were.',
   }),
+  detail: Type.Optional(Type.String({ description: 'What was before and what is now.' })),
 })
 export type AuditView = Static<typeof AuditView>
 
@@ -58,7 +59,14 @@ function entryBefore(cursor: string, boundTo: string | undefined): string {
   throw wrongCursor()
 }
 
-function auditView({ id, at, by, projectId, action, subject }: AuditEntry): AuditView {
-  const time = new Date(at).toISOString()
-  return { id, at: time, by, action, subject, ...(projectId !== undefined && { projectId }) }
+function auditView({ id, at, by, projectId, action, subject, detail }: AuditEntry): AuditView {
+  return {
+    id,
+    at: new Date(at).toISOString(),
+    by,
+    action,
+    subject,
+    ...(projectId !== undefined && { projectId }),
+    ...(detail !== undefined && { detail }),
+  }
 }

@@ -24,6 +24,7 @@ import { createDatabaseHealth } from './database-health.ts'
 import { createIndexHealth } from './index-health.ts'
 import { leasesOutOfReach } from './lease-reach.ts'
 import { liveKitOf } from './live-kit.ts'
+import { createPoolSteering } from './pool-steering.ts'
 import { watchPools } from './pools-watch.ts'
 import type { RoleContext } from './role.ts'
 import { startSigningNotes } from './signing-notes.ts'
@@ -43,7 +44,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))
   const stores = await connectStores(config, context)
   await startSigningNotes({ signers: stores.signers, keyIds: keys.kids }, context)
-  const { pods, pools, transport, coordination } = await watchCluster(config, context)
+  const { pods, pools, clients } = await watchCluster(config, context)
   const liveKit = liveKitOf(config, pools)
   if (!liveKit) logger.warn('LIVEKIT_* is not set: answers have no livekit part and agents get no room token')
   const draining = new AbortController()
@@ -73,7 +74,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   })
   const database = createDatabaseHealth(stores, instance)
   const index = createIndexHealth(stores, () => Object.keys(pools.current()?.pools ?? {}), metrics)
-  const callers = await createCallers(config, stores, transport, logger)
+  const callers = await createCallers(config, stores, clients.transport, logger)
   const onDropped = (count: number) => metrics.auditDropped.inc(count)
   const audit = createAuditTrail({ log: stores.auditLog, onDropped })
   await context.lifecycle.start({ name: 'audit trail', stop: () => audit.flush() })
@@ -89,7 +90,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     stores,
     pods,
     pools,
-    coordination,
+    coordination: clients.coordination,
     liveKit,
     indexIsWell: () => index.isWell(),
     readPools: sessionApi.readPools,
@@ -99,6 +100,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   const app = await createApiApp({
     ...sessionApi,
     ...statusReading,
+    steerPools: createPoolSteering(config, { clients, stores, pods, note: (fact) => audit.note(fact) }),
     followEvents,
     eventWebhooks: stores.eventWebhooks,
     webhookSecretOf: createWebhookSigner(config.GREENROOM_HMAC_SECRET).secretOf,
@@ -117,6 +119,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
     auditLog: stores.auditLog,
     noteSession: createSessionAudit(audit),
     publicDocument: config.GREENROOM_PUBLIC_DOCS,
+    dashboard: true,
     tryPage: config.GREENROOM_TRY_PAGE
       ? { liveKitUrl: config.GREENROOM_LIVEKIT_PUBLIC_URL ?? config.LIVEKIT_URL }
       : undefined,
@@ -173,7 +176,7 @@ async function watchCluster(config: Config<'api'>, { lifecycle, logger }: RoleCo
   await lifecycle.start({ name: 'api clients', stop: () => clients.close() })
   await lifecycle.start({ name: 'pod informer', start: () => pods.start(), stop: () => pods.stop() })
   await lifecycle.start({ name: 'agent-pools', start: () => pools.start(), stop: () => pools.stop() })
-  return { pods, pools, transport: clients.transport, coordination: clients.coordination }
+  return { pods, pools, clients }
 }
 
 async function startLoops(

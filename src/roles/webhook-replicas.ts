@@ -10,7 +10,7 @@ export interface ReplicaAnswer<T> {
 
 /**
  * Asks every replica of the webhook on its ops port. `opsUrl` names a headless Service, whose name has the address of each
- * replica, so that no right to read the cluster is needed (docs/adr/0039). Rejects when the name has no address.
+ * replica, so that no right to read the cluster is needed (docs/adr/0038). Rejects when the name has no address.
  */
 export function createWebhookReplicas(opsUrl: string) {
   const { protocol, hostname, port } = new URL(opsUrl)

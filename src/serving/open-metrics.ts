@@ -1,6 +1,6 @@
 import { type Metric, type OpenMetricsContentType, Registry } from 'prom-client'
 
-/** Whether a scraper wants the format that has exemplars. Prometheus asks so where it may keep them. */
+/** Whether a scraper takes the format that has exemplars. Prometheus prefers it. */
 export function wantsOpenMetrics(accept: string | undefined): boolean {
   return accept?.includes('application/openmetrics-text') ?? false
 }

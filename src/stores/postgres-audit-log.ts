@@ -12,18 +12,20 @@ interface AuditRow {
   project_id: string | null
   action: AuditEntry['action']
   subject: string
+  detail: string | null
 }
 
-const auditInsert = 'INSERT INTO audit_log (id, at, actor_kind, actor_id, project_id, action, subject)'
+const auditInsert =
+  'INSERT INTO audit_log (id, at, actor_kind, actor_id, project_id, action, subject, detail)'
 
 const appendSql = `
   ${auditInsert}
-  SELECT id, to_timestamp(at / 1000), "actorKind", "actorId", "projectId", action, subject
+  SELECT id, to_timestamp(at / 1000), "actorKind", "actorId", "projectId", action, subject, detail
   FROM json_to_recordset($1::json) AS entry (id uuid, at float8, "actorKind" text, "actorId" text, "projectId" text,
-    action text, subject text)
+    action text, subject text, detail text)
   ON CONFLICT (id) DO NOTHING`
 
-const columns = `id, ${ms('at', 'at_ms')}, actor_kind, actor_id, project_id, action, subject`
+const columns = `id, ${ms('at', 'at_ms')}, actor_kind, actor_id, project_id, action, subject, detail`
 const listSql = (ofProject: string) => `
   SELECT ${columns} FROM audit_log
   WHERE ${ofProject} AND ($2::uuid IS NULL OR id < $2)
@@ -78,7 +80,7 @@ export const noted = (
   { changed, first }: { changed: string; first: number },
 ) => `, noted AS (
     ${auditInsert}
-    SELECT $${first}::uuid, now(), $${first + 1}, $${first + 2}, project_id, '${action}', id::text FROM ${changed}
+    SELECT $${first}::uuid, now(), $${first + 1}, $${first + 2}, project_id, '${action}', id::text, NULL FROM ${changed}
   )`
 
 export const actorValues = ({ kind, id }: AuditActor): string[] => [orderedId(), kind, id]
@@ -102,5 +104,6 @@ function entryFrom(row: AuditRow): AuditEntry {
     projectId: row.project_id ?? undefined,
     action: row.action,
     subject: row.subject,
+    detail: row.detail ?? undefined,
   }
 }

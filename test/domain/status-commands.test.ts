@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { agentCommands } from '../../src/cli/agent-commands.ts'
 import { operatorCommands } from '../../src/cli/operator-commands.ts'
+import { serverCommands } from '../../src/cli/server-commands.ts'
 import { PoolProblem } from '../../src/domain/pool-problem.ts'
 import {
   type FindingCommand,
@@ -15,7 +16,11 @@ import { statusPartNames } from '../../src/domain/status-report.ts'
 const kubectlVerbs = ['get', 'describe', 'logs', 'events', 'auth']
 const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
 const { scripts } = JSON.parse(packageJson) as { scripts: Record<string, string> }
-const commands: Readonly<Record<string, unknown>> = { ...operatorCommands, ...agentCommands }
+const commands: Readonly<Record<string, unknown>> = {
+  ...serverCommands,
+  ...operatorCommands,
+  ...agentCommands,
+}
 
 const causes = (PoolProblem.properties.cause as unknown as { anyOf: { const: string }[] }).anyOf.map(
   ({ const: cause }) => cause as Parameters<typeof poolCommand>[1],

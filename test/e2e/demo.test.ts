@@ -33,6 +33,7 @@ void t.test('the demo tells its story, reports, and exits with 0 when nothing wa
     /7 agents are in the LiveKit room of their session/,
     /its words came back from the claimed pod \d+ ms after the click, its voice after \d+ ms/,
     /to go on: npm run dev/,
+    /the dashboard, as long as the demo runs: http:\/\/127\.0\.0\.1:\d+\/dashboard/,
   ]) {
     t.match(stdout, part)
   }

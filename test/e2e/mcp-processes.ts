@@ -26,9 +26,21 @@ export async function pastedConfiguration(given: { apiUrl: string; apiKey: strin
   }
 }
 
+export const allowedOrigin = 'https://app.example'
+
 /** `greenroom mcp --http` as its operator starts it, with no key of its own. */
 export async function startHttpMcp(apiUrl: string) {
-  const args = [join(root, 'src/cli/greenroom.ts'), 'mcp', '--http', '--port', '0', '--server', apiUrl]
+  const args = [
+    join(root, 'src/cli/greenroom.ts'),
+    'mcp',
+    '--http',
+    '--port',
+    '0',
+    '--server',
+    apiUrl,
+    '--origin',
+    allowedOrigin,
+  ]
   const child = spawn(process.execPath, args, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] })
   const closed = once(child, 'close')
   const lines = createInterface({ input: child.stderr })

@@ -7,7 +7,7 @@ import { startBed } from '../../bed/bed.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { until } from '../../bed/processes/until.ts'
 import { root } from '../../bed/repository.ts'
-import { pastedConfiguration, startHttpMcp } from './mcp-processes.ts'
+import { allowedOrigin, pastedConfiguration, startHttpMcp } from './mcp-processes.ts'
 import { agentType, createSessionCaller } from './session-caller.ts'
 
 /** The official client of MCP on a real installation: rooms are LiveKit's, agents are processes. */
@@ -221,6 +221,16 @@ void t.test('over HTTP, each caller with its own key', async (t) => {
     t.match(await post({}), { status: 401, text: /GRN_UNAUTHENTICATED/ })
     for (const headers of [{ origin: 'https://evil.example' }, { origin: 'null' }, { host: 'evil.example' }])
       t.match(await post({ authorization, ...headers }), { status: 403, text: /GRN_FORBIDDEN/ })
+    const page = {
+      origin: allowedOrigin,
+      'access-control-request-headers': 'authorization, mcp-protocol-version',
+    }
+    const { status, headers: allowed } = await fetch(address, { method: 'OPTIONS', headers: page })
+    t.equal(status, 204)
+    t.equal(allowed.get('access-control-allow-origin'), allowedOrigin)
+    t.equal(allowed.get('access-control-allow-headers'), 'authorization, mcp-protocol-version')
+    const strange = await fetch(address, { method: 'OPTIONS', headers: { origin: 'https://evil.example' } })
+    t.equal(strange.headers.get('access-control-allow-origin'), null)
     t.match(await post({ authorization }, '/other'), { status: 404, text: /GRN_NOT_FOUND/ })
   })
 

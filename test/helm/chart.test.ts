@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { V1Deployment, V1Job, V1NetworkPolicy } from '@kubernetes/client-node'
+import type { V1Deployment, V1Job, V1NetworkPolicy, V1Role } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
@@ -236,6 +236,33 @@ void t.test('who may call stands in the environment and, with its value, in the 
   })
   await t.rejects(render(helm, set('oidc.issuer=https://login.example.com')), /oidc\.audience is missing/)
 })
+
+void t.test(
+  'where the document of the pools is kept elsewhere, the right to change it goes too',
+  async (t) => {
+    const rulesOf = async (...values: string[]) => {
+      const objects = await render(helm, set(...values))
+      const server = one<V1Deployment>(objects, 'Deployment', 'session-management-server')
+      return {
+        env: server.spec?.template.spec?.containers[0]?.env ?? [],
+        rules: one<V1Role>(objects, 'Role', 'session-management').rules ?? [],
+      }
+    }
+    const editing = await rulesOf()
+    const closed = await rulesOf('editPools=false')
+    const variable = { name: 'GREENROOM_EDIT_POOLS', value: 'false' }
+    t.notMatch(editing.env, [variable])
+    t.ok(closed.env.some(({ name, value }) => name === variable.name && value === variable.value))
+    t.equal(editing.rules.length - closed.rules.length, 2)
+    const text = JSON.stringify(closed.rules)
+    t.notMatch(text, /localsubjectaccessreviews/)
+    t.notOk(
+      closed.rules.some(
+        ({ resourceNames, verbs }) => resourceNames?.includes('agent-pools') && verbs.includes('update'),
+      ),
+    )
+  },
+)
 
 void t.test('the migration is an object at an install, and stands before an upgrade', async (t) => {
   const [installed, upgraded] = await Promise.all([render(helm), render(helm, ['--is-upgrade'])])

@@ -173,6 +173,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
     }),
     readPoolHistory: () => Promise.reject(new Error('this test reads no history')),
     readAdmission: () => Promise.reject(new Error('this test asks no webhook')),
+    steerPools: { freeze: notAsked, thaw: notAsked, resize: notAsked, retirePod: notAsked },
     timelines: { course: async () => undefined },
     readStatus: () => Promise.reject(new Error('this test reads no status')),
     readUsage: () => Promise.reject(new Error('this test reads no usage')),

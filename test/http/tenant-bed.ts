@@ -28,6 +28,8 @@ export function callerOf(projectId: string | undefined, granted: readonly Scope[
   return { kind: 'api-key', id: projectId ?? 'all', projectId, scopes: new Set(granted) }
 }
 
+const notAsked = () => Promise.reject(new Error('nobody changes a pool here'))
+
 export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record<string, Caller>>) {
   const draining = new AbortController()
   const auditLog = createPostgresAuditLog(bed.postgres)
@@ -43,6 +45,7 @@ export async function startTenantApi(t: Test, bed: Bed, callers: Readonly<Record
     ...bed.api.sessionApi,
     readPoolHistory: async (of) => ({ agentType: of, points: [] }),
     readAdmission: () => Promise.reject(new Error('this test asks no webhook')),
+    steerPools: { freeze: notAsked, thaw: notAsked, resize: notAsked, retirePod: notAsked },
     timelines: createPostgresTimelines(bed.postgres),
     readStatus: createReadStatus({
       probes: probesOf({ controller: { state: 'ok', detail: 'One replica leads.', leader: 'replica-1' } }),

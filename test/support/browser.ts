@@ -17,10 +17,14 @@ const flags = [
   '--use-fake-ui-for-media-stream',
 ] as const
 
-export async function startBrowser(t: Test): Promise<Browser> {
+export async function launchBrowser(): Promise<Browser> {
   const executablePath = findChromium()
   if (!executablePath) throw new Error('chromium is missing: run "npm run setup -- --tests" first')
-  const browser = await chromium.launch({ executablePath, args: [...flags] })
+  return chromium.launch({ executablePath, args: [...flags] })
+}
+
+export async function startBrowser(t: Test): Promise<Browser> {
+  const browser = await launchBrowser()
   t.teardown(() => browser.close())
   return browser
 }

@@ -1,4 +1,5 @@
 import type { KubeClients } from '../../cluster/kube-clients.ts'
+import { manifestNamespace } from './doctor-check.ts'
 
 /** One right, as RBAC asks for it. */
 export interface Right {
@@ -54,6 +55,11 @@ async function isAllowed(
     body: JSON.stringify(review),
   })
   return (JSON.parse(body) as { status: { allowed: boolean } }).status.allowed
+}
+
+/** The rights of the manifests, for an installation in this namespace. */
+export function rightsIn(namespace: string, rights: readonly Right[]): readonly Right[] {
+  return rights.map((right) => (right.namespace === manifestNamespace ? { ...right, namespace } : right))
 }
 
 /** `create pods in ai-agents, patch configmaps/agent-policy-accepted in ai-agents`, and how many more. */

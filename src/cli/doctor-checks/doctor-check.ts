@@ -63,6 +63,9 @@ function finding(state: Finding['state'], detail: string, fix?: string): Finding
   return { state, detail, ...(fix !== undefined && { fix }) }
 }
 
+/** The agents' namespace as the manifests have it; rights and commands are turned to that of GREENROOM_NAMESPACE. */
+export const manifestNamespace = 'ai-agents'
+
 /** The worst of several findings about one thing; `fine` if there is none. */
 export function worst(findings: readonly Finding[], fine: string): Finding {
   const found =

@@ -1,8 +1,7 @@
 import { unlessMissing } from '../../cluster/kube-api-error.ts'
-import { agentsNamespaceLabel } from '../../domain/names.ts'
+import { agentsNamespaceLabel, webhookNamespace } from '../../domain/names.ts'
 import { absent, type DoctorCheck, failed, ok, warning } from './doctor-check.ts'
 
-const webhookNamespace = 'greenroom-system'
 const enforceLabel = 'pod-security.kubernetes.io/enforce'
 
 export const namespacesLabelled: DoctorCheck<'kubernetes'> = {

@@ -1,16 +1,14 @@
 import { hasStatus, unlessMissing } from '../../cluster/kube-api-error.ts'
 import type { KubeClients } from '../../cluster/kube-clients.ts'
-import { missingRights, type Right, rightsInWords } from './access-review.ts'
-import { absent, type DoctorCheck, failed, ok, skipped } from './doctor-check.ts'
+import { webhookNamespace } from '../../domain/names.ts'
+import { missingRights, type Right, rightsIn, rightsInWords } from './access-review.ts'
+import { absent, type DoctorCheck, failed, manifestNamespace, ok, skipped } from './doctor-check.ts'
 
 interface Account {
   readonly namespace: string
   readonly name: string
   readonly rights: readonly Right[]
 }
-
-const agents = 'ai-agents'
-const system = 'greenroom-system'
 
 interface Rule {
   readonly group?: string
@@ -48,7 +46,7 @@ const write = ['create', 'patch', 'update']
 /** What each ServiceAccount needs. A test compares it with the Roles of manifests/base. */
 export const accounts: readonly Account[] = [
   {
-    namespace: agents,
+    namespace: manifestNamespace,
     name: 'session-management-sa',
     rights: [
       { resources: ['pods'], verbs: [...read, 'create', 'patch', 'delete'] },
@@ -65,29 +63,38 @@ export const accounts: readonly Account[] = [
       },
       { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'] },
       { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'patch'] },
-    ].flatMap((rule) => rightsOf({ ...rule, namespace: agents })),
+    ].flatMap((rule) => rightsOf({ ...rule, namespace: manifestNamespace })),
   },
   {
-    namespace: system,
+    namespace: webhookNamespace,
     name: 'agent-webhook',
     rights: [
-      { resources: ['configmaps'], names: documents, verbs: read, namespace: agents },
-      { resources: ['configmaps'], names: ['agent-policy-accepted'], verbs: write, namespace: agents },
-      { resources: ['resourcequotas', 'limitranges'], verbs: ['list', 'watch'], namespace: agents },
+      { resources: ['configmaps'], names: documents, verbs: read, namespace: manifestNamespace },
+      {
+        resources: ['configmaps'],
+        names: ['agent-policy-accepted'],
+        verbs: write,
+        namespace: manifestNamespace,
+      },
+      {
+        resources: ['resourcequotas', 'limitranges'],
+        verbs: ['list', 'watch'],
+        namespace: manifestNamespace,
+      },
       {
         resources: ['secrets'],
         names: ['agent-webhook-certificates'],
         verbs: ['get', 'create', 'patch'],
-        namespace: system,
+        namespace: webhookNamespace,
       },
       {
         group: 'coordination.k8s.io',
         resources: ['leases'],
         names: ['agent-webhook'],
         verbs: ['get', 'update'],
-        namespace: system,
+        namespace: webhookNamespace,
       },
-      { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'], namespace: system },
+      { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'], namespace: webhookNamespace },
       {
         group: 'admissionregistration.k8s.io',
         resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
@@ -105,10 +112,14 @@ export const rightsOfAccounts: DoctorCheck<'kubernetes'> = {
   part: 'kubernetes',
   why: 'A controller without a right makes no pods; a webhook without one keeps no policy.',
   fix: 'kubectl apply --server-side -f manifests/base/session-server/rbac.yaml -f manifests/base/webhook/rbac.yaml',
-  async run(clients) {
+  async run(clients, { config }) {
     const found: string[] = []
     let asked = 0
-    for (const { namespace, name, rights } of accounts) {
+    for (const account of accounts) {
+      const { name } = account
+      const rights = rightsIn(config.GREENROOM_NAMESPACE, account.rights)
+      const namespace =
+        account.namespace === manifestNamespace ? config.GREENROOM_NAMESPACE : account.namespace
       const subject = {
         user: `system:serviceaccount:${namespace}:${name}`,
         groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],

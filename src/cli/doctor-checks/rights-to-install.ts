@@ -1,13 +1,11 @@
-import { missingRights, type Right, rightsInWords } from './access-review.ts'
-import { type DoctorCheck, failed, ok } from './doctor-check.ts'
+import { webhookNamespace } from '../../domain/names.ts'
+import { missingRights, type Right, rightsIn, rightsInWords } from './access-review.ts'
+import { type DoctorCheck, failed, manifestNamespace, ok } from './doctor-check.ts'
 
 interface Kind {
   readonly group: string
   readonly resource: string
 }
-
-const agentsNamespace = 'ai-agents'
-const webhookNamespace = 'greenroom-system'
 
 const core = (resource: string): Kind => ({ group: '', resource })
 const rbac = (resource: string): Kind => ({ group: 'rbac.authorization.k8s.io', resource })
@@ -33,7 +31,7 @@ export const installed: readonly {
     ],
   },
   {
-    namespace: agentsNamespace,
+    namespace: manifestNamespace,
     kinds: [
       ...['configmaps', 'serviceaccounts', 'services', 'resourcequotas', 'limitranges'].map(core),
       deployments,
@@ -63,7 +61,7 @@ const rights: readonly Right[] = [
       ['create', 'patch'].map((verb) => ({ ...kind, verb, ...(namespace !== undefined && { namespace }) })),
     ),
   ),
-  { ...core('secrets'), verb: 'create', namespace: agentsNamespace },
+  { ...core('secrets'), verb: 'create', namespace: manifestNamespace },
 ]
 
 export const rightsToInstall: DoctorCheck<'kubernetes'> = {
@@ -73,8 +71,8 @@ export const rightsToInstall: DoctorCheck<'kubernetes'> = {
   part: 'kubernetes',
   why: 'Half an installation is harder to mend than none.',
   fix: 'kubectl create clusterrolebinding greenroom-installer --clusterrole=cluster-admin --user="$(kubectl auth whoami -o jsonpath={.status.userInfo.username})"',
-  async run(clients) {
-    const missing = await missingRights(clients, rights)
+  async run(clients, { config }) {
+    const missing = await missingRights(clients, rightsIn(config.GREENROOM_NAMESPACE, rights))
     return missing.length > 0
       ? failed(`You may not ${rightsInWords(missing)}.`)
       : ok(`You have the ${rights.length} rights that the manifests need.`)

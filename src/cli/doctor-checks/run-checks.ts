@@ -3,7 +3,7 @@ import { withoutSecrets } from '../../domain/plain-message.ts'
 import { GreenroomError } from '../../errors.ts'
 import { pause } from '../../timing/pause.ts'
 import type { CheckContext, DoctorCheck, Finding, PartName } from './doctor-check.ts'
-import { sentenceOf } from './doctor-check.ts'
+import { manifestNamespace, sentenceOf } from './doctor-check.ts'
 import type { DoctorParts } from './doctor-parts.ts'
 
 /** Which checks: those before an installation, or those after it; `any` are the latter where something may be missing yet. */
@@ -32,21 +32,18 @@ interface RunOptions {
 /** Runs the checks of the phase side by side, each within its own time, and reports them in their order. */
 export async function runChecks(
   checks: readonly DoctorCheck[],
-  { phase, parts, context, limitMs = checkMs }: RunOptions,
+  options: RunOptions,
 ): Promise<readonly CheckReport[]> {
+  const { phase } = options
   const wanted = checks.filter(
     ({ when }) => when === 'always' || (when === 'before') === (phase === 'before'),
   )
-  return Promise.all(
-    wanted.map(async (check) => reported(check, await foundWithin(check, parts, context, limitMs), phase)),
-  )
+  return Promise.all(wanted.map(async (check) => reported(check, await foundWithin(check, options), options)))
 }
 
 async function foundWithin(
   check: DoctorCheck,
-  parts: DoctorParts,
-  context: CheckContext,
-  limitMs: number,
+  { parts, context, limitMs = checkMs }: RunOptions,
 ): Promise<Finding> {
   const over = new AbortController()
   const late = pause(limitMs, over.signal).then(
@@ -90,11 +87,20 @@ const partTitle: Readonly<Record<PartName, string>> = {
   livekit: 'LiveKit',
 }
 
-function reported({ name, title, fix }: DoctorCheck, finding: Finding, phase: Phase): CheckReport {
-  const state = finding.state === 'absent' ? (phase === 'after' ? 'failed' : 'skipped') : finding.state
+function reported(
+  check: DoctorCheck,
+  { state: found, detail, fix = check.fix }: Finding,
+  { phase, context }: Pick<RunOptions, 'phase' | 'context'>,
+): CheckReport {
+  const state = found === 'absent' ? (phase === 'after' ? 'failed' : 'skipped') : found
   const isWrong = state === 'failed' || state === 'warning'
-  return { name, title, state, detail: shown(finding.detail), ...(isWrong && { fix: finding.fix ?? fix }) }
+  const command = fix.replaceAll(agentsNamespace, context.config.GREENROOM_NAMESPACE)
+  const { name, title } = check
+  return { name, title, state, detail: shown(detail), ...(isWrong && { fix: command }) }
 }
+
+/** As a word of its own: `ai-agents-quota` is a name. */
+const agentsNamespace = new RegExp(`\\b${manifestNamespace}\\b(?!-)`, 'g')
 
 /** The sentences of other programs may hold passwords, and what a terminal would obey. */
 function shown(detail: string): string {

@@ -1,6 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { apiPath } from '../../cluster/api-path.ts'
-import { KubeApiError, unlessMissing } from '../../cluster/kube-api-error.ts'
+import { hasStatus, KubeApiError, unlessMissing } from '../../cluster/kube-api-error.ts'
+import type { KubeTransport } from '../../cluster/kube-transport.ts'
 import { annotation, webhookName } from '../../domain/names.ts'
 import { absent, type DoctorCheck, type Finding, failed, ok, skipped } from './doctor-check.ts'
 
@@ -12,8 +13,7 @@ export const webhookCalled: DoctorCheck<'kubernetes'> = {
   why: 'A pod that the webhook did not see is not hardened. This creates one with dry-run: nothing is kept.',
   fix: 'kubectl -n greenroom-system rollout status deployment/agent-webhook --timeout=60s',
   async run({ transport }, { config }) {
-    const path = apiPath({ resource: 'mutatingwebhookconfigurations', name: webhookName })
-    if ((await unlessMissing(transport.getJson(path))) === undefined)
+    if (!(await isInstalled(transport)))
       return absent(
         `There is no MutatingWebhookConfiguration ${webhookName}.`,
         'kubectl apply --server-side -k manifests/base',
@@ -32,6 +32,16 @@ export const webhookCalled: DoctorCheck<'kubernetes'> = {
       throw error
     }
   },
+}
+
+/** Who may not read the configuration, as the session server may not, can still try a pod. */
+async function isInstalled(transport: KubeTransport): Promise<boolean> {
+  const path = apiPath({ resource: 'mutatingwebhookconfigurations', name: webhookName })
+  const answer = transport.getJson(path).then(
+    () => true,
+    (error: unknown) => hasStatus(error, 403) || Promise.reject(error as Error),
+  )
+  return (await unlessMissing(answer)) ?? false
 }
 
 /** One container and nothing else, so that everything the policy demands has to come from the webhook. */

@@ -76,7 +76,9 @@ function checkWord(name: string, word: string | undefined, words: readonly strin
 
 function parsed(path: readonly string[], { options }: Action, args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true })
+    // kubectl takes -o=json as well, which parseArgs reads as the value "=json".
+    const words = args.flatMap((arg) => /^(-\w)=(.*)$/s.exec(arg)?.slice(1) ?? [arg])
+    return parseArgs({ args: words, options, allowPositionals: true })
   } catch (error) {
     const [problem = ''] = (error as Error).message.split('. To specify a positional')
     const [, unknown = ''] = /^Unknown option '--?([^']*)'/.exec(problem) ?? []

@@ -38,7 +38,8 @@ export function viewTable<T>(
   const cells = rows.map((row) => shown.map((column) => oneLine(column.of(row))))
   const table = textTable([titles, ...cells])
   const lines = table.split('\n')
-  if (width !== undefined && lines.some((line) => line.length > width)) return blocks(rows, shown, cells)
+  // A terminal that does not know its size says 0.
+  if (width && lines.some((line) => line.length > width)) return blocks(rows, shown, cells)
   const coloured = lines.map((line, index) =>
     index === 0 ? line : tonedLine(line, rows[index - 1] as T, shown),
   )

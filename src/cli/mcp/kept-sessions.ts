@@ -35,6 +35,8 @@ interface Kept {
 
 /** A model that reads a long document needs minutes; one that is gone must not keep a pod for long. */
 const idleMs = 600_000
+/** Kubernetes kills a process 30 s after it was told to end. */
+const endWithinMs = 5_000
 
 export function createSessionKeeper(forgottenAfterMs = idleMs): SessionKeeper {
   const kept = new Map<string, Kept>()
@@ -46,7 +48,7 @@ export function createSessionKeeper(forgottenAfterMs = idleMs): SessionKeeper {
   }
 
   async function end(entry: Kept): Promise<string> {
-    const { reason = 'unknown' } = await entry.session.end()
+    const { reason = 'unknown' } = await entry.session.end({ requestTimeoutMs: endWithinMs })
     await forget(entry)
     return reason
   }
@@ -95,6 +97,8 @@ export function createSessionKeeper(forgottenAfterMs = idleMs): SessionKeeper {
     async endAll() {
       const entries = [...kept.values()]
       const ended = await Promise.allSettled(entries.map(end))
+      // What could not be ended is renewed no more, and must not keep the process.
+      await Promise.all(entries.map(forget))
       return entries.flatMap(({ session }, at) => (ended[at]?.status === 'rejected' ? [session.id] : []))
     },
   }

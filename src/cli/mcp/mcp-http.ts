@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
@@ -48,13 +49,11 @@ export async function serveMcpHttp(options: McpHttpOptions): Promise<McpHttpServ
     },
     { maxRequestBodySize: mostBodyBytes },
   )
-  const server = createServer((request, response) => {
-    answer(request, response).catch(() => response.destroy())
-  })
-
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    allowOrigin(request, response, options)
     const refused = refusalOf(request, options)
     if (refused) return refuse(response, refused)
+    if (request.method === 'OPTIONS') return void response.writeHead(204).end()
     const token = bearerOf(request)
     if (token === undefined) return refuse(response, unauthenticated)
     const gone = new AbortController()
@@ -66,17 +65,10 @@ export async function serveMcpHttp(options: McpHttpOptions): Promise<McpHttpServ
     await pipeline(Readable.fromWeb(answered.body as ReadableStream), response)
   }
 
-  const { promise: listening, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen(port, host, resolve)
-  await listening.catch((error: unknown) => {
-    const { message } = error as Error
-    throw new GreenroomError('GRN_INVALID_CONFIG', `The MCP server cannot listen: ${message}.`, {
-      cause: error,
-    })
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy())
   })
-  const bound = server.address()
-  const boundPort = typeof bound === 'object' && bound ? bound.port : port
+  const boundPort = await portOf(server, port, host)
   return {
     address: `http://${host.includes(':') ? `[${host}]` : host}:${boundPort}${path}`,
     async close() {
@@ -85,6 +77,32 @@ export async function serveMcpHttp(options: McpHttpOptions): Promise<McpHttpServ
       await new Promise((done) => server.close(done))
     },
   }
+}
+
+/** Listens; throws GRN_INVALID_CONFIG where it cannot. */
+async function portOf(server: Server, port: number, host: string): Promise<number> {
+  server.listen(port, host)
+  await once(server, 'listening').catch((error: unknown) => {
+    const sentence = `The MCP server cannot listen: ${(error as Error).message}.`
+    throw new GreenroomError('GRN_INVALID_CONFIG', sentence, { cause: error })
+  })
+  const bound = server.address()
+  return typeof bound === 'object' && bound ? bound.port : port
+}
+
+/** What a browser wants to know before it lets a page of an allowed origin call, and read the answer. */
+function allowOrigin(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  { origins }: McpHttpOptions,
+): void {
+  const { origin, 'access-control-request-headers': wanted = '' } = headers
+  if (origin === undefined || !origins.includes(origin)) return
+  response.setHeader('access-control-allow-origin', origin)
+  response.setHeader('vary', 'origin')
+  response.setHeader('access-control-allow-methods', 'POST')
+  // The protocol has headers of its own, and more with each version.
+  if (/^[a-z0-9, -]{1,500}$/i.test(wanted)) response.setHeader('access-control-allow-headers', wanted)
 }
 
 interface Refusal {

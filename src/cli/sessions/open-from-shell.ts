@@ -9,7 +9,7 @@ import { programName } from '../line/program-name.ts'
 import { formOptions, serverOptions } from '../line/shared-options.ts'
 import { wholeNumber, wrongArguments } from '../line/wrong-arguments.ts'
 import { openServer, type ServerConnection } from '../reach/server-connection.ts'
-import { sessionsView } from './session-list.ts'
+import { sessionsView } from './listed-sessions.ts'
 
 const longestWaitSeconds = 3_600
 const longestLeaseSeconds = 86_400

@@ -11,3 +11,6 @@ ALTER TABLE sessions
   -- Renewals that extended the lease, and the last of them; several at the same moment are one.
   ADD COLUMN renewals integer NOT NULL DEFAULT 0,
   ADD COLUMN renewed_at timestamptz;
+
+-- What a change was, in the audit log: "min 2 → min 5".
+ALTER TABLE audit_log ADD COLUMN detail text;

@@ -161,6 +161,10 @@ void t.test('an account without a right is named with it', async (t) => {
     detail: 'session-management-sa may not patch pods/resize in ai-agents.',
   })
   await setRules(kept)
+  t.match(await find('rights-of-accounts', { inNamespace: 'elsewhere' }), {
+    state: 'failed',
+    detail: 'There is no ServiceAccount elsewhere/session-management-sa.',
+  })
 })
 
 void t.test('an image that is not pulled', async (t) => {
@@ -255,6 +259,12 @@ void t.test(
 void t.test('somebody without rights is told so, and nothing is called ok that was not seen', async (t) => {
   const found = await lookAtCluster({ kubeconfig: await plane.kubeconfigFor('somebody') })
   t.match(found['kubernetes-clock'], { state: 'ok' })
+  const server = await plane.kubeconfigFor('system:serviceaccount:ai-agents:session-management-sa')
+  t.match(
+    await find('webhook-called', { kubeconfig: server }),
+    { state: 'failed', detail: /cannot call it/ },
+    'the session server may not read the configuration, but it may try a pod',
+  )
   for (const name of ['namespaces-labelled', 'policy-document', 'images-pulled', 'rights-of-accounts'])
     t.match(found[name], { state: 'skipped', detail: /^You may not/ }, name)
   const nowhere = await look(ofKubernetes, { env: { KUBECONFIG: `${folder.path}/none` } })

@@ -66,6 +66,15 @@ void t.test('a check that hangs, and one that throws, take nothing from the othe
   ])
 })
 
+void t.test('commands are for the namespace of this installation', async (t) => {
+  const fix = 'kubectl -n ai-agents edit resourcequota ai-agents-quota'
+  const check = checkOf('quota', async () => failed('Too small.', fix))
+  t.match(await look([check]), { quota: { fix } })
+  t.match(await look([check], { env: { GREENROOM_NAMESPACE: 'shop' } }), {
+    quota: { fix: 'kubectl -n shop edit resourcequota ai-agents-quota' },
+  })
+})
+
 void t.test('a part that is not configured is skipped with the name of its variable', async (t) => {
   const checks: DoctorCheck[] = (['kubernetes', 'postgresql', 'redis', 'livekit'] as const).map((part) => ({
     ...checkOf(part, async () => ok('Fine.')),
