@@ -1,4 +1,4 @@
-import { editPool, type PoolEdit } from '../../domain/edit-pool.ts'
+import type { PoolEdit } from '../../domain/edit-pool.ts'
 import { GreenroomError } from '../../errors.ts'
 import { bareName } from '../line/bare-name.ts'
 import { action } from '../line/command-spec.ts'
@@ -79,7 +79,7 @@ async function changePool(text: string, options: ChangeValues, change: PoolEdit)
   const { openPoolsConfigMap } = await import('./pools-config-map.ts').catch(withoutPackage)
   using document = await openPoolsConfigMap(options)
   const before = await document.read()
-  const edited = checkedEdit(before.text, agentType, change, document.name)
+  const edited = await checkedEdit(before.text, agentType, change, document.name)
   const diff = lineDiff(before.text, edited)
   if (diff === '') {
     process.stderr.write(`Nothing to change: ${document.name} says so already.\n`)
@@ -95,7 +95,9 @@ async function changePool(text: string, options: ChangeValues, change: PoolEdit)
   } else process.stderr.write('Nothing is written.\n')
 }
 
-function checkedEdit(text: string, agentType: string, change: PoolEdit, name: string): string {
+/** What reads YAML and schemas is loaded here, so that the help of pools need not wait for it. */
+async function checkedEdit(text: string, agentType: string, change: PoolEdit, name: string): Promise<string> {
+  const { editPool } = await import('../../domain/edit-pool.ts')
   const edited = editPool(text, agentType, change)
   if (edited.ok) return edited.text
   const { why, problem } = edited
