@@ -179,7 +179,10 @@ void t.test('a replica that takes a connection and says nothing counts as silent
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const { found } = await start(t, { askWebhooks: createWebhookReplicas(`http://127.0.0.1:${port}`) })
+  const askWebhooks = createWebhookReplicas(`http://127.0.0.1:${port}`)
+  // Nobody but the function itself ends this question.
+  t.match(await askWebhooks('/status', new AbortController().signal), [{ answer: undefined }])
+  const { found } = await start(t, { askWebhooks })
   t.match(await found('webhook'), {
     state: 'unknown',
     detail: '0 of 1 replicas are ready, and 1 do not answer.',
