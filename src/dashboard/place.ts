@@ -18,9 +18,12 @@ export function readPlace(): Place {
   return Object.fromEntries(keys.map((key) => [key, given.get(key) || undefined]))
 }
 
-/** Goes there, with the rest as it is; `go` hears of it, and of the back button. */
+/** Goes there, with the rest as it is; who listens to `onPlace` hears of it, as of the back button. */
 export function changePlace(change: Place): void {
-  history.pushState(null, '', placeAddress(change))
+  const next = placeAddress(change)
+  // Already there: Enter in a search field submits it twice, and the back button would stand still.
+  if (next === `${location.pathname}${location.search}`) return
+  history.pushState(null, '', next)
   dispatchEvent(new PopStateEvent('popstate'))
 }
 

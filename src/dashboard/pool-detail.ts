@@ -39,6 +39,7 @@ export function createPoolDetail(agentType: string, { api, maySteer, changed }: 
   const detail = createDetail(`Pool ${agentType}`, [
     sizePart(read, [actions.node, ...chart.nodes], (pool) => {
       actions.node.hidden = !maySteer()
+      actions.showPool(pool)
       chart.showPool(pool)
     }),
     createDetailPart<PoolHistory>({

@@ -32,6 +32,8 @@ interface ReadingOptions<T> {
 
 /** Changes that come in a burst are read once; half of what "seen within a second" leaves. */
 const burstMs = 150
+/** An answer that takes longer is waited for visibly; a shorter one would only make the panel flicker. */
+const slowMs = 200
 /** After a failure: soon enough to see that it is over. */
 const againMs = 3_000
 
@@ -89,6 +91,9 @@ export function createReading<T>({ ask, show, everyMs }: ReadingOptions<T>): Rea
     running = new AbortController()
     const { signal } = running
     signal.addEventListener('abort', () => wake())
+    setTimeout(() => {
+      if (!signal.aborted && !known.value && !known.trouble) show(known)
+    }, slowMs)
     void run(signal)
   }
 

@@ -4,11 +4,13 @@ import type { Test } from 'tap'
 import type { AdmissionReport } from '../../src/domain/admission-counts.ts'
 import type { AuditEntry } from '../../src/domain/audit.ts'
 import type { Caller } from '../../src/domain/caller.ts'
-import type { GreenroomEvent } from '../../src/domain/event.ts'
+import type { SessionEvent } from '../../src/domain/event.ts'
+import type { PoolChange } from '../../src/domain/pool-change.ts'
 import type { PoolReport } from '../../src/domain/pool-report.ts'
 import type { RevisionReport, RolloutReport } from '../../src/domain/rollout-report.ts'
 import type { SessionCourse } from '../../src/domain/session-timeline.ts'
 import type { StatusReport } from '../../src/domain/status-report.ts'
+import { textDiff } from '../../src/domain/text-diff.ts'
 import { GreenroomError } from '../../src/errors.ts'
 import type { ApiAppDeps } from '../../src/http/api-app.ts'
 import type { EventSink } from '../../src/sessions/follow-events.ts'
@@ -26,6 +28,10 @@ export interface World {
   admission: AdmissionReport
   course: Partial<SessionCourse>
   rollout: RolloutReport
+  /** Whether the API may change agent-pools. */
+  writable: boolean
+  /** Names of pods. */
+  retired: string[]
   /** Reads that fail now. */
   failing: Set<Readable>
   caller: Caller | undefined
@@ -48,6 +54,16 @@ export const well: StatusReport = {
   ],
   problems: [],
   totals: { pools: 1, idle: 6, warming: 1, claimed: 12, waiting: 0, sessions: 12 },
+}
+
+const noChange: PoolChange = {
+  agentType: 'echo-agent',
+  changed: false,
+  dryRun: false,
+  diff: '',
+  generation: undefined,
+  writable: true,
+  command: 'kubectl -n ai-agents edit configmap agent-pools',
 }
 
 const quiet: AdmissionReport = {
@@ -148,6 +164,8 @@ export async function startDashboard(t: Test, overrides: Partial<ApiAppDeps> = {
     admission: quiet,
     course: {},
     rollout: rolledOut,
+    writable: true,
+    retired: [],
     failing: new Set(),
     caller: everything,
   }
@@ -157,6 +175,12 @@ export async function startDashboard(t: Test, overrides: Partial<ApiAppDeps> = {
     return value()
   }
   const sinks = new Set<EventSink>()
+  function changePool(change: Partial<PoolReport>): PoolChange {
+    world.pools = world.pools.map((pool) =>
+      pool.agentType === change.agentType ? { ...pool, ...change } : pool,
+    )
+    return { ...noChange, changed: true }
+  }
   function steer(phase: RolloutReport['phase']): RolloutReport {
     world.rollout = { ...world.rollout, phase }
     return world.rollout
@@ -190,6 +214,21 @@ export async function startDashboard(t: Test, overrides: Partial<ApiAppDeps> = {
       resume: async () => steer('rolling'),
       undo: async () => steer('undone'),
     },
+    steerPools: {
+      freeze: async (agentType) => changePool({ agentType, boundBy: 'frozen' }),
+      thaw: async (agentType) => changePool({ agentType, boundBy: undefined }),
+      async resize(agentType, { min = 0, max = 0, dryRun }) {
+        const before = world.pools.find((pool) => pool.agentType === agentType)?.desired ?? { min, max }
+        if (min > max) throw new GreenroomError('GRN_INVALID_POOLS', 'min is above max.')
+        const diff = textDiff(`min: ${before.min}\nmax: ${before.max}\n`, `min: ${min}\nmax: ${max}\n`)
+        const change = dryRun ? undefined : changePool({ agentType, desired: { min, max } })
+        return { ...noChange, ...change, agentType, dryRun, diff, writable: world.writable }
+      },
+      async retirePod(agentType, pod) {
+        world.retired.push(pod)
+        return { agentType, pod, uid: 'uid' }
+      },
+    },
     readAdmission: () => unless('admission', () => world.admission),
     timelines: { course: async () => ({ ...opened, ...world.course }) },
     auditLog: { list: () => unless('audit', () => world.audit) },
@@ -201,7 +240,7 @@ export async function startDashboard(t: Test, overrides: Partial<ApiAppDeps> = {
   const { port } = api.app.server.address() as AddressInfo
   let number = 0
   /** Tells all followers of something. */
-  function happen(event: Omit<GreenroomEvent & { type: 'pool.recovered' }, 'id' | 'at'>): void {
+  function happen(event: Omit<SessionEvent, 'id' | 'at'>): void {
     number += 1
     const whole = { ...event, id: String(number), at: new Date().toISOString() }
     for (const sink of sinks) sink.event({ number, event: whole, json: JSON.stringify(whole) })
@@ -211,7 +250,8 @@ export async function startDashboard(t: Test, overrides: Partial<ApiAppDeps> = {
 
 /** A page on which somebody has signed in. */
 export async function openDashboard(browser: Browser, url: string, options: BrowserContextOptions = {}) {
-  const watched = await openPage(browser, options)
+  // A dialog that still appears is not as legible as one that is there.
+  const watched = await openPage(browser, { reducedMotion: 'reduce', ...options })
   await watched.page.goto(url)
   await signIn(watched.page)
   return watched

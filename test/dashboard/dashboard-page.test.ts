@@ -13,7 +13,7 @@ void t.test(
   'signing in: a wrong key is told, a right one stays in the tab and out of the address',
   async (t) => {
     const { url } = await startDashboard(t)
-    const { page, complaints } = await openPage(browser)
+    const { page, complaints } = await openPage(browser, { reducedMotion: 'reduce' })
     await page.goto(`${url}?status=ACTIVE`)
     await signIn(page, 'wrong')
     await page.locator('#sign-in-why').getByText(/./).waitFor()
