@@ -239,7 +239,7 @@ void t.test('a closed pipe ends quietly with 0', async (t) => {
   const script = `'${process.execPath}' ${program} "$@" | exec 0<&-; echo "$\{PIPESTATUS[0]}"`
   for (const args of [['--help'], ['pools', '-o', 'json']]) {
     const { code, output } = await inShell(t, ['bash', '-c', script, 'bash', ...args])
-    t.match({ code, output }, { code: 0, output: '0\n' }, args.join(' '))
+    t.same({ code, output }, { code: 0, output: '0\n' }, args.join(' '))
   }
 })
 
