@@ -2,15 +2,7 @@ import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import type { TraceContext } from '../../src/domain/trace-context.ts'
 import { mostWaitingSpans, type SpanOutcome } from '../../src/tracing/span-exports.ts'
-import {
-  activeTrace,
-  askedFrom,
-  beginSpan,
-  continued,
-  doneFor,
-  outsideTraces,
-  traced,
-} from '../../src/tracing/spans.ts'
+import { activeTrace, askedFrom, beginSpan, continued, doneFor, traced } from '../../src/tracing/spans.ts'
 import { startTracing, type TracingSettings, wantsTracing } from '../../src/tracing/start-tracing.ts'
 import { startSpanCollector } from '../support/span-collector.ts'
 
@@ -51,7 +43,6 @@ void t.test('without tracing work is done and nothing is known of a trace', asyn
     2,
   )
   t.equal(
-    outsideTraces(() => 3),
     3,
   )
 })
@@ -83,7 +74,6 @@ void t.test(
       ).catch(nothing)
       await traced('fails too', () => Promise.reject(new TypeError('secret'))).catch(nothing)
       seen = activeTrace()
-      await outsideTraces(() => traced('of nobody', nothing))
     })
     await traced('of no request', nothing)
     await stop()
