@@ -140,13 +140,42 @@ void t.test('sizing, small: one load beside the best fixed size, and what was mi
   t.ok(Array.isArray(report.missed))
 })
 
+void t.test('dashboard, small: the page is painted, filled, and shows a change', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const args = [
+    'dashboard',
+    '--pods',
+    '8',
+    '--pools',
+    '2',
+    '--sessions',
+    '50',
+    '--rounds',
+    '1',
+    '--report',
+    path,
+  ]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.same(
+    report.rows.map((row: { case: string; count: number }) => [row.case, row.count]),
+    [
+      ['first paint', 1],
+      ['pools and sessions shown', 1],
+      ['a change until it is seen', 1],
+    ],
+  )
+  t.ok(report.elements < 1_500, `${report.elements} elements`)
+})
+
 void t.test(
   'without a name it lists the benches; a wrong one or a wrong option ends with one sentence',
   async (t) => {
     const bench = (...args: string[]) =>
       run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args])
     const { stdout } = await bench()
-    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'events', 'sizing'])
+    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'events', 'sizing', 'dashboard'])
       t.match(stdout, new RegExp(`^${name} `, 'm'))
     await t.rejects(bench('nothing'), { code: 2, stderr: /^there is no bench "nothing": claims/ })
     await t.rejects(bench('claims', '--unknown'), { code: 2, stderr: /--unknown/ })

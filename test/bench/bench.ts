@@ -28,6 +28,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   renewals: () => import('./renewals-bench.ts'),
   sizing: () => import('./sizing-bench.ts'),
   'cli-start': () => import('./cli-start-bench.ts'),
+  dashboard: () => import('./dashboard-bench.ts'),
 }
 
 async function list(): Promise<void> {
