@@ -8,7 +8,10 @@ void t.test('every error of the catalogue has an exit code that is documented', 
   const codes = Object.keys(errorCatalogue) as ErrorCode[]
   const found = Map.groupBy(codes, (code) => exitCodeOf(new GreenroomError(code)))
   for (const code of found.keys()) t.ok(Object.hasOwn(exitCodeMeanings, code), `${code}`)
-  t.same([...found.keys()].toSorted((a, b) => a - b), [2, 3, 4, 5, 6])
+  t.same(
+    [...found.keys()].toSorted((a, b) => a - b),
+    [2, 3, 4, 5, 6],
+  )
   t.same(found.get(4), ['GRN_POOL_EMPTY'])
   t.notOk(found.get(5)?.includes('GRN_INTERNAL'))
   t.end()
