@@ -119,11 +119,6 @@ export const errorCatalogue = {
     remedy:
       'Correct template in agent-pools. A change of agent-policy or of the signing key is undone where it was made.',
   },
-  GRN_POOLS_CHANGED: {
-    status: 409,
-    title: 'Somebody else changed ConfigMap agent-pools at the same moment',
-    remedy: 'Read the pool again, and repeat the change if it is still wanted.',
-  },
   GRN_POOLS_READ_ONLY: {
     status: 409,
     title: 'Pools are not changed through this API here',
@@ -387,7 +382,7 @@ export const errorCatalogue = {
   GRN_DOCUMENT_CHANGED: {
     status: 409,
     title: 'Somebody else changed the document meanwhile, so nothing was written',
-    remedy: 'Give the same command again: it shows what it would change now.',
+    remedy: 'Repeat the same command or request: it shows what it would change now.',
   },
   GRN_DOCUMENT_REFUSED: {
     status: 422,

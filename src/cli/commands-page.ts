@@ -36,7 +36,7 @@ greenroom pools set echo-agent --min 5     # shows the change, asks, and writes 
 | where | how it is called |
 |---|---|
 | npm | \`npm install -g greenroom\`, then \`greenroom COMMAND\` |
-| kubectl | \`kubectl greenroom COMMAND\`: the same program as kubectl-greenroom, which the npm package brings |
+| kubectl | \`kubectl greenroom COMMAND\`: the same program as kubectl-greenroom, which the npm package brings; for krew, \`node scripts/build-plugin.ts --url URL\` makes an archive and the manifest that leads to it |
 | a checkout | \`npm run -s greenroom -- COMMAND\` |
 | the image | \`node src/main.ts COMMAND\` |
 

@@ -67,10 +67,7 @@ interface DoctorOptions {
 }
 
 /** Checks and invariants side by side; a part that hangs delays neither. */
-export async function examine(
-  config: Config<'doctor'>,
-  options: Omit<DoctorOptions, 'json'>,
-): Promise<DoctorReport> {
+export async function examine(config: Config<'doctor'>, options: DoctorOptions): Promise<DoctorReport> {
   const { phase, invariants, settleMs } = options
   const [examination, checks] = await Promise.all([
     invariants ? examinedInvariants(config, settleMs) : undefined,

@@ -10,7 +10,7 @@ network policies let in the namespace \`monitoring\` and namespaces with \`green
 
 - Names begin with \`greenroom_\` (the agents' with \`agent_\`), end with their unit, and counters with \`_total\`. Times are seconds.
 - Labels are few and bounded: agent types, causes, states. No session, pod, project or user is one (C29): logs and traces have those.
-- Histograms of requests have the same bounds: ${latencyBuckets.join(', ')} s.
+- Opens, their steps and the answers of agents have the same bounds: ${latencyBuckets.join(', ')} s. Reviews have some below as well.
 - A scraper that asks for OpenMetrics gets exemplars: the last sampled trace of each bucket of \`greenroom_open_seconds\`
   (\`--enable-feature=exemplar-storage\` of Prometheus keeps them).
 - Alerts and dashboards on these: [operate/monitoring.md](operate/monitoring.md).

@@ -65,9 +65,9 @@ export const simulate = action({
 
 /** Prints the comparison on stdout and resolves with the exit code. */
 async function runSimulate(values: SimulateValues): Promise<number> {
-  const wanted = await readArguments(values)
+  const wanted = await orWrong(readSimulateArguments(values))
   const progress = createProgressBar(process.stderr, () => performance.now())
-  const trace = await readClaims(wanted, progress)
+  const trace = await orWrong(readClaims(wanted, progress))
   const load: ComparedLoad = {
     ...trace,
     starts: wanted.starts,
@@ -92,9 +92,9 @@ async function runSimulate(values: SimulateValues): Promise<number> {
 }
 
 /** @throws GreenroomError GRN_WRONG_ARGUMENTS with what is wrong */
-async function readArguments(values: SimulateValues): Promise<SimulateArguments> {
+async function orWrong<T>(reading: Promise<T>): Promise<T> {
   try {
-    return await readSimulateArguments(values)
+    return await reading
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     throw wrongArguments(`${error.message}.`)

@@ -28,7 +28,8 @@ export function createWrittenPools({ core, namespace }: WrittenPoolsOptions): Wr
     },
     async replace({ resourceVersion }, text, { dryRun }) {
       const there = await read()
-      if (there?.metadata?.resourceVersion !== resourceVersion) throw new GreenroomError('GRN_POOLS_CHANGED')
+      if (there?.metadata?.resourceVersion !== resourceVersion)
+        throw new GreenroomError('GRN_DOCUMENT_CHANGED')
       const body: V1ConfigMap = Object.assign({}, there, {
         data: { ...there.data, [configMapKey.pools]: text },
       })
@@ -48,7 +49,8 @@ export function createWrittenPools({ core, namespace }: WrittenPoolsOptions): Wr
 
 function asGreenroomError(error: unknown): never {
   if (!(error instanceof KubeApiError)) throw error
-  if (hasStatus(error, 404, 409)) throw new GreenroomError('GRN_POOLS_CHANGED', undefined, { cause: error })
+  if (hasStatus(error, 404, 409))
+    throw new GreenroomError('GRN_DOCUMENT_CHANGED', undefined, { cause: error })
   // Of the API server's 403s, one is of RBAC and the other of a webhook that says what is wrong with the document.
   if (hasStatus(error, 400, 403, 422) && /admission webhook|denied the request/.test(error.message))
     throw new GreenroomError('GRN_INVALID_POOLS', `${error.message.replace(/\.$/, '')}.`, { cause: error })

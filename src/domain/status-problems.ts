@@ -46,10 +46,19 @@ const partProblems: Readonly<Record<StatusPartName, { readonly code: ErrorCode; 
   },
 }
 
+export interface UnreadFacts {
+  readonly subject: string
+  readonly reason: string
+  /** Epoch ms. */
+  readonly since: number
+}
+
 export interface StatusFacts {
   readonly parts: readonly StatusPart[]
   /** What could be read of them. */
   readonly pools: readonly PoolReport[]
+  /** What could not be read, so that its problems are not known. */
+  readonly unread: readonly UnreadFacts[]
   /** Of the controller that leads; undefined if none is known. */
   readonly findings: LeaderFindings | undefined
   readonly namespace: string
@@ -59,8 +68,12 @@ export interface StatusFacts {
 
 /** What needs attention: parts first, for they explain much of the rest; then what the leader found, then pools. */
 export function statusProblems(facts: StatusFacts): StatusProblem[] {
+  const ofParts = facts.parts.flatMap((part) => partProblem(part, facts.namespace))
+  // Without PostgreSQL nothing of this can be read, and one line says so.
+  const isExplained = ofParts.some(({ subject }) => subject === 'postgresql')
   return [
-    ...facts.parts.flatMap((part) => partProblem(part, facts.namespace)),
+    ...ofParts,
+    ...(isExplained ? [] : facts.unread.map((unread) => unreadProblem(unread, facts.namespace))),
     ...(facts.findings ? findingProblems(facts.findings, facts) : []),
     ...facts.pools.flatMap((pool) => poolProblems(pool, facts.namespace)),
   ]
@@ -70,6 +83,17 @@ function partProblem({ part, state, detail, since }: StatusPart, namespace: stri
   if (state === 'ok' || state === 'off') return []
   const command = partCommand(part, namespace)
   return [{ ...partProblems[part], subject: part, cause: detail, command, since }]
+}
+
+function unreadProblem({ subject, reason, since }: UnreadFacts, namespace: string): StatusProblem {
+  return {
+    code: 'GRN_DATABASE_UNAVAILABLE',
+    subject,
+    what: `The ${subject} could not be read in time, so what is wrong with them is not known.`,
+    cause: `${reason}.`,
+    command: partCommand('postgresql', namespace),
+    since: new Date(since).toISOString(),
+  }
 }
 
 function poolProblems(pool: PoolReport, namespace: string): StatusProblem[] {

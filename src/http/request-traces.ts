@@ -29,12 +29,8 @@ export function answerTraces(app: Service): void {
     request.traceSpan = span
     void reply.header('traceparent', trace.traceparent)
     request.log = request.log.child({ traceId: traceIdOf(trace) })
+    // fastify keeps the context while the body comes.
     if (span) span.within(done)
-    else done()
-  })
-  // The body comes by events of the connection, which know nothing of the request.
-  app.addHook('preHandler', ({ traceSpan }, _reply, done) => {
-    if (traceSpan) traceSpan.within(done)
     else done()
   })
   app.addHook('onResponse', ({ traceSpan }, { statusCode, raw }, done) => {

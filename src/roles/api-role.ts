@@ -38,7 +38,7 @@ const closeWithinMs = 10_000
 /** How often a replica notes that it can take renewals; readiness shows whether it could. See renewalGapMs. */
 const livenessMs = 1_000
 
-/** The session API: claims, keeps and ends sessions. It writes nothing to Kubernetes. */
+/** The session API: claims, keeps and ends sessions. Of Kubernetes it writes agent-pools alone, when somebody changes a pool. */
 export async function startApi(config: Config<'api'>, context: RoleContext): Promise<void> {
   const { logger, metrics, instance } = context
   const keys = await loadSigningKeys(await readFile(config.GREENROOM_ASSIGN_KEY_FILE, 'utf8'))

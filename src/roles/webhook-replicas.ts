@@ -8,6 +8,9 @@ export interface ReplicaAnswer<T> {
   readonly answer: T | undefined
 }
 
+/** Less than whoever asks waits for all of them: one that hangs must not take the answers of the others with it. */
+const answerWithinMs = 600
+
 /**
  * Asks every replica of the webhook on its ops port. `opsUrl` names a headless Service, whose name has the address of each
  * replica, so that no right to read the cluster is needed (docs/adr/0038). Rejects when the name has no address.
@@ -30,7 +33,10 @@ export function createWebhookReplicas(opsUrl: string) {
     return Promise.all(
       (await urls()).map(async (url) => ({
         url,
-        answer: await readJson(url + path, signal).then(
+        answer: await readJson(
+          url + path,
+          AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]),
+        ).then(
           (body) => body as T,
           () => undefined,
         ),

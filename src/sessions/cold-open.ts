@@ -3,6 +3,7 @@ import type { WakeBus } from '../domain/index-ports.ts'
 import type { PoolsDocument } from '../domain/pool.ts'
 import { endReason, type Session } from '../domain/session.ts'
 import type { SessionStore } from '../domain/session-ports.ts'
+import { traceIdOf } from '../domain/trace-context.ts'
 import type { Logger } from '../logging.ts'
 import { continued } from '../tracing/spans.ts'
 import type { AwaitSession } from './await-session.ts'
@@ -89,9 +90,11 @@ export function createColdOpens(deps: ColdOpensDeps) {
   }
 
   function inBackground(opening: Opening): Opening {
+    const { context } = opening
+    const ofTrace = context.trace ? logger.child({ traceId: traceIdOf(context.trace) }) : logger
     return {
       ...opening,
-      context: { ...opening.context, logger, signal: draining, handsOver: () => draining.aborted },
+      context: { ...context, logger: ofTrace, signal: draining, handsOver: () => draining.aborted },
     }
   }
 

@@ -1,6 +1,6 @@
 import type { LeaderReport } from '../domain/leader-findings.ts'
 import type { PoolReport } from '../domain/pool-report.ts'
-import { statusProblems } from '../domain/status-problems.ts'
+import { statusProblems, type UnreadFacts } from '../domain/status-problems.ts'
 import type {
   StatusPart,
   StatusPartName,
@@ -91,6 +91,9 @@ export function createReadStatus(deps: ReadStatusDeps) {
     const problems = statusProblems({
       parts,
       pools: pools.kind === 'seen' ? pools.value : [],
+      unread: [unreadOf('pools', pools), unreadOf('findings of the controller', leader)].filter(
+        (unread) => unread !== undefined,
+      ),
       findings: isPresent ? report.findings : undefined,
       namespace,
       now,
@@ -110,6 +113,10 @@ export function createReadStatus(deps: ReadStatusDeps) {
 }
 
 export type ReadStatus = ReturnType<typeof createReadStatus>
+
+function unreadOf(subject: string, look: Look<unknown>): UnreadFacts | undefined {
+  return look.kind === 'failed' ? { subject, reason: look.reason, since: look.since } : undefined
+}
 
 /** A project sees whether a part serves. Why it does not names addresses and pods, which are the operator's. */
 function forProject({ part, state, since }: StatusPart): StatusPart {

@@ -105,11 +105,6 @@ export function doneFor<T>(askers: readonly AskedFrom[], work: () => T): T {
   return api.context.with(api.ROOT_CONTEXT.setValue(together, spans), work)
 }
 
-/** Does the work outside of every trace: it concerns others as well, or goes on when the trace is over. */
-export function outsideTraces<T>(work: () => T): T {
-  return recorder ? recorder.api.context.with(recorder.api.ROOT_CONTEXT, work) : work()
-}
-
 function childSpan(
   { api, tracer, together }: Recorder,
   name: string,

@@ -20,7 +20,7 @@ export type SamplerName = (typeof samplerNames)[number]
  * `greenroom=new` in the `tracestate`: the caller SDK made this trace id and records nothing, so whether the trace is kept is
  * not decided yet.
  */
-export const undecidedState = 'greenroom'
+const undecidedState = 'greenroom'
 
 /**
  * Decides which traces are recorded: as OTEL_TRACES_SAMPLER says, with two cases of our own. A trace that the caller SDK

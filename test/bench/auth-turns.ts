@@ -9,7 +9,7 @@ import { measureTurns, startTurnsBed } from './open-turns.ts'
 
 /** `claims --auth KIND`: what another credential than a bootstrap key costs an open, by turns with it, in one replica. */
 
-export const credentialKinds = ['key', 'oidc', 'serviceaccount'] as const
+const credentialKinds = ['key', 'oidc', 'serviceaccount'] as const
 
 const audience = 'greenroom-bench'
 

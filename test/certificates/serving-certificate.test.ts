@@ -123,6 +123,7 @@ void t.test('with nothing to serve yet it answers with a placeholder, and is not
   })
   t.teardown(() => waiting.stop())
   t.equal(waiting.ready(), false)
+  t.equal(waiting.endsAt(), undefined, 'the placeholder has no end that matters')
   t.equal(waiting.pair().cert, await readFile(first.certPath, 'utf8'))
   offered.error = new Error('the API server is away')
   await waiting.look()
@@ -136,6 +137,7 @@ void t.test('with nothing to serve yet it answers with a placeholder, and is not
   waiting.start()
   while (!waiting.ready()) await new Promise((resolve) => setTimeout(resolve, 5))
   t.equal(waiting.pair().cert, offered.pair.cert)
+  t.equal(waiting.endsAt(), new X509Certificate(offered.pair.cert).validToDate.getTime())
   const { values } = await metrics.expiresAt.get()
   t.same(new Set(values.map(({ labels }) => labels.certificate)), new Set(['authority', 'serving']))
   delete offered.pair

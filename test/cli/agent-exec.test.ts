@@ -101,9 +101,9 @@ void t.test('a command that ignores SIGTERM is killed after its time', async (t)
   t.equal(await exec.exited, 0)
 })
 
-void t.test('without a command it says how it is used', async (t) => {
+void t.test('without a command it says what is missing', async (t) => {
   const child = spawn(process.execPath, [program, 'agent-exec'], { stdio: ['ignore', 'ignore', 'pipe'] })
   const [message] = (await once(child.stderr, 'data')) as [Buffer]
-  t.match(message.toString(), /Usage: greenroom agent-exec -- COMMAND/)
+  t.match(message.toString(), /^GRN_WRONG_ARGUMENTS: There is no COMMAND after --\./)
   t.equal((await once(child, 'exit'))[0], 2)
 })

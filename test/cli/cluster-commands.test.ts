@@ -4,6 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { startControlPlane } from '../../bed/servers/control-plane.ts'
+import { openPoolsConfigMap } from '../../src/cli/pools/pools-config-map.ts'
 import { apiKey, startApi } from '../http/api-bed.ts'
 import { startKubeletPortForward } from '../support/kubelet-port-forward.ts'
 import { runProgram } from '../support/run-program.ts'
@@ -184,6 +185,15 @@ void t.test('set, freeze and thaw show the difference and write it with the own 
     [nobody, ['freeze', 'echo-agent', '-y'], { code: 5, stderr: /^GRN_CLUSTER_FORBIDDEN: .*not be read/ }],
   ] as const)
     t.match(await run(kubeconfig, 'pools', ...args), outcome, args.join(' '))
+})
+
+void t.test('what somebody else wrote meanwhile is not lost', async (t) => {
+  using document = await openPoolsConfigMap({ kubeconfig: plane.kubeconfigPath })
+  const before = await document.read()
+  const theirs = JSON.stringify({ data: { 'pools.yaml': `${before.text}# theirs\n` } })
+  await kubectl(['patch', 'configmap', 'agent-pools', '-n', namespace, '--type=merge', '-p', theirs])
+  await t.rejects(document.write(before, '# mine\n', { isDryRun: false }), { code: 'GRN_DOCUMENT_CHANGED' })
+  t.match(await poolsYaml(), /# theirs\n$/)
 })
 
 void t.test('another context of the kubeconfig is taken', async (t) => {

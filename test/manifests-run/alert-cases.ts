@@ -132,6 +132,16 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     fires: { at: '1h10m' },
     clearsAt: '2h2m',
   },
+  GreenroomRequestsShed: {
+    series: { 'greenroom_requests_shed_total{cause="event-loop"}': '0+5x30 150x30' },
+    fires: { at: '20m', labels: { cause: 'event-loop' } },
+    clearsAt: '45m',
+  },
+  GreenroomAuditLost: {
+    series: { greenroom_audit_dropped_total: '0x5 7x60' },
+    fires: { at: '10m' },
+    clearsAt: '30m',
+  },
   GreenroomLoopErrors: {
     series: { 'greenroom_loop_errors_total{loop="leases"}': '0+2x60 120x60' },
     fires: { at: '40m', labels: { loop: 'leases' } },

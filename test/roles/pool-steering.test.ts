@@ -183,16 +183,22 @@ void t.test("a ServiceAccount's own rights decide, and scopes for the others", a
   t.match(facts, [{ by: { kind: 'service-account', id: 'ai-agents/editor' } }])
 })
 
-void t.test('two writers at once: one wins, and the other is told', async (t) => {
+void t.test('writers at once: what one is told to have changed, no other takes back', async (t) => {
   const { call } = await start(t)
-  const answers = await Promise.all([3, 4, 5, 6].map((min) => call('admin', 'echo-agent/size', { min })))
-  const won = answers.filter(({ status }) => status === 200)
-  t.ok(won.length > 0)
-  for (const answer of answers)
-    if (answer.status !== 200) t.match(answer, { status: 409, code: 'GRN_POOLS_CHANGED' })
-  const lines = (await textNow()).split('\n').filter((line) => line.includes('min:'))
-  t.equal(lines.length, 1)
-  t.match(lines[0], /min: [3-6] # warm/)
+  const orders = [{ min: 3 }, { max: 20 }] as const
+  const answers = await Promise.all([
+    ...orders.map((order) => call('admin', 'echo-agent/size', order)),
+    call('admin', 'echo-agent/freeze'),
+  ])
+  const text = await textNow()
+  for (const [n, expected] of [/min: 3 # warm/, /max: 20/, /frozen: true/].entries()) {
+    if (answers[n]?.status === 200) t.match(text, expected)
+    else {
+      t.match(answers[n], { status: 409, code: 'GRN_DOCUMENT_CHANGED' })
+      t.notMatch(text, expected)
+    }
+  }
+  t.ok(answers.some(({ status }) => status === 200))
 })
 
 void t.test('bad input', async (t) => {

@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
@@ -167,6 +168,25 @@ void t.test('a replica of the webhook, over its ops port; ready or not', async (
     askWebhooks: createWebhookReplicas('http://no-such-service.invalid:3002'),
   })
   await t.rejects(nowhere.found('webhook'), /ENOTFOUND|EAI_AGAIN/, 'whoever asks calls that unknown')
+})
+
+void t.test('a replica that takes a connection and says nothing counts as silent, in time', async (t) => {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => void sockets.add(socket)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const askWebhooks = createWebhookReplicas(`http://127.0.0.1:${port}`)
+  // Nobody but the function itself ends this question.
+  t.match(await askWebhooks('/status', new AbortController().signal), [{ answer: undefined }])
+  const { found } = await start(t, { askWebhooks })
+  t.match(await found('webhook'), {
+    state: 'unknown',
+    detail: '0 of 1 replicas are ready, and 1 do not answer.',
+  })
 })
 
 void t.test('several replicas of the webhook', async (t) => {

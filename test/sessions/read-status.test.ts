@@ -109,6 +109,19 @@ void t.test(
   },
 )
 
+void t.test('what cannot be read is no sign that all is well', async (t) => {
+  const slow = start({ readPools: { all: () => Promise.reject(new Error('no answer in time')) } })
+  const status = await slow.read(undefined)
+  t.match(status, {
+    state: 'attention',
+    problems: [
+      { code: 'GRN_DATABASE_UNAVAILABLE', subject: 'pools', cause: 'no answer in time.', since: time(at) },
+    ],
+    totals: { pools: 7 },
+  })
+  t.equal(status.problems.length, 1)
+})
+
 void t.test('a hundred open pages cost each part one question', async (t) => {
   let asked = 0
   const { read, pass } = start({

@@ -27,6 +27,7 @@ const all = [
   '0014_project-limits',
   '0015_what-the-leader-finds',
   '0016_timelines',
+  '0017_traces',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {

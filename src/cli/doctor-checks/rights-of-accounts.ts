@@ -2,12 +2,24 @@ import { hasStatus, unlessMissing } from '../../cluster/kube-api-error.ts'
 import type { KubeClients } from '../../cluster/kube-clients.ts'
 import { webhookNamespace } from '../../domain/names.ts'
 import { missingRights, type Right, rightsIn, rightsInWords } from './access-review.ts'
-import { absent, type DoctorCheck, failed, manifestNamespace, ok, skipped } from './doctor-check.ts'
+import {
+  absent,
+  type DoctorCheck,
+  type Finding,
+  failed,
+  manifestNamespace,
+  ok,
+  skipped,
+  warning,
+  worst,
+} from './doctor-check.ts'
 
 interface Account {
   readonly namespace: string
   readonly name: string
   readonly rights: readonly Right[]
+  /** Needed only where pools are changed over the API; GREENROOM_EDIT_POOLS=false does without. */
+  readonly steering?: readonly Right[]
 }
 
 interface Rule {
@@ -64,6 +76,10 @@ export const accounts: readonly Account[] = [
       { group: 'coordination.k8s.io', resources: ['leases'], verbs: ['create'] },
       { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'patch'] },
     ].flatMap((rule) => rightsOf({ ...rule, namespace: manifestNamespace })),
+    steering: [
+      { resources: ['configmaps'], names: ['agent-pools'], verbs: ['update'] },
+      { group: 'authorization.k8s.io', resources: ['localsubjectaccessreviews'], verbs: ['create'] },
+    ].flatMap((rule) => rightsOf({ ...rule, namespace: manifestNamespace })),
   },
   {
     namespace: webhookNamespace,
@@ -113,30 +129,35 @@ export const rightsOfAccounts: DoctorCheck<'kubernetes'> = {
   why: 'A controller without a right makes no pods; a webhook without one keeps no policy.',
   fix: 'kubectl apply --server-side -f manifests/base/session-server/rbac.yaml -f manifests/base/webhook/rbac.yaml',
   async run(clients, { config }) {
-    const found: string[] = []
-    let asked = 0
-    for (const account of accounts) {
-      const { name } = account
-      const rights = rightsIn(config.GREENROOM_NAMESPACE, account.rights)
-      const namespace =
-        account.namespace === manifestNamespace ? config.GREENROOM_NAMESPACE : account.namespace
-      const subject = {
-        user: `system:serviceaccount:${namespace}:${name}`,
-        groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
-      }
-      const missing = await missingRights(clients, rights, subject).catch((error: unknown) => {
-        if (hasStatus(error, 403)) return undefined
-        throw error
-      })
-      if (missing === undefined)
-        return skipped('You may not ask about rights of others (create subjectaccessreviews).')
-      asked += rights.length
-      if (missing.length === rights.length && !(await accountExists(clients, namespace, name)))
-        return absent(`There is no ServiceAccount ${namespace}/${name}.`)
-      if (missing.length > 0) found.push(`${name} may not ${rightsInWords(missing)}`)
-    }
-    return found.length > 0 ? failed(`${found.join('; ')}.`) : ok(`Both accounts have their ${asked} rights.`)
+    const findings: Finding[] = []
+    for (const account of accounts) findings.push(await lookAt(account, clients, config.GREENROOM_NAMESPACE))
+    const asked = accounts.reduce((sum, { rights }) => sum + rights.length, 0)
+    // An account that is not there explains the rest.
+    const missing = findings.find(({ state }) => state === 'absent')
+    return missing ?? worst(findings, `Both accounts have their ${asked} rights.`)
   },
+}
+
+async function lookAt(account: Account, clients: KubeClients, agentsIn: string): Promise<Finding> {
+  const { name, rights, steering = [] } = account
+  const namespace = account.namespace === manifestNamespace ? agentsIn : account.namespace
+  const subject = {
+    user: `system:serviceaccount:${namespace}:${name}`,
+    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
+  }
+  const lacks = (wanted: readonly Right[]) => missingRights(clients, rightsIn(agentsIn, wanted), subject)
+  try {
+    const missing = await lacks(rights)
+    if (missing.length === rights.length && !(await accountExists(clients, namespace, name)))
+      return absent(`There is no ServiceAccount ${namespace}/${name}.`)
+    if (missing.length > 0) return failed(`${name} may not ${rightsInWords(missing)}.`)
+    const unsteered = await lacks(steering)
+    if (unsteered.length === 0) return ok(name)
+    return warning(`${name} may not ${rightsInWords(unsteered)}: pools cannot be changed over the API.`)
+  } catch (error) {
+    if (!hasStatus(error, 403)) throw error
+    return skipped('You may not ask about rights of others (create subjectaccessreviews).')
+  }
 }
 
 async function accountExists({ core }: KubeClients, namespace: string, name: string): Promise<boolean> {

@@ -53,7 +53,8 @@ export function isRefusal(error: unknown): error is GreenroomError | GreenroomAp
 
 /** The code, the sentence and the way out. */
 export function refusalText(error: GreenroomError | GreenroomApiError): string {
-  const { code, message } = error
+  const { code } = error
+  const message = error.message.trimEnd().replace(/[^.!?]$/, '$&.')
   const remedy = error instanceof GreenroomError ? error.remedy : error.remediation
   // A server's sentence ends with the remedy already.
   return `${code}: ${message.includes(remedy) ? message : `${message} ${remedy}`}\n`

@@ -1,6 +1,7 @@
 import { fromJsonSchema, McpServer } from '@modelcontextprotocol/server'
 import { createApi } from '../../client/api-call.ts'
 import { createClient } from '../../client/client.ts'
+import { greenroomVersion } from '../../domain/greenroom-version.ts'
 import type { DoctorReport } from '../doctor-report.ts'
 import { doctor, explain, pools, status } from './insight-tools.ts'
 import type { KeptSessions } from './kept-sessions.ts'
@@ -35,7 +36,7 @@ interface McpServerOptions {
 /** The tools for one caller. Whatever they do, they do with this caller's key: its scopes are the tools' scopes. */
 export function createMcpServer({ url, apiKey, sessions, ...options }: McpServerOptions): McpServer {
   const server = new McpServer(
-    { name: 'greenroom', version: '1' },
+    { name: 'greenroom', version: greenroomVersion },
     {
       instructions:
         'Talk to AI agents that run on Kubernetes: pools, open, say, end. A failure names its code and what to do next.',

@@ -1,4 +1,4 @@
-import { checkPools } from '../../domain/pool.ts'
+import type { PoolEdit } from '../../domain/edit-pool.ts'
 import { GreenroomError } from '../../errors.ts'
 import { bareName } from '../line/bare-name.ts'
 import { action } from '../line/command-spec.ts'
@@ -8,7 +8,6 @@ import { type ServerValues, serverOptions } from '../line/shared-options.ts'
 import { toned } from '../line/view-table.ts'
 import { wholeNumber, wrongArguments } from '../line/wrong-arguments.ts'
 import { withoutPackage } from '../reach/without-package.ts'
-import { editPoolsText, type PoolChange } from './edit-pools-text.ts'
 
 const { context, kubeconfig, namespace } = serverOptions
 const shared = {
@@ -74,13 +73,13 @@ interface ChangeValues extends ServerValues {
   readonly yes?: boolean | undefined
 }
 
-async function changePool(text: string, options: ChangeValues, change: PoolChange): Promise<void> {
+async function changePool(text: string, options: ChangeValues, change: PoolEdit): Promise<void> {
   const agentType = bareName('pool', text)
   const isDryRun = options['dry-run'] === true
   const { openPoolsConfigMap } = await import('./pools-config-map.ts').catch(withoutPackage)
   using document = await openPoolsConfigMap(options)
   const before = await document.read()
-  const edited = checkedEdit(before.text, agentType, change, document.name)
+  const edited = await checkedEdit(before.text, agentType, change, document.name)
   const diff = lineDiff(before.text, edited)
   if (diff === '') {
     process.stderr.write(`Nothing to change: ${document.name} says so already.\n`)
@@ -96,13 +95,15 @@ async function changePool(text: string, options: ChangeValues, change: PoolChang
   } else process.stderr.write('Nothing is written.\n')
 }
 
-function checkedEdit(text: string, agentType: string, change: PoolChange, name: string): string {
-  const edited = editPoolsText(text, agentType, change)
-  if (edited === undefined)
+/** What reads YAML and schemas is loaded here, so that the help of pools need not wait for it. */
+async function checkedEdit(text: string, agentType: string, change: PoolEdit, name: string): Promise<string> {
+  const { editPool } = await import('../../domain/edit-pool.ts')
+  const edited = editPool(text, agentType, change)
+  if (edited.ok) return edited.text
+  const { why, problem } = edited
+  if (why === 'unknown')
     throw new GreenroomError('GRN_UNKNOWN_AGENT_TYPE', `${name} has no pool "${agentType.slice(0, 80)}".`)
-  const checked = checkPools(edited)
-  if (!checked.ok) throw new GreenroomError('GRN_INVALID_POOLS', `${checked.problems.join('; ')}.`)
-  return edited
+  throw new GreenroomError(why === 'by-hand' ? 'GRN_POOLS_BY_HAND' : 'GRN_INVALID_POOLS', `${problem}.`)
 }
 
 function colouredLine(line: string): string {

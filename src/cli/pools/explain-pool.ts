@@ -1,5 +1,4 @@
 import type { PoolReport } from '../../client/api-types.ts'
-import { loadConfig } from '../../config.ts'
 import type { PoolDecision } from '../../domain/pool-decision.ts'
 import { explainTarget } from '../../domain/sizing/explain-target.ts'
 import { GreenroomError } from '../../errors.ts'
@@ -46,7 +45,7 @@ export const explainPool = action({
     const agentType = bareName('pool', text)
     const { decisions, json } = options
     const count = decisions === undefined ? 0 : wholeNumber('--decisions', decisions, [0, mostDecisions])
-    const isRecorded = decisions !== undefined || knowsDatabaseOnly(options)
+    const isRecorded = decisions !== undefined || (await knowsDatabaseOnly(options))
     const explained = isRecorded ? await fromDatabase(agentType, count) : await fromServer(agentType, options)
     const { explanation, terms } = explained
     process.stdout.write(
@@ -63,8 +62,9 @@ interface Explained {
 }
 
 /** An operator beside the database, as in the image. */
-function knowsDatabaseOnly({ server, context, kubeconfig }: ServerValues): boolean {
+async function knowsDatabaseOnly({ server, context, kubeconfig }: ServerValues): Promise<boolean> {
   if ((server ?? context ?? kubeconfig) !== undefined) return false
+  const { loadConfig } = await import('../../config.ts')
   const { DATABASE_URL, GREENROOM_API_URL } = loadConfig('caller')
   return DATABASE_URL !== undefined && GREENROOM_API_URL === undefined
 }

@@ -1,11 +1,9 @@
 import { type Api, createApi } from '../../client/api-call.ts'
 import { type Client, createClient } from '../../client/client.ts'
 import { GreenroomApiError } from '../../client/client-error.ts'
-import { loadConfig } from '../../config.ts'
 import { greenroomVersion, versionHeader } from '../../domain/greenroom-version.ts'
 import { GreenroomError } from '../../errors.ts'
 import type { ServerValues } from '../line/shared-options.ts'
-import { clusterConfig, knowsCluster } from './cluster-config.ts'
 import type { ForwardedServer } from './forwarded-server.ts'
 import { withoutPackage } from './without-package.ts'
 
@@ -63,6 +61,9 @@ async function askOnce<T>(
  * @throws GreenroomError GRN_INVALID_CONFIG with what is missing
  */
 export async function findServer(given: ServerValues) {
+  // The schemas of the environment take a while to load, and help needs none of them.
+  const { loadConfig } = await import('../../config.ts')
+  const { clusterConfig, knowsCluster } = await import('./cluster-config.ts')
   const config = loadConfig('caller')
   const url = given.server ?? (given.context === undefined ? config.GREENROOM_API_URL : undefined)
   const [apiKey] = (given.key ?? config.GREENROOM_API_KEY)?.split(',').map((key) => key.trim()) ?? []

@@ -160,6 +160,12 @@ void t.test('an account without a right is named with it', async (t) => {
     state: 'failed',
     detail: 'session-management-sa may not patch pods/resize in ai-agents.',
   })
+  await setRules(kept.filter(({ apiGroups }) => !apiGroups?.includes('authorization.k8s.io')))
+  t.match(await find('rights-of-accounts'), {
+    state: 'warning',
+    detail:
+      /^session-management-sa may not create localsubjectaccessreviews in ai-agents: pools cannot be changed/,
+  })
   await setRules(kept)
   t.match(await find('rights-of-accounts', { inNamespace: 'elsewhere' }), {
     state: 'failed',
@@ -329,9 +335,10 @@ void t.test('the rights that are asked for are those of the manifests', async (t
         ),
     )
   }
-  for (const { name, rights } of accounts) {
-    const asked = rights.map(({ verb, group, resource, namespace: inNamespace = '', name: one = '' }) =>
-      [verb, group, resource, inNamespace, one].join(' '),
+  for (const { name, rights, steering = [] } of accounts) {
+    const asked = [...rights, ...steering].map(
+      ({ verb, group, resource, namespace: inNamespace = '', name: one = '' }) =>
+        [verb, group, resource, inNamespace, one].join(' '),
     )
     t.same(asked.toSorted(), rightsOf(name).toSorted(), name)
   }

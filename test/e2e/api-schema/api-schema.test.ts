@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { startBed } from '../../../bed/bed.ts'
+import { temporaryFolder } from '../../../bed/processes/temporary-folder.ts'
+import { root } from '../../../bed/repository.ts'
 import { pythonWith } from '../../support/python-environment.ts'
 
 /**
@@ -43,14 +46,17 @@ t.teardown(() => bed.stop())
 
 void t.test('what follows from the API document is answered as the document says', async (t) => {
   const python = await pythonWith('test/e2e/api-schema/requirements.txt')
+  // It keeps what it found in the folder in which it runs.
+  const folder = await temporaryFolder('schemathesis')
+  t.teardown(() => folder.remove())
   const run = spawn(
     python,
     [
-      ['-m', 'schemathesis.cli', '--config-file', 'test/e2e/api-schema/schemathesis.toml', 'run'],
+      ['-m', 'schemathesis.cli', '--config-file', join(root, 'test/e2e/api-schema/schemathesis.toml'), 'run'],
       [`${bed.apiUrls[0]}/openapi.json`, '--header', `Authorization: Bearer ${bed.apiKey}`],
       options,
     ].flat(),
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const [[code], printed] = await Promise.all([
     once(run, 'close') as Promise<[number | null]>,

@@ -39,7 +39,7 @@ const labelsOf: ReadonlyMap<string, readonly string[]> = new Map(
 )
 
 /** The dashboards of a set: file → Grafana's JSON. */
-export function dashboardsIn({ objects }: ManifestSet): readonly (readonly [string, Dashboard])[] {
+function dashboardsIn({ objects }: ManifestSet): readonly (readonly [string, Dashboard])[] {
   const found = objects.find(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'greenroom-dashboard',
   )
@@ -47,7 +47,7 @@ export function dashboardsIn({ objects }: ManifestSet): readonly (readonly [stri
 }
 
 /** What Greenroom's alerts and dashboards ask for. */
-export function expressionsIn(set: ManifestSet): { readonly where: string; readonly expr: string }[] {
+function expressionsIn(set: ManifestSet): { readonly where: string; readonly expr: string }[] {
   const rules = rulesIn(set).map(({ of, alert, record, expr }) => ({
     where: `${of}: ${alert ?? record}`,
     expr,
