@@ -1,6 +1,6 @@
-import { build, setText } from './build-element.ts'
+import { build } from './build-element.ts'
 import type { Detail } from './detail-drawer.ts'
-import { noteText } from './panel-note.ts'
+import { showNoteIn } from './panel-note.ts'
 import { createReading, type Reading } from './reading.ts'
 
 interface PartOptions<T> {
@@ -25,7 +25,7 @@ export function createDetailPart<T>({ heading, body, ask, show, everyMs }: PartO
     reading: createReading<T>({
       ask,
       show(known) {
-        setText(note, noteText(known))
+        showNoteIn(note, known)
         if (known.value !== undefined) show(known.value)
       },
       everyMs,
