@@ -3,6 +3,7 @@ import { freezePool, setPool, thawPool } from './pools/change-pool.ts'
 import { explainPool } from './pools/explain-pool.ts'
 import { getPool, listPools } from './pools/pool-list.ts'
 import { replayPool } from './pools/replay-pool.ts'
+import { retirePod } from './pools/retire-pod.ts'
 import { rollout } from './rollout.ts'
 
 export const pools = actionGroup({
@@ -17,6 +18,7 @@ export const pools = actionGroup({
     set: setPool,
     freeze: freezePool,
     thaw: thawPool,
+    retire: retirePod,
     rollout,
   },
   otherwise: 'list',

@@ -295,7 +295,7 @@ void t.test('words are completed, also those that the server knows', async (t) =
     complete('pools', '-o', 'js'),
   ])
   t.match(commands, [/^pools\tList/, ':4'])
-  t.match(actions, [/^replay\t/, ':4'])
+  t.match(actions, [/^replay\t/, /^retire\t/, ':4'])
   t.match(names, [/^echo-agent\t\d ready$/, ':4'])
   t.match(options, [/^--status\t/, ':4'])
   t.match(forms, [/^json\t/, /^jsonpath=\t/, ':4'])

@@ -80,7 +80,7 @@ export const endOne = action({
 /** Longer than the grace period of an agent and what follows it. */
 const endMs = 60_000
 
-function sessionPath(text: string): string {
+export function sessionPath(text: string): string {
   return `/v1/sessions/${encodeURIComponent(bareName('session', text))}`
 }
 
