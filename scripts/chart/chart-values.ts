@@ -1,63 +1,26 @@
-import { type TSchema, Type } from 'typebox'
+import { Type } from 'typebox'
 import { documentSchemas } from '../../src/cli/document-schemas.ts'
+import {
+  closed,
+  count,
+  digest,
+  flag,
+  group,
+  percent,
+  persistence,
+  quantity,
+  resources,
+  sized,
+  store,
+  tag,
+  text,
+  words,
+} from './value-kinds.ts'
 
 /**
  * Every value of the chart with its meaning and its default. What is not here is refused by Helm. write-chart.ts makes
  * values.yaml, values.schema.json and the table of docs/operate/helm.md of it.
  */
-
-const closed = { additionalProperties: false } as const
-const text = (description: string, fallback = '', more: object = {}) =>
-  Type.String({ description, default: fallback, ...more })
-const flag = (description: string, fallback: boolean) => Type.Boolean({ description, default: fallback })
-const count = (description: string, fallback: number, minimum = 1) =>
-  Type.Integer({ description, default: fallback, minimum })
-const group = <T extends Record<string, TSchema>>(properties: T, description?: string) =>
-  Type.Object(properties, { ...closed, ...(description !== undefined && { description }) })
-const words = (description: string) =>
-  Type.Record(Type.String({ pattern: '^.+$' }), Type.String(), { description, default: {}, ...closed })
-/** `null` switches a default off, as Helm's users expect. */
-const percent = (description: string, fallback: number | null) =>
-  Type.Union([Type.Integer({ minimum: 1, maximum: 1_000 }), Type.Null()], { description, default: fallback })
-
-const quantity = Type.Union([
-  Type.String({ pattern: '^[0-9]+(\\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$' }),
-  Type.Number({ minimum: 0 }),
-])
-const amounts = Type.Object(
-  {
-    cpu: Type.Optional(quantity),
-    memory: Type.Optional(quantity),
-    'ephemeral-storage': Type.Optional(quantity),
-  },
-  closed,
-)
-const resources = (whose: string, fallback: object) =>
-  Type.Object(
-    { requests: Type.Optional(amounts), limits: Type.Optional(amounts) },
-    { ...closed, description: `Requests and limits of ${whose}.`, default: fallback },
-  )
-const sized = (cpu: string, memory: string, cpuLimit: string, memoryLimit: string) => ({
-  requests: { cpu, memory },
-  limits: { cpu: cpuLimit, memory: memoryLimit },
-})
-const digest = (description: string) =>
-  text(description, '', { pattern: '^(sha256:[0-9a-f]{64})?$', examples: ['sha256:…'] })
-const tag = (description: string) =>
-  text(description, '', { pattern: '^[\\w.-]*$', not: { const: 'latest' } })
-const persistence = (whose: string) =>
-  group({
-    size: text(`Size of the volume of ${whose}.`, '10Gi', { pattern: '^[0-9]+(Mi|Gi|Ti)$' }),
-    storageClass: text('Its storage class. Empty: the default of the cluster.'),
-  })
-const store = (name: string, image: string, secret: string, size: object) => ({
-  existingSecret: text(`Secret in ai-agents with ${secret}.`, name, { minLength: 1 }),
-  image: text('Its image, by version or digest.', image, {
-    pattern: '^\\S+(:[\\w.-]+|@sha256:[0-9a-f]{64})$',
-    not: { pattern: ':latest$' },
-  }),
-  resources: resources(`its container`, size),
-})
 
 /** Go's regular expressions look neither ahead nor behind, so what a pattern excludes is left to admission. */
 const isForGo = (pattern: unknown): boolean => !(typeof pattern === 'string' && pattern.includes('(?'))
