@@ -30,6 +30,8 @@ void t.test('the public names, letter by letter: manifests, clients and people r
     ownedPrefix: 'greenroom.dev/',
     defaultAppLabel: 'conversational-ai-agent',
     agentsNamespaceLabel: 'greenroom.dev/agents',
+    controllerLeaseName: 'greenroom-controller',
+    webhookNamespace: 'greenroom-system',
     webhookName: 'agent-webhook',
     webhookCertificatesName: 'agent-webhook-certificates',
     webhookUsername: 'system:serviceaccount:greenroom-system:agent-webhook',
