@@ -6,6 +6,7 @@ import { temporaryFolder } from '../bed/processes/temporary-folder.ts'
 import { startPostgres } from '../bed/servers/postgres-server.ts'
 import { agentCommands } from '../src/cli/agent-commands.ts'
 import { operatorCommands } from '../src/cli/operator-commands.ts'
+import { serverCommands } from '../src/cli/server-commands.ts'
 import { newKeyPair, privateSet } from './agent/contract-fixture.ts'
 import { runMain } from './support/run-main.ts'
 import type { ProgramOutcome } from './support/run-program.ts'
@@ -25,7 +26,7 @@ void t.test('no role, a wrong role, one among right ones', async (t) => {
     t.match(
       outcome.stderr,
       new RegExp(
-        `Usage: .*${['api', 'controller', 'webhook', 'migrate', ...Object.keys(operatorCommands), ...Object.keys(agentCommands), 'agent', 'compile-cache'].join('\\|')}`,
+        `Usage: .*${['api', 'controller', 'webhook', 'migrate', ...Object.keys(serverCommands), ...Object.keys(operatorCommands), ...Object.keys(agentCommands), 'agent', 'compile-cache'].join('\\|')}`,
       ),
     )
   }

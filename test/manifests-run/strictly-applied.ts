@@ -102,6 +102,9 @@ export async function givesTheseRights(t: Test, plane: ControlPlane): Promise<vo
     'patch pods --subresource=resize -n ai-agents',
     'create configmaps/agent-pools-accepted -n ai-agents',
     'watch configmaps/agent-pools -n ai-agents',
+    // For those whose own right it asks for (ADR 39).
+    'update configmaps/agent-pools -n ai-agents',
+    'create localsubjectaccessreviews.authorization.k8s.io -n ai-agents',
     'update configmaps/agent-pools-accepted -n ai-agents',
     'update leases/greenroom-controller -n ai-agents',
     'create events.events.k8s.io -n ai-agents',
@@ -110,7 +113,7 @@ export async function givesTheseRights(t: Test, plane: ControlPlane): Promise<vo
     'get secrets -n ai-agents',
     'list configmaps -n ai-agents',
     'create configmaps -n ai-agents',
-    'update configmaps/agent-pools -n ai-agents',
+    'delete configmaps/agent-pools -n ai-agents',
     'update configmaps/agent-policy -n ai-agents',
     'update configmaps/agent-policy-accepted -n ai-agents',
     'create pods --subresource=exec -n ai-agents',
