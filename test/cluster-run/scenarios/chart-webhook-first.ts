@@ -128,6 +128,12 @@ async function inTwoSteps({ bench, run, next, stores, url, apiKey }: Upgrade): P
       const set = ['--set', `webhook.image.tag=${tag}`]
       await run(['upgrade', 'greenroom', chart, ...valuesFor(image), ...set, ...patiently])
       expect((await generations(cluster)) === servers, 'the session servers have changed')
+      // Helm waits for the new ones only. The old ones still answer while they drain, and refuse the new policy.
+      await until(
+        'the old webhooks have gone',
+        async () => (await imagesOf(cluster, webhook)) === next,
+        withinMs,
+      )
       return `webhook ${await imagesOf(cluster, webhook)}, session servers ${await imagesOf(cluster)}`
     })
     await check('then everything, with the new policy', async () => {
