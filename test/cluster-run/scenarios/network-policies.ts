@@ -176,7 +176,8 @@ function expectations({ agent, server, prometheus, stranger, targets }: Places) 
       reaches: to('dns', 'session'),
       not: to('api', 'postgres', 'redis', 'agent', 'metrics', 'webhook'),
     },
-    { from: server, reaches: to('dns', 'agent', 'api', 'postgres', 'redis'), not: to('webhook') },
+    // Of the webhook it reads the status, on the port of its metrics.
+    { from: server, reaches: to('dns', 'agent', 'api', 'postgres', 'redis', 'webhook'), not: to() },
     { from: prometheus, reaches: to('metrics', 'webhook', 'agent'), not: to() },
     { from: stranger, reaches: to('session'), not: to('metrics', 'webhook', 'agent') },
   ]
