@@ -1,14 +1,11 @@
+import { admissionErrors } from './admission-errors.ts'
+import { commandErrors } from './command-errors.ts'
+import type { ErrorEntry } from './error-entry.ts'
+
 /**
  * Every error a user can meet, in one catalogue: the stable code, the HTTP status it is answered with, the title,
  * and what to do about it. `docs/errors.md` is generated from it and a test holds the two together.
  */
-
-interface ErrorEntry {
-  readonly status: number
-  readonly title: string
-  readonly remedy: string
-}
-
 export const errorCatalogue = {
   GRN_BAD_JSON: {
     status: 400,
@@ -320,27 +317,6 @@ export const errorCatalogue = {
     title: 'This replica is shutting down',
     remedy: 'Retry with the same Idempotency-Key. Another replica answers.',
   },
-  GRN_NOT_OPENED_HERE: {
-    status: 409,
-    title: 'This MCP server has not opened such a session for this key, or keeps it no longer',
-    remedy: 'Open a session with the tool open, and say something in that one.',
-  },
-  GRN_AGENT_NOT_IN_ROOM: {
-    status: 503,
-    title: 'The agent has not joined the room of its session',
-    remedy: 'Try again in a few seconds. If it stays away, end the session and open another.',
-  },
-  GRN_AGENT_SILENT: {
-    status: 504,
-    title: 'The agent did not answer in time',
-    remedy:
-      'Say it again, or wait longer (waitSeconds). An agent that never answers may take no text: it has to read text streams of the topic lk.chat.',
-  },
-  GRN_PACKAGE_MISSING: {
-    status: 501,
-    title: 'The package @livekit/rtc-node is not installed where the MCP server runs',
-    remedy: 'Tell the operator of the MCP server to run "npm install @livekit/rtc-node" beside it.',
-  },
   GRN_POOL_POD_FOREIGN: {
     status: 500,
     title: 'A pod has the labels of a pool, but the controller has not noted that it created it',
@@ -356,44 +332,6 @@ export const errorCatalogue = {
     status: 500,
     title: 'The configuration is not valid',
     remedy: 'Correct every named variable and start again.',
-  },
-  GRN_WRONG_ARGUMENTS: {
-    status: 400,
-    title: 'The arguments of the command are wrong',
-    remedy: 'Look at docs/cli.md or the --help of the command.',
-  },
-  GRN_SERVER_NOT_FOUND: {
-    status: 503,
-    title: 'The kubeconfig leads to no session server',
-    remedy:
-      'Give the namespace of Greenroom with -n, another cluster with --context, or an address with --server.',
-  },
-  GRN_POD_NOT_FOUND: {
-    status: 404,
-    title: 'There is no such pod in the cluster',
-    remedy: 'Give NAMESPACE/NAME, or the namespace with -n.',
-  },
-  GRN_NOTHING_RECORDED: {
-    status: 404,
-    title: 'No decision on the size of this pool is recorded',
-    remedy:
-      'Compare the agent type with GET /v1/pools. A new pool has its first decision when a controller leads.',
-  },
-  GRN_DOCUMENT_CHANGED: {
-    status: 409,
-    title: 'Somebody else changed the document meanwhile, so nothing was written',
-    remedy: 'Repeat the same command or request: it shows what it would change now.',
-  },
-  GRN_DOCUMENT_REFUSED: {
-    status: 422,
-    title: 'The cluster refused the document, so nothing was written',
-    remedy: 'Correct what the detail names; what was in force stays.',
-  },
-  GRN_CLUSTER_FORBIDDEN: {
-    status: 403,
-    title: 'Your kubeconfig does not allow this in the cluster',
-    remedy:
-      'Ask whoever runs the cluster for the right that the detail names, or give --server. docs/cli.md lists the rights of each command.',
   },
   GRN_SCHEMA_OUTDATED: {
     status: 500,
@@ -412,61 +350,8 @@ export const errorCatalogue = {
     remedy:
       'Correct the named row. docs/sizing.md shows the forms: a time a row, or a time and a count, as CSV.',
   },
-  GRN_INVALID_POOLS: {
-    status: 422,
-    title: 'ConfigMap agent-pools is not valid; the last accepted document stays in force',
-    remedy: 'Correct the named path in pools.yaml.',
-  },
-  GRN_INVALID_POLICY: {
-    status: 422,
-    title: 'ConfigMap agent-policy is not valid; the last accepted document stays in force',
-    remedy: 'Correct the named path in policy.yaml.',
-  },
-  GRN_BAD_REVIEW: {
-    status: 400,
-    title: 'This is not an AdmissionReview of admission.k8s.io/v1',
-    remedy: 'Leave this address to the Kubernetes API server, or send an AdmissionReview.',
-  },
-  GRN_CALLER_UNKNOWN: {
-    status: 403,
-    title: 'The caller of this review is not known',
-    remedy:
-      'Call with a client certificate of GREENROOM_WEBHOOK_CLIENT_CA_FILE whose name is in GREENROOM_WEBHOOK_CLIENT_NAMES.',
-  },
-  GRN_AGENT_TYPE_UNKNOWN: {
-    status: 403,
-    title: 'The policy has no row for the agent type of this pod',
-    remedy: 'Use an agent-type that policy.yaml has a row for, or add a row.',
-  },
-  GRN_LABEL_OWNERSHIP: {
-    status: 403,
-    title:
-      'Only Greenroom may set labels and annotations of greenroom.dev, the label session, and app to the name of a component',
-    remedy: 'Leave them out. Greenroom sets them itself.',
-  },
-  GRN_POD_OWNERSHIP: {
-    status: 403,
-    title: "Only Greenroom may change the pods of its pools, and nobody the spec of its own components' pods",
-    remedy:
-      'Edit agent-pools or agent-policy, or the Deployment: the pods are replaced. docs/admission.md says how to debug one.',
-  },
-  GRN_DOCUMENT_OWNERSHIP: {
-    status: 403,
-    title:
-      'Only policyOwners may write the policy and the assign keys, and only Greenroom the accepted documents',
-    remedy:
-      'Ask one of the policyOwners in policy.yaml. What is accepted Greenroom copies itself. docs/break-glass.md shows the emergency exit.',
-  },
-  GRN_NAMESPACE_OWNERSHIP: {
-    status: 403,
-    title: 'Only namespaceOwners may remove or change the namespace label greenroom.dev/agents',
-    remedy: 'Ask one of the namespaceOwners in policy.yaml. docs/break-glass.md shows the emergency exit.',
-  },
-  GRN_POLICY_VIOLATION: {
-    status: 403,
-    title: 'The pod does not meet the policy, and Greenroom cannot correct it',
-    remedy: 'Change the fields that the message names.',
-  },
+  ...admissionErrors,
+  ...commandErrors,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorCatalogue

@@ -66,7 +66,12 @@ export async function serveMcpHttp(options: McpHttpOptions): Promise<McpHttpServ
   }
 
   const server = createServer((request, response) => {
-    answer(request, response).catch(() => response.destroy())
+    answer(request, response).catch((error: unknown) => {
+      // A caller that goes away in the middle is no fault.
+      if (!response.destroyed)
+        process.stderr.write(`GRN_INTERNAL: A call was not answered: ${(error as Error).message}\n`)
+      response.destroy()
+    })
   })
   const boundPort = await portOf(server, port, host)
   return {
