@@ -304,6 +304,7 @@ void t.test(
     )
     t.match(await kubectl('get', 'events', '-o', 'json'), /ForeignPoolPod/)
     await Promise.all(opened.map(({ id }) => client.end(id, '?wait=true')))
+    await untilIdle()
   },
 )
 
@@ -313,6 +314,12 @@ void t.test('an idle pod whose image somebody changes is replaced, and serves no
   await kubectl('patch', 'pod', metadata.name, '--type=json', '-p', patch, asServer)
   await until('retired', async () => (await retiredFor(metadata.uid)) !== undefined, strangerBoundMs)
   t.equal(await retiredFor(metadata.uid), 'changed after it was created')
+  // Until then the report of the pool may still be the one from before.
+  await until(
+    'deleted',
+    async () => !(await kubectl('get', 'pods', '-o', 'name')).includes(metadata.name),
+    45_000,
+  )
   await untilIdle()
 })
 
