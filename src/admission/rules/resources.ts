@@ -1,14 +1,14 @@
 import { label } from '../../domain/names.ts'
 import { sameQuantity } from '../../domain/quantity.ts'
 import { limitRangerDefaults } from '../pod/limit-ranger.ts'
-import type { Container } from '../pod/pod.ts'
 import { shown } from '../pod/violation.ts'
-import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
+import type { WantedResource } from '../policy/effective-row.ts'
 import {
   filledResources,
   isThin,
   type ResourceField,
   resourceFields,
+  type SizedContainer,
   startedWithResources,
 } from './container-resources.ts'
 import { startedContainers } from './field-path.ts'
@@ -34,9 +34,8 @@ export const resources: GreenroomRule = {
   judge(context) {
     const { resources: onPod } = context.pod.spec
     const found: Finding[] = onPod ? [{ ...finding('spec.resources', onPod, 'unset'), fix: podLevelFix }] : []
-    for (const { container, path, wanted } of startedWithResources(context)) {
-      for (const field of resourceFields) addImposed(container, wanted, path, field, found)
-    }
+    for (const sized of startedWithResources(context))
+      for (const field of resourceFields) addImposed(sized, field, found)
     return found
   },
   mutate(draft, { pod, row, metadata }) {
@@ -62,13 +61,12 @@ const podLevelFix = "Remove it: the agent type's row decides resources, containe
 
 /** What lies in a range is rule resource-range's matter; it only must be there. */
 function addImposed(
-  { resources: given }: Container,
-  wanted: WantedResources,
-  path: string,
+  { container, path, wanted }: SizedContainer,
   field: ResourceField,
   findings: Finding[],
 ): void {
-  const found = given?.[field] ?? {}
+  const given = container.resources?.[field]
+  const found = given ?? {}
   const value = (resource: WantedResource): string =>
     field === 'requests' ? resource.request : resource.limit
   const fits = wanted.every((resource) =>
@@ -76,5 +74,5 @@ function addImposed(
   )
   if (fits) return
   const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
-  findings.push(finding(`${path}.resources.${field}`, given?.[field], shown(Object.fromEntries(allowed))))
+  findings.push(finding(`${path}.resources.${field}`, given, shown(Object.fromEntries(allowed))))
 }
