@@ -130,6 +130,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await startLoops(context, {
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
+    'left-behind': () => sessionApi.settleLeftBehind(),
     'project-limits': () => sessionApi.projectLimits.look(),
     'index-health': () => index.look(),
     ...callers.loops,

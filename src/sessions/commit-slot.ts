@@ -28,8 +28,8 @@ export function createCommitSlot({ sessions, index, candidates, wakes, metrics }
   function claim(prior: Prior, record: OpenRecord): Promise<CommitOutcome> {
     if (prior.kind === 'none') return sessions.commitOpen(record)
     if (prior.kind === 'failed') return sessions.reopen(prior.session, record)
-    const { pod, epoch } = record
-    return sessions.commitNextAttempt(prior.session, { pod, epoch, reason: prior.reason })
+    const { pod, epoch, opener } = record
+    return sessions.commitNextAttempt(prior.session, { pod, epoch, reason: prior.reason, opener })
   }
 
   async function releaseSlot(

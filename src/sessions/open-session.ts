@@ -17,6 +17,7 @@ import { newOpening, type OpenContext, type Opening } from './opening.ts'
 import type { ProjectGate } from './project-gate.ts'
 import type { RoomTokens } from './room-tokens.ts'
 import type { IdentifySession } from './session-identity.ts'
+import type { SettleSessions } from './settle-sessions.ts'
 
 interface OpenSessionDeps {
   readonly pools: DocumentView<PoolsDocument>
@@ -26,6 +27,7 @@ interface OpenSessionDeps {
   readonly gate: Pick<ProjectGate, 'admit'>
   readonly identify: IdentifySession
   readonly tokens: RoomTokens
+  readonly settled: SettleSessions['settled']
   readonly metrics: Metrics
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -150,17 +152,19 @@ export function createOpenSession(deps: OpenSessionDeps) {
   }
 
   /** The answer of an earlier open of this session; undefined when that one failed and this one may start again. */
-  async function follow(opening: Opening, session: Session): Promise<OpenAnswer | undefined> {
-    if (session.fingerprint !== opening.identity.fingerprint)
+  async function follow(opening: Opening, found: Session): Promise<OpenAnswer | undefined> {
+    if (found.fingerprint !== opening.identity.fingerprint)
       throw new GreenroomError('GRN_IDEMPOTENCY_MISMATCH')
+    const session = await deps.settled(found)
     if (session.status === 'PENDING') return answerOf(opening, await followPending(opening, session), true)
     if (isRetryableFailure(session)) {
       if (session.status === 'ENDED') return undefined
       // Its pod is still being taken away; the record can start again when that is done.
       throw deliveryFailed()
     }
-    if (session.status !== 'ACTIVE') throw keyUsedUp(session)
-    return answerOf(opening, session, true)
+    if (session.status === 'ACTIVE') return answerOf(opening, session, true)
+    // Without a key only this open knew the session, and told nobody.
+    throw opening.context.idempotencyKey === undefined ? deliveryFailed() : keyUsedUp(session)
   }
 
   async function followPending(opening: Opening, session: Session): Promise<Session> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { PoolSpec } from '../domain/pool.ts'
 import type { OpenQuota } from '../domain/project-limits.ts'
 import type { Session } from '../domain/session.ts'
@@ -32,6 +33,11 @@ export interface Opening {
   readonly onEmpty: 'wait' | 'cold' | 'fail'
   /** Whether the pool makes a pod for it, so that it takes none from others who wait. */
   readonly isCold: boolean
+  /**
+   * Names this open in the row that it writes, so that it may answer as soon as its pod has acknowledged (ADR 45);
+   * undefined: it goes on behind an answer, and its session is told when it is ACTIVE.
+   */
+  readonly opener: string | undefined
   readonly context: OpenContext
   readonly progress: OpenProgress
 }
@@ -52,6 +58,7 @@ export function newOpening({ request, context, spec, identity, now }: OpeningFac
     identity,
     onEmpty: request.onEmpty ?? spec.onEmpty,
     isCold: false,
+    opener: randomUUID(),
     context,
     progress: newOpenProgress(now, request.waitMs ?? spec.waitMs),
   }

@@ -28,7 +28,7 @@ const openSql = `
     SELECT * FROM json_to_recordset($1::json) AS input (id uuid, "agentType" text, "projectId" text, "roomName" text,
       room text, participant jsonb, metadata jsonb, epoch integer, "podUid" text, "podName" text, "podIp" text,
       warm boolean, "leaseMs" integer, "leaseHeldBy" text, "maxSessionMs" integer,
-      fingerprint text, traceparent text, nth integer)
+      fingerprint text, traceparent text, opener uuid, nth integer)
   ), ${lockUsage('$2::text[]')}, fit AS MATERIALIZED (
     SELECT input.*, spare, row_number() OVER (PARTITION BY "projectId" ORDER BY nth) AS place
     FROM input LEFT JOIN usage ON project_id = "projectId"
@@ -43,10 +43,12 @@ const openSql = `
     RETURNING session_id
   ), s AS (
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, pod_uid,
-      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint, traceparent)
+      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint, traceparent,
+      opener, claimed_at)
     SELECT id, 'PENDING', "agentType", "projectId", "roomName", room, participant, metadata, epoch, "podUid",
       "podName", "podIp", warm, "leaseMs", "leaseHeldBy", now() + "leaseMs" * interval '1 ms',
-      now() + "maxSessionMs" * interval '1 ms', fingerprint, traceparent
+      now() + "maxSessionMs" * interval '1 ms', fingerprint, traceparent,
+      opener, now()
     FROM input JOIN claim ON claim.session_id = input.id
     ORDER BY id
     RETURNING id, created_at, lease_expires_at
@@ -118,6 +120,8 @@ function pendingSession(
     adoptable: false,
     leaseExpiresAt,
     createdAt,
+    // The claim and the record are one statement.
+    claimedAt: createdAt,
     activeAt: undefined,
     endingAt: undefined,
     endedAt: undefined,

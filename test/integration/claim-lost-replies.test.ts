@@ -10,6 +10,7 @@ import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
+import { noneBehind, settledAlready } from '../support/nothing-unsettled.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** What was done and not heard of: replies of Redis, PostgreSQL and agents that get lost (docs/claims.md). */
@@ -187,9 +188,10 @@ void t.test(
       { pod_uid: 'pod-0', purpose: 'retired', epoch: 1, reason: 'unreachable: no answer in time' },
       { pod_uid: 'pod-1', purpose: 'session', epoch: 2 },
     ])
-    const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
+    const renew = createRenewSession({ sessions: bed.sessions, ...settledAlready, metrics: createMetrics() })
     const close = createCloseSession({
       sessions: bed.sessions,
+      behind: noneBehind,
       wakes: { publish: () => undefined },
     })
     const stale = { code: 'GRN_STALE_EPOCH', status: 409 }
@@ -263,7 +265,11 @@ for (const holder of ['caller', 'both'] as const) {
       )
       const { open } = await bed.replica({ pools })
       const { id } = (await open()).session
-      const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
+      const renew = createRenewSession({
+        sessions: bed.sessions,
+        ...settledAlready,
+        metrics: createMetrics(),
+      })
       // Renewals can be taken all the time. Its time is over, and the reaper has not come yet.
       await bed.query(`UPDATE renewal_service SET alive_at = 'infinity'`)
       await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms'`)
