@@ -5,7 +5,7 @@ import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 import { namespace } from './bench-bed.ts'
 
-interface BenchPod {
+export interface BenchPod {
   readonly uid: string
   readonly name: string
   readonly ip: string

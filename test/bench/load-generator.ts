@@ -111,7 +111,7 @@ function authorizationOf({ headers }: LoadTarget): Record<string, string> {
 }
 
 /** The request as it goes over the wire. The body has one byte a character (ASCII). */
-function requestText(
+export function requestText(
   { host, port, method, path, headers, body = '' }: Omit<LoadTarget, 'wanted' | 'tls'>,
   idempotencyKey = '',
 ): string {
