@@ -18,16 +18,17 @@ interface RefilledBedOptions {
   /** Of claimed, warming and ending pods together, beyond the pool. */
   readonly more: number
   readonly onEmpty: 'wait' | 'fail'
+  readonly readyAfterMs?: number
   readonly say: (line: string) => void
 }
 
 /** As a small container with a readiness probe every 100 ms would take with its image on the node, less its own start. */
-const readyAfterMs = 50
+const usualReadyAfterMs = 50
 /** Seconds on a machine of its own; minutes where a test suite runs beside it. */
 const fullTimeoutMs = 300_000
 
 export async function startRefilledBed(options: RefilledBedOptions): Promise<RefilledBed> {
-  const { pool, more, onEmpty, say } = options
+  const { pool, more, onEmpty, readyAfterMs = usualReadyAfterMs, say } = options
   const bed = await startGreenroomBed({
     say,
     pools: poolsDocument({ min: pool, max: pool + more }),
