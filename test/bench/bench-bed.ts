@@ -117,6 +117,8 @@ interface GreenroomBedOptions extends StoreBedOptions {
   readonly pools: string
   /** With the webhook, which every pod of the controller passes. */
   readonly webhook: boolean
+  /** The checkout whose roles run; this one unless given. */
+  readonly folder?: string | undefined
   /** Arguments of node for the API process, such as `--import FILE`. */
   readonly apiNodeArgs?: readonly string[]
   /** Body of each open. */
@@ -176,7 +178,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     env: Readonly<Record<string, string>>,
     {
       nodeArgs = [],
-      folder = root,
+      folder = options.folder ?? root,
       name = role,
     }: { nodeArgs?: readonly string[]; folder?: string; name?: string } = {},
   ) {
@@ -238,7 +240,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       await start('api', { ...apiEnv({ port, opsPort }), ...more }, { nodeArgs })
       await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
     },
-    async startVariant({ name, env, folder = root }) {
+    async startVariant({ name, env, folder = options.folder ?? root }) {
       const ports = { port: await freePort(), opsPort: await freePort() }
       await start('api', { ...apiEnv(ports), ...env }, { folder, name })
       const its = createBedClient({ url: `http://127.0.0.1:${ports.port}`, apiKey: secrets.apiKey })

@@ -31,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   'cli-start': () => import('./cli-start-bench.ts'),
   dashboard: () => import('./dashboard-bench.ts'),
   peers: () => import('./peers-bench.ts'),
+  memory: () => import('./memory-bench.ts'),
 }
 
 async function list(): Promise<void> {

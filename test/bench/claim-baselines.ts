@@ -135,7 +135,7 @@ function assignmentOf(podUid: string): Assignment {
  */
 export function timesFloors(rows: readonly BenchRow[]): Record<string, Record<string, number>> {
   const ratios: Record<string, Record<string, number>> = {}
-  for (const { case: name, concurrency, p50Ms } of rows.filter(({ case: one }) => /^open, c=/.test(one))) {
+  for (const { case: name, concurrency, p50Ms } of rows.filter((row) => row.case.startsWith('open, c='))) {
     const alone = (part: string) => rows.find((row) => row.case === `${part}, c=${concurrency}`)?.p50Ms ?? NaN
     const others = alone('bare fastify route') + alone('Lua script alone') + alone('POST to an agent alone')
     const statement = alone('PostgreSQL statement alone')

@@ -177,11 +177,11 @@ async function warmUp(
   say('both have warmed up')
 }
 
-function sandboxSide({ claims, controller, untilFull }: SandboxBed): Side {
+function sandboxSide({ claims, controller, ...bed }: SandboxBed): Side {
   const call = <T>(work: Promise<T>) => controller.whileRunning(work)
   return {
     name: 'agent-sandbox',
-    untilFull,
+    untilFull: () => bed.untilFull(),
     async run(load) {
       const { reasons, ...measured } = await call(
         claims.call('run', { ...load, warmUp: 0, timeoutMs: claimTimeoutMs }),
@@ -192,10 +192,10 @@ function sandboxSide({ claims, controller, untilFull }: SandboxBed): Side {
   }
 }
 
-function greenroomSide({ load: generator, target, untilFull }: RefilledBed): Side {
+function greenroomSide({ load: generator, target, ...bed }: RefilledBed): Side {
   return {
     name: 'Greenroom',
-    untilFull,
+    untilFull: () => bed.untilFull(),
     async run(load) {
       const { statuses, locations, ...measured } = await generator.call('run', {
         ...load,

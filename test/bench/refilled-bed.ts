@@ -19,6 +19,8 @@ interface RefilledBedOptions {
   readonly more: number
   readonly onEmpty: 'wait' | 'fail'
   readonly readyAfterMs?: number
+  /** A checkout of another version, whose roles run. */
+  readonly folder?: string | undefined
   readonly say: (line: string) => void
 }
 
@@ -28,11 +30,12 @@ const usualReadyAfterMs = 50
 const fullTimeoutMs = 300_000
 
 export async function startRefilledBed(options: RefilledBedOptions): Promise<RefilledBed> {
-  const { pool, more, onEmpty, readyAfterMs = usualReadyAfterMs, say } = options
+  const { pool, more, onEmpty, readyAfterMs = usualReadyAfterMs, folder, say } = options
   const bed = await startGreenroomBed({
     say,
     pools: poolsDocument({ min: pool, max: pool + more }),
     webhook: true,
+    folder,
     body: {
       agentType,
       projectId: 'bench',

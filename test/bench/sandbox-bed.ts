@@ -9,11 +9,10 @@ import { type ControlPlane, startControlPlane } from '../../bed/servers/control-
 import { startAgentsProcess } from './agents-process.ts'
 import { podsPathOf } from './bench-pods.ts'
 import { type BenchProcess, startBenchProcess } from './bench-process.ts'
-import type { ClaimCalls } from './sandbox-claims-program.ts'
+import type { ClaimCalls } from './sandbox-claims.ts'
 import { type SandboxController, startSandboxController } from './sandbox-controller.ts'
 import {
   claimObject,
-  readSandboxKinds,
   type SandboxKinds,
   sandboxPath,
   templateObject,

@@ -1,10 +1,5 @@
 import { answerCalls } from './bench-process.ts'
-import {
-  type ClaimLoad,
-  type ClaimTarget,
-  createSandboxClaims,
-  type SandboxClaims,
-} from './sandbox-claims.ts'
+import { type ClaimCalls, createSandboxClaims, type SandboxClaims } from './sandbox-claims.ts'
 
 /** The caller of agent-sandbox as a process of its own, as Greenroom's load generator is one; see `sandbox-claims.ts`. */
 let claims: SandboxClaims | undefined
@@ -14,12 +9,11 @@ function connected(): SandboxClaims {
   return claims
 }
 
-const calls = {
-  async connect(target: ClaimTarget): Promise<void> {
+const calls: ClaimCalls = {
+  async connect(target) {
     claims = await createSandboxClaims(target)
   },
-  run: (load: ClaimLoad) => connected().run(load),
-  endAll: (_: undefined) => connected().endAll(),
+  run: (load) => connected().run(load),
+  endAll: () => connected().endAll(),
 }
-export type ClaimCalls = typeof calls
 answerCalls(calls)

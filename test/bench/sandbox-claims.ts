@@ -32,6 +32,13 @@ export interface ClaimResult extends Measured {
   readonly reasons: Readonly<Record<string, number>>
 }
 
+/** Of the process that it runs in. */
+export type ClaimCalls = {
+  connect(target: ClaimTarget): Promise<void>
+  run(load: ClaimLoad): Promise<ClaimResult>
+  endAll(_: undefined): Promise<void>
+}
+
 interface ClaimObject {
   readonly metadata: { readonly name: string; readonly uid?: string }
   readonly status?: {

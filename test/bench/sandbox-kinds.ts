@@ -62,10 +62,12 @@ async function readDefinitions(folder: string): Promise<readonly V1CustomResourc
   return texts
     .flatMap((text) => parseAllDocuments(text).map((document): V1CustomResourceDefinition => document.toJS()))
     .filter((document) => document?.kind === 'CustomResourceDefinition')
-    .map((definition) => ({
-      ...definition,
-      spec: { ...definition.spec, conversion: { strategy: 'None' } },
-    }))
+    .map(withoutConversion)
+}
+
+function withoutConversion(definition: V1CustomResourceDefinition): V1CustomResourceDefinition {
+  definition.spec.conversion = { strategy: 'None' }
+  return definition
 }
 
 function kindsOf(definitions: readonly V1CustomResourceDefinition[]): string {
