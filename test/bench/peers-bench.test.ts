@@ -65,7 +65,7 @@ void t.test('both sides answer every claim of every case, beside a controller of
   const path = join(folder.path, 'report.json')
   const small = ['--pool', '10', '--rounds', '1', '--concurrency', '4', '--rate', '4', '--seconds', '2']
   const given = ['--agent-sandbox', controller, '--crds', crds, '--report', path]
-  const { stdout } = await peers(...given, ...small, '--warm-up', '12')
+  const { stdout } = await peers(...given, ...small, '--warm-up', '12', '--refill-rate', '20')
   const report = JSON.parse(await readFile(path, 'utf8'))
   t.same(
     report.rows.map((its: { case: string; count: number; errors: number }) => [
@@ -89,6 +89,7 @@ void t.test('both sides answer every claim of every case, beside a controller of
   ])
   t.match(report.withinTheClock, [/^agent-sandbox: from the POST of a SandboxClaim/, /^Greenroom: /])
   t.match(stdout, /agent-sandbox runs with --extensions=true --leader-elect=false\n/)
+  t.match(stdout, /left out, because .* --sandbox-warm-pool-max-refill-rate=20\n/)
   t.match(stdout, /^alone +[\d.]+ × /m)
 })
 

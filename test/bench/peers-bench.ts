@@ -33,6 +33,8 @@ export const bench: Bench = {
     rounds: { type: 'string', default: '2' },
     /** Opens of Greenroom that are thrown away: V8 compiles its code while it runs. */
     'warm-up': { type: 'string', default: '2000' },
+    /** Pods a second that each side makes at most, by its own setting; 0: as fast as each does without one. */
+    'refill-rate': { type: 'string', default: '0' },
     /** Every process with the same priority; see `withinTheClock`. */
     level: { type: 'boolean', default: false },
   },
@@ -47,6 +49,8 @@ const withinTheClock = [
   'both: what is on no claim path runs with lower priority, as it does on other machines of a cluster (agent-sandbox: kubelet; Greenroom: etcd, API server, webhook, controller); --level gives all the same',
 ] as const
 
+/** Of the peer's controller. */
+const refillRateFlag = '--sandbox-warm-pool-max-refill-rate'
 const readyAfterMs = 50
 /** Between two claims of one caller: the replacement of the last pod is on its way by then, not in the next claim's way. */
 const pauseAloneMs = 150
@@ -80,14 +84,19 @@ export async function runPeersBench(
   if (options.level === true) levelPaces()
   const pool = Number(options.pool)
   const given = { pool, more: 3 * pool, readyAfterMs, say }
+  const refillRate = Number(options['refill-rate'])
   const flags = String(options.flags)
     .split(' ')
     .filter((flag) => flag !== '')
+  if (refillRate > 0) flags.push(`${refillRateFlag}=${refillRate}`)
   const peer = await startSandboxBed({ ...given, program, flags, kinds })
   try {
     const bed = await startRefilledBed({ ...given, onEmpty: 'wait' })
     try {
-      return await measure([sandboxSide(peer), greenroomSide(bed)], options, say)
+      const sides = [sandboxSide(peer), greenroomSide(bed)] as const
+      await warmUp(sides, options, say)
+      if (refillRate > 0) await bed.paceRefill(refillRate)
+      return await measure(sides, options, say)
     } finally {
       await bed.stop()
     }
@@ -128,7 +137,6 @@ async function measure(
   options: BenchOptions,
   say: (line: string) => void,
 ): Promise<BenchResult> {
-  await warmUp(sides, options, say)
   const cases = casesOf(options).map((one) => ({
     ...one,
     recorders: sides.map(() => createLatencyRecorder()),
