@@ -86,6 +86,8 @@ export interface GreenroomBed extends BenchBed {
   /** JWK Set of the public assign keys, as the ConfigMap has it. */
   readonly assignKeys: string
   readonly assignKeyIds: readonly string[]
+  /** The private ones, which sign deliveries. */
+  readonly assignKeyFile: string
   /** `api`, `controller`, `webhook`. */
   readonly roles: ReadonlyMap<string, Program>
   /** POST /v1/sessions of the API. */
@@ -115,6 +117,8 @@ interface GreenroomBedOptions extends StoreBedOptions {
   readonly pools: string
   /** With the webhook, which every pod of the controller passes. */
   readonly webhook: boolean
+  /** The checkout whose roles run; this one unless given. */
+  readonly folder?: string | undefined
   /** Arguments of node for the API process, such as `--import FILE`. */
   readonly apiNodeArgs?: readonly string[]
   /** Body of each open. */
@@ -174,7 +178,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     env: Readonly<Record<string, string>>,
     {
       nodeArgs = [],
-      folder = root,
+      folder = options.folder ?? root,
       name = role,
     }: { nodeArgs?: readonly string[]; folder?: string; name?: string } = {},
   ) {
@@ -226,6 +230,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     kubeletConfig,
     assignKeys: secrets.publicKeys,
     assignKeyIds: JSON.parse(secrets.publicKeys).keys.map(({ kid }: { kid: string }) => kid),
+    assignKeyFile: secrets.keyPath,
     roles,
     apiUrl: url,
     opsUrl: `http://127.0.0.1:${opsPort}`,
@@ -235,7 +240,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       await start('api', { ...apiEnv({ port, opsPort }), ...more }, { nodeArgs })
       await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
     },
-    async startVariant({ name, env, folder = root }) {
+    async startVariant({ name, env, folder = options.folder ?? root }) {
       const ports = { port: await freePort(), opsPort: await freePort() }
       await start('api', { ...apiEnv(ports), ...env }, { folder, name })
       const its = createBedClient({ url: `http://127.0.0.1:${ports.port}`, apiKey: secrets.apiKey })

@@ -5,7 +5,7 @@ import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 import { namespace } from './bench-bed.ts'
 
-interface BenchPod {
+export interface BenchPod {
   readonly uid: string
   readonly name: string
   readonly ip: string
@@ -60,7 +60,8 @@ async function createReady(
   return { uid, name, ip }
 }
 
-export const podsPath = `/api/v1/namespaces/${namespace}/pods`
+export const podsPathOf = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`
+const podsPath = podsPathOf(namespace)
 
 /** What the webhook would add; the namespace admits nothing else. */
 const restrictedPod = { securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } } }
@@ -72,7 +73,11 @@ function restricted(container: object): object {
 }
 
 /** The status that a kubelet writes when the agent's readiness probe has succeeded. False if the pod is gone. */
-export async function patchReady(kube: KubeApi, { uid, name, ip }: BenchPod): Promise<boolean> {
+export async function patchReady(
+  kube: KubeApi,
+  { uid, name, ip }: BenchPod,
+  path = podsPath,
+): Promise<boolean> {
   const now = `${new Date().toISOString().slice(0, 19)}Z`
   const condition = (type: string) => ({ type, status: 'True', lastTransitionTime: now })
   const status = {
@@ -98,7 +103,7 @@ export async function patchReady(kube: KubeApi, { uid, name, ip }: BenchPod): Pr
   }
   const answer = await kube.send({
     method: 'PATCH',
-    path: `${podsPath}/${name}/status`,
+    path: `${path}/${name}/status`,
     body: { metadata: { uid }, status },
     contentType: strategicMergePatch,
   })

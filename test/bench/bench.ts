@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { type BenchResult, reportOf, tableOf } from './bench-report.ts'
+import { UsageError } from './usage-error.ts'
 
 /** `npm run bench -- NAME [options] [--report FILE]`; without a name it lists what there is. */
 
@@ -29,6 +30,8 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   sizing: () => import('./sizing-bench.ts'),
   'cli-start': () => import('./cli-start-bench.ts'),
   dashboard: () => import('./dashboard-bench.ts'),
+  peers: () => import('./peers-bench.ts'),
+  memory: () => import('./memory-bench.ts'),
 }
 
 async function list(): Promise<void> {
@@ -51,6 +54,7 @@ async function run(name: string, args: readonly string[]): Promise<void> {
     console.log(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
   const result = await bench.run(options, say)
   if (result.rows.length > 0) console.log(`\n${tableOf(result.rows)}\n`)
+  if (result.below) console.log(`${result.below.join('\n')}\n`)
   if (typeof path === 'string' && path !== '')
     await writeFile(path, `${JSON.stringify(reportOf(name, options, result), null, 2)}\n`)
 }
@@ -64,8 +68,6 @@ function readOptions({ options }: Bench, args: readonly string[]): BenchOptions 
     throw new UsageError((error as Error).message)
   }
 }
-
-class UsageError extends Error {}
 
 try {
   const [name, ...args] = process.argv.slice(2)
