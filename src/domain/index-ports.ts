@@ -15,6 +15,11 @@ export type Reservation =
   /** A later attempt of the same session has reserved already. */
   | { readonly kind: 'stale' }
 
+/** As {@link Reservation}, of a slot for each of several sessions, in their order. `empty`: there are fewer. */
+export type Reservations =
+  | { readonly kind: 'reserved'; readonly podUids: readonly string[] }
+  | Exclude<Reservation, { kind: 'reserved' }>
+
 export interface IndexedSlot {
   readonly podUid: string
   /** Lower is handed out first. */
@@ -29,10 +34,17 @@ export interface SlotReservation {
   readonly isArrival?: boolean
 }
 
+export interface SlotReservations {
+  readonly agentType: string
+  readonly sessions: readonly Omit<SlotReservation, 'agentType'>[]
+}
+
 /** The index of ready slots, one per pool, shared by all API replicas. A stale or empty index never doubles a claim. */
 export interface SlotIndex {
   /** Idempotent per (session, attempt): the same attempt gets the same slot again. */
   reserve(request: SlotReservation): Promise<Reservation>
+  /** A slot for each of the sessions, or none for any of them. Those who wait for a pod are before all of them. */
+  reserveAll(request: SlotReservations): Promise<Reservations>
   /** The claim of this slot is made: its reservation goes, and the slot stays out of the index. */
   settle(agentType: string, sessionId: string, podUid: string): Promise<void>
   /** The claim of this slot was not made: the slot goes back, if the session still has it reserved. */

@@ -58,17 +58,30 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
   const { metrics, now } = deps
   const stages = createOpenStages(metrics, now)
 
-  /** Goes on from `prior` until a pod has acknowledged the session; throws when none does in time. */
+  /** Goes on from `prior` until a pod has acknowledged the session and it is ACTIVE; throws when none does in time. */
   async function run(opening: Opening, prior: Prior): Promise<Attempted> {
+    const attempted = await untilAcknowledged(opening, prior)
+    if (attempted.kind === 'exists') return attempted
+    return { kind: 'claimed', session: await activate(opening, attempted.session) }
+  }
+
+  /** The same without the activation. `claimed` is the session on its first pod, when that is claimed already. */
+  async function untilAcknowledged(opening: Opening, prior: Prior, claimed?: Session): Promise<Attempted> {
     let last = prior
+    let session = claimed
     for (let attempts = 1; ; attempts += 1) {
-      const attempted = await claimPod(opening, last).catch((error: unknown) => giveUp(opening, last, error))
-      if (attempted.kind === 'exists') return attempted
-      const { session } = attempted
+      if (session === undefined) {
+        const attempted = await claimPod(opening, last).catch((error: unknown) =>
+          giveUp(opening, last, error),
+        )
+        if (attempted.kind === 'exists') return attempted
+        session = attempted.session
+      }
       const failure = await deliverTo(opening, session)
-      if (failure === undefined) return { kind: 'claimed', session: await activate(opening, session) }
+      if (failure === undefined) return { kind: 'claimed', session }
       last = { kind: 'undelivered', session, reason: failure.reason }
       if (session.pod) opening.progress.tried.add(session.pod.uid)
+      session = undefined
       if (!failure.mayGoOn) await giveUp(opening, last, poolDegraded(), failure.fate)
       if (attempts >= mostAttempts || now() >= opening.progress.deadline)
         await giveUp(opening, last, deliveryFailed(failure.reason))
@@ -153,6 +166,11 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     })
   }
 
+  /** Repeats the delivery of a PENDING session: whether its pod takes it, again or for the first time. */
+  async function isAcknowledged(opening: Opening, pending: Session): Promise<boolean> {
+    return (await assign(opening, pending)).kind === 'accepted'
+  }
+
   async function activate({ progress }: Opening, pending: Session): Promise<Session> {
     const times = await stages.timed(progress, 'activate', () =>
       sessions.activate(pending.id, pending.epoch, progress.stagesMs),
@@ -184,6 +202,9 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
   return {
     run,
+    untilAcknowledged,
+    isAcknowledged,
+    activate,
 
     /** Whether the pool is Degraded. Opens under way together may fail together, so each asks before it takes a pod. */
     isDegraded: ({ request: { agentType } }: Opening): boolean =>
@@ -191,8 +212,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
     /** Repeats the delivery of a PENDING session; undefined when its pod does not take it. */
     async redeliver(opening: Opening, pending: Session): Promise<Session | undefined> {
-      const outcome = await assign(opening, pending)
-      return outcome.kind === 'accepted' ? activate(opening, pending) : undefined
+      return (await isAcknowledged(opening, pending)) ? activate(opening, pending) : undefined
     },
   }
 }

@@ -5,11 +5,13 @@ import type { OpenRequest } from '../domain/session-request.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import type { Logger } from '../logging.ts'
 import { newOpenProgress, type OpenProgress } from './open-progress.ts'
-import type { SessionIdentity } from './session-identity.ts'
+import type { BatchPlace, SessionIdentity } from './session-identity.ts'
 
 /** For whom and how an open runs. */
 export interface OpenContext {
   readonly idempotencyKey: string | undefined
+  /** Which of the sessions of its batch this is. */
+  readonly batchPlace?: BatchPlace
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger

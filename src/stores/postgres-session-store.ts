@@ -4,7 +4,7 @@ import { databaseError, type Postgres, runStatement } from './postgres-client.ts
 import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { listSessionRows } from './postgres-session-list.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
-import { oneSession, readSession } from './session-query.ts'
+import { oneSession, readSession, readSessions } from './session-query.ts'
 import { sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
@@ -69,6 +69,7 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
     get: (id, projectId) => readSession(durable, id, projectId),
+    getMany: (ids) => readSessions(durable, ids),
     activate: (id, epoch, steps = {}) =>
       grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 

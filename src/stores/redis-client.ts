@@ -13,7 +13,8 @@ function lua(...names: string[]): string {
 }
 
 const scripts = {
-  reserveSlot: { lua: lua('count-arrival', 'reserve-slot'), numberOfKeys: 8 },
+  reserveSlot: { lua: lua('count-arrival', 'slots-and-waiters', 'reserve-slot'), numberOfKeys: 8 },
+  reserveSlots: { lua: lua('count-arrival', 'slots-and-waiters', 'reserve-slots'), numberOfKeys: 8 },
   keepWaiting: { lua: lua('count-arrival', 'keep-waiting'), numberOfKeys: 4 },
   settleSlots: { lua: lua('settle-slots'), numberOfKeys: 2 },
   giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
@@ -30,6 +31,7 @@ type KeyOrArguments = string | number | (string | number)[]
 /** The scripts as ioredis offers them once declared: keys first, then arguments. */
 export interface SlotRedis extends Redis {
   reserveSlot(...keysAndArguments: (string | number)[]): Promise<[number, string?]>
+  reserveSlots(...keysAndArguments: KeyOrArguments[]): Promise<[number, ...string[]]>
   keepWaiting(...keysAndArguments: KeyOrArguments[]): Promise<string[]>
   settleSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
   giveBackSlot(...keysAndArguments: (string | number)[]): Promise<number>

@@ -1,4 +1,4 @@
-import type { IndexedSlot, Reservation, SlotIndex } from '../domain/index-ports.ts'
+import type { IndexedSlot, Reservation, Reservations, SlotIndex } from '../domain/index-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
@@ -95,15 +95,29 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
 
   return {
     async reserve({ agentType, sessionId, attempt, isArrival }): Promise<Reservation> {
-      const { ready, reservations, expiries, built, waiters, seen, demand, missed } = poolKeys(agentType)
-      const keys = [ready, reservations, expiries, built, waiters, seen, demand, missed]
+      const given = [sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0]
       const answer = await ask('reserve', () =>
-        runScript('reserveSlot', () =>
-          redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0),
-        ),
+        runScript('reserveSlot', () => redis.reserveSlot(...reserveKeys(agentType), ...given)),
       )
       if (!answer) return unknown
       const reservation = reservationOf(answer)
+      noteBuilt(agentType, reservation.kind !== 'unknown')
+      return reservation
+    },
+
+    async reserveAll({ agentType, sessions }): Promise<Reservations> {
+      const asked = sessions.flatMap(({ sessionId, attempt, isArrival }) => [
+        sessionId,
+        attempt,
+        isArrival ? 1 : 0,
+      ])
+      const given = [reservationMs, waiterSilenceMs, ...asked]
+      const answer = await ask('reserve all', () =>
+        runScript('reserveSlots', () => redis.reserveSlots(...reserveKeys(agentType), given)),
+      )
+      if (!answer) return unknown
+      const [code, ...podUids] = answer
+      const reservation: Reservations = code === 1 ? { kind: 'reserved', podUids } : notReserved(code)
       noteBuilt(agentType, reservation.kind !== 'unknown')
       return reservation
     },
@@ -175,11 +189,22 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
   }
 }
 
-const unknown: Reservation = { kind: 'unknown' }
+/** In the order of reserve-slot.lua, which reserve-slots.lua has as well. */
+function reserveKeys(agentType: string): string[] {
+  const { ready, reservations, expiries, built, waiters, seen, demand, missed } = poolKeys(agentType)
+  return [ready, reservations, expiries, built, waiters, seen, demand, missed]
+}
 
-/** The only place that knows the result codes of reserve-slot.lua. */
+type NotReserved = Exclude<Reservation, { kind: 'reserved' }>
+
+const unknown: NotReserved = { kind: 'unknown' }
+
 function reservationOf([code, podUid]: [number, string?]): Reservation {
-  if (code === 1 && podUid !== undefined) return { kind: 'reserved', podUid }
+  return code === 1 && podUid !== undefined ? { kind: 'reserved', podUid } : notReserved(code)
+}
+
+/** The only place that knows the other result codes of reserve-slot.lua and reserve-slots.lua. */
+function notReserved(code: number): NotReserved {
   if (code === 0) return { kind: 'empty' }
   if (code === -2) return { kind: 'stale' }
   return unknown

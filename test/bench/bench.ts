@@ -28,6 +28,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   tracing: () => import('./tracing-bench.ts'),
   renewals: () => import('./renewals-bench.ts'),
   sizing: () => import('./sizing-bench.ts'),
+  batch: () => import('./batch-bench.ts'),
   'cli-start': () => import('./cli-start-bench.ts'),
   dashboard: () => import('./dashboard-bench.ts'),
   peers: () => import('./peers-bench.ts'),
