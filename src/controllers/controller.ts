@@ -78,6 +78,7 @@ export function createController(deps: ControllerDeps) {
         signal,
         log: logger.child({ queue: name }),
         async run(key) {
+          const done = metrics.reconcileSeconds.startTimer({ controller: name })
           try {
             const againMs = await work(key)
             if (againMs !== undefined) queue.addAfter(key, againMs)
@@ -85,6 +86,8 @@ export function createController(deps: ControllerDeps) {
           } catch (error) {
             metrics.reconciles.inc({ controller: name, result: 'error' })
             throw error
+          } finally {
+            done()
           }
         },
       })
