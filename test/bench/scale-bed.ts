@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
+import { setPace } from '../../bed/processes/process-pace.ts'
 import { until } from '../../bed/processes/until.ts'
 import { root } from '../../bed/repository.ts'
 import { freePort } from '../../bed/servers/free-port.ts'
@@ -170,6 +171,8 @@ async function startRoles(bed: GreenroomBed, version: RoleVersion): Promise<Star
   await timed('controller', async () => {
     const nodeArgs = profiles === undefined ? [] : profiled(profiles, 'controller')
     await bed.startController({ folder, opsPort, nodeArgs })
+    // It is measured here, so it gets its share of the cores.
+    setPace(bed.roles.get('controller')?.pid ?? 0, 'serving')
     await until('the controller to lead', () => isLeading(controllerOpsUrl), readyTimeoutMs)
   })
   const programs = new Map([
