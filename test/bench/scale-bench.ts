@@ -14,6 +14,7 @@ import { memoryMbOf } from './memory-meter.ts'
 import { type RoleVersion, type ScaleBed, type StartedRoles, startScaleBed } from './scale-bed.ts'
 import { measureRebuilds } from './scale-index.ts'
 import { readHistogram, type Spread, spreadBetween } from './scrape.ts'
+import { costsEach, type EngineCounts, readCounts, type SessionCosts } from './session-costs.ts'
 
 /** What grows with the number of pods: starts, memory, processor time at rest and under load, reconciles, claims. */
 export const bench: Bench = {
@@ -56,6 +57,8 @@ interface ScaleStep {
   readonly atRest: Readonly<Record<string, Usage>>
   readonly atRate: Usage | undefined
   readonly row: BenchRow | undefined
+  /** Of one session, from its open until its pod is replaced. */
+  readonly costs: SessionCosts | undefined
   readonly statuses: Readonly<Record<number, number>>
 }
 
@@ -122,6 +125,7 @@ async function startStep(pods: number, options: BenchOptions, say: (line: string
     for (const [name, folder] of versions) informer[name] = await measureInformer(bed, folder)
     say(`informer: ${JSON.stringify(informer)}`)
     let roles: StartedRoles | undefined
+    let counts: [EngineCounts, EngineCounts] | undefined
     for (const [name, folder] of versions) {
       await roles?.stop()
       const profiles = options.profile === '' ? undefined : resolve(String(options.profile), String(pods))
@@ -129,11 +133,13 @@ async function startStep(pods: number, options: BenchOptions, say: (line: string
       roles = await bed.startRoles(version)
       // What a start leaves to do: the first reconciles, the first look for drift (0.3 ms a pod), statistics.
       await setTimeout(settleMs + pods)
+      const before = await readCounts(bed)
       atRest[name] = await measureUsage(bed, roles, () => setTimeout(Number(options['rest-seconds']) * 1_000))
+      counts = [before, await readCounts(bed)]
       say(`${pods} pods at rest, ${name}: ${JSON.stringify(atRest[name])}`)
     }
-    if (!roles) throw new Error('no version to measure')
-    return withLoad({ bed, roles, pods, pools, informer, atRest, options })
+    if (!roles || !counts) throw new Error('no version to measure')
+    return withLoad({ bed, roles, pods, pools, informer, atRest, restCounts: counts, options })
   } catch (error) {
     await bed.stop()
     throw error
@@ -188,22 +194,25 @@ interface Loaded {
   readonly pools: number
   readonly informer: Readonly<Record<string, InformerFacts>>
   readonly atRest: Readonly<Record<string, Usage>>
+  readonly restCounts: readonly [EngineCounts, EngineCounts]
   readonly options: BenchOptions
 }
 
-function withLoad({ bed, roles, pods, pools, informer, atRest, options }: Loaded): Running {
+function withLoad({ bed, roles, pods, pools, informer, atRest, restCounts, options }: Loaded): Running {
   const { targets, startMs } = roles
   const load = startLoadGenerator(join(bed.folder, 'load.log'))
   bed.onStop(() => load.stop())
   const recorder = createLatencyRecorder()
   const statuses: Record<number, number> = {}
   let atRate: Usage | undefined
+  let costs: SessionCosts | undefined
   const perReplica = Number(options.rate) / targets.length
   const bodies = bed.types.map((agentType) =>
     JSON.stringify({ agentType, participant: { identity: 'caller' }, onEmpty: 'fail' }),
   )
 
-  async function round(counts: boolean): Promise<void> {
+  /** Resolves with the number of sessions that were opened. */
+  async function round(counts: boolean): Promise<number> {
     const count = Math.round(perReplica * Number(options['load-seconds']))
     const results = await Promise.all(
       targets.map((target, position) =>
@@ -218,19 +227,26 @@ function withLoad({ bed, roles, pods, pools, informer, atRest, options }: Loaded
         }),
       ),
     )
-    if (!counts) return
+    const opened = results.reduce((sum, result) => sum + (result.statuses[201] ?? 0), 0)
+    if (!counts) return opened
     for (const result of results) {
       recorder.take({ ...result, durationMs: result.durationMs / targets.length })
       for (const [status, times] of Object.entries(result.statuses))
         statuses[Number(status)] = (statuses[Number(status)] ?? 0) + times
     }
+    return opened
   }
 
   return {
     async load(counts) {
-      const usage = await measureUsage(bed, roles, () => round(counts))
+      const before = await readCounts(bed)
+      let opened = 0
+      const usage = await measureUsage(bed, roles, async () => {
+        opened = await round(counts)
+      })
       if (counts) atRate = usage
       await setTimeout(settleMs)
+      if (opened > 0) costs = costsEach(restCounts, [before, await readCounts(bed)], opened)
     },
     result: () => ({
       pods,
@@ -240,6 +256,7 @@ function withLoad({ bed, roles, pods, pools, informer, atRest, options }: Loaded
       atRest,
       atRate,
       row: atRate && recorder.row(`open, ${pods} pods, ${String(options.rate)}/s`, targets.length),
+      costs,
       statuses,
     }),
     stop: () => bed.stop(),
