@@ -26,6 +26,12 @@ export interface IndexedSlot {
   readonly rank: number
 }
 
+export interface IndexLook {
+  readonly isBuilt: boolean
+  /** Milliseconds of Redis' clock. */
+  readonly at: number
+}
+
 export interface SlotReservation {
   readonly agentType: string
   readonly sessionId: string
@@ -51,10 +57,22 @@ export interface SlotIndex {
   giveBack(agentType: string, sessionId: string, podUid: string): Promise<void>
   /** Removes slots that must not be handed out again. */
   drop(agentType: string, podUids: readonly string[]): Promise<void>
-  /** Adds ready, unclaimed slots. Slots that are reserved stay reserved. */
-  add(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
-  /** Makes the index of a pool equal to `slots` (less those reserved) and marks it as built. */
-  rebuild(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
+  /** Whether the index is built, and when that was seen: asked before what is claimed is read. undefined without Redis. */
+  look(agentType: string): Promise<IndexLook | undefined>
+  /**
+   * Adds ready, unclaimed slots. Slots that are reserved stay reserved, and those that were settled or dropped since `asOf`
+   * (of a look; 0 if there was none) stay away: what says that they are unclaimed may have been read before. Without `asOf`
+   * the caller knows that they are. False if some could not be written.
+   */
+  add(agentType: string, slots: readonly IndexedSlot[], asOf?: number): Promise<boolean>
+  /**
+   * Makes the index of a pool equal to `slots`, under the same conditions, and marks it as built. It goes page by page and
+   * only ever towards that: meanwhile an index that was built hands out slots as ever, and one that was not is unknown.
+   * False if it came to no end; what it did is right, and the next rebuild does the rest.
+   */
+  rebuild(agentType: string, slots: readonly IndexedSlot[], asOf?: number): Promise<boolean>
+  /** Whether the indexes of all these pools are built; undefined without Redis. Every replica asks each second. */
+  areBuilt(agentTypes: readonly string[]): Promise<boolean | undefined>
   /** Number of slots free to reserve; undefined while the index is unknown. */
   size(agentType: string): Promise<number | undefined>
   /**

@@ -23,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   refill: () => import('./refill-bench.ts'),
   burst: () => import('./burst-bench.ts'),
   growth: () => import('./growth-bench.ts'),
+  scale: () => import('./scale-bench.ts'),
   rooms: () => import('./rooms-bench.ts'),
   events: () => import('./events-bench.ts'),
   tracing: () => import('./tracing-bench.ts'),

@@ -308,6 +308,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     agentRemovals,
     rooms,
     removed,
+    isHeard: () => true,
     indexSync,
     now,
     advance: (ms: number) => {

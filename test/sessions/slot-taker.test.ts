@@ -23,8 +23,10 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     settle: async () => void calls.push('settle'),
     giveBack: async () => void calls.push('give back'),
     drop: async (_type, uids) => void calls.push(`drop ${uids.join()}`),
-    add: async () => {},
-    rebuild: async () => {},
+    look: async () => undefined,
+    areBuilt: async () => true,
+    add: async () => true,
+    rebuild: async () => true,
     size: async () => 0,
     keepWaiting: async (_type, waiters) => {
       calls.push('keep waiting')
