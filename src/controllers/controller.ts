@@ -12,6 +12,7 @@ import type { AgentRemovals } from './agent-removals.ts'
 import type { ForgottenSessions } from './forgotten-sessions.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { PoolReconciler } from './pool-reconciler.ts'
+import { createPoolResync } from './pool-resync.ts'
 import type { PoolTargets } from './pool-targets.ts'
 import type { PoolTrial } from './pool-trial.ts'
 import { easedBy, type Reliefs } from './relief.ts'
@@ -25,6 +26,8 @@ interface ControllerDeps {
   readonly pods: PodView
   readonly ledger: ClaimLedger
   readonly wakes: WakeBus
+  /** Whether wake-ups can arrive at present. */
+  readonly isHeard: () => boolean
   readonly poolReconciler: PoolReconciler
   readonly poolTargets: Pick<PoolTargets, 'begin' | 'flush' | 'end'>
   readonly sizingLedger: Pick<SizingLedger, 'purge'>
@@ -43,7 +46,7 @@ interface ControllerDeps {
   readonly logger: Logger
 }
 
-/** Work that a lost event should have started is found within this time. */
+/** Work that a lost event should have started is found within this time, with many pools after five times as long. */
 const poolResyncMs = 2_000
 /** DESIGN §3: a lapsed lease is ended within 2 s. */
 const leaseSweepMs = 1_000
@@ -78,6 +81,7 @@ export function createController(deps: ControllerDeps) {
         signal,
         log: logger.child({ queue: name }),
         async run(key) {
+          const done = metrics.reconcileSeconds.startTimer({ controller: name })
           try {
             const againMs = await work(key)
             if (againMs !== undefined) queue.addAfter(key, againMs)
@@ -85,6 +89,8 @@ export function createController(deps: ControllerDeps) {
           } catch (error) {
             metrics.reconciles.inc({ controller: name, result: 'error' })
             throw error
+          } finally {
+            done()
           }
         },
       })
@@ -108,6 +114,7 @@ export function createController(deps: ControllerDeps) {
     const ease = (causes: readonly PodWriteReason[]) => {
       for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
     }
+    const resync = createPoolResync({ poolsToWatch: poolReconciler.poolsToWatch, isHeard: deps.isHeard })
     poolTargets.begin()
     sessionReconciler.begin()
     podDeaths.begin()
@@ -146,7 +153,7 @@ export function createController(deps: ControllerDeps) {
     try {
       await Promise.all([
         loop('pool-resync', poolResyncMs, async () => {
-          for (const agentType of poolReconciler.poolsToWatch()) poolQueue.add(agentType)
+          for (const agentType of resync.due()) poolQueue.add(agentType)
         }),
         loop('leases', leaseSweepMs, async () => {
           for (const session of await ledger.lapse(sweepLimit)) sessionQueue.add(session.id)

@@ -64,6 +64,12 @@ export type CommitOutcome =
   /** The project has as many sessions as it may. */
   | { readonly kind: 'project-full' }
 
+/** Of one session among several that are opened together. */
+export type TogetherOutcome =
+  | CommitOutcome
+  /** Nothing stands in its way, and it was not opened because of another one. */
+  | { readonly kind: 'held-back' }
+
 /** The times that an activation sets, epoch ms of PostgreSQL's clock. */
 export interface ActivatedTimes {
   readonly activeAt: number
@@ -77,6 +83,12 @@ export interface ActivatedTimes {
 export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
   commitOpen(record: OpenRecord): Promise<CommitOutcome>
+  /**
+   * The same for sessions that are wanted all or not at all. Opens none of them if a session is there, a pod cannot be
+   * claimed, or a project has no room for all of its own. Only a pod that somebody else claims at the same moment leaves
+   * its session unopened beside the others; the caller finds another pod for it, or undoes the others.
+   */
+  commitTogether(records: readonly OpenRecord[]): Promise<readonly TogetherOutcome[]>
   /**
    * The pod of `session.epoch`, if there is one, failed delivery. Retires it and claims the next in one transaction. A
    * session that may have been told of moves only if `session.opener` is the open that its row names.
@@ -100,6 +112,8 @@ export interface SessionStore {
   /** Sessions that are PENDING although their callers may have been told of them, without their metadata; in no order. */
   unsettled(options: UnsettledOptions): Promise<readonly UnsettledSession[]>
   get(id: string, projectId?: string): Promise<Session | undefined>
+  /** Those of them that are there, in no order. */
+  getMany(ids: readonly string[]): Promise<readonly Session[]>
   /** Without their metadata, which may be large: {@link SessionStore.metadataOf}. */
   list(query: SessionQuery): Promise<readonly Session[]>
   /** The metadata of these sessions as JSON text; those that have none are left out. */

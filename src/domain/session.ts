@@ -31,6 +31,8 @@ export const endReason = {
   deliveryFailed: 'failed:delivery',
   poolEmpty: 'failed:pool-empty',
   abandoned: 'failed:abandoned',
+  /** It was to be opened with others or not at all, and one of them could not be. */
+  batchFailed: 'failed:batch',
   /** Its pod took the session, but the agent never came into the room. */
   agentNotJoined: 'failed:agent-not-joined',
   /** Somebody closed the room, at LiveKit. */

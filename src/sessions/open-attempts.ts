@@ -41,14 +41,12 @@ const mostAttempts = 3
 
 /** What an open came to. */
 export type Attempted =
-  /** The session is this open's own. */
-  | { readonly kind: 'claimed'; readonly session: Session }
+  /** The session is this open's own. `confirms`: its pod can be asked later whether it serves the session. */
+  | { readonly kind: 'claimed'; readonly session: Session; readonly confirms?: boolean }
   /** Another open of this session is there, and this one follows it. */
   | { readonly kind: 'exists'; readonly session: Session }
 
-type Delivered =
-  /** `confirms`: the pod can be asked later whether it serves the session. */
-  { readonly kind: 'accepted'; readonly confirms: boolean } | DeliveryFailure
+type Delivered = { readonly kind: 'accepted'; readonly confirms: boolean } | DeliveryFailure
 
 interface DeliveryFailure {
   readonly kind: 'failed'
@@ -68,21 +66,33 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
   const { metrics, now } = deps
   const stages = createOpenStages(metrics, now)
 
-  /** Goes on from `prior` until a pod has acknowledged the session; throws when none does in time. */
+  /** Goes on from `prior` until a pod has acknowledged the session and its caller may be told; throws when none does in time. */
   async function run(opening: Opening, prior: Prior): Promise<Attempted> {
+    const attempted = await untilAcknowledged(opening, prior)
+    if (attempted.kind === 'exists') return attempted
+    const { session, confirms } = attempted
+    const told = confirms ? activateBehind(opening, session) : undefined
+    return { kind: 'claimed', session: told ?? (await activate(opening, session)) }
+  }
+
+  /** The same without the activation. `claimed` is the session on its first pod, when that is claimed already. */
+  async function untilAcknowledged(opening: Opening, prior: Prior, claimed?: Session): Promise<Attempted> {
     let last = prior
+    let session = claimed
     for (let attempts = 1; ; attempts += 1) {
-      const attempted = await claimPod(opening, last).catch((error: unknown) => giveUp(opening, last, error))
-      if (attempted.kind === 'exists') return attempted
-      const { session } = attempted
-      const delivered = await deliverTo(opening, session)
-      if (delivered.kind === 'accepted') {
-        const active = delivered.confirms ? activateBehind(opening, session) : undefined
-        return { kind: 'claimed', session: active ?? (await activate(opening, session)) }
+      if (session === undefined) {
+        const attempted = await claimPod(opening, last).catch((error: unknown) =>
+          giveUp(opening, last, error),
+        )
+        if (attempted.kind === 'exists') return attempted
+        session = attempted.session
       }
+      const delivered = await deliverTo(opening, session)
+      if (delivered.kind === 'accepted') return { kind: 'claimed', session, confirms: delivered.confirms }
       const failure = delivered
       last = { kind: 'undelivered', session, reason: failure.reason }
       if (session.pod) opening.progress.tried.add(session.pod.uid)
+      session = undefined
       if (!failure.mayGoOn) await giveUp(opening, last, poolDegraded(), failure.fate)
       if (attempts >= mostAttempts || now() >= opening.progress.deadline)
         await giveUp(opening, last, deliveryFailed(failure.reason))
@@ -171,6 +181,11 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     })
   }
 
+  /** Repeats the delivery of a PENDING session: whether its pod takes it, again or for the first time. */
+  async function isAcknowledged(opening: Opening, pending: Session): Promise<boolean> {
+    return (await assign(opening, pending)).kind === 'accepted'
+  }
+
   function noteActive({ progress }: Opening, { id, epoch }: Session): Promise<ActivatedTimes | undefined> {
     return stages.timed(progress, 'activate', () => sessions.activate(id, epoch, progress.stagesMs))
   }
@@ -215,6 +230,9 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
   return {
     run,
+    untilAcknowledged,
+    isAcknowledged,
+    activate,
 
     /** Whether the pool is Degraded. Opens under way together may fail together, so each asks before it takes a pod. */
     isDegraded: ({ request: { agentType } }: Opening): boolean =>
@@ -222,8 +240,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
     /** Repeats the delivery of a PENDING session; undefined when its pod does not take it. */
     async redeliver(opening: Opening, pending: Session): Promise<Session | undefined> {
-      const outcome = await assign(opening, pending)
-      return outcome.kind === 'accepted' ? activate(opening, pending) : undefined
+      return (await isAcknowledged(opening, pending)) ? activate(opening, pending) : undefined
     },
   }
 }

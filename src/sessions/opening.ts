@@ -6,11 +6,13 @@ import type { OpenRequest } from '../domain/session-request.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import type { Logger } from '../logging.ts'
 import { newOpenProgress, type OpenProgress } from './open-progress.ts'
-import type { SessionIdentity } from './session-identity.ts'
+import type { BatchPlace, SessionIdentity } from './session-identity.ts'
 
 /** For whom and how an open runs. */
 export interface OpenContext {
   readonly idempotencyKey: string | undefined
+  /** Which of the sessions of its batch this is. */
+  readonly batchPlace?: BatchPlace
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -58,7 +60,8 @@ export function newOpening({ request, context, spec, identity, now }: OpeningFac
     identity,
     onEmpty: request.onEmpty ?? spec.onEmpty,
     isCold: false,
-    opener: randomUUID(),
+    // A batch of all or nothing may still be undone when one of its pods has acknowledged.
+    opener: context.batchPlace?.atomic ? undefined : randomUUID(),
     context,
     progress: newOpenProgress(now, request.waitMs ?? spec.waitMs),
   }

@@ -9,17 +9,23 @@ import type { TimelineReader } from '../domain/session-timeline.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createActivationsBehind } from './activations-behind.ts'
+import { createAwaitFitness } from './await-fitness.ts'
 import { createAwaitSession } from './await-session.ts'
+import { createBatchSlots } from './batch-slots.ts'
+import { createBeginOpen } from './begin-open.ts'
 import { createBrowserTokens } from './browser-token.ts'
 import { createCloseSession } from './close-session.ts'
 import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
+import { createDecideBatch } from './decide-batch.ts'
+import { createDeliverBatch } from './deliver-batch.ts'
 import { createDeliverSession } from './deliver-session.ts'
 import { createEmptyPool } from './empty-pool.ts'
 import { createJoinSession } from './join-session.ts'
 import { createListSessions } from './list-sessions.ts'
 import { createOpenAttempts } from './open-attempts.ts'
+import { createOpenBatch } from './open-batch.ts'
 import { createOpenSession } from './open-session.ts'
 import { createPoolWaiters } from './pool-waiters.ts'
 import { createProjectGate } from './project-gate.ts'
@@ -28,6 +34,7 @@ import { createReadPools } from './read-pools.ts'
 import { createReadTimeline } from './read-timeline.ts'
 import { createReadUsage } from './read-usage.ts'
 import { createRefillRate } from './refill-rate.ts'
+import { createReleaseSlot } from './release-slot.ts'
 import { createRenewSession } from './renew-session.ts'
 import { createRetirementCap } from './retirement-cap.ts'
 import { createRoomTokens } from './room-tokens.ts'
@@ -39,6 +46,7 @@ import { isServable } from './slot-fitness.ts'
 import { createSlotTaker } from './slot-taker.ts'
 import { createSteerRollout } from './steer-rollout.ts'
 import { createTakeRoomEvent } from './take-room-event.ts'
+import { createUndoOpen } from './undo-open.ts'
 
 /** What one API replica needs of the world; see `domain/ports.ts`. */
 interface SessionApiDeps {
@@ -93,20 +101,24 @@ export function createSessionApi(deps: SessionApiDeps) {
   const limits = createProjectLimits({ store: deps.projectLimits, wakes, now })
   const gate = createProjectGate({ limits, quotas: deps.projectQuotas, metrics, now })
   const refillRate = createRefillRate(pods, now)
+  const awaitFitness = createAwaitFitness({ pods, now })
+  const releaseSlot = createReleaseSlot({ index, candidates, wakes, metrics })
+  const slots = {
+    index,
+    pods,
+    candidates,
+    awaitFitness,
+    waiters,
+    refillRate,
+    emptyPool,
+    wakes,
+    metrics,
+    now,
+  }
   const attempts = createOpenAttempts({
     sessions,
-    takeSlot: createSlotTaker({
-      index,
-      pods,
-      candidates,
-      waiters,
-      refillRate,
-      emptyPool,
-      wakes,
-      metrics,
-      now,
-    }),
-    commitSlot: createCommitSlot({ sessions, index, candidates, wakes, metrics }),
+    takeSlot: createSlotTaker(slots),
+    commitSlot: createCommitSlot({ sessions, releaseSlot }),
     behind,
     deliver: createDeliverSession({
       delivery: deps.delivery,
@@ -131,6 +143,41 @@ export function createSessionApi(deps: SessionApiDeps) {
     awaitSession,
   })
 
+  const beginOpen = createBeginOpen({ pools, identify: createSessionIdentity(deps.hmacSecret), now })
+  const openSession = createOpenSession({
+    beginOpen,
+    sessions,
+    attempts,
+    coldOpens,
+    gate,
+    tokens,
+    settled,
+    metrics,
+    now,
+  })
+  const undoOpen = createUndoOpen({ sessions, wakes })
+  const openBatch = createOpenBatch({
+    beginOpen,
+    openSession,
+    sessions,
+    attempts,
+    decide: createDecideBatch({
+      sessions,
+      takeSlots: createBatchSlots({ ...slots, gate }),
+      releaseSlot,
+      undoOpen,
+      tokens,
+      gate,
+      metrics,
+      now,
+    }),
+    deliver: createDeliverBatch({ attempts, undoOpen }),
+    gate,
+    tokens,
+    metrics,
+    now,
+  })
+
   const joinSession = createJoinSession({ sessions, metrics })
 
   /** Slots became free: those that another process indexed, and pods that became Ready while Redis is away. */
@@ -144,18 +191,8 @@ export function createSessionApi(deps: SessionApiDeps) {
   }
 
   return {
-    openSession: createOpenSession({
-      pools,
-      sessions,
-      attempts,
-      coldOpens,
-      gate,
-      identify: createSessionIdentity(deps.hmacSecret),
-      tokens,
-      settled,
-      metrics,
-      now,
-    }),
+    openSession,
+    openBatch,
     renewSession: createRenewSession({ sessions, settled, metrics }),
     joinSession,
     takeRoomEvent: createTakeRoomEvent({ joinSession, wakes, metrics, now }),

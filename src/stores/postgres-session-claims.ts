@@ -5,11 +5,13 @@ import { NotSentError } from './group-commit.ts'
 import {
   answerWithinMs,
   databaseError,
+  leastLookMs,
   type Postgres,
   runStatement,
   violatedConstraint,
 } from './postgres-client.ts'
 import { createOpenGroup, type OpenedSession } from './postgres-open-group.ts'
+import { createOpenTogether } from './postgres-open-together.ts'
 import { isPoolPod } from './postgres-pool-pods.ts'
 import { lockUsage, projectsOf, usageConstraint, usageIsLocked } from './project-usage.ts'
 import { manySessions, oneSession, readSession } from './session-query.ts'
@@ -136,12 +138,16 @@ const releaseHeldSql = `
 
 const notedSql = `SELECT ${isPoolPod('$1', '$2')} AS noted`
 
-/** Enough to read one row by its primary key. */
-const leastLookMs = 100
-
 type SessionClaims = Pick<
   SessionStore,
-  'commitOpen' | 'reopen' | 'commitNextAttempt' | 'openCold' | 'adopt' | 'releaseHeld' | 'failOpen'
+  | 'commitOpen'
+  | 'commitTogether'
+  | 'reopen'
+  | 'commitNextAttempt'
+  | 'openCold'
+  | 'adopt'
+  | 'releaseHeld'
+  | 'failOpen'
 >
 
 /** The statements that claim a pod for a session, write one that waits for a pod, or give up. */
@@ -209,6 +215,7 @@ export function createPostgresSessionClaims({
   return {
     commitOpen: (record) =>
       claim({ ...claimOf(record), run: () => openGroup(record), isOurTurn: () => false }),
+    commitTogether: createOpenTogether({ durable, fresh }),
     reopen: (ended, record) =>
       claim({
         ...claimOf(record),

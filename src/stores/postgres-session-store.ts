@@ -5,7 +5,7 @@ import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { listSessionRows } from './postgres-session-list.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
 import { createPostgresUnsettledSessions } from './postgres-unsettled-sessions.ts'
-import { oneSession, readSession } from './session-query.ts'
+import { oneSession, readSession, readSessions } from './session-query.ts'
 import { activeAtAsTold, sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
@@ -72,6 +72,7 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
     ...createPostgresSessionClaims({ durable, fresh }),
     unsettled: createPostgresUnsettledSessions({ durable }),
     get: (id, projectId) => readSession(durable, id, projectId),
+    getMany: (ids) => readSessions(durable, ids),
     activate: (id, epoch, steps = {}) =>
       grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 

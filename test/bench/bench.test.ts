@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
+import { timesFloors } from './claim-baselines.ts'
 import { ratiosOf } from './growth-bench.ts'
 
 t.setTimeout(300_000)
@@ -36,9 +37,16 @@ void t.test(
     t.equal(report.held, 20, 'the last case opened every pod once')
     t.equal(report.refused, 0)
     const cases = report.rows.map((row: { case: string }) => row.case.replace(/\d+\/s/, 'N/s'))
-    const baselines = ['bare fastify route', 'Lua script alone', 'PostgreSQL statement alone']
+    const baselines = [
+      'bare fastify route',
+      'Lua script alone',
+      'PostgreSQL statement alone',
+      'POST to an agent alone',
+    ]
     const both = (name: string) => [`${name}, c=1`, `${name}, c=4`]
     t.same(cases, [...both('open'), 'open, N/s open loop', ...baselines.flatMap(both)])
+    const ratio = { oneStatement: Number, twoStatements: Number }
+    t.match(report.timesFloors, { 'open, c=1': ratio, 'open, c=4': ratio })
     for (const row of report.rows) {
       t.match(row, { concurrency: Number, perSecond: Number, p50Ms: Number, p90Ms: Number }, row.case)
       t.match(
@@ -182,19 +190,33 @@ void t.test(
   },
 )
 
+const row = (name: string, p50Ms: number) => ({
+  case: name,
+  concurrency: 1,
+  perSecond: 1,
+  p50Ms,
+  p90Ms: 1,
+  p99Ms: 1,
+  maxMs: 1,
+  errors: 0,
+  count: 1,
+})
+
 void t.test('growth is told as a multiple of the smallest case of its kind', (t) => {
-  const row = (name: string, p50Ms: number) => ({
-    case: name,
-    concurrency: 1,
-    perSecond: 1,
-    p50Ms,
-    p90Ms: 1,
-    p99Ms: 1,
-    maxMs: 1,
-    errors: 0,
-    count: 1,
-  })
   const rows = [row('slots, 10', 2), row('slots, 100', 3), row('pools, 1', 4), row('pools, 10', 4)]
   t.same(ratiosOf(rows), { 'slots, 10': 1, 'slots, 100': 1.5, 'pools, 1': 1, 'pools, 10': 1 })
+  t.end()
+})
+
+void t.test('an open is told as a multiple of what its parts cost alone', (t) => {
+  const open = row('open, c=1', 6)
+  const parts = [
+    row('bare fastify route, c=1', 0.25),
+    row('Lua script alone, c=1', 0.25),
+    row('PostgreSQL statement alone, c=1', 1),
+    row('POST to an agent alone, c=1', 0.5),
+  ]
+  t.same(timesFloors([open, ...parts]), { 'open, c=1': { oneStatement: 3, twoStatements: 2 } })
+  t.same(timesFloors([open, ...parts.slice(1)]), {}, 'not without one of them')
   t.end()
 })

@@ -310,6 +310,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     agentRemovals,
     rooms,
     removed,
+    isHeard: () => true,
     indexSync,
     now,
     advance: (ms: number) => {

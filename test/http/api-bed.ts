@@ -117,6 +117,10 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
         stagesMs: { reserve: 0.5, commit: 1.25 },
       }
     },
+    openBatch: {
+      openAll: () => Promise.reject(new Error('this test opens no batch')),
+      openAvailable: () => Promise.reject(new Error('this test opens no batch')),
+    },
     async renewSession(id, epoch, by) {
       storable({ epoch })
       calls.push(['renew', id, epoch, by])
