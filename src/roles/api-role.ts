@@ -207,7 +207,7 @@ interface Served {
   readonly app: Service
   readonly keys: SigningKeys
   readonly draining: AbortController
-  readonly sessionApi: Pick<SessionApi, 'handOver'>
+  readonly sessionApi: Pick<SessionApi, 'handOver' | 'activationsDone'>
 }
 
 async function serve(
@@ -235,6 +235,7 @@ async function serve(
       await sessionApi.handOver()
       await pause(config.GREENROOM_DRAIN_MS)
       await app.close()
+      await sessionApi.activationsDone()
     },
   })
 }

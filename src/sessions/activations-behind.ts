@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Session } from '../domain/session.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import { startPause } from '../timing/pause.ts'
 
 interface ActivationsBehindDeps {
   readonly metrics: Pick<Metrics, 'activationsBehind'>
@@ -10,6 +11,8 @@ interface ActivationsBehindDeps {
 
 /** With so many, further opens wait for their own activation before they answer: PostgreSQL is slow or away. */
 const mostBehind = 1_000
+/** Of a request that is about such a session. An activation that takes longer means that PostgreSQL is not well. */
+const mostWaitMs = 1_000
 const firstRetryMs = 20
 const lastRetryMs = 1_000
 
@@ -46,8 +49,17 @@ export function createActivationsBehind({ metrics, logger }: ActivationsBehindDe
       metrics.activationsBehind.set(underWay.size)
     },
 
-    /** Resolves when this session's activation is done; undefined when none is under way here. Never rejects. */
-    of: (sessionId: string): Promise<void> | undefined => underWay.get(sessionId),
+    has: (sessionId: string): boolean => underWay.has(sessionId),
+
+    /** Waits for the activation of this session, not for ever; false when none is under way here. */
+    async wait(sessionId: string): Promise<boolean> {
+      const done = underWay.get(sessionId)
+      if (!done) return false
+      const { over, end } = startPause(mostWaitMs)
+      await Promise.race([done, over])
+      end()
+      return true
+    },
 
     /** When draining: resolves when nothing is under way any more. */
     async done(): Promise<void> {

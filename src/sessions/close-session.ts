@@ -6,7 +6,7 @@ import { changedSession } from './changed-session.ts'
 
 interface CloseSessionDeps {
   readonly sessions: Pick<SessionStore, 'beginEnding'>
-  readonly behind: Pick<ActivationsBehind, 'of'>
+  readonly behind: Pick<ActivationsBehind, 'wait'>
   readonly wakes: Pick<WakeBus, 'publish'>
 }
 
@@ -22,7 +22,7 @@ export function createCloseSession({ sessions, behind, wakes }: CloseSessionDeps
     facts?: EndingFacts,
   ): Promise<Session> {
     // So that the session's course has it ACTIVE before it ends.
-    await behind.of(id)
+    await behind.wait(id)
     const session = changedSession(await sessions.beginEnding(id, endReason[by], epoch, facts), id, epoch)
     if (session.status === 'ENDING') wakes.publish({ kind: 'ending', sessionId: id })
     return session

@@ -219,10 +219,9 @@ export function createSessionApi(deps: SessionApiDeps) {
     /** To be called every second: settles sessions that lost opens of any replica have left PENDING. */
     settleLeftBehind: () => settle.sweep(),
     /** When draining: waits until nothing runs behind an answer here, and releases what this replica holds. */
-    async handOver(): Promise<void> {
-      await coldOpens.handOver()
-      await behind.done()
-    },
+    handOver: () => coldOpens.handOver(),
+    /** When nothing is opened here any more: resolves when PostgreSQL has every session that was told here as ACTIVE. */
+    activationsDone: () => behind.done(),
   }
 }
 

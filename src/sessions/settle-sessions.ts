@@ -9,7 +9,7 @@ import type { ActivationsBehind } from './activations-behind.ts'
 
 interface SettleSessionsDeps {
   readonly sessions: Pick<SessionStore, 'get' | 'activate' | 'failOpen' | 'unsettled'>
-  readonly behind: Pick<ActivationsBehind, 'of'>
+  readonly behind: Pick<ActivationsBehind, 'has' | 'wait'>
   readonly delivery: Pick<AgentDelivery, 'confirm'>
   readonly pods: Pick<PodView, 'get' | 'synced'>
   readonly wakes: Pick<WakeBus, 'publish'>
@@ -64,8 +64,7 @@ export function createSettleSessions(deps: SettleSessionsDeps) {
   async function settled(session: Session): Promise<Session> {
     if (!mayBeTold(session)) return session
     const until = now() + readWaitMs
-    const here = behind.of(session.id)
-    await (here ? Promise.race([here, pause(readWaitMs)]) : pause(activationMs))
+    if (!(await behind.wait(session.id))) await pause(activationMs)
     for (let asked: Confirmation | undefined; ; ) {
       const present = await again(session)
       if (!mayBeTold(present) || asked?.kind === 'denied' || now() >= until) return present
@@ -77,7 +76,7 @@ export function createSettleSessions(deps: SettleSessionsDeps) {
 
   async function settle({ session, ageMs }: UnsettledSession): Promise<void> {
     const { id: sessionId, epoch, agentType } = session
-    if (behind.of(sessionId)) return
+    if (behind.has(sessionId)) return
     const seal = ageMs >= sealAfterMs
     const answer = await ask(session, seal)
     metrics.podsAsked.inc({ answer: answer.kind })

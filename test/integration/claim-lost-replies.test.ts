@@ -59,8 +59,10 @@ void t.test(
 
 void t.test('the reply of COMMIT is lost: the open finds its row and goes on with it', async (t) => {
   const bed = await startClaimBed(t, servers, 3)
-  const { open, proxies } = await bed.distantReplica()
+  const { open, activationsDone, proxies } = await bed.distantReplica()
   const warm = await open()
+  // Its activation is written, and the connection is free.
+  await activationsDone()
   proxies.postgres.set('drop-replies')
   // Without a key nothing is read before: the commit is the first to lose its reply.
   const outcome = outcomeOf(open({ metadata: { n: 1 } }))
@@ -110,8 +112,9 @@ void t.test(
   'COMMIT of a group of opens is cut: each is answered truthfully, and each key is one session',
   async (t) => {
     const bed = await startClaimBed(t, servers, 40)
-    const { open, proxies } = await bed.distantReplica()
+    const { open, activationsDone, proxies } = await bed.distantReplica()
     await Promise.all(Array.from({ length: 4 }, () => open()))
+    await activationsDone()
     const before = (await bed.rows()).length
     proxies.postgres.set('drop-replies')
     // Without a key nothing is read before: their statements are groups at once.
@@ -156,7 +159,7 @@ void t.test(
   async (t) => {
     const bed = await startClaimBed(t, servers, 2)
     const gate = createStepGate()
-    const { open, handOver, proxies } = await bed.distantReplica(gate)
+    const { open, activationsDone, proxies } = await bed.distantReplica(gate)
     gate.hold('activate')
     const { session } = await open({}, key)
     await until('the agent has acknowledged', () => gate.held('activate') === 1)
@@ -165,7 +168,7 @@ void t.test(
     await until('ACTIVE', async () => (await bed.rows())[0]?.status === 'ACTIVE')
     proxies.postgres.set('pass')
     proxies.postgres.cut()
-    await handOver()
+    await activationsDone()
     t.match(await open({}, key), {
       replayed: true,
       session: {
@@ -188,6 +191,7 @@ void t.test(
     bed.agents.agent('pod-0').mood = 'mute'
     const { session } = await api.open()
     t.match(session, { status: 'ACTIVE', epoch: 2, pod: { uid: 'pod-1' } })
+    const before = await api.sessionApi.sessions.get(session.id)
     t.match(
       bed.agents.agent('pod-0').serving,
       { sessionId: session.id, epoch: 1 },
@@ -206,7 +210,7 @@ void t.test(
     const stale = { code: 'GRN_STALE_EPOCH', status: 409 }
     await t.rejects(renew(session.id, 1, 'agent'), stale)
     await t.rejects(close(session.id, 'agent', 1), stale)
-    t.same(await bed.sessions.get(session.id), session, 'neither changed anything')
+    t.same(await bed.sessions.get(session.id), before, 'neither changed anything')
     t.match(await renew(session.id, 2, 'agent'), { status: 'ACTIVE' })
   },
 )
@@ -272,8 +276,9 @@ for (const holder of ['caller', 'both'] as const) {
       const pools = poolsOf(
         `pools: {${agentType}: {template: {image: echo}, min: 1, max: 9, lease: ${lease}}}`,
       )
-      const { open } = await bed.replica({ pools })
+      const { open, activationsDone } = await bed.replica({ pools })
       const { id } = (await open()).session
+      await activationsDone()
       const renew = createRenewSession({
         sessions: bed.sessions,
         ...settledAlready,

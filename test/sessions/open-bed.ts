@@ -192,11 +192,12 @@ export async function startReplica(options: ReplicaOptions) {
     logger,
     now: options.now ?? (() => performance.now()),
   })
-  const { openSession, adoptOrphans, handOver, projectLimits } = sessionApi
+  const { openSession, adoptOrphans, handOver, activationsDone, projectLimits } = sessionApi
   return {
     sessionApi,
     adoptOrphans,
     handOver,
+    activationsDone,
     projectLimits,
     draining,
     published: wakes.published,

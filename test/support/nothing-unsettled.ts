@@ -7,7 +7,7 @@ export const unasked: Pick<AgentDelivery, 'confirm'> = {
   confirm: () => Promise.reject(new Error('no pod is asked here')),
 }
 
-export const noneBehind = { of: () => undefined }
+export const noneBehind = { wait: async () => false }
 
 export const settledAlready = {
   settled: async (session: Session) => session,
