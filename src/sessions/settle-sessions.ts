@@ -108,8 +108,12 @@ export function createSettleSessions(deps: SettleSessionsDeps) {
 
     /** Before a list by status: what may have been told stands in its right place. */
     async settleFresh(): Promise<void> {
-      const found = await sessions.unsettled({ olderThanMs: 0, limit: mostAtOnce })
-      await Promise.all(found.map(({ session }) => settled(session)))
+      const [some] = await sessions.unsettled({ olderThanMs: 0, limit: 1 })
+      if (!some) return
+      // While opens come all the time there is always one; those that are still here after this time are few.
+      await pause(activationMs)
+      const late = await sessions.unsettled({ olderThanMs: activationMs, limit: mostAtOnce })
+      await Promise.all(late.map(({ session }) => settled(session)))
     },
   }
 }

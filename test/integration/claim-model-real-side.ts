@@ -16,6 +16,8 @@ import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {
   type Answer,
   attemptReason,
+  openerId,
+  openerOf,
   retireReason,
   type StoreOp,
   type Summary,
@@ -48,9 +50,6 @@ function summaries(sessions: readonly Session[]): readonly Summary[] {
 function answered(outcome: { kind: string; session?: Session }): Answer {
   return outcome.session ? { kind: outcome.kind, session: summary(outcome.session) } : { kind: outcome.kind }
 }
-
-const openerIds = { x: '0198c0de-0000-4000-8000-00000000000a', y: '0198c0de-0000-4000-8000-00000000000b' }
-const openerId = (opener: Opener | undefined) => opener && openerIds[opener]
 
 /** A row as its caller remembers it; only its id, epoch, pod and opener are ever used. */
 function known(s: string, epoch: number, pod: string | undefined, opener?: Opener): Session {
@@ -126,10 +125,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
         const cold = { ...record, pendingMs: 60_000, heldByReplica: by, adoptable: true, mostWaiting: most }
         return answered(await store.openCold(cold))
       }
-      case 'activate': {
-        const times = await store.activate(idOf(op.s), op.epoch)
-        return times && answered({ kind: 'active' })
-      }
+      case 'activate':
+        return (await store.activate(idOf(op.s), op.epoch)) && { kind: 'active' }
       case 'fail':
       case 'undo': {
         const isTold = op.op === 'fail'
@@ -288,7 +285,7 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
           lapsed: row.lapsed,
           isOverlong: row.overlong,
           wasActive: row.was_active,
-          opener: row.opener === openerIds.x ? 'x' : row.opener === openerIds.y ? 'y' : undefined,
+          opener: openerOf(row.opener),
           isFresh: false,
         }),
       ]),

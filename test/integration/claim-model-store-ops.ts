@@ -7,6 +7,17 @@ import type { ModelSession, Opener } from './claim-model.ts'
 export const retireReason = 'surplus'
 export const attemptReason = 'refused'
 
+const openerIds = {
+  x: '0198c0de-0000-4000-8000-00000000000a',
+  y: '0198c0de-0000-4000-8000-00000000000b',
+} as const satisfies Record<Opener, string>
+
+export const openerId = (opener: Opener | undefined) => opener && openerIds[opener]
+
+export function openerOf(id: string | null): Opener | undefined {
+  return id === openerIds.x ? 'x' : id === openerIds.y ? 'y' : undefined
+}
+
 /** One shape for several operations, each a member of its own. */
 export type Named<Name extends string, Fields = object> = Name extends string
   ? { readonly op: Name } & Readonly<Fields>

@@ -1,4 +1,4 @@
-import type { Assignment } from '../../../domain/assign-contract.ts'
+import { type Assignment, confirmPath } from '../../../domain/assign-contract.ts'
 import { type ContractRule, NotTried, RuleBroken } from '../contract-rule.ts'
 import { expectEcho, expectStatus, sessionOf } from '../expect.ts'
 import type { Trial } from '../trial.ts'
@@ -19,6 +19,8 @@ export const confirmRules: readonly ContractRule[] = [
         session,
         'the question for its session',
       )
+      const unsigned = JSON.stringify({ sessionId, epoch, seal: true })
+      expectStatus(await trial.post(confirmPath, unsigned), 401, 'a question without a token')
       const others = [
         { sessionId, epoch: epoch + 1 },
         { sessionId: trial.newAssignment().sessionId, epoch },
