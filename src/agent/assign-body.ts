@@ -2,8 +2,8 @@ import type { Assignment, ConfirmQuestion, EndOrder, LiveKitAccess } from '../do
 import { AgentError } from './agent-error.ts'
 
 /**
- * Reads the bodies of /assign, /confirm and /end. Their schemas are in `domain/assignment.ts`, but the schema library is too slow to
- * load here (see `domain/assign-contract.ts`). A property test shows that these checks and the schemas agree.
+ * Reads the bodies of /assign, /confirm and /end. Their schemas are in `domain/assignment.ts`, but the schema library is too
+ * slow to load here (see `domain/assign-contract.ts`). A property test shows that these checks and the schemas agree.
  */
 
 type Fields = Readonly<Record<string, unknown>>

@@ -73,7 +73,7 @@ export interface DocumentView<T> {
 
 export type DeliveryOutcome =
   | { readonly kind: 'accepted'; readonly echo: AssignmentEcho }
-  /** The pod answered, but refused, or its answer names another pod, session or epoch. `code`: as the agent's problem has it. */
+  /** The pod answered, but refused, or its answer names another pod, session or epoch. `code`: that of its problem. */
   | { readonly kind: 'refused'; readonly reason: string; readonly code?: string | undefined }
   /** No answer in time, or no connection. `untouched`: not one byte of the assignment was sent. */
   | { readonly kind: 'unreachable'; readonly reason: string; readonly untouched?: true }

@@ -32,7 +32,8 @@ const activateSql = `
         WHERE id = asked.id AND epoch = asked.epoch AND status = 'PENDING' AND pod_uid IS NOT NULL
         FOR NO KEY UPDATE) AS locked
   ), s AS (
-    UPDATE sessions SET status = 'ACTIVE', active_at = coalesce(claimed_at, now()), activated_at = now(), held_by = NULL, held_until = NULL,
+    UPDATE sessions SET status = 'ACTIVE', active_at = coalesce(claimed_at, now()), activated_at = now(),
+      held_by = NULL, held_until = NULL,
       lease_expires_at = least(now() + lease_ms * interval '1 ms', max_ends_at),
       wait_ms = waited, reserve_ms = reserved, commit_ms = committed, deliver_ms = delivered, activate_ms = queued
     FROM wanted WHERE sessions.id = wanted.id
