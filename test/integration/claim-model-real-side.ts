@@ -200,7 +200,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
       case 'drop':
         return index.drop(agentType, op.pods)
       case 'rebuild':
-        return index.rebuild(agentType, slots(op.pods))
+        await index.rebuild(agentType, slots(op.pods))
+        return undefined
       case 'wipe':
         await redis.flushall()
         return undefined
