@@ -23,8 +23,8 @@ export function createCommitSlot({ sessions, releaseSlot }: CommitSlotDeps) {
   function claim(prior: Prior, record: OpenRecord): Promise<CommitOutcome> {
     if (prior.kind === 'none') return sessions.commitOpen(record)
     if (prior.kind === 'failed') return sessions.reopen(prior.session, record)
-    const { pod, epoch } = record
-    return sessions.commitNextAttempt(prior.session, { pod, epoch, reason: prior.reason })
+    const { pod, epoch, opener } = record
+    return sessions.commitNextAttempt(prior.session, { pod, epoch, reason: prior.reason, opener })
   }
 
   return async function commitSlot(opening: Opening, prior: Prior, slot: TakenSlot): Promise<CommitOutcome> {

@@ -15,6 +15,8 @@ export function standingOf({ identity }: Opening, session: Session): 'live' | 'f
     // Its pod is still being taken away; the record can start again when that is done.
     throw deliveryFailed()
   }
-  if (session.status !== 'ACTIVE') throw keyUsedUp(session)
+  // Without a key only this open knew the session, and has told nobody.
+  if (session.status !== 'ACTIVE')
+    throw identity.fingerprint === undefined ? deliveryFailed() : keyUsedUp(session)
   return 'live'
 }

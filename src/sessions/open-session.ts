@@ -15,6 +15,7 @@ import { noteEarlierArrival } from './open-progress.ts'
 import type { OpenContext, Opening } from './opening.ts'
 import type { ProjectGate } from './project-gate.ts'
 import type { RoomTokens } from './room-tokens.ts'
+import type { SettleSessions } from './settle-sessions.ts'
 
 interface OpenSessionDeps {
   readonly beginOpen: BeginOpen
@@ -23,6 +24,7 @@ interface OpenSessionDeps {
   readonly coldOpens: ColdOpens
   readonly gate: Pick<ProjectGate, 'admit'>
   readonly tokens: RoomTokens
+  readonly settled: SettleSessions['settled']
   readonly metrics: Metrics
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -126,7 +128,8 @@ export function createOpenSession(deps: OpenSessionDeps) {
   }
 
   /** The answer of an earlier open of this session; undefined when that one failed and this one may start again. */
-  async function follow(opening: Opening, session: Session): Promise<OpenAnswer | undefined> {
+  async function follow(opening: Opening, found: Session): Promise<OpenAnswer | undefined> {
+    const session = await deps.settled(found)
     if (standingOf(opening, session) === 'failed') return undefined
     if (session.status === 'PENDING') return answerOf(opening, await followPending(opening, session), true)
     return answerOf(opening, session, true)

@@ -5,8 +5,10 @@ import type { PoolRevisions, UsageReader } from '../domain/pool-ports.ts'
 import type { ProjectLimitStore, ProjectQuotas } from '../domain/project-limits.ts'
 import type { RoomAccess } from '../domain/room-ports.ts'
 import type { ClaimLedger, SessionStore } from '../domain/session-ports.ts'
+import type { TimelineReader } from '../domain/session-timeline.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
+import { createActivationsBehind } from './activations-behind.ts'
 import { createAwaitFitness } from './await-fitness.ts'
 import { createAwaitSession } from './await-session.ts'
 import { createBatchSlots } from './batch-slots.ts'
@@ -29,6 +31,7 @@ import { createPoolWaiters } from './pool-waiters.ts'
 import { createProjectGate } from './project-gate.ts'
 import { createProjectLimits } from './project-limits-view.ts'
 import { createReadPools } from './read-pools.ts'
+import { createReadTimeline } from './read-timeline.ts'
 import { createReadUsage } from './read-usage.ts'
 import { createRefillRate } from './refill-rate.ts'
 import { createReleaseSlot } from './release-slot.ts'
@@ -37,6 +40,7 @@ import { createRetirementCap } from './retirement-cap.ts'
 import { createRoomTokens } from './room-tokens.ts'
 import { createSessionIdentity } from './session-identity.ts'
 import { createSessionTokens } from './session-token.ts'
+import { createSettleSessions } from './settle-sessions.ts'
 import { createSlotCandidates } from './slot-candidates.ts'
 import { isServable } from './slot-fitness.ts'
 import { createSlotTaker } from './slot-taker.ts'
@@ -53,6 +57,7 @@ interface SessionApiDeps {
   readonly usage: UsageReader
   readonly poolRevisions: PoolRevisions
   readonly projectLimits: ProjectLimitStore
+  readonly timelines: TimelineReader
   readonly projectQuotas: ProjectQuotas
   readonly wakes: WakeBus
   readonly pods: PodView
@@ -78,7 +83,15 @@ interface SessionApiDeps {
 export function createSessionApi(deps: SessionApiDeps) {
   const { sessions, ledger, index, notices, wakes, pods, pools, roomAccess, metrics, now } = deps
   const sessionTokens = createSessionTokens(deps.hmacSecret)
-  const awaitSession = createAwaitSession({ sessions, wakes, now })
+  const behind = createActivationsBehind({ metrics, logger: deps.logger })
+  const settle = createSettleSessions({ ...deps, behind })
+  const { settled } = settle
+  /** As callers read: a session that they may have been told of is settled first. */
+  const settledGet: SessionStore['get'] = async (id, projectId) => {
+    const session = await sessions.get(id, projectId)
+    return session && settled(session)
+  }
+  const awaitSession = createAwaitSession({ sessions: { get: settledGet }, wakes, now })
   const waiters = createPoolWaiters({ index, metrics, clock: () => Date.now() })
   wakeWaiters()
 
@@ -106,6 +119,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     sessions,
     takeSlot: createSlotTaker(slots),
     commitSlot: createCommitSlot({ sessions, releaseSlot }),
+    behind,
     deliver: createDeliverSession({
       delivery: deps.delivery,
       pods,
@@ -137,6 +151,7 @@ export function createSessionApi(deps: SessionApiDeps) {
     coldOpens,
     gate,
     tokens,
+    settled,
     metrics,
     now,
   })
@@ -178,12 +193,12 @@ export function createSessionApi(deps: SessionApiDeps) {
   return {
     openSession,
     openBatch,
-    renewSession: createRenewSession({ sessions, metrics }),
+    renewSession: createRenewSession({ sessions, settled, metrics }),
     joinSession,
     takeRoomEvent: createTakeRoomEvent({ joinSession, wakes, metrics, now }),
-    closeSession: createCloseSession({ sessions, wakes }),
+    closeSession: createCloseSession({ sessions, behind, wakes }),
     awaitSession,
-    listSessions: createListSessions({ sessions }),
+    listSessions: createListSessions({ sessions, settle }),
     readPools: createReadPools({ pools, pods, ledger, sessions, notices, waiters, index }),
     steerRollout: createSteerRollout({
       pools,
@@ -194,14 +209,19 @@ export function createSessionApi(deps: SessionApiDeps) {
     }),
     projectLimits: limits,
     readUsage: createReadUsage({ usage: deps.usage, pools }),
-    sessions,
+    sessions: { get: settledGet },
+    timelines: createReadTimeline({ timelines: deps.timelines, sessions: { get: settledGet }, behind }),
     roomAccess,
     sessionTokens,
     browserTokens: createBrowserTokens(deps.hmacSecret, () => Date.now()),
     /** To be called every second: goes on with cold opens whose replica was lost. */
     adoptOrphans: () => coldOpens.adoptOrphans(),
+    /** To be called every second: settles sessions that lost opens of any replica have left PENDING. */
+    settleLeftBehind: () => settle.sweep(),
     /** When draining: waits until nothing runs behind an answer here, and releases what this replica holds. */
     handOver: () => coldOpens.handOver(),
+    /** When nothing is opened here any more: resolves when PostgreSQL has every session that was told here as ACTIVE. */
+    activationsDone: () => behind.done(),
   }
 }
 

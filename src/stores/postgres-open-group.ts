@@ -17,16 +17,18 @@ export const openInput = `input AS (
     SELECT * FROM json_to_recordset($1::json) AS input (id uuid, "agentType" text, "projectId" text, "roomName" text,
       room text, participant jsonb, metadata jsonb, epoch integer, "podUid" text, "podName" text, "podIp" text,
       warm boolean, "leaseMs" integer, "leaseHeldBy" text, "maxSessionMs" integer,
-      fingerprint text, traceparent text, nth integer)
+      fingerprint text, traceparent text, opener uuid, nth integer)
   ), ${lockUsage('$2::text[]')}`
 
 /** Writes the session of each row of `claim`. */
 export const openedSessions = `s AS (
     INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, pod_uid,
-      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint, traceparent)
+      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint, traceparent,
+      opener, claimed_at)
     SELECT id, 'PENDING', "agentType", "projectId", "roomName", room, participant, metadata, epoch, "podUid",
       "podName", "podIp", warm, "leaseMs", "leaseHeldBy", now() + "leaseMs" * interval '1 ms',
-      now() + "maxSessionMs" * interval '1 ms', fingerprint, traceparent
+      now() + "maxSessionMs" * interval '1 ms', fingerprint, traceparent,
+      opener, now()
     FROM input JOIN claim ON claim.session_id = input.id
     ORDER BY id
     RETURNING id, (extract(epoch FROM created_at) * 1000)::float8 AS created_ms,
@@ -128,6 +130,8 @@ export function pendingSession(
     adoptable: false,
     leaseExpiresAt,
     createdAt,
+    // The claim and the record are one statement.
+    claimedAt: createdAt,
     activeAt: undefined,
     endingAt: undefined,
     endedAt: undefined,
