@@ -1,5 +1,5 @@
-import pg from 'pg'
 import { Redis } from 'ioredis'
+import pg from 'pg'
 import { serverUsername } from '../../bed/replicas/greenroom-processes.ts'
 import type { GreenroomBed } from './bench-bed.ts'
 
@@ -45,7 +45,10 @@ async function countsOfPostgres(url: string) {
     const { rows } = await client.query<{ transactions: number; wal: number }>(`
       SELECT xact_commit::float8 AS transactions, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS wal
       FROM pg_stat_database WHERE datname = current_database()`)
-    return { 'PostgreSQL transactions': rows[0]?.transactions ?? 0, 'PostgreSQL WAL bytes': rows[0]?.wal ?? 0 }
+    return {
+      'PostgreSQL transactions': rows[0]?.transactions ?? 0,
+      'PostgreSQL WAL bytes': rows[0]?.wal ?? 0,
+    }
   } finally {
     await client.end()
   }
