@@ -1,3 +1,4 @@
+import type { AgentPod } from '../domain/agent-pod.ts'
 import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
 import type { PodWriteReason } from '../domain/pod-write-error.ts'
@@ -10,6 +11,7 @@ import type { Metrics } from '../metrics.ts'
 import { every } from '../timing/every.ts'
 import type { AgentRemovals } from './agent-removals.ts'
 import type { ForgottenSessions } from './forgotten-sessions.ts'
+import { createGatheredKeys } from './gathered-keys.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { PoolReconciler } from './pool-reconciler.ts'
 import { createPoolResync } from './pool-resync.ts'
@@ -48,6 +50,8 @@ interface ControllerDeps {
 
 /** Work that a lost event should have started is found within this time, with many pools after five times as long. */
 const poolResyncMs = 2_000
+/** Changes of pods that nobody waits for. Short beside the start of a pod, long beside the events of a create. */
+const gatherMs = 250
 /** DESIGN §3: a lapsed lease is ended within 2 s. */
 const leaseSweepMs = 1_000
 const vanishedSweepMs = 5_000
@@ -114,6 +118,7 @@ export function createController(deps: ControllerDeps) {
     const ease = (causes: readonly PodWriteReason[]) => {
       for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
     }
+    const poolEvents = createGatheredKeys({ add: (key) => poolQueue.add(key), gatherMs, signal })
     const resync = createPoolResync({ poolsToWatch: poolReconciler.poolsToWatch, isHeard: deps.isHeard })
     poolTargets.begin()
     sessionReconciler.begin()
@@ -125,7 +130,8 @@ export function createController(deps: ControllerDeps) {
     const unsubscribe = [
       pods.onChange((change) => {
         const { pod, gone, absent } = change
-        poolQueue.add(pod.agentType)
+        if (gone || isUrgent(pod)) poolEvents.now(pod.agentType)
+        else poolEvents.soon(pod.agentType)
         const death = podDeaths.deathIn(change)
         const ending = sessionReconciler.endingOn(pod.uid)
         if (gone) {
@@ -195,6 +201,14 @@ export function createController(deps: ControllerDeps) {
       logger.info('no longer leading')
     }
   }
+}
+
+/** An idle pod that is Ready may be offered, and one that is dead replaced. */
+function isUrgent({ readySince, stateLabel, deletingSince, deadReason }: AgentPod): boolean {
+  return (
+    deadReason !== undefined ||
+    (readySince !== undefined && stateLabel === 'idle' && deletingSince === undefined)
+  )
 }
 
 /** Tells every process which sessions entered ENDING. */

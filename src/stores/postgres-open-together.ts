@@ -27,7 +27,7 @@ const openTogetherSql = `
   WITH ${openInput}, judged AS MATERIALIZED (
     SELECT input.*, CASE
       WHEN (SELECT true FROM sessions WHERE sessions.id = input.id) THEN 'session-exists'
-      WHEN NOT ${isPoolPod('input."podUid"', 'input."agentType"')} THEN 'pod-not-noted'
+      WHEN ${isPoolPod('input."podUid"', 'input."agentType"')} IS NOT TRUE THEN 'pod-not-noted'
       WHEN (SELECT true FROM pod_claims WHERE pod_uid = "podUid") THEN 'pod-taken'
       WHEN row_number() OVER (PARTITION BY "projectId" ORDER BY nth) > spare THEN 'project-full'
     END AS obstacle

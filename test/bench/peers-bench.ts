@@ -17,7 +17,7 @@ export const bench: Bench = {
   options: {
     /** The controller's program, of kubernetes-sigs/agent-sandbox. */
     'agent-sandbox': { type: 'string', default: '' },
-    /** Folder with its CRDs; of versions, the stored one is used. */
+    /** Folder with its CRDs, of a version since 0.3; the stored version of each is used. */
     crds: { type: 'string', default: '' },
     /** Flags of the controller, separated by blanks. Those that its --help does not have are left out. */
     flags: {
@@ -46,6 +46,7 @@ const withinTheClock = [
   'agent-sandbox: from the POST of a SandboxClaim until a watch shows it Ready with its sandbox; the pod has been told nothing',
   'Greenroom: from POST /v1/sessions until its 201 is read; the caller is known, the claim is durable, the pod has acknowledged the signed session, tokens are made',
   'both: pods are Ready by a status write 50 ms after they are bound, pools refill during each case, claims end after a case (open loop: 2 s after each)',
+  'both: etcd does not wait for the disk, PostgreSQL (Greenroom) does; the API servers write an audit log',
   'both: what is on no claim path runs with lower priority, as it does on other machines of a cluster (agent-sandbox: kubelet; Greenroom: etcd, API server, webhook, controller); --level gives all the same',
 ] as const
 
@@ -147,7 +148,8 @@ async function measure(
       for (const turn of round % 2 === 0 ? [0, 1] : [1, 0]) {
         const side = sides[turn]
         if (!side) continue
-        await side.untilFull()
+        // The other's refill would take the cores of this one.
+        await Promise.all(sides.map((each) => each.untilFull()))
         const measured = await side.run(load)
         recorders[turn]?.take(measured)
         if (measured.errors > 0) say(`${name}, ${side.name}: ${JSON.stringify(measured.wrong)}`)
@@ -174,8 +176,10 @@ async function warmUp(
   options: BenchOptions,
   say: (line: string) => void,
 ): Promise<void> {
+  // As many callers as there will be, so that their connections are made.
+  const concurrency = Math.max(...casesOf(options).map((one) => one.concurrency))
   const load = (count: number): PeerCase['load'] => ({
-    loop: { kind: 'closed', concurrency: 8 },
+    loop: { kind: 'closed', concurrency },
     count,
     endAfterMs: 0,
   })

@@ -38,13 +38,15 @@ interface SandboxBedOptions {
   /** Claimed, starting and ending pods together, beyond the pool. */
   readonly more: number
   readonly readyAfterMs: number
+  /** How long the pool may take to be full, each time. */
+  readonly fullTimeoutMs?: number
   readonly say: (line: string) => void
 }
 
 const namespace = 'agent-sandbox'
 const names = { template: 'agents', pool: 'agents' }
 /** Half a minute on a machine of its own; minutes where a test suite runs beside it. */
-const fullTimeoutMs = 180_000
+const usualFullTimeoutMs = 180_000
 
 export async function startSandboxBed(options: SandboxBedOptions): Promise<SandboxBed> {
   const temporary = await temporaryFolder('peer')
@@ -68,7 +70,7 @@ async function startParts(
   options: SandboxBedOptions,
   onStop: (step: () => Promise<void>) => void,
 ): Promise<Omit<SandboxBed, 'stop'>> {
-  const { kinds, pool, say } = options
+  const { kinds, pool, fullTimeoutMs = usualFullTimeoutMs, say } = options
   const plane = await startControlPlane({ folder })
   onStop(() => plane.stop())
   await plane.createNamespace(namespace)
@@ -89,7 +91,10 @@ async function startParts(
     controller,
     async untilFull() {
       const full = until('a full pool of agent-sandbox', () => isFull(kube, kinds, pool), fullTimeoutMs)
-      await controller.whileRunning(full)
+      const told = full.catch(async (cause: Error) => {
+        throw new Error(`${cause.message}; its controller says:\n${await controller.lastWords()}`, { cause })
+      })
+      await controller.whileRunning(told)
     },
   }
 }

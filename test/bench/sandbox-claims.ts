@@ -118,7 +118,8 @@ export async function createSandboxClaims(target: ClaimTarget): Promise<SandboxC
   return {
     async run({ loop, count, warmUp, endAfterMs, timeoutMs }) {
       const reasons: Record<string, number> = {}
-      const ending: Promise<void>[] = []
+      const ending: Promise<unknown>[] = []
+      const failed: unknown[] = []
       const send: Send = async () => {
         const name = `bench-${(created += 1)}`
         const outcome = await claim(name, timeoutMs)
@@ -126,11 +127,17 @@ export async function createSandboxClaims(target: ClaimTarget): Promise<SandboxC
           reasons[outcome.reason] = (reasons[outcome.reason] ?? 0) + 1
           return false
         }
-        if (endAfterMs !== undefined) ending.push(pause(endAfterMs).then(() => end(name, outcome.sandbox)))
+        if (endAfterMs !== undefined)
+          ending.push(
+            pause(endAfterMs)
+              .then(() => end(name, outcome.sandbox))
+              .catch((error: unknown) => failed.push(error)),
+          )
         return true
       }
       const measured = await runLoop(loop, { count, warmUp }, send)
       await Promise.all(ending)
+      if (failed.length > 0) throw new AggregateError(failed, `not ended: ${String(failed[0])}`)
       return { ...measured, reasons }
     },
     async endAll() {

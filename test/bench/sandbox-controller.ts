@@ -9,6 +9,8 @@ export interface SandboxController {
   readonly pid: number
   /** Gives what the work gives; rejects with the last lines of the controller's log if it ends before. */
   whileRunning<T>(work: Promise<T>): Promise<T>
+  /** The end of its log. */
+  lastWords(): Promise<string>
   stop(): Promise<void>
 }
 
@@ -43,19 +45,18 @@ export async function startSandboxController(options: ControllerOptions): Promis
   if (unknown.length > 0) say(`left out, because its --help does not have them: ${unknown.join(' ')}`)
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, KUBECONFIG: kubeconfigPath }
   const program = await startProgram({ command, args: taken, env, logPath })
-  let stopping = false
+  const lastWords = async () => (await readFile(logPath, 'utf8')).slice(-lastCharacters)
   const ended = program.ended.then(async ({ code, signal }): Promise<never> => {
-    const log = (await readFile(logPath, 'utf8')).slice(-lastCharacters)
-    throw new Error(`the agent-sandbox controller ended (${signal ?? `exit code ${code}`}):\n${log}`)
+    const how = signal ?? `exit code ${code}`
+    throw new Error(`the agent-sandbox controller ended (${how}):\n${await lastWords()}`)
   })
-  ended.catch((error: Error) => stopping || say(error.message))
+  // Heard by whoever waits for something next; at the end nobody does.
+  ended.catch(() => undefined)
   return {
     pid: program.pid,
     whileRunning: (work) => Promise.race([work, ended]),
-    async stop() {
-      stopping = true
-      await program.stop('SIGTERM')
-    },
+    lastWords,
+    stop: () => program.stop(),
   }
 }
 

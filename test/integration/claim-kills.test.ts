@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
+import type { Session } from '../../src/domain/session.ts'
+import { openAll, requestsOf } from '../sessions/open-batch-bed.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { type ClaimBed, startClaimBed } from './claim-bed.ts'
@@ -108,6 +110,50 @@ void t.test(
       session: { id: bed.id },
     })
     t.equal(bed.agents.agent('pod-0').assignments.length, 1, 'nothing was delivered again')
+  },
+)
+
+for (const step of ['commit', 'deliver', 'activate'] as const) {
+  void t.test(
+    `killed while a batch is at ${step}: its key at another replica is the whole batch`,
+    async (t) => {
+      const bed = await startClaimBed(t, servers, 8)
+      const replica = await bed.process()
+      replica.hold(step)
+      void replica.openAll(requestsOf(4), key)
+      await replica.untilHeld(step, step === 'commit' ? 1 : 4)
+      await replica.kill()
+      const before = await bed.rows()
+      t.equal(before.length, step === 'commit' ? 0 : 4, 'its sessions are written together')
+      t.ok(
+        before.every(({ status }) => status === 'PENDING'),
+        'and none is ACTIVE before all are served',
+      )
+      const answers = await openAll(await bed.replica({ name: 'api-2' }), requestsOf(4), {
+        idempotencyKey: key,
+      })
+      t.ok(answers.every(({ session }) => session.status === 'ACTIVE'))
+      t.equal((await bed.claims()).length, 4)
+      t.equal(bed.serving().length, 4)
+    },
+  )
+}
+
+void t.test(
+  'killed while a batch is delivered: without a retry it lapses with its first leases',
+  async (t) => {
+    const bed = await startClaimBed(t, servers, 4)
+    const replica = await bed.process()
+    replica.hold('activate')
+    void replica.openAll(requestsOf(4), key)
+    await replica.untilHeld('activate', 4)
+    await replica.kill()
+    await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms'`)
+    const ended = await bed.ledger.lapse(10)
+    t.same(
+      ended.map(({ endReason }) => endReason),
+      Array(4).fill('failed:abandoned'),
+    )
   },
 )
 

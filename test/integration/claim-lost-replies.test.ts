@@ -6,6 +6,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
+import { openAll, requestsOf } from '../sessions/open-batch-bed.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
@@ -72,6 +73,20 @@ void t.test('the reply of COMMIT is lost: the open finds its row and goes on wit
   t.match(await outcome, { session: { status: 'ACTIVE', pod: { uid: 'pod-1' }, epoch: 1 } })
   t.equal((await bed.claims()).length, 2)
   t.equal(warm.session.pod?.uid, 'pod-0')
+})
+
+void t.test('the reply of COMMIT of a batch is lost: it finds its rows and goes on with them', async (t) => {
+  const bed = await startClaimBed(t, servers, 6)
+  const replica = await bed.distantReplica()
+  await replica.open()
+  replica.proxies.postgres.set('drop-replies')
+  const outcome = openAll(replica, requestsOf(4))
+  await until('the rows are written', async () => (await bed.rows()).length === 5)
+  replica.proxies.postgres.set('pass')
+  replica.proxies.postgres.cut()
+  const answers = await outcome
+  t.ok(answers.every(({ session }) => session.status === 'ACTIVE' && session.epoch === 1))
+  t.equal((await bed.claims()).length, 5)
 })
 
 void t.test(
