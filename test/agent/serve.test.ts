@@ -116,7 +116,10 @@ void t.test('a pod is ready until it leaves, and takes one assignment', async (t
 void t.test('an assignment of another agent type is refused, and costs the pod nothing', async (t) => {
   const { delivery } = await startAgent(t)
   const other = { ...assignment, agentType: 'stella-light' }
-  t.match(await delivery.assign(pod, other, 5_000), { kind: 'refused', reason: 'status 409 AGENT_OTHER_TYPE' })
+  t.match(await delivery.assign(pod, other, 5_000), {
+    kind: 'refused',
+    reason: 'status 409 AGENT_OTHER_TYPE',
+  })
   t.match(await delivery.assign(pod, assignment, 5_000), { kind: 'accepted' })
 })
 

@@ -200,8 +200,7 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
       case 'drop':
         return index.drop(agentType, op.pods)
       case 'rebuild':
-        await index.rebuild(agentType, slots(op.pods))
-        return undefined
+        return index.rebuild(agentType, slots(op.pods)).then(() => undefined)
       case 'wipe':
         await redis.flushall()
         return undefined
