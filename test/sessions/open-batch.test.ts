@@ -272,7 +272,7 @@ void t.test('who asks once waits behind few sessions of a batch, not behind all 
     return answer
   })
   await until('all wait', async () => (await bed.index.waiting(agentType)) === 10)
-  const places = await bed.redis.zrange(`greenroom:{${agentType}}:waiters`, 0, -1)
+  const places = await bed.redis.zrange(`greenroom:{${agentType}}:waiters`, '0', '-1')
   await bed.index.add(agentType, bed.agents.slots().slice(0, 9))
   bed.api.tellIndexed()
   const { session } = await single
