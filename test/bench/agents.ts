@@ -4,10 +4,10 @@ import { createServer as createHttpServer, type IncomingMessage, type Server } f
 import { createServer, type Server as NetServer } from 'node:net'
 import { createAddressPool } from '../../bed/kubelet/address-pool.ts'
 import { AgentError } from '../../src/agent/agent-error.ts'
-import { readAssignment, readEndOrder } from '../../src/agent/assign-body.ts'
+import { readAssignment, readConfirmQuestion, readEndOrder } from '../../src/agent/assign-body.ts'
 import { type AssignmentGate, createAssignmentGate } from '../../src/agent/assignment-gate.ts'
 import { problemReply, readBody, sendReply } from '../../src/agent/http-exchange.ts'
-import { type AssignClaims, assignPath, endPath } from '../../src/domain/assign-contract.ts'
+import { type AssignClaims, assignPath, confirmPath, endPath } from '../../src/domain/assign-contract.ts'
 import { agentPort } from '../../src/domain/names.ts'
 
 /**
@@ -97,6 +97,7 @@ async function answer(
   const body = await readBody(request)
   const claims = verifyDelivery(request.headers.authorization, { keys, podUid: pod.uid, body })
   if (request.url === assignPath) return assign(pod, claims, body)
+  if (request.url === confirmPath) return confirm(pod, claims, body)
   if (request.url === endPath) return end(pod, claims, body)
   throw new AgentError('AGENT_NOT_FOUND')
 }
@@ -107,7 +108,15 @@ async function assign(pod: Pod, claims: AssignClaims, body: Buffer): Promise<obj
   requireSame(claims, assignment)
   if (podUid !== pod.uid) throw new AgentError('AGENT_UNAUTHENTICATED')
   await pod.gate.accept(assignment)
-  return { podUid, sessionId, epoch }
+  return { podUid, sessionId, epoch, confirms: true }
+}
+
+async function confirm(pod: Pod, claims: AssignClaims, body: Buffer): Promise<object> {
+  const question = readConfirmQuestion(body)
+  requireSame(claims, question)
+  const { sessionId, epoch, seal } = question
+  if (!(await pod.gate.confirms(sessionId, epoch, seal))) throw new AgentError('AGENT_UNASSIGNED')
+  return { podUid: pod.uid, sessionId, epoch }
 }
 
 function end(pod: Pod, claims: AssignClaims, body: Buffer): object {

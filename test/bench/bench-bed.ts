@@ -99,7 +99,7 @@ export interface GreenroomBed extends BenchBed {
   startApi(env?: Readonly<Record<string, string>>): Promise<void>
   /** Another replica, to be measured by turns with the first. */
   startVariant(variant: ApiVariant): Promise<LoadTarget>
-  startController(): Promise<void>
+  startController(variant?: ControllerVariant): Promise<void>
   podWrites(): Promise<number>
   isReady(): Promise<boolean>
   pool(): ReturnType<ReturnType<typeof createBedClient>['pool']>
@@ -107,10 +107,24 @@ export interface GreenroomBed extends BenchBed {
 
 export interface ApiVariant {
   readonly name: string
+  readonly nodeArgs?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** A checkout of another version, on the same database. */
   readonly folder?: string
 }
+
+export interface ControllerVariant {
+  readonly folder?: string
+  readonly nodeArgs?: readonly string[]
+  /** Where it serves its metrics; a free one unless given. */
+  readonly opsPort?: number
+}
+
+/** What there is before the first process of Greenroom and before the API server calls the webhook. */
+export type BareCluster = Pick<
+  GreenroomBed,
+  'folder' | 'databaseUrl' | 'kube' | 'plane' | 'assignKeys' | 'onStop'
+>
 
 interface GreenroomBedOptions extends StoreBedOptions {
   /** Text of pools.yaml. */
@@ -125,6 +139,8 @@ interface GreenroomBedOptions extends StoreBedOptions {
   readonly apiNodeArgs?: readonly string[]
   /** Body of each open. */
   readonly body: object
+  /** Puts objects into the cluster that nobody is to judge. */
+  readonly beforeWebhooks?: (cluster: BareCluster) => Promise<void>
 }
 
 const readyTimeoutMs = 30_000
@@ -151,8 +167,9 @@ async function addGreenroom(bed: BenchBed, options: GreenroomBedOptions): Promis
   const kube = await createKubeApi(kubeletConfig)
   bed.onStop(async () => kube.close())
   const secrets = await provideServerSecrets(plane, bed.folder, options.pools)
-  await plane.installWebhooks()
   bed.say('the Kubernetes API server is up')
+  await options.beforeWebhooks?.({ ...bed, plane, kube, assignKeys: secrets.publicKeys })
+  await plane.installWebhooks()
   return withRoles({ bed, plane, kube, kubeletConfig, secrets, options })
 }
 
@@ -242,16 +259,17 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       await start('api', { ...apiEnv({ port, opsPort }), ...more }, { nodeArgs })
       await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
     },
-    async startVariant({ name, env, folder = options.folder ?? root }) {
+    async startVariant({ name, env, folder = options.folder ?? root, nodeArgs = [] }) {
       const ports = { port: await freePort(), opsPort: await freePort() }
-      await start('api', { ...apiEnv(ports), ...env }, { folder, name })
+      await start('api', { ...apiEnv(ports), ...env }, { folder, name, nodeArgs })
       const its = createBedClient({ url: `http://127.0.0.1:${ports.port}`, apiKey: secrets.apiKey })
       bed.onStop(async () => its.close())
       await until(`${name} to be ready`, () => its.isReady(), readyTimeoutMs)
       return { ...target, port: ports.port }
     },
-    async startController() {
-      await start('controller', { ...serverEnv, GREENROOM_OPS_PORT: String(await freePort()) })
+    async startController({ opsPort: itsPort, ...variant } = {}) {
+      const env = { ...serverEnv, GREENROOM_OPS_PORT: String(itsPort ?? (await freePort())) }
+      await start('controller', env, variant)
       setPace(roles.get('controller')?.pid ?? 0, 'elsewhere')
     },
     podWrites: async () =>

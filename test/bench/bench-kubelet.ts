@@ -65,6 +65,13 @@ export async function startBenchKubelet(
     }
   }
 
+  /** A pod that ran before this kubelet was there keeps its address. */
+  function adopt(uid: string, ip: string): void {
+    known.set(uid, ip)
+    const at = free.indexOf(ip)
+    if (at >= 0) free.splice(at, 1)
+  }
+
   function begin(pod: V1Pod, uid: string): void {
     // The first one freed: a late packet to a dead pod should not meet its successor.
     const ip = free.shift()
@@ -83,7 +90,9 @@ export async function startBenchKubelet(
   function consider(pod: V1Pod): void {
     const uid = pod.metadata?.uid ?? ''
     if (pod.metadata?.deletionTimestamp) void untilDone(uid, () => remove(pod))
-    else if (!known.has(uid)) begin(pod, uid)
+    else if (known.has(uid)) return
+    else if (pod.status?.podIP) adopt(uid, pod.status.podIP)
+    else begin(pod, uid)
   }
 
   const watching = listAndWatch<V1Pod>(

@@ -220,3 +220,36 @@ void t.test('an open is told as a multiple of what its parts cost alone', (t) =>
   t.same(timesFloors([open, ...parts.slice(1)]), {}, 'not without one of them')
   t.end()
 })
+
+void t.test('scale, small: what is measured at rest and at a rate, of each process', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const sizes = ['--pods', '20', '--pods-a-pool', '10', '--replicas', '2', '--slots', '100']
+  const times = ['--rest-seconds', '1', '--rate', '4', '--load-seconds', '3', '--rounds', '1']
+  const args = ['scale', ...sizes, ...times, '--report', path]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.match(report.rebuilds, [
+    { version: 'now', slots: 100, indexed: 100, rebuildMs: Number, bytesEach: Number },
+  ])
+  const [step] = report.steps
+  t.match(step, { pods: 20, pools: 2, informer: { now: { pods: 20, listMs: Number, bytesEach: Number } } })
+  const processes = [
+    'api-1',
+    'api-2',
+    'controller',
+    'webhook',
+    'postgresql',
+    'redis',
+    'kube-apiserver',
+    'etcd',
+  ]
+  for (const usage of [step.atRest.now, step.atRate]) {
+    t.same(Object.keys(usage.cpuPercent), processes)
+    t.same(Object.keys(usage.memoryMb), processes)
+    t.match(usage.reconciles, { count: Number, p50Ms: Number, p99Ms: Number })
+  }
+  t.match(step.row, { errors: 0, count: Number })
+  t.match(step.statuses, { 201: Number })
+  for (const [engine, each] of Object.entries(step.costs)) t.ok(Number(each) > 0, engine)
+})

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { root } from '../../bed/repository.ts'
+import { runAgainstTurns } from './against-turns.ts'
 import { startAgentsProcess } from './agents-process.ts'
 import { runAuthTurns } from './auth-turns.ts'
 import type { Bench, BenchOptions } from './bench.ts'
@@ -39,6 +40,8 @@ export const bench: Bench = {
     keys: { type: 'boolean', default: false },
     /** key, oidc or serviceaccount: such a credential by turns with a bootstrap key, and nothing else. */
     auth: { type: 'string', default: '' },
+    /** Folder of another checkout with its packages: opens of both by turns, and nothing else. */
+    against: { type: 'string', default: '' },
     /** Folder for a CPU profile of the API process for each case. */
     profile: { type: 'string', default: '' },
     /** More arguments of node for the API process, separated by blanks. */
@@ -71,6 +74,7 @@ export async function runClaimsBench(
 ): Promise<BenchResult> {
   if (options['no-delivery']) return runDecisionBench(options, say)
   if (options.auth !== '') return runAuthTurns(options, say)
+  if (options.against !== '') return runAgainstTurns(options, say)
   const settings = settingsOf(options)
   const profile = await profileFolder(options)
   const bed = await startGreenroomBed({

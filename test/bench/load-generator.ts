@@ -28,6 +28,8 @@ export interface LoadSpec {
   readonly idempotencyKeys?: boolean
   /** One after the other instead of the target's path. */
   readonly paths?: readonly string[]
+  /** One after the other instead of the target's body. */
+  readonly bodies?: readonly string[]
   /** DELETE what `location` names, so long after the answer. */
   readonly endAfterMs?: number
 }
@@ -54,7 +56,7 @@ export function startLoadGenerator(logPath: string): LoadGenerator {
 const endLanes = 4
 
 export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
-  const { target, loop, count, warmUp, paths = [target.path] } = spec
+  const { target, loop, count, warmUp, paths = [target.path], bodies = [] } = spec
   const lanes = await createLanes(target, loop.kind === 'closed' ? loop.concurrency : loop.lanes)
   const enders = await createLanes(target, spec.endAfterMs === undefined ? 0 : endLanes)
   const statuses: Record<number, number> = {}
@@ -63,7 +65,11 @@ export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
   const send: Send = async (index) => {
     const answer = await lanes.send(
       requestText(
-        { ...target, path: paths[index % paths.length] ?? target.path },
+        {
+          ...target,
+          path: paths[index % paths.length] ?? target.path,
+          body: bodies[index % bodies.length] ?? target.body ?? '',
+        },
         spec.idempotencyKeys ? `bench-${runId}-${index}` : '',
       ),
     )
