@@ -1,8 +1,8 @@
 import { pause } from '../../src/timing/pause.ts'
-import { rssMbOf } from './admission-bed.ts'
 import type { Bench, BenchOptions } from './bench.ts'
-import type { ApiVariant } from './bench-bed.ts'
+import type { ApiVariant, GreenroomBed } from './bench-bed.ts'
 import { type BenchRow, createLatencyRecorder } from './latency-recorder.ts'
+import { memoryMbOf } from './memory-meter.ts'
 import { startTurnsBed } from './open-turns.ts'
 import { startRefilledBed } from './refilled-bed.ts'
 
@@ -44,20 +44,26 @@ const nodeArgs = ['--expose-gc', '--import', new URL('./collect-garbage.ts', imp
 const looks = 11
 const lookEveryMs = 100
 
-async function settledMb(pid: number, options: BenchOptions): Promise<number> {
+/** By name; the middle of the looks. */
+async function settledMb(
+  processes: Readonly<Record<string, number | undefined>>,
+  options: BenchOptions,
+): Promise<Readonly<Record<string, number>>> {
   await pause(Number(options['settle-seconds']) * 1_000)
-  const seen: number[] = []
+  const seen: Readonly<Record<string, number>>[] = []
   for (let look = 0; look < looks; look += 1) {
-    seen.push(rssMbOf(pid))
+    seen.push(memoryMbOf(processes))
     await pause(lookEveryMs)
   }
-  return seen.toSorted((a, b) => a - b)[Math.floor(looks / 2)] ?? 0
+  const middle = (name: string) =>
+    seen.map((all) => all[name] ?? 0).toSorted((a, b) => a - b)[Math.floor(looks / 2)] ?? 0
+  return Object.fromEntries(Object.keys(processes).map((name) => [name, middle(name)]))
 }
 
 interface Measured {
   readonly process: string
   readonly variant: string
-  readonly pid: number | undefined
+  readonly pid: number
 }
 
 /** What each of the processes holds before and after the work. */
@@ -66,23 +72,26 @@ async function measureHeld(
   options: BenchOptions,
   work: () => Promise<void>,
 ): Promise<readonly Held[]> {
-  const pids = measured.map(({ process: name, pid }) => {
-    if (pid === undefined) throw new Error(`${name} does not run`)
-    return pid
-  })
-  const look = () => Promise.all(pids.map((pid) => settledMb(pid, options)))
-  const atRest = await look()
+  const nameOf = ({ process: name, variant }: Measured) => `${name}, ${variant}`
+  const pids = Object.fromEntries(measured.map((its) => [nameOf(its), its.pid]))
+  const atRest = await settledMb(pids, options)
   await work()
-  const after = await look()
-  for (const pid of pids) process.kill(pid, 'SIGUSR2')
-  const kept = await look()
-  return measured.map(({ process: name, variant }, index) => ({
-    process: name,
-    variant,
-    atRestMb: atRest[index] ?? 0,
-    afterMb: after[index] ?? 0,
-    keptMb: kept[index] ?? 0,
+  const after = await settledMb(pids, options)
+  for (const { pid } of measured) process.kill(pid, 'SIGUSR2')
+  const kept = await settledMb(pids, options)
+  return measured.map((its) => ({
+    process: its.process,
+    variant: its.variant,
+    atRestMb: atRest[nameOf(its)] ?? 0,
+    afterMb: after[nameOf(its)] ?? 0,
+    keptMb: kept[nameOf(its)] ?? 0,
   }))
+}
+
+function pidOf(bed: GreenroomBed, role: string): number {
+  const pid = bed.roles.get(role)?.pid
+  if (pid === undefined) throw new Error(`${role} does not run`)
+  return pid
 }
 
 async function runMemoryBench(options: BenchOptions, say: (line: string) => void) {
@@ -114,7 +123,7 @@ async function measureApis(
     const apis = variants.map(({ name }) => ({
       process: 'api',
       variant: name,
-      pid: bed.roles.get(name)?.pid,
+      pid: pidOf(bed, name),
     }))
     const held = await measureHeld(apis, options, async () => {
       for (let opened = 0; opened < opens; opened += count) {
@@ -145,7 +154,7 @@ async function measureRoles(
   const pool = Number(options['refilled-pool'])
   const bed = await startRefilledBed({ pool, more: 3 * pool, onEmpty: 'wait', folder, nodeArgs, say })
   try {
-    const roles = rolesOfPods.map((role) => ({ process: role, variant, pid: bed.roles.get(role)?.pid }))
+    const roles = rolesOfPods.map((role) => ({ process: role, variant, pid: pidOf(bed, role) }))
     return await measureHeld(roles, options, async () => {
       const { errors } = await bed.load.call('run', {
         target: bed.target,
