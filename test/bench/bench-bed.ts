@@ -293,6 +293,7 @@ async function startWebhook(
   await start('webhook', {
     KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
     GREENROOM_WEBHOOK_PORT: String(webhook.port),
+    GREENROOM_WEBHOOK_OPS_PORT: String(await freePort()),
     GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
     GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
     GREENROOM_DRAIN_MS: '0',

@@ -28,6 +28,7 @@ const all = [
   '0015_what-the-leader-finds',
   '0016_timelines',
   '0017_traces',
+  '0018_answered-on-acknowledgement',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
