@@ -198,3 +198,17 @@ void t.test('growth is told as a multiple of the smallest case of its kind', (t)
   t.same(ratiosOf(rows), { 'slots, 10': 1, 'slots, 100': 1.5, 'pools, 1': 1, 'pools, 10': 1 })
   t.end()
 })
+
+void t.test('rows, small: every statement is answered, beside few sessions and beside many', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const sizes = ['--ended', '2000', '--live', '200', '--pods', '20', '--pools', '2']
+  const args = ['rows', ...sizes, '--rounds', '1', '--calls', '5', '--churn', '0', '--report', path]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.same(
+    report.rows.filter(({ errors }: { errors: number }) => errors > 0),
+    [],
+  )
+  t.match(report.ratios, { 'list, deep, large': { p50: Number, p99: Number } })
+})

@@ -29,6 +29,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   sizing: () => import('./sizing-bench.ts'),
   'cli-start': () => import('./cli-start-bench.ts'),
   dashboard: () => import('./dashboard-bench.ts'),
+  rows: () => import('./rows-bench.ts'),
 }
 
 async function list(): Promise<void> {
