@@ -175,7 +175,7 @@ export type TransitionOutcome =
 /** PostgreSQL for the controller. Its sessions have no metadata: it needs none, and looks at all live sessions at once. */
 export interface ClaimLedger {
   claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
-  /** The same, and only what tells the states of slots: a third of the time for thousands of pods. */
+  /** The same, and only what tells the states of slots: less to send and to read for thousands of pods. */
   slotClaims(podUids: readonly string[]): Promise<ReadonlyMap<string, SlotClaim>>
   /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */
   retire(podUids: readonly string[], reason: string): Promise<readonly string[]>

@@ -31,8 +31,8 @@ const hidden = (column: string) => `(${column} || '')`
 
 /**
  * A page of sessions, newest first. Each set of filters is a statement of its own, and each of these begins at its place in
- * one index. One statement for all of them (`$1 IS NULL OR …`) read every session before the cursor, and with a million
- * it was not answered in time.
+ * one index. One statement for all of them (`$1 IS NULL OR …`) read every session before the cursor: 0.2 s beside a
+ * million on quiet cores, and on busy ones longer than a statement may take.
  */
 export function listSessionRows(pool: Pool, query: SessionQuery): Promise<Session[]> {
   const { status, projectId, agentType, search, before, limit } = query

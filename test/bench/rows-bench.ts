@@ -22,6 +22,8 @@ export const bench: Bench = {
     pods: { type: 'string', default: '10000' },
     rounds: { type: 'string', default: '4' },
     calls: { type: 'string', default: '100' },
+    /** Beginnings of the operations to measure, such as `open,activate`; empty: all. */
+    only: { type: 'string', default: '' },
     /** Days of which the tables are watched, with 10,000 sessions each; 0: none. */
     churn: { type: 'string', default: '5' },
     /** A checkout of another version, measured beside this one. */
@@ -138,7 +140,10 @@ async function measure(
       return { ...side, version, operations: await rowsOperations(version, Number(options.pods)) }
     }),
   )
-  const names = Object.keys(versions[0]?.operations ?? {})
+  const only = String(options.only).split(',')
+  const names = Object.keys(versions[0]?.operations ?? {}).filter((name) =>
+    only.some((beginning) => name.startsWith(beginning)),
+  )
   const recorders = new Map<string, ReturnType<typeof createLatencyRecorder>>()
   const calls = Number(options.calls)
   try {

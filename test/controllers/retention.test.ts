@@ -51,7 +51,10 @@ async function startRetention(t: Test) {
       const times = ['created_at', 'ending_at', 'ended_at'].map(
         (at) => `${at} = now() - $2 * interval '1 hour'`,
       )
-      await query(`UPDATE sessions SET status = 'ENDED', ${times} WHERE id = $1`, [record.id, hoursAgo])
+      await query(`UPDATE sessions SET status = 'ENDED', ${times.join(', ')} WHERE id = $1`, [
+        record.id,
+        hoursAgo,
+      ])
       await query(`UPDATE session_events SET at = now() - $2 * interval '1 hour' WHERE session_id = $1`, [
         record.id,
         hoursAgo,

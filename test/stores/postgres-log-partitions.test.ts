@@ -27,7 +27,7 @@ async function startLogs(t: Test) {
     audit: createPostgresAuditLog(postgres),
     partitions: createPostgresLogPartitions(postgres),
     /** A session of three numbered events, so long ago; `isOver`: of five. */
-    async sessionOf(hoursAgo: number, isOver = false): Promise<string> {
+    sessionOf: async (hoursAgo: number, isOver = false): Promise<string> => {
       const record = newRecord()
       await store.commitOpen(record)
       await store.activate(record.id, 1)
@@ -91,9 +91,8 @@ void t.test('a partition goes when all of its rows are old enough, and followers
     action: 'session.end',
     subject: 's',
   })
-  const [{ id = '' } = {}] = (
-    await database.query<{ id: string }>('SELECT first_id_at($1) AS id', [new Date(at)])
-  ).rows
+  const first = await database.query<{ id: string }>('SELECT first_id_at($1) AS id', [new Date(at)])
+  const id = first.rows[0]?.id ?? ''
   await audit.append([{ ...entry, at, id }])
   t.match(await partsOf(database, 'audit_log'), { [name]: 1 })
   t.equal(await audit.purge({ afterMs: dayMs, limit: 10 }), 0, 'not row by row')

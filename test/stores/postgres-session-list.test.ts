@@ -8,12 +8,15 @@ import { postgresFor, startDatabase } from './store-servers.ts'
 const database = await startDatabase(t)
 const statuses: readonly SessionStatus[] = ['PENDING', 'ACTIVE', 'ENDING', 'ENDED']
 
-/** So many ended sessions, and after every fiftieth one of each other status; three projects, one of them null, four types. */
+/**
+ * So many ended sessions, and after every fiftieth one of each other status; four types. A third has no project,
+ * a third has one project, and the others have small ones: PostgreSQL expects to find a handful of sessions in any of them.
+ */
 const fillSql = `
   INSERT INTO sessions (id, status, end_reason, agent_type, project_id, room_name, room, epoch, pod_uid, pod_name, pod_ip,
     warm, lease_ms, lease_expires_at, max_ends_at, created_at)
   SELECT gen_random_uuid(), status, CASE WHEN status IN ('ENDING', 'ENDED') THEN 'ended:caller' END, 'type-' || n % 4,
-    CASE WHEN n % 3 > 0 THEN 'project-' || n % 3 END, 'lobby', 'room', 1, n || status, n || status, '127.0.0.1', true, 60000,
+    CASE n % 3 WHEN 1 THEN 'project-1' WHEN 2 THEN 'small-' || n END, 'lobby', 'room', 1, n || status, n || status, '127.0.0.1', true, 60000,
     now(), now(), now() - (n / 3) * interval '1 s'
   FROM generate_series(1, $1::int) AS n CROSS JOIN unnest($2::text[]) AS status WHERE status = 'ENDED' OR n % 50 = 0`
 
