@@ -106,6 +106,16 @@ void t.test('one moment for all statements: what is committed in between is not 
   t.equal((await run('SELECT FROM pod_claims')).rowCount, 0)
 })
 
+void t.test('thousands of pods beside thousands of claims are read in time', async (t) => {
+  const { run, reader } = await bed(t)
+  await run(
+    `INSERT INTO pod_claims (pod_uid, purpose) SELECT 'pod-' || n, 'retired' FROM generate_series(1, 20000) AS n`,
+  )
+  await run('ANALYZE pod_claims')
+  const { claims } = await reader.read(Array.from({ length: 15_000 }, (_, n) => `pod-${n + 1}`))
+  t.equal(claims.length, 20_000, 'each once')
+})
+
 void t.test(
   'a database that does not answer: an error with its code, and the connection is given back',
   async (t) => {

@@ -80,8 +80,7 @@ void t.test('history counts the newest thousand of a type', async (t) => {
   const { store } = await freshStore(t)
   for (const warm of [true, true, false]) await opened(store, { warm })
   await opened(store, { agentType: 'other', warm: false })
-  t.same(await store.poolHistory('echo-agent'), { opened: 3, warm: 2 })
-  t.same(await store.poolHistory('nothing'), { opened: 0, warm: 0 })
+  t.same([...(await store.poolHistory(['echo-agent', 'nothing']))], [['echo-agent', { opened: 3, warm: 2 }]])
 })
 
 void t.test('lists filter', async (t) => {

@@ -63,7 +63,11 @@ export const openFromShell = action({
       throw wrongArguments('--hold keeps one session, so it does not go with --count.')
     await using server = await openServer(options)
     if (count !== undefined) {
-      const opened = await openTogether(server, Array(count).fill(request), { key, timeoutMs })
+      const opened = await openTogether(
+        server,
+        Array.from({ length: count }, () => request),
+        { key, timeoutMs },
+      )
       printView(sessionsView(opened, { sessions: opened }), form)
     } else if (options.hold === true) {
       const opened = await server.client.open(request, { idempotencyKey: key, requestTimeoutMs: timeoutMs })
