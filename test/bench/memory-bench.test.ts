@@ -56,10 +56,7 @@ void t.test('memory, small: every process of two checkouts is told before and af
       .toSorted(),
     ['api', 'controller', 'webhook'].flatMap((process) => [`${process}, against`, `${process}, this`]),
   )
-  for (const { process, atRestMb, afterMb } of report.held)
-    t.ok(
-      atRestMb > 30 && afterMb > 30,
-      `${process}: ${atRestMb} and ${afterMb} MB are those of a Node process`,
-    )
+  for (const { process, atRestMb, afterMb, keptMb } of report.held)
+    t.ok(Math.min(atRestMb, afterMb, keptMb) > 30, `${process} is a Node process, whenever it is looked at`)
   t.equal(report.ratios.length, 3)
 })

@@ -9,7 +9,6 @@ export interface SandboxClaims {
   run(load: ClaimLoad): Promise<ClaimResult>
   /** Ends every claim that still runs. */
   endAll(): Promise<void>
-  stop(): Promise<void>
 }
 
 /** What a claim is, and where the objects stand that come with it. */
@@ -58,14 +57,14 @@ const podNameAnnotation = 'agents.x-k8s.io/pod-name'
 
 export async function createSandboxClaims(target: ClaimTarget): Promise<SandboxClaims> {
   const api = await createKubeApi(target.kubeconfigPath, { connections })
-  const stopping = new AbortController()
   /** By claim: what waits for its sandbox's name. */
   const waiting = new Map<string, (sandbox: string) => void>()
   /** Sandboxes of the claims that have not been ended, by claim. */
   const held = new Map<string, string>()
   let created = 0
 
-  const watching = listAndWatch<ClaimObject>(
+  // Until the process ends, which is this caller's alone.
+  void listAndWatch<ClaimObject>(
     api,
     {
       path: target.claimsPath,
@@ -79,7 +78,7 @@ export async function createSandboxClaims(target: ClaimTarget): Promise<SandboxC
       onGone: ({ metadata: { name } }) => void held.delete(name),
       onError: (error) => console.error(String(error)),
     },
-    stopping.signal,
+    new AbortController().signal,
   )
 
   /** The name of its sandbox, or what went wrong. */
@@ -142,11 +141,6 @@ export async function createSandboxClaims(target: ClaimTarget): Promise<SandboxC
     },
     async endAll() {
       for (const [name, sandbox] of held) await end(name, sandbox)
-    },
-    async stop() {
-      stopping.abort()
-      await watching
-      api.close()
     },
   }
 }
