@@ -119,7 +119,10 @@ export function createController(deps: ControllerDeps) {
       for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
     }
     const poolEvents = createGatheredKeys({ add: (key) => poolQueue.add(key), gatherMs, signal })
-    const resync = createPoolResync({ poolsToWatch: poolReconciler.poolsToWatch, isHeard: deps.isHeard })
+    const resync = createPoolResync({
+      poolsToWatch: () => poolReconciler.poolsToWatch(),
+      isHeard: () => deps.isHeard(),
+    })
     poolTargets.begin()
     sessionReconciler.begin()
     podDeaths.begin()

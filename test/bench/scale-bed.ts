@@ -190,7 +190,7 @@ async function startRoles(bed: GreenroomBed, version: RoleVersion): Promise<Star
       for (const role of ['api-1', 'controller']) process.kill(pids[role] ?? 0, 'SIGUSR2')
     },
     async stop() {
-      await Promise.all([...programs.values()].map((program) => program?.stop('SIGTERM', 12_000)))
+      await Promise.all([...programs.values()].map(async (program) => program?.stop('SIGTERM', 12_000)))
     },
   }
 }

@@ -19,7 +19,7 @@ export interface PlotSeries {
 }
 
 const size = { width: 720, height: 400 }
-const edge = { left: 72, right: 20, top: 72, bottom: 52 }
+const edge = { left: 72, right: 36, top: 72, bottom: 52 }
 const plotWidth = size.width - edge.left - edge.right
 const plotHeight = size.height - edge.top - edge.bottom
 /** About as wide as a letter of the legend. */

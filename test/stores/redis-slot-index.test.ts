@@ -350,6 +350,8 @@ void t.test(
     const proxy = await startTcpProxy({ port: Number(new URL(server.url).port) })
     t.teardown(() => proxy.stop())
     const interrupted = indexOn(await redisFor(t, `redis://${proxy.host}:${proxy.port}`))
+    // So slow that it is cut between two pages.
+    proxy.set('delay', { delayMs: 5 })
     const rebuilt = interrupted.rebuild(agentType, many)
     await until('some pages', async () => (await redis.zcard(keys.ready)) > 3_000)
     proxy.set('refuse')
