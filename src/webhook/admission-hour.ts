@@ -16,6 +16,12 @@ const minutes = 60
 const mostRows = 1_000
 const otherNamespaces = '…'
 
+interface MinuteOfCounts {
+  readonly rows: AdmissionRow[]
+  /** The same by namespace and rule. */
+  readonly byNamespace: Map<string, Map<string, AdmissionRow>>
+}
+
 /**
  * Denials and changes of the last hour by rule and namespace, of this replica. A review adds to the counts of its minute and
  * does nothing else; sums are made when somebody asks. `now` is epoch ms.
@@ -23,14 +29,14 @@ const otherNamespaces = '…'
 export function createAdmissionHour(replica: string, now: () => number) {
   const startedAt = now()
   /** By minute since the epoch; at most an hour of them. */
-  const counts = new Map<number, Map<string, AdmissionRow>>()
+  const counts = new Map<number, MinuteOfCounts>()
 
-  function currentMinute(): Map<string, AdmissionRow> {
+  function currentMinute(): MinuteOfCounts {
     const minute = Math.floor(now() / minuteMs)
     const known = counts.get(minute)
     if (known) return known
     forget(minute)
-    const fresh = new Map<string, AdmissionRow>()
+    const fresh: MinuteOfCounts = { rows: [], byNamespace: new Map() }
     counts.set(minute, fresh)
     return fresh
   }
@@ -39,21 +45,23 @@ export function createAdmissionHour(replica: string, now: () => number) {
     for (const old of counts.keys()) if (old <= minute - minutes) counts.delete(old)
   }
 
-  function rowOf(rows: Map<string, AdmissionRow>, rule: string, namespace: string): AdmissionRow {
-    const key = `${rule}\n${namespace}`
-    const known = rows.get(key)
+  function rowOf(minute: MinuteOfCounts, rule: string, namespace: string): AdmissionRow {
+    const { rows, byNamespace } = minute
+    const known = byNamespace.get(namespace)?.get(rule)
     if (known) return known
-    if (rows.size >= mostRows && namespace !== otherNamespaces) return rowOf(rows, rule, otherNamespaces)
+    if (rows.length >= mostRows && namespace !== otherNamespaces) return rowOf(minute, rule, otherNamespaces)
     const row = { rule, namespace, denied: 0, changed: 0, warned: 0 }
-    rows.set(key, row)
+    const ofNamespace = byNamespace.get(namespace) ?? new Map<string, AdmissionRow>()
+    byNamespace.set(namespace, ofNamespace.set(rule, row))
+    rows.push(row)
     return row
   }
 
   return {
     /** A request counts once for each of the rules, however many fields broke it. */
     note(outcome: Outcome, rules: Iterable<string>, namespace: string): void {
-      const rows = currentMinute()
-      for (const rule of new Set(rules)) rowOf(rows, rule, namespace)[outcome] += 1
+      const minute = currentMinute()
+      for (const rule of new Set(rules)) rowOf(minute, rule, namespace)[outcome] += 1
     },
     read(): AdmissionHour {
       const at = now()
@@ -61,7 +69,7 @@ export function createAdmissionHour(replica: string, now: () => number) {
       return {
         replica,
         since: new Date(Math.max(startedAt, at - minutes * minuteMs)).toISOString(),
-        rows: sumAdmissionRows([...counts.values()].map((rows) => [...rows.values()])),
+        rows: sumAdmissionRows([...counts.values()].map(({ rows }) => rows)),
       }
     },
   }

@@ -3,7 +3,7 @@ import { Counter, type Registry } from 'prom-client'
 interface CounterConfiguration<Names extends string> {
   readonly name: string
   readonly help: string
-  readonly labelNames: readonly Names[]
+  readonly labelNames: readonly [Names, ...Names[]]
 }
 
 interface BatchedCounter<Names extends string> {
@@ -18,6 +18,7 @@ export function createBatchedCounter<const Names extends string>(
   registry: Registry,
   { name, help, labelNames }: CounterConfiguration<Names>,
 ): BatchedCounter<Names> {
+  const [first, ...others] = labelNames
   const pending = new Map<string, { labels: Readonly<Record<Names, string>>; count: number }>()
   new Counter({
     name,
@@ -31,8 +32,9 @@ export function createBatchedCounter<const Names extends string>(
   })
   return {
     inc(labels) {
-      let key = ''
-      for (const labelName of labelNames) key += `${labels[labelName]}\n`
+      // Of one label the key is its value: names of rules are the same strings at each review, with their hash known.
+      let key: string = labels[first]
+      for (const labelName of others) key += `\n${labels[labelName]}`
       const known = pending.get(key)
       if (known) known.count += 1
       else pending.set(key, { labels, count: 1 })

@@ -116,10 +116,10 @@ function readBody(
     isOver = true
     stopWaiting()
     clearTimeout(deadline)
-    payload.off('data', onData).off('end', onEnd)
   }
   const fail = (error: Error): void => {
     end()
+    payload.off('data', onData).off('end', onEnd)
     place.leave()
     chunks.length = 0
     // Nobody reads the rest; what comes is dropped until the connection is closed with the answer.

@@ -23,9 +23,9 @@ export function mutatePod(context: AdmissionContext): MutatedPod {
   if (kind !== 'shaped') return { pod, rules: [] }
   if (!isNew) return mutateDebugContainers(context)
   const draft = draftOf(context)
-  const rules = newPodRules.flatMap(({ rule, mutate, mutateAnyway }) =>
-    isChanged(draft, context, isEnforced(rule, policy) ? mutate : mutateAnyway) ? [rule] : [],
-  )
+  const rules: string[] = []
+  for (const { rule, mutate, mutateAnyway } of newPodRules)
+    if (isChanged(draft, context, isEnforced(rule, policy) ? mutate : mutateAnyway)) rules.push(rule)
   return { pod: { ...pod, metadata: draft.metadata, spec: draft.spec }, rules }
 }
 

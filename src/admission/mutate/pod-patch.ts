@@ -11,7 +11,7 @@ export type PatchOperation =
  *
  * fast-json-patch compares lists by index: one element that comes or goes would rewrite all that follow it, values of
  * variables included, and patches go to the audit log. So elements that come or go in lists of named elements are one
- * operation each, and fast-json-patch compares what then stands at the same index.
+ * operation each, as are members that come as a whole, and fast-json-patch compares what then stands at the same place.
  */
 export function podPatch(before: Pod, after: Pod): PatchOperation[] {
   if (before === after) return []
@@ -43,6 +43,7 @@ function withComing<T extends object>(before: T, after: T, path: string, moves: 
 }
 
 function alignedSpec(before: PodSpec, after: PodSpec, moves: PatchOperation[]): PodSpec {
+  if (before === after) return before
   const spec = withComing(before, after, '/spec', moves)
   const { securityContext, volumes } = before
   if (securityContext && after.securityContext)
@@ -64,7 +65,7 @@ function alignedContainer(
   path: string,
   moves: PatchOperation[],
 ): Container {
-  if (!after) return before
+  if (!after || before === after) return before
   const container = withComing(before, after, path, moves)
   const { env, volumeMounts, resources } = before
   if (resources && after.resources)

@@ -101,8 +101,7 @@ function reviewAsWritten(request: AdmissionRequest, inForce: PolicyInForce): Cre
 
 /** What a copy of a pod may not keep is gone by now. Where nothing is changed, it is still there. */
 function afterMutation(context: AdmissionContext, { pod }: MutatedPod): AdmissionContext {
-  const judged = withPod(context, pod)
-  return context.isRolledOut ? judged : { ...judged, metadata: pod.metadata ?? {} }
+  return withPod(context, pod, context.isRolledOut ? context.metadata : (pod.metadata ?? {}))
 }
 
 /**

@@ -26,8 +26,8 @@ export function podContext(request: AdmissionRequest, inForce: PolicyInForce): C
   const namespace = request.namespace ?? object.metadata?.namespace ?? ''
   const change = metadataChange(request, inForce, { metadata: object.metadata, before })
   const isNew = request.operation === 'CREATE'
-  const context = admissionContext(object, { ...change, isNew, isRolledOut: false, namespace, oldPod })
-  return { ok: true, value: { ...context, isRolledOut: isRolledOut(context) } }
+  const context = admissionContext(object, { ...change, isNew, namespace, oldPod })
+  return { ok: true, value: isRolledOut(context) ? { ...context, isRolledOut: true } : context }
 }
 
 /** For requests that can change nothing but metadata; their object may be no pod. */

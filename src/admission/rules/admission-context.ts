@@ -42,9 +42,15 @@ export function admissionContext(pod: Pod, circumstances: Circumstances): Admiss
   return { ...circumstances, podClass, row, ...partsOf(pod) }
 }
 
-/** The same review of the pod as it is after mutation, which cannot change the class. */
-export function withPod(context: AdmissionContext, pod: Pod): AdmissionContext {
-  return pod === context.pod ? context : { ...context, ...partsOf(pod) }
+/** The same review of the pod as it is after mutation, which cannot change the class; and of its metadata, if given. */
+export function withPod(
+  context: AdmissionContext,
+  pod: Pod,
+  metadata: Metadata = context.metadata,
+): AdmissionContext {
+  return pod === context.pod && metadata === context.metadata
+    ? context
+    : { ...context, ...partsOf(pod), metadata }
 }
 
 /** The review of the pod as it was before, which changes nothing; undefined if there was none that can be read. */

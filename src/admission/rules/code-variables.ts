@@ -7,7 +7,7 @@ import { fitsPattern } from '../policy/name-pattern.ts'
  * By these the loader, a shell or a runtime takes code or a program from where the author says, or prints what it was given.
  * Names, or beginnings that end in `*`. The list cannot be complete.
  */
-const codeVariables: readonly string[] = [
+export const codeVariables: readonly string[] = [
   // The loader and the C library.
   'LD_* GCONV_PATH LOCPATH NLSPATH OPENSSL_*',
   // Programs that are found by a name, and files that programs read at their start.

@@ -41,6 +41,25 @@ void t.test('so it does for any lists of named elements, with names twice and in
   )
 })
 
+void t.test('neither pod is changed, whatever they share', async () => {
+  fc.assert(
+    fc.property(arbitraryPod, arbitraryPod, fc.boolean(), (before, other, isSpecShared) => {
+      const spec = isSpecShared
+        ? before.spec
+        : { ...before.spec, containers: [...before.spec.containers, ...other.spec.containers] }
+      const after = { ...before, metadata: { ...other.metadata }, spec }
+      return isDeepStrictEqual(applied(frozen(before), frozen(after)), plain(after))
+    }),
+    { numRuns: 300 },
+  )
+})
+
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const part of Object.values(value)) frozen(part)
+  return Object.freeze(value)
+}
+
 void t.test('equal pods give nothing, whatever is shared', async (t) => {
   const pod = podWith([{ name: 'x', value: '1' }], { command: ['a'] })
   t.same(podPatch(pod, plain(pod)), [])

@@ -54,6 +54,17 @@ void t.test('each explicit value that is replaced has a line: what, by what, why
   t.notMatch(said.join('\n'), /sk-mine/)
 })
 
+void t.test('of a long list it is the same value that is told of as of a short one', async (t) => {
+  for (const count of [0, 15, 40]) {
+    const others = Array.from({ length: count }, (_, index) => ({ name: `A${index}`, value: 'x' }))
+    const said = warnings(
+      samplePod({ container: { env: [...others, { name: 'OPENAI_API_KEY', value: 'sk-mine' }] } }),
+    )
+    t.equal(said.length, 1, `${count} others`)
+    t.match(said[0], /^spec\.containers\[agent\]\.env\[OPENAI_API_KEY\]\.value: was \(hidden\)/)
+  }
+})
+
 void t.test('nothing is said of what defaults and plugins wrote', async (t) => {
   t.same(warnings(samplePod()), [], 'token volume, ServiceAccount, grace period')
   const limited = samplePod({

@@ -1,5 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
 import t from 'tap'
+import { imageMatches, parseImageReference } from '../../../src/admission/pod/image-reference.ts'
 import type { Images } from '../../../src/admission/policy/container-settings.ts'
+import { imageFindings } from '../../../src/admission/rules/images.ts'
 import { mutated, violationsIn } from '../pod-creation.ts'
 import { inForceOf, policy, samplePod } from '../pod-samples.ts'
 
@@ -51,6 +55,49 @@ void t.test('a row without the kind image has no such volumes', async (t) => {
     /^allowed-volumes spec\.volumes\[0\]/,
   ])
 })
+
+void t.test('a verdict is the same however often and after how many others it is asked for', async () => {
+  const names = [
+    'nginx',
+    'ghcr.io/acme/x',
+    'ghcr.io/acme-evil/x',
+    'greenroom:5000/evil',
+    'greenroom',
+    'A',
+    '',
+  ]
+  const endings = ['', ':1', ':1.2', ':latest', `@${digest}`, `:1@${digest}`, ' ', ':', `:${'0'.repeat(700)}`]
+  const image = fc.tuple(fc.constantFrom(...names), fc.constantFrom(...endings)).map(([a, b]) => a + b)
+  const patterns = [
+    'nginx',
+    'ghcr.io/acme/*',
+    'greenroom:*',
+    'greenroom:1.*',
+    `ghcr.io/acme/x@*`,
+    'no pattern:',
+  ]
+  const others = Array.from({ length: 250 }, (_, index) => `other-${index}`)
+  const setting = fc.record({
+    allowed: fc.subarray(patterns),
+    digest: fc.constantFrom('allowed' as const, 'required' as const),
+  })
+  fc.assert(
+    fc.property(setting, fc.array(image, { minLength: 1, maxLength: 4 }), (images, asked) => {
+      const isRefused = (one: string): boolean => imageFindings(one, 'image', images).length > 0
+      const wanted = asked.map((one) => !isAllowed(one, images))
+      const first = asked.map(isRefused)
+      const second = asked.map(isRefused)
+      for (const other of others) isRefused(other)
+      return [first, second, asked.map(isRefused)].every((verdicts) => isDeepStrictEqual(verdicts, wanted))
+    }),
+  )
+})
+
+/** Pattern by pattern, with nothing kept. */
+function isAllowed(image: string, { allowed = [], digest: wanted }: Images): boolean {
+  const isPinned = parseImageReference(image)?.digest !== undefined
+  return allowed.some((pattern) => imageMatches(image, pattern)) && (wanted === 'allowed' || isPinned)
+}
 
 void t.test('what is no reference is refused in every row', async (t) => {
   for (const image of ['a:b:c', ' x:1', 'x:', 'Acme/x', 'nginх:1', 'x@sha256:00', '']) {
