@@ -298,7 +298,14 @@ void t.test('SIGTERM while serving: onDrain, then the session ends for this pod,
   t.same(events, ['drain', 'signal', 'pod:terminating', 'before exit'])
 })
 
-void t.test('the pod is ready before onReady has finished, and whatever it does', async (t) => {
+void t.test('the pod is ready before onReady has finished', async (t) => {
+  const never = new Promise<void>(() => undefined)
+  const { url, delivery } = await startAgent(t, { onReady: () => never })
+  t.equal(await statusOf(`${url}/ready`), 200)
+  t.match(await delivery.assign(pod, assignment, 5_000), { kind: 'accepted' })
+})
+
+void t.test('and when it fails', async (t) => {
   const { url, logged } = await startAgent(t, {
     onReady: () => {
       throw new TypeError('no model')

@@ -183,7 +183,17 @@ void t.test(
     const bench = (...args: string[]) =>
       run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args])
     const { stdout } = await bench()
-    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'events', 'sizing', 'dashboard'])
+    for (const name of [
+      'claims',
+      'starts',
+      'refill',
+      'burst',
+      'growth',
+      'rooms',
+      'events',
+      'sizing',
+      'dashboard',
+    ])
       t.match(stdout, new RegExp(`^${name} `, 'm'))
     await t.rejects(bench('nothing'), { code: 2, stderr: /^there is no bench "nothing": claims/ })
     await t.rejects(bench('claims', '--unknown'), { code: 2, stderr: /--unknown/ })

@@ -20,6 +20,7 @@ export type BenchOptions = Readonly<Record<string, string | boolean>>
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   claims: () => import('./claims-bench.ts'),
   admission: () => import('./admission-bench.ts'),
+  starts: () => import('./starts-bench.ts'),
   refill: () => import('./refill-bench.ts'),
   burst: () => import('./burst-bench.ts'),
   growth: () => import('./growth-bench.ts'),
