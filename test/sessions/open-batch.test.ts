@@ -189,6 +189,25 @@ void t.test('a batch that a dead replica left PENDING is followed by its key', a
   )
 })
 
+void t.test(
+  'a pod is taken by another at that moment, and none is left: the other claims are undone',
+  async (t) => {
+    const bed = await startBed(t, 3)
+    const replica = await bed.replica({
+      sessions: {
+        ...bed.sessions,
+        async commitTogether(records) {
+          const outcomes = await bed.sessions.commitTogether(records.slice(0, -1))
+          return [...outcomes, { kind: 'pod-taken' }]
+        },
+      },
+    })
+    await t.rejects(openAll(replica, requestsOf(3)), { code: 'GRN_POOL_EMPTY' })
+    t.match(await leftBehind(bed), { claimed: 0, retired: 0, statuses: { 'ENDED failed:batch': 2 } })
+    t.ok(bed.agents.all().every(({ assignments }) => assignments.length === 0))
+  },
+)
+
 void t.test('a batch that waits holds nothing, and single opens are served before it', async (t) => {
   const bed = await startBed(t, 4)
   await bed.index.rebuild(agentType, bed.agents.slots().slice(0, 2))
