@@ -19,7 +19,7 @@ const entries = {
   './agent': 'agent/agent',
   './agent/room': 'agent/join-room',
   './client': 'client/client',
-  './client/batch': 'client/open-batch',
+  './client/batch': 'client/client-batch',
 } as const
 
 const program = 'cli/greenroom'

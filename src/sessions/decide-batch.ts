@@ -1,6 +1,6 @@
 import { roomName } from '../domain/room-name.ts'
 import type { Session } from '../domain/session.ts'
-import type { CommitOutcome, SessionStore, TogetherOutcome } from '../domain/session-ports.ts'
+import type { SessionStore, TogetherOutcome } from '../domain/session-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { traced } from '../tracing/spans.ts'

@@ -46,11 +46,11 @@ async function makeProject(t: Test, bed: Bed): Promise<Project> {
     JSON.stringify({
       name: 'greenroom',
       type: 'module',
-      exports: { './client': './client.js', './client/batch': './open-batch.js' },
+      exports: { './client': './client.js', './client/batch': './client-batch.js' },
     }),
   )
   await build({
-    entryPoints: ['client', 'open-batch'].map((entry) => join(root, `src/client/${entry}.ts`)),
+    entryPoints: ['client', 'client-batch'].map((entry) => join(root, `src/client/${entry}.ts`)),
     bundle: true,
     format: 'esm',
     platform: 'browser',

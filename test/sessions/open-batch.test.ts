@@ -81,7 +81,7 @@ void t.test('a pod that refuses costs its session an attempt, and the others wai
   await until('two have acknowledged', () => bed.agents.all().filter(({ serving }) => serving).length >= 4)
   t.match((await leftBehind(bed)).statuses, { PENDING: 5 }, 'none is ACTIVE before all are')
   const answers = await opening
-  t.same(answers.map(({ session }) => session.epoch).sort(), [1, 1, 1, 2, 2])
+  t.same(answers.map(({ session }) => String(session.epoch)).sort(), ['1', '1', '1', '2', '2'])
   areServed(
     t,
     bed,
@@ -122,9 +122,9 @@ void t.test('a failed batch starts again under its key, with higher epochs', asy
   const idempotencyKey = newKey()
   await t.rejects(openAll(bed.api, requestsOf(2), { idempotencyKey }), { code: 'GRN_DELIVERY_FAILED' })
   const answers = await openAll(bed.api, requestsOf(2), { idempotencyKey })
-  t.same(answers.map(({ session, replayed }) => [session.epoch, replayed]).sort(), [
-    [2, false],
-    [4, false],
+  t.same(answers.map(({ session, replayed }) => `${session.epoch} ${replayed}`).sort(), [
+    '2 false',
+    '4 false',
   ])
   areServed(
     t,
@@ -188,6 +188,25 @@ void t.test('a batch that a dead replica left PENDING is followed by its key', a
     answers.map(({ session }) => session),
   )
 })
+
+void t.test(
+  'a pod is taken by another at that moment, and none is left: the other claims are undone',
+  async (t) => {
+    const bed = await startBed(t, 3)
+    const replica = await bed.replica({
+      sessions: {
+        ...bed.sessions,
+        async commitTogether(records) {
+          const outcomes = await bed.sessions.commitTogether(records.slice(0, -1))
+          return [...outcomes, { kind: 'pod-taken' }]
+        },
+      },
+    })
+    await t.rejects(openAll(replica, requestsOf(3)), { code: 'GRN_POOL_EMPTY' })
+    t.match(await leftBehind(bed), { claimed: 0, retired: 0, statuses: { 'ENDED failed:batch': 2 } })
+    t.ok(bed.agents.all().every(({ assignments }) => assignments.length === 0))
+  },
+)
 
 void t.test('a batch that waits holds nothing, and single opens are served before it', async (t) => {
   const bed = await startBed(t, 4)

@@ -94,7 +94,7 @@ void t.test(
       Array.from({ length: 5 }, async () => indexOn(await redisFor(t, server.url))),
     )
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, batch) =>
+      Array.from({ length: 20 }, async (_, batch) =>
         connections[batch % 5]?.reserveAll({
           agentType,
           sessions: Array.from({ length: 10 }, (_one, n) => ({ sessionId: `${batch}-${n}`, attempt: 1 })),

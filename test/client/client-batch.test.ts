@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import { createBatches, GreenroomApiError } from '../../src/client/open-batch.ts'
+import { createBatches, GreenroomApiError } from '../../src/client/client-batch.ts'
 import { cuts, hangs, id, refuses, sends, sessionWith, startMisbehavingServer } from './misbehaving-server.ts'
 
 const path = 'POST /v1/sessions:batch'
@@ -79,7 +79,7 @@ void t.test('a caller that leaves: what was opened all the same is ended', async
 })
 
 void t.test('needs nothing of Node', (t) => {
-  const entry = fileURLToPath(new URL('../../src/client/open-batch.ts', import.meta.url))
+  const entry = fileURLToPath(new URL('../../src/client/client-batch.ts', import.meta.url))
   const { metafile } = buildSync({
     entryPoints: [entry],
     bundle: true,

@@ -59,7 +59,7 @@ async function post(
       api
         .call<BatchView>(request, { requestTimeoutMs: lateMs })
         .then(({ results }) =>
-          Promise.all(results.map(({ session }) => session && new ClientSession(api, session).end())),
+          Promise.all(results.map(async ({ session }) => session && new ClientSession(api, session).end())),
         )
         // Not told: nobody waits, and what is open ends with its lease.
         .catch(() => undefined)
