@@ -79,6 +79,11 @@ export type DeliveryOutcome =
   | { readonly kind: 'unreachable'; readonly reason: string; readonly untouched?: true }
 
 export interface AgentDelivery {
+  /**
+   * Signs an assignment and begins to connect, for an {@link assign} of the very same content that will probably follow in a
+   * moment. Nothing is sent. Returns what must be called if none follows; afterwards it does nothing.
+   */
+  prepare(pod: SessionPod & { assignKeyIds: readonly string[] }, assignment: Assignment): () => void
   assign(
     pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,

@@ -2,6 +2,7 @@ import type { SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import type { Session } from '../domain/session.ts'
 import type { CommitOutcome, OpenRecord, SessionStore } from '../domain/session-ports.ts'
 import type { Metrics } from '../metrics.ts'
+import type { PrepareAhead } from './delivery-ahead.ts'
 import { openRecordOf } from './open-record.ts'
 import type { Opening } from './opening.ts'
 import type { SlotCandidates } from './slot-candidates.ts'
@@ -13,6 +14,7 @@ interface CommitSlotDeps {
   readonly candidates: SlotCandidates
   readonly wakes: WakeBus
   readonly metrics: Pick<Metrics, 'proposalsRefused'>
+  readonly prepareAhead: PrepareAhead
 }
 
 /** What PostgreSQL says of this session when the next pod is claimed for it. */
@@ -24,7 +26,9 @@ export type Prior =
   | { readonly kind: 'undelivered'; readonly session: Session; readonly reason: string }
 
 /** Claims a slot in PostgreSQL. Whatever the outcome, the slot is claimed, dropped or given back afterwards. */
-export function createCommitSlot({ sessions, index, candidates, wakes, metrics }: CommitSlotDeps) {
+export function createCommitSlot(deps: CommitSlotDeps) {
+  const { sessions, index, candidates, wakes, metrics, prepareAhead } = deps
+
   function claim(prior: Prior, record: OpenRecord): Promise<CommitOutcome> {
     if (prior.kind === 'none') return sessions.commitOpen(record)
     if (prior.kind === 'failed') return sessions.reopen(prior.session, record)
@@ -53,11 +57,15 @@ export function createCommitSlot({ sessions, index, candidates, wakes, metrics }
   }
 
   return async function commitSlot(opening: Opening, prior: Prior, slot: TakenSlot): Promise<CommitOutcome> {
+    const record = openRecordOf(opening, slot)
     let outcome: CommitOutcome | undefined
+    const claimed = claim(prior, record)
+    const answered = prepareAhead(opening, record)
     try {
-      outcome = await claim(prior, openRecordOf(opening, slot))
+      outcome = await claimed
       return outcome
     } finally {
+      answered(outcome?.kind === 'committed')
       await releaseSlot(opening, slot.pod.uid, outcome)
     }
   }

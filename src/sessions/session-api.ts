@@ -14,6 +14,7 @@ import { createColdOpens } from './cold-open.ts'
 import { createCommitSlot } from './commit-slot.ts'
 import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDeliverSession } from './deliver-session.ts'
+import { createDeliveryAhead } from './delivery-ahead.ts'
 import { createEmptyPool } from './empty-pool.ts'
 import { createJoinSession } from './join-session.ts'
 import { createListSessions } from './list-sessions.ts'
@@ -80,6 +81,12 @@ export function createSessionApi(deps: SessionApiDeps) {
   const limits = createProjectLimits({ store: deps.projectLimits, wakes, now })
   const gate = createProjectGate({ limits, quotas: deps.projectQuotas, metrics, now })
   const refillRate = createRefillRate(pods, now)
+  const { deliver, prepare } = createDeliverSession({
+    delivery: deps.delivery,
+    pods,
+    sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
+    apiUrl: deps.apiUrl,
+  })
   const attempts = createOpenAttempts({
     sessions,
     takeSlot: createSlotTaker({
@@ -93,13 +100,15 @@ export function createSessionApi(deps: SessionApiDeps) {
       metrics,
       now,
     }),
-    commitSlot: createCommitSlot({ sessions, index, candidates, wakes, metrics }),
-    deliver: createDeliverSession({
-      delivery: deps.delivery,
-      pods,
-      sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
-      apiUrl: deps.apiUrl,
+    commitSlot: createCommitSlot({
+      sessions,
+      index,
+      candidates,
+      wakes,
+      metrics,
+      prepareAhead: createDeliveryAhead({ tokens, prepare }),
     }),
+    deliver,
     tokens,
     retirementCap: createRetirementCap({ index, now }),
     poolSize: (agentType) => pods.byPool(agentType).length,

@@ -245,6 +245,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     pods: pods.view,
     writer: pods.writer,
     delivery: {
+      prepare: () => () => {},
       assign: () => Promise.reject(new Error('the controller assigns nothing')),
       async end(_pod, order) {
         told.push(order)

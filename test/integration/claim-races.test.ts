@@ -132,6 +132,7 @@ void t.test(
     const slow = Promise.withResolvers<void>()
     /** The first replica is told that the pod is unreachable, a follower of the same key that it accepted: much later. */
     const hears = (heard: Promise<void>, accepted: boolean): AgentDelivery => ({
+      prepare: () => () => {},
       async assign({ uid }, { sessionId, epoch }) {
         if (uid === 'pod-0') await heard
         if (uid === 'pod-0' && !accepted) return { kind: 'unreachable', reason: 'no answer in time' }
@@ -172,6 +173,7 @@ void t.test(
     const cut = Promise.withResolvers<void>()
     const first = await bed.replica({
       delivery: {
+        prepare: () => () => {},
         async assign() {
           await cut.promise
           return { kind: 'unreachable', reason: 'no connection in time', untouched: true }

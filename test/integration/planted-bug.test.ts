@@ -21,6 +21,7 @@ const database = await startDatabase(t)
 const redisServer = await startIndexServer(t)
 
 const credulous: AgentDelivery = {
+  prepare: () => () => {},
   assign: async (_pod, { podUid, sessionId, epoch }) => ({
     kind: 'accepted',
     echo: { podUid, sessionId, epoch },

@@ -51,6 +51,7 @@ function start(options: { apiUrl?: string } = {}) {
   const pods = createFakePodView()
   const sent: { pod: unknown; assignment: Assignment; deadlineMs: number }[] = []
   const delivery: AgentDelivery = {
+    prepare: () => () => {},
     async assign(pod, assignment, deadlineMs) {
       sent.push({ pod, assignment, deadlineMs })
       return {
@@ -60,7 +61,7 @@ function start(options: { apiUrl?: string } = {}) {
     },
     end: async () => ({ kind: 'unreachable', reason: 'not asked' }),
   }
-  const deliver = createDeliverSession({
+  const { deliver } = createDeliverSession({
     delivery,
     pods: pods.view,
     sessionToken: (id, epoch) => `token of ${id} in ${epoch}`,

@@ -37,6 +37,9 @@ export interface FakeAgent {
   readonly assignments: Assignment[]
   /** The assignment it took. */
   serving: Assignment | undefined
+  /** Connections that were made to it, and those of them that are open. */
+  connected: number
+  connections: number
 }
 
 /** Pods `prefix-0`, `prefix-1`, …; each answers POST /assign at an address of its own. */
@@ -53,6 +56,8 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
       mood: 'accept',
       assignments: [],
       serving: undefined,
+      connected: 0,
+      connections: 0,
     }
     agents.set(agent.uid, agent)
     pods.set(readyPod({ uid: agent.uid, ip }))
@@ -82,7 +87,7 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
 export type Agents = Awaited<ReturnType<typeof startAgents>>
 
 function serve(agent: FakeAgent): Server {
-  return createServer((request, response) => {
+  const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
@@ -102,6 +107,14 @@ function serve(agent: FakeAgent): Server {
       return response.end(JSON.stringify({ podUid, sessionId, epoch }))
     })
   })
+  server.on('connection', (socket) => {
+    agent.connected += 1
+    agent.connections += 1
+    socket.once('close', () => {
+      agent.connections -= 1
+    })
+  })
+  return server
 }
 
 export function poolsOf(yaml: string): PoolsDocument {

@@ -242,7 +242,9 @@ void t.test('a key whose session is over is used up: no open looks as if it had 
 void t.test('a PENDING row of a replica that died is delivered by who asks again', async (t) => {
   const { replica, agents, claims } = await startBed(t, 2)
   const hanging = Promise.withResolvers<DeliveryOutcome>()
-  const dead = await replica({ delivery: { assign: () => hanging.promise, end: () => hanging.promise } })
+  const dead = await replica({
+    delivery: { prepare: () => () => {}, assign: () => hanging.promise, end: () => hanging.promise },
+  })
   const request = { secrets: { KEY: 's' } }
   const context = { idempotencyKey: 'k' }
   const lost = dead.open(request, context)
@@ -261,6 +263,7 @@ void t.test('a PENDING row of a replica that died is delivered by who asks again
 void t.test('a pod that dies under a PENDING session is not answered as a session', async (t) => {
   const bed = await startBed(t, 3)
   const delivery: AgentDelivery = {
+    prepare: () => () => {},
     async assign(pod) {
       await bed.ledger.endOnPods([{ podUid: pod.uid, reason: endReason.podDied }])
       return { kind: 'unreachable', reason: 'no connection in time' }
@@ -274,6 +277,7 @@ void t.test('a pod that dies under a PENDING session is not answered as a sessio
 void t.test('a session ended while it was opened is over', async (t) => {
   const bed = await startBed(t, 3)
   const delivery: AgentDelivery = {
+    prepare: () => () => {},
     async assign({ uid }, { sessionId, epoch }) {
       await bed.sessions.beginEnding(sessionId, endReason.caller)
       return { kind: 'accepted', echo: { podUid: uid, sessionId, epoch } }
