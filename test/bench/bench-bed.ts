@@ -86,6 +86,8 @@ export interface GreenroomBed extends BenchBed {
   /** JWK Set of the public assign keys, as the ConfigMap has it. */
   readonly assignKeys: string
   readonly assignKeyIds: readonly string[]
+  /** The private keys that the API signs with. */
+  readonly assignKeyFile: string
   /** `api`, `controller`, `webhook`. */
   readonly roles: ReadonlyMap<string, Program>
   /** POST /v1/sessions of the API. */
@@ -226,6 +228,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     kubeletConfig,
     assignKeys: secrets.publicKeys,
     assignKeyIds: JSON.parse(secrets.publicKeys).keys.map(({ kid }: { kid: string }) => kid),
+    assignKeyFile: secrets.keyPath,
     roles,
     apiUrl: url,
     opsUrl: `http://127.0.0.1:${opsPort}`,

@@ -36,7 +36,12 @@ void t.test(
     t.equal(report.held, 20, 'the last case opened every pod once')
     t.equal(report.refused, 0)
     const cases = report.rows.map((row: { case: string }) => row.case.replace(/\d+\/s/, 'N/s'))
-    const baselines = ['bare fastify route', 'Lua script alone', 'PostgreSQL statement alone']
+    const baselines = [
+      'bare fastify route',
+      'Lua script alone',
+      'PostgreSQL statement alone',
+      'POST to an agent alone',
+    ]
     const both = (name: string) => [`${name}, c=1`, `${name}, c=4`]
     t.same(cases, [...both('open'), 'open, N/s open loop', ...baselines.flatMap(both)])
     for (const row of report.rows) {

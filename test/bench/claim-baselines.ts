@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
+import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
 import { createPostgres } from '../../src/stores/postgres-client.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { agentType, type GreenroomBed, silent } from './bench-bed.ts'
@@ -19,6 +22,9 @@ interface Baseline {
   readonly settings: ClaimsSettings
   readonly stock: ClaimStock
   readonly load: LoadGenerator
+  readonly pods: readonly { readonly uid: string; readonly name: string; readonly ip: string }[]
+  /** Every agent is without a session again. */
+  readonly freshAgents: () => Promise<void>
 }
 
 export async function measureFastify({ bed, settings, load }: Baseline): Promise<readonly BenchRow[]> {
@@ -72,6 +78,35 @@ export async function measureSql({ bed, settings, stock }: Baseline): Promise<re
   } finally {
     await postgres.close()
   }
+}
+
+/** A signed assignment of usual length through the adapter, connection included. */
+export async function measurePost({
+  bed,
+  settings,
+  pods,
+  freshAgents,
+}: Baseline): Promise<readonly BenchRow[]> {
+  const keys = await loadSigningKeys(await readFile(bed.assignKeyFile, 'utf8'))
+  const delivery = createAgentDelivery({ keys })
+  return rowsOf('POST to an agent alone', settings, async (concurrency) => {
+    await freshAgents()
+    return inProcess(settings, concurrency, async (index) => {
+      const { uid = '', name = '', ip = '' } = pods[index] ?? {}
+      const assignment = {
+        sessionId: newSessionId(),
+        epoch: 1,
+        podUid: uid,
+        agentType,
+        room: name,
+        sessionToken: 'x'.repeat(90),
+        livekit: { url: 'ws://127.0.0.1:7880', room: name, token: 'x'.repeat(600), expiresAt: '' },
+        leaseMs: 60_000,
+      }
+      const pod = { uid, name, ip, assignKeyIds: bed.assignKeyIds }
+      return (await delivery.assign(pod, assignment, 5_000)).kind === 'accepted'
+    })
+  })
 }
 
 function inProcess(

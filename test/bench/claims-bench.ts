@@ -9,13 +9,14 @@ import type { Bench, BenchOptions } from './bench.ts'
 import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
 import { createReadyPods } from './bench-pods.ts'
 import type { BenchResult } from './bench-report.ts'
-import { measureFastify, measureLua, measureSql } from './claim-baselines.ts'
+import { measureFastify, measureLua, measurePost, measureSql } from './claim-baselines.ts'
 import { type ClaimStock, createClaimStock } from './claim-stock.ts'
 import { cpuMsOf, createCpuSums } from './cpu-meter.ts'
 import { runDecisionBench } from './decision-bench.ts'
 import { type BenchRow, createLatencyRecorder } from './latency-recorder.ts'
 import { type LoadGenerator, type LoadSpec, startLoadGenerator } from './load-generator.ts'
 import { meanStageMs, stageSums } from './stage-meter.ts'
+import { runVersionTurns } from './version-turns.ts'
 
 /** Opens from stock through the whole session API, and beside them what their parts cost alone. */
 export const bench: Bench = {
@@ -32,6 +33,8 @@ export const bench: Bench = {
     keys: { type: 'boolean', default: false },
     /** key, oidc or serviceaccount: such a credential by turns with a bootstrap key, and nothing else. */
     auth: { type: 'string', default: '' },
+    /** Folder of another checkout with its packages: its API and this one by turns, and nothing else. */
+    against: { type: 'string', default: '' },
     /** Folder for a CPU profile of the API process for each case. */
     profile: { type: 'string', default: '' },
     /** More arguments of node for the API process, separated by blanks. */
@@ -64,6 +67,7 @@ export async function runClaimsBench(
 ): Promise<BenchResult> {
   if (options['no-delivery']) return runDecisionBench(options, say)
   if (options.auth !== '') return runAuthTurns(options, say)
+  if (options.against !== '') return runVersionTurns(options, say)
   const settings = settingsOf(options)
   const profile = await profileFolder(options)
   const bed = await startGreenroomBed({
@@ -156,7 +160,8 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   if (!options['no-open-loop']) rows.push(await claims.open(Math.max(1, Math.round(capacity / 2))))
   const { held, refused } = await agents.call('tally', undefined)
   say(`after the last case ${held} agents hold a session, ${refused} deliveries were refused`)
-  const baselines = options['no-baselines'] ? [] : await measureBaselines(measuring, stock, load)
+  const given = { stock, load, pods, freshAgents: () => agents.call('reset', undefined) }
+  const baselines = options['no-baselines'] ? [] : await measureBaselines(measuring, given)
   return {
     rows: [...rows, ...baselines],
     capacityPerSecond: capacity,
@@ -249,15 +254,15 @@ const openLoopLanes = 128
 
 async function measureBaselines(
   { bed, settings, say }: Measuring,
-  stock: ClaimStock,
-  load: LoadGenerator,
+  parts: Pick<Parameters<typeof measurePost>[0], 'stock' | 'load' | 'pods' | 'freshAgents'>,
 ): Promise<readonly BenchRow[]> {
   const rows: BenchRow[] = []
-  const given = { bed, settings, stock, load }
+  const given = { bed, settings, ...parts }
   for (const [name, measureOne] of [
     ['bare fastify route', measureFastify],
     ['Lua script alone', measureLua],
     ['PostgreSQL statement alone', measureSql],
+    ['POST to an agent alone', measurePost],
   ] as const) {
     rows.push(...(await measureOne(given)))
     say(`baseline: ${name}`)
