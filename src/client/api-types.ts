@@ -79,6 +79,20 @@ export interface SessionView {
   readonly endDetail?: string | undefined
 }
 
+export interface BatchResult {
+  /** What a single open would be answered with. */
+  readonly status: number
+  readonly session?: SessionView | undefined
+  readonly problem?: Problem | undefined
+}
+
+export interface BatchView {
+  /** How many of the results have a session. */
+  readonly opened: number
+  /** In the order of the request: a session, or why there is none. */
+  readonly results: readonly BatchResult[]
+}
+
 export interface ListQuery {
   readonly status?: 'PENDING' | 'ACTIVE' | 'ENDING' | 'ENDED' | undefined
   readonly projectId?: string | undefined

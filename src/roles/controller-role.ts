@@ -195,6 +195,7 @@ export async function startController(config: Config<'controller'>, context: Rol
     pods,
     ledger,
     wakes,
+    isHeard: stores.redisIsReady,
     metrics,
     logger,
     poolReconciler,

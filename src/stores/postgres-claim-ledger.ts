@@ -1,9 +1,9 @@
-import type { Session } from '../domain/session.ts'
+import { type Session, settledWithinMs } from '../domain/session.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { ClaimPurpose, PodClaim } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
 import { lockUsage, projectsOf, usageIsLocked } from './project-usage.ts'
-import { type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
+import { activeAtAsTold, type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
 
 interface ClaimRow {
   pod_uid: string
@@ -47,18 +47,22 @@ const sessionIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** API replicas note themselves every second; two missed notes and a little are a gap. */
 export const renewalGapMs = 3_000
 
+// A session that may have been told of is as good as ACTIVE (mayBeTold in domain/session.ts). Its pod has been asked before
+// its lease counts.
+//
 // A lapsed lease proves something only if renewals could be taken. After a gap in which they could not, ACTIVE sessions run
 // to the end of the gap plus one full lease. The longest duration of a session is not extended.
 const lapseSql = `
   WITH late AS (
     SELECT id FROM sessions, renewal_service
     WHERE status IN ('PENDING', 'ACTIVE') AND lease_expires_at < now() AND (
-      status = 'PENDING' OR max_ends_at <= now() OR (
+      status = 'PENDING' AND opener IS NULL OR max_ends_at <= now() OR (
+        (status = 'ACTIVE' OR claimed_at < now() - ${settledWithinMs} * interval '1 ms') AND
         alive_at >= now() - ${renewalGapMs} * interval '1 ms' AND gap_ended_at + lease_ms * interval '1 ms' < now()))
     ORDER BY lease_expires_at LIMIT $1 FOR UPDATE OF sessions SKIP LOCKED
   ), s AS (
-    UPDATE sessions SET status = 'ENDING', ending_at = now(), end_reason = CASE
-      WHEN status = 'PENDING' THEN 'failed:abandoned'
+    UPDATE sessions SET status = 'ENDING', ending_at = now(), ${activeAtAsTold}, end_reason = CASE
+      WHEN status = 'PENDING' AND opener IS NULL THEN 'failed:abandoned'
       WHEN max_ends_at <= now() THEN 'lapsed:max-duration'
       ELSE 'lapsed:lease' END
     FROM late WHERE sessions.id = late.id
@@ -66,15 +70,15 @@ const lapseSql = `
   )
   SELECT ${sessionFacts} FROM s`
 
-// A session that was never ACTIVE failed: its key may be tried again.
+// A session that was never ACTIVE, and of which nobody can have been told, failed: its key may be tried again.
 const endOnPodsSql = `
   WITH dead AS (
     SELECT id, dead.reason FROM sessions JOIN unnest($1::text[], $2::text[]) AS dead (pod_uid, reason) USING (pod_uid)
     WHERE status IN ('PENDING', 'ACTIVE')
     ORDER BY id FOR NO KEY UPDATE OF sessions
   ), s AS (
-    UPDATE sessions SET status = 'ENDING', ending_at = now(),
-      end_reason = CASE WHEN status = 'PENDING' THEN 'failed:delivery' ELSE dead.reason END
+    UPDATE sessions SET status = 'ENDING', ending_at = now(), ${activeAtAsTold},
+      end_reason = CASE WHEN status = 'PENDING' AND opener IS NULL THEN 'failed:delivery' ELSE dead.reason END
     FROM dead WHERE sessions.id = dead.id
     RETURNING sessions.*
   )

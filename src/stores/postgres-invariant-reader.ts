@@ -18,6 +18,7 @@ interface SessionFacts {
   epoch: number
   pod_uid: string | null
   lease_expires_ms: number
+  may_be_told: boolean
   created_ms: number
   active_ms: number | null
   ending_ms: number | null
@@ -47,6 +48,7 @@ const endedWithin = '10 minutes'
 
 const sessionColumns = [
   'id, status, agent_type, epoch, pod_uid',
+  "status = 'PENDING' AND opener IS NOT NULL AS may_be_told",
   ms('lease_expires_at', 'lease_expires_ms'),
   ms('created_at', 'created_ms'),
   ms('active_at', 'active_ms'),
@@ -155,6 +157,7 @@ function sessionFrom(row: SessionFacts): SeenSession {
     epoch: row.epoch,
     podUid: row.pod_uid ?? undefined,
     leaseExpiresAt: row.lease_expires_ms,
+    mayBeTold: row.may_be_told,
     createdAt: row.created_ms,
     activeAt: row.active_ms ?? undefined,
     endingAt: row.ending_ms ?? undefined,

@@ -4,12 +4,14 @@ import { databaseError, type Postgres, runStatement } from './postgres-client.ts
 import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { listSessionRows } from './postgres-session-list.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
-import { oneSession, readSession } from './session-query.ts'
-import { sessionColumns, sessionFacts } from './session-row.ts'
+import { createPostgresUnsettledSessions } from './postgres-unsettled-sessions.ts'
+import { oneSession, readSession, readSessions } from './session-query.ts'
+import { activeAtAsTold, sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
   WITH s AS (
-    UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now(), end_detail = $4
+    UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now(), end_detail = $4,
+      ${activeAtAsTold}
     WHERE id = $1 AND status IN ('PENDING', 'ACTIVE') AND ($3::integer IS NULL OR epoch = $3)
       AND ($5::text IS NULL OR project_id = $5)
     RETURNING *
@@ -68,7 +70,9 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
 
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
+    unsettled: createPostgresUnsettledSessions({ durable }),
     get: (id, projectId) => readSession(durable, id, projectId),
+    getMany: (ids) => readSessions(durable, ids),
     activate: (id, epoch, steps = {}) =>
       grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 

@@ -1,22 +1,31 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createKubeApi, type KubeApi } from '../../bed/kubelet/kube-api.ts'
-import { type Program, startProgram, untilReady } from '../../bed/processes/start-program.ts'
+import { startProgram, untilReady } from '../../bed/processes/start-program.ts'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { provideAssignKeys, webhookInstallation, webhookManifests } from '../../bed/replicas/installation.ts'
 import { isReady } from '../../bed/replicas/is-ready.ts'
 import { servingFiles } from '../../bed/replicas/webhook-process.ts'
 import { root } from '../../bed/repository.ts'
 import { type ControlPlane, startControlPlane } from '../../bed/servers/control-plane.ts'
+import { freePort } from '../../bed/servers/free-port.ts'
 import { webhookUsername } from '../../src/domain/names.ts'
-import { runMain } from '../support/run-main.ts'
+import { runProgram } from '../support/run-program.ts'
 
-/** The webhook as a process with its production flags and the shipped policy, beside a real API server that calls it. */
+/** A process of the webhook with its production flags. */
+export interface MeasuredWebhook {
+  readonly pid: number
+  readonly port: number
+}
+
+/** The webhook with the shipped policy, beside a real API server that calls it. */
 export interface AdmissionBed {
   readonly folder: string
   readonly plane: ControlPlane
   readonly kube: KubeApi
-  readonly webhook: Program
+  readonly webhook: MeasuredWebhook
+  /** The webhook of another checkout, which the API server does not call. */
+  readonly against: MeasuredWebhook | undefined
   readonly ca: string
   onStop(undo: () => Promise<void>): void
   stop(): Promise<void>
@@ -25,56 +34,88 @@ export interface AdmissionBed {
 /** As the image runs it in its container of 256 MiB, of which Node takes 281 MB for the limit of its heap. */
 const productionNodeArgs = ['--max-semi-space-size=4', '--max-old-space-size=256']
 
-export async function startAdmissionBed(nodeArgs: readonly string[] = []): Promise<AdmissionBed> {
+interface AdmissionBedOptions {
+  /** Besides those of production. */
+  readonly nodeArgs: readonly string[]
+  /** Folder of another checkout. */
+  readonly against: string | undefined
+}
+
+export async function startAdmissionBed({ nodeArgs, against }: AdmissionBedOptions): Promise<AdmissionBed> {
   const temporary = await temporaryFolder('bench')
+  const folder = temporary.path
   const undo: (() => Promise<void>)[] = [() => temporary.remove()]
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    const plane = await startControlPlane({ folder: temporary.path, webhookManifests, webhooksLater: true })
+    const plane = await startControlPlane({ folder, webhookManifests, webhooksLater: true })
     undo.push(() => plane.stop())
     await plane.apply(webhookInstallation)
     const kube = await createKubeApi(await plane.kubeconfigFor('bench', ['system:masters']))
     undo.push(async () => kube.close())
     await provideAssignKeys(plane)
     await plane.installWebhooks()
-    const compileCache = await fillCompileCache(temporary.path)
-    const logPath = join(temporary.path, 'webhook.log')
-    const webhook = await startProgram({
-      command: process.execPath,
-      args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', 'webhook'],
-      cwd: root,
-      env: {
-        PATH: process.env.PATH,
-        NODE_COMPILE_CACHE: compileCache,
-        // For trying it out.
-        MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX,
-        HOSTNAME: 'webhook',
-        GREENROOM_HOST: plane.webhook.host,
-        KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
-        GREENROOM_WEBHOOK_PORT: String(plane.webhook.port),
-        ...servingFiles(plane),
-        GREENROOM_DRAIN_MS: '0',
-      },
-      logPath,
-    })
-    undo.push(() => webhook.stop('SIGTERM', 12_000))
     const { host, port, caPath } = plane.webhook
-    const started = { name: 'the webhook', logPath, timeoutMs: 30_000 }
-    await untilReady(webhook, () => isReady(`https://${host}:${port}`), started)
+    const start = (name: string, checkout: string, at: number) =>
+      startWebhook({ name, checkout, port: at, plane, folder, nodeArgs, undo })
+    const webhook = await start('webhook', root, port)
+    const other = against === undefined ? undefined : await start('against', against, await freePort(host))
     const ca = readFileSync(caPath, 'utf8')
-    return { folder: temporary.path, plane, kube, webhook, ca, onStop: (step) => void undo.push(step), stop }
+    return { folder, plane, kube, webhook, against: other, ca, onStop: (step) => void undo.push(step), stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
+interface WebhookOptions {
+  readonly name: string
+  readonly checkout: string
+  readonly port: number
+  readonly plane: ControlPlane
+  readonly folder: string
+  readonly nodeArgs: readonly string[]
+  /** Gets the step that stops it. */
+  readonly undo: (() => Promise<void>)[]
+}
+
+async function startWebhook(options: WebhookOptions): Promise<MeasuredWebhook> {
+  const { name, checkout, port, plane, folder, nodeArgs, undo } = options
+  const { host } = plane.webhook
+  const compileCache = await fillCompileCache(join(folder, `compile-cache-${name}`), checkout)
+  const logPath = join(folder, `${name}.log`)
+  const program = await startProgram({
+    command: process.execPath,
+    args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', 'webhook'],
+    cwd: checkout,
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: compileCache,
+      // For trying it out.
+      MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX,
+      HOSTNAME: name,
+      GREENROOM_HOST: host,
+      KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
+      GREENROOM_WEBHOOK_PORT: String(port),
+      GREENROOM_WEBHOOK_OPS_PORT: String(await freePort(host)),
+      ...servingFiles(plane),
+      GREENROOM_DRAIN_MS: '0',
+    },
+    logPath,
+  })
+  undo.push(() => program.stop('SIGTERM', 12_000))
+  const started = { name: `the webhook of ${checkout}`, logPath, timeoutMs: 30_000 }
+  await untilReady(program, () => isReady(`https://${host}:${port}`), started)
+  return { pid: program.pid, port }
+}
+
 /** As the image has it. */
-async function fillCompileCache(folder: string): Promise<string> {
-  const cache = join(folder, 'compile-cache')
-  const { code, stderr } = await runMain(['compile-cache'], { NODE_COMPILE_CACHE: cache })
+async function fillCompileCache(cache: string, checkout: string): Promise<string> {
+  const program = join(checkout, 'src/main.ts')
+  const { code, stderr } = await runProgram(program, ['compile-cache'], {
+    env: { NODE_COMPILE_CACHE: cache },
+  })
   if (code !== 0) throw new Error(`the compile cache: ${stderr}`)
   return cache
 }

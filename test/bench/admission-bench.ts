@@ -10,7 +10,7 @@ import { reviewText } from './admission-reviews.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { startBenchProcess } from './bench-process.ts'
 import type { BenchResult } from './bench-report.ts'
-import { cpuMsEach, cpuMsOf } from './cpu-meter.ts'
+import { cpuMsOf, createCpuSums } from './cpu-meter.ts'
 import { type BenchRow, createLatencyRecorder } from './latency-recorder.ts'
 import { type LoadGenerator, type LoadTarget, startLoadGenerator } from './load-generator.ts'
 import type { RouteCalls } from './route-program.ts'
@@ -31,6 +31,8 @@ export const bench: Bench = {
     reviews: { type: 'string', default: '0' },
     /** Folder for a CPU profile of the webhook in the last round of each case. */
     profile: { type: 'string', default: '' },
+    /** Folder of another checkout, whose webhook is measured by turns with this one. */
+    against: { type: 'string', default: '' },
     /** More arguments of node for the webhook, separated by blanks. */
     'webhook-node-args': { type: 'string', default: '' },
   },
@@ -43,9 +45,10 @@ export async function runAdmissionBench(
 ): Promise<BenchResult> {
   const profile = options.profile === '' ? undefined : resolve(String(options.profile))
   if (profile) await mkdir(profile, { recursive: true })
-  const bed = await startAdmissionBed(nodeArgs(options, profile))
+  const against = options.against === '' ? undefined : resolve(String(options.against))
+  const bed = await startAdmissionBed({ nodeArgs: nodeArgs(options, profile), against })
   try {
-    say(`the webhook is up, ${rssMbOf(bed.webhook.pid)} MB`)
+    say(`up: ${JSON.stringify(memoryOf(bed))} MB`)
     const load = startLoadGenerator(join(bed.folder, 'load.log'))
     bed.onStop(() => load.stop())
     const measuring = { bed, load, options, profile, say }
@@ -85,22 +88,19 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   for (const kilobytes of String(options.sizes).split(',').map(Number)) {
     const size = `${kilobytes} KB`
     const body = reviewText(kilobytes > plainKilobytes ? (kilobytes - plainKilobytes) * 1_000 : 0)
-    const review = targetOf(bed, body)
-    const answer = await answerTo(review)
-    say(`${size}: a review of ${body.length} bytes, an answer of ${answer.length}`)
-    const bare = await bareRoute(bed, review, answer)
-    await warmUp(measuring, [review, bare.target])
+    const sides = await sidesOf(measuring, body, size)
+    await warmUp(measuring, sides)
     for (const concurrency of String(options.concurrency).split(',').map(Number)) {
-      const names = [`review ${size}, c=${concurrency}`, `bare route ${size}, c=${concurrency}`] as const
-      const pair = await side([review, bare.target], names, concurrency, { ...measuring, barePid: bare.pid })
-      rows.push(...pair.rows)
-      Object.assign(cpuMsPerReview, pair.cpuMs)
-      shareOfBare[names[0]] =
-        Math.round(((pair.rows[0]?.perSecond ?? 0) / (pair.rows[1]?.perSecond ?? 1)) * 1_000) / 1_000
+      const found = await byTurns(sides, concurrency, measuring)
+      rows.push(...found.rows)
+      Object.assign(cpuMsPerReview, found.cpuMs)
+      const bare = found.rows.at(-1)?.perSecond ?? 1
+      for (const row of found.rows.slice(0, -1))
+        shareOfBare[row.case] = Math.round((row.perSecond / bare) * 1_000) / 1_000
     }
   }
-  const rssMb = rssMbOf(bed.webhook.pid)
-  say(`share of the bare route: ${JSON.stringify(shareOfBare)}; the webhook has ${rssMb} MB`)
+  const rssMb = memoryOf(bed)
+  say(`share of the bare route: ${JSON.stringify(shareOfBare)}; memory ${JSON.stringify(rssMb)} MB`)
   const creates =
     Number(options.creates) > 0 ? await measureCreates(bed, Number(options.creates), say) : undefined
   return {
@@ -112,8 +112,38 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   }
 }
 
-function targetOf({ plane, ca }: AdmissionBed, body: string): LoadTarget {
-  const { host, port } = plane.webhook
+function memoryOf({ webhook, against }: AdmissionBed): Record<string, number> {
+  return {
+    webhook: rssMbOf(webhook.pid),
+    ...(against && { against: rssMbOf(against.pid) }),
+  }
+}
+
+/** One server under the same load as the others. */
+interface Side {
+  readonly name: string
+  readonly target: LoadTarget
+  readonly pid: number
+}
+
+/** The webhook, the one of another checkout if there is one, and last the bare route. */
+async function sidesOf({ bed, say }: Measuring, body: string, size: string): Promise<readonly Side[]> {
+  const { webhook, against } = bed
+  const review = targetOf(bed, webhook.port, body)
+  const answer = await answerTo(review)
+  say(`${size}: a review of ${body.length} bytes, an answer of ${answer.length}`)
+  const bare = await bareRoute(bed, review, answer)
+  return [
+    { name: `review ${size}`, target: review, pid: webhook.pid },
+    ...(against
+      ? [{ name: `against ${size}`, target: targetOf(bed, against.port, body), pid: against.pid }]
+      : []),
+    { name: `bare route ${size}`, ...bare },
+  ]
+}
+
+function targetOf({ plane, ca }: AdmissionBed, port: number, body: string): LoadTarget {
+  const { host } = plane.webhook
   // As the API server asks: its deadline is in the query.
   const path = '/mutate?timeout=2s'
   return { host, port, method: 'POST', path, headers: {}, body, wanted: 200, tls: { ca } }
@@ -146,42 +176,43 @@ async function bareRoute(bed: AdmissionBed, target: LoadTarget, answer: string) 
   return { target: { ...target, port, path: '/mutate' }, pid: route.pid }
 }
 
-/** Thrown away: the engine has compiled both sides' code then. */
-async function warmUp({ load }: Measuring, targets: readonly LoadTarget[]): Promise<void> {
+/** Thrown away: the engine has compiled the code of every side then. */
+async function warmUp({ load }: Measuring, sides: readonly Side[]): Promise<void> {
   const loop = { kind: 'closed', concurrency: 8 } as const
-  for (const target of targets) await load.call('run', { target, loop, count: 5_000, warmUp: 0 })
+  for (const { target } of sides) await load.call('run', { target, loop, count: 5_000, warmUp: 0 })
 }
 
-/** Rounds by turns, so that whatever else the machine does meets both. */
-async function side(
-  targets: readonly [LoadTarget, LoadTarget],
-  names: readonly [string, string],
+/** Rounds by turns, so that whatever else the machine does meets every side. */
+async function byTurns(
+  sides: readonly Side[],
   concurrency: number,
-  { bed, load, options, profile, say, barePid }: Measuring & { readonly barePid: number },
+  { bed, load, options, profile, say }: Measuring,
 ) {
   const rounds = Number(options.rounds)
   const count = Math.ceil(Number(options.count) / (concurrency === 1 ? 5 : 1))
-  const recorders = [createLatencyRecorder(), createLatencyRecorder()]
-  const cpuMs: Record<string, Record<string, number>> = {}
-  const usage = () => cpuMsOf({ webhook: bed.webhook.pid, bare: barePid, load: load.pid })
+  const warmUpCount = Math.floor(count / 10)
+  const measured = sides.map((side) => ({
+    ...side,
+    name: `${side.name}, c=${concurrency}`,
+    recorder: createLatencyRecorder(),
+    cpu: createCpuSums(),
+  }))
   for (let round = 1; round <= rounds; round += 1) {
-    for (const [index, target] of targets.entries()) {
-      const profiled = profile !== undefined && index === 0 && round === rounds
-      if (profiled) process.kill(bed.webhook.pid, 'SIGUSR2')
+    for (const { name, target, pid, recorder, cpu } of measured) {
+      const profiled = profile !== undefined && pid === bed.webhook.pid && round === rounds
+      if (profiled) process.kill(pid, 'SIGUSR2')
+      const usage = () => cpuMsOf({ server: pid, load: load.pid })
       const before = usage()
-      const result = await load.call('run', {
-        target,
-        loop: { kind: 'closed', concurrency },
-        count,
-        warmUp: Math.floor(count / 10),
-      })
-      if (profiled) process.kill(bed.webhook.pid, 'SIGUSR2')
-      cpuMs[names[index] ?? ''] = cpuMsEach(before, usage(), count)
-      recorders[index]?.take(result)
-      if (result.errors > 0) say(`${names[index]}: ${JSON.stringify(result.statuses)}`)
+      const loop = { kind: 'closed', concurrency } as const
+      const result = await load.call('run', { target, loop, count, warmUp: warmUpCount })
+      if (profiled) process.kill(pid, 'SIGUSR2')
+      cpu.add(before, usage())
+      recorder.take(result)
+      if (result.errors > 0) say(`${name}: ${JSON.stringify(result.statuses)}`)
     }
   }
-  const rows = recorders.map((recorder, index) => recorder.row(names[index] ?? '', concurrency))
+  const rows = measured.map(({ name, recorder }) => recorder.row(name, concurrency))
+  const cpuMs = Object.fromEntries(measured.map(({ name, cpu }) => [name, cpu.each(rounds * count)]))
   for (const row of rows)
     say(
       `${row.case}: ${row.perSecond}/s, p50 ${row.p50Ms} ms, p99 ${row.p99Ms} ms; CPU ms each ${JSON.stringify(cpuMs[row.case])}`,
@@ -193,7 +224,7 @@ async function side(
 const soakStep = 20_000
 
 async function soak({ bed, load, say }: Measuring, reviews: number): Promise<BenchResult> {
-  const target = targetOf(bed, reviewText(0))
+  const target = targetOf(bed, bed.webhook.port, reviewText(0))
   await answerTo(target)
   const recorder = createLatencyRecorder()
   const rssMbOverTime: { readonly reviews: number; readonly rssMb: number }[] = []

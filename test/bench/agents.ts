@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import type { Server } from 'node:net'
 import { createAddressPool } from '../../bed/kubelet/address-pool.ts'
 import { AgentError } from '../../src/agent/agent-error.ts'
-import { readAssignment, readEndOrder } from '../../src/agent/assign-body.ts'
+import { readAssignment, readConfirmQuestion, readEndOrder } from '../../src/agent/assign-body.ts'
 import { type AssignmentGate, createAssignmentGate } from '../../src/agent/assignment-gate.ts'
-import { type AssignClaims, assignPath, endPath } from '../../src/domain/assign-contract.ts'
+import { type AssignClaims, assignPath, confirmPath, endPath } from '../../src/domain/assign-contract.ts'
 import { agentPort } from '../../src/domain/names.ts'
 import { createOneRequestServer, type OneReply, type OneRequest } from './one-request-server.ts'
 
@@ -96,6 +96,7 @@ async function answer(
   if (method !== 'POST') throw new AgentError('AGENT_NOT_FOUND')
   const claims = verifyDelivery(authorization, { keys, podUid: pod.uid, body })
   if (path === assignPath) return assign(pod, claims, body)
+  if (path === confirmPath) return confirm(pod, claims, body)
   if (path === endPath) return end(pod, claims, body)
   throw new AgentError('AGENT_NOT_FOUND')
 }
@@ -106,7 +107,15 @@ async function assign(pod: Pod, claims: AssignClaims, body: Buffer): Promise<obj
   requireSame(claims, assignment)
   if (podUid !== pod.uid) throw new AgentError('AGENT_UNAUTHENTICATED')
   await pod.gate.accept(assignment)
-  return { podUid, sessionId, epoch }
+  return { podUid, sessionId, epoch, confirms: true }
+}
+
+async function confirm(pod: Pod, claims: AssignClaims, body: Buffer): Promise<object> {
+  const question = readConfirmQuestion(body)
+  requireSame(claims, question)
+  const { sessionId, epoch, seal } = question
+  if (!(await pod.gate.confirms(sessionId, epoch, seal))) throw new AgentError('AGENT_UNASSIGNED')
+  return { podUid: pod.uid, sessionId, epoch }
 }
 
 function end(pod: Pod, claims: AssignClaims, body: Buffer): object {

@@ -3,20 +3,27 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { root } from '../../bed/repository.ts'
+import { runAgainstTurns } from './against-turns.ts'
 import { startAgentsProcess } from './agents-process.ts'
 import { runAuthTurns } from './auth-turns.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
 import { createReadyPods } from './bench-pods.ts'
 import type { BenchResult } from './bench-report.ts'
-import { measureFastify, measureLua, measurePost, measureSql } from './claim-baselines.ts'
+import {
+  type Baseline,
+  measureFastify,
+  measureLua,
+  measurePost,
+  measureSql,
+  timesFloors,
+} from './claim-baselines.ts'
 import { type ClaimStock, createClaimStock } from './claim-stock.ts'
 import { cpuMsOf, createCpuSums } from './cpu-meter.ts'
 import { runDecisionBench } from './decision-bench.ts'
 import { type BenchRow, createLatencyRecorder } from './latency-recorder.ts'
 import { type LoadGenerator, type LoadSpec, startLoadGenerator } from './load-generator.ts'
 import { meanStageMs, stageSums } from './stage-meter.ts'
-import { runVersionTurns } from './version-turns.ts'
 
 /** Opens from stock through the whole session API, and beside them what their parts cost alone. */
 export const bench: Bench = {
@@ -33,7 +40,7 @@ export const bench: Bench = {
     keys: { type: 'boolean', default: false },
     /** key, oidc or serviceaccount: such a credential by turns with a bootstrap key, and nothing else. */
     auth: { type: 'string', default: '' },
-    /** Folder of another checkout with its packages: its API and this one by turns, and nothing else. */
+    /** Folder of another checkout with its packages: opens of both by turns, and nothing else. */
     against: { type: 'string', default: '' },
     /** Folder for a CPU profile of the API process for each case. */
     profile: { type: 'string', default: '' },
@@ -67,7 +74,7 @@ export async function runClaimsBench(
 ): Promise<BenchResult> {
   if (options['no-delivery']) return runDecisionBench(options, say)
   if (options.auth !== '') return runAuthTurns(options, say)
-  if (options.against !== '') return runVersionTurns(options, say)
+  if (options.against !== '') return runAgainstTurns(options, say)
   const settings = settingsOf(options)
   const profile = await profileFolder(options)
   const bed = await startGreenroomBed({
@@ -132,6 +139,7 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   const load = startLoadGenerator(join(bed.folder, 'load.log'))
   bed.onStop(() => load.stop())
   const podUids = pods.map(({ uid }) => uid)
+  const freshAgents = () => agents.call('reset', undefined)
   const cpuMsPerOpen: Record<string, Record<string, number>> = {}
   const stageMeanMs: Record<string, Record<string, number>> = {}
   const claims = createClaimCases({
@@ -149,7 +157,7 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
       }),
     stock,
     freshStock: async () => {
-      await agents.call('reset', undefined)
+      await freshAgents()
       await stock.refill({ [agentType]: podUids })
     },
   })
@@ -160,10 +168,15 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   if (!options['no-open-loop']) rows.push(await claims.open(Math.max(1, Math.round(capacity / 2))))
   const { held, refused } = await agents.call('tally', undefined)
   say(`after the last case ${held} agents hold a session, ${refused} deliveries were refused`)
-  const given = { stock, load, pods, freshAgents: () => agents.call('reset', undefined) }
-  const baselines = options['no-baselines'] ? [] : await measureBaselines(measuring, given)
+  const baselines = options['no-baselines']
+    ? []
+    : await measureBaselines(measuring, { stock, load, pods, freshAgents })
+  const all = [...rows, ...baselines]
+  const floors = timesFloors(all)
+  if (baselines.length > 0) say(`p50 of opens as multiples of their floors: ${JSON.stringify(floors)}`)
   return {
-    rows: [...rows, ...baselines],
+    rows: all,
+    timesFloors: floors,
     capacityPerSecond: capacity,
     agentsRssMb: rssMb,
     held,
@@ -254,7 +267,7 @@ const openLoopLanes = 128
 
 async function measureBaselines(
   { bed, settings, say }: Measuring,
-  parts: Pick<Parameters<typeof measurePost>[0], 'stock' | 'load' | 'pods' | 'freshAgents'>,
+  parts: Omit<Baseline, 'bed' | 'settings'>,
 ): Promise<readonly BenchRow[]> {
   const rows: BenchRow[] = []
   const given = { bed, settings, ...parts }

@@ -16,8 +16,6 @@ import { type LoadGenerator, type LoadTarget, startLoadGenerator } from './load-
 export interface TurnsBed {
   readonly bed: GreenroomBed
   readonly load: LoadGenerator
-  /** Of everything that an open keeps busy besides its API process. */
-  readonly pids: Readonly<Record<string, number>>
   /** Nothing is claimed and every agent is fresh. */
   readonly freshStock: () => Promise<void>
 }
@@ -48,7 +46,6 @@ export async function startTurnsBed(pool: number, say: (line: string) => void): 
     return {
       bed,
       load,
-      pids: { agents: agents.pid, load: load.pid, redis: bed.redis.pid, postgres: bed.postgres.pid },
       async freshStock() {
         await agents.call('reset', undefined)
         await stock.refill({ [agentType]: podUids })
@@ -85,7 +82,7 @@ export interface Difference {
 }
 
 export async function measureTurns(
-  { load, pids, freshStock }: TurnsBed,
+  { load, freshStock }: TurnsBed,
   turns: readonly Turn[],
   settings: TurnsSettings,
 ) {
@@ -99,7 +96,7 @@ export async function measureTurns(
   for (let round = -warmUpRounds; round < rounds; round += 1) {
     for (const { turn, all, cpu, p50s } of round % 2 === 0 ? measured : measured.toReversed()) {
       await freshStock()
-      const before = cpuMsOf({ api: turn.pid, ...pids })
+      const before = cpuMsOf({ api: turn.pid })
       const loop = { kind: 'closed', concurrency } as const
       const spec = { target: turn.target, loop, count: pool, warmUp: Math.floor(pool / 10) }
       const result = await load.call('run', spec)
@@ -107,7 +104,7 @@ export async function measureTurns(
       const one = createLatencyRecorder()
       one.take(result)
       all.take(result)
-      cpu.add(before, cpuMsOf({ api: turn.pid, ...pids }))
+      cpu.add(before, cpuMsOf({ api: turn.pid }))
       p50s.push(one.row(turn.name, concurrency).p50Ms)
     }
   }
@@ -120,7 +117,8 @@ export async function measureTurns(
         Math.round((sorted[Math.floor((sorted.length - 1) * share)] ?? 0) * 1_000) / 1_000
       return { case: turn.name, concurrency, medianMs: at(0.5), lowestMs: at(0), highestMs: at(1) }
     }),
-    /** By turn and process. */
-    cpuMsPerOpen: Object.fromEntries(measured.map(({ turn, cpu }) => [turn.name, cpu.each(rounds * pool)])),
+    cpuMsPerOpen: Object.fromEntries(
+      measured.map(({ turn, cpu }) => [turn.name, cpu.each(rounds * pool).api ?? 0]),
+    ),
   }
 }

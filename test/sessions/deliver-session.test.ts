@@ -4,6 +4,7 @@ import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
 import { beforeTheRoom, type Session } from '../../src/domain/session.ts'
 import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
 import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
+import { unasked } from '../support/nothing-unsettled.ts'
 
 const session: Session = {
   ...newSession(),
@@ -51,7 +52,7 @@ function start(options: { apiUrl?: string } = {}) {
   const pods = createFakePodView()
   const sent: { pod: unknown; assignment: Assignment; deadlineMs: number }[] = []
   const delivery: AgentDelivery = {
-    prepare: () => () => {},
+    ...unasked,
     async assign(pod, assignment, deadlineMs) {
       sent.push({ pod, assignment, deadlineMs })
       return {

@@ -16,16 +16,38 @@ export type PatchOperation =
 export function podPatch(before: Pod, after: Pod): PatchOperation[] {
   if (before === after) return []
   const moves: PatchOperation[] = []
-  const aligned = { ...before, spec: alignedSpec(before.spec, after.spec, moves) }
+  const aligned = {
+    ...before,
+    ...(before.metadata &&
+      after.metadata && { metadata: withComing(before.metadata, after.metadata, '/metadata', moves) }),
+    spec: alignedSpec(before.spec, after.spec, moves),
+  }
   // Without `invertible` it makes no other operations than these three.
   return [...moves, ...(jsonPatch.compare(aligned, after) as PatchOperation[])]
 }
 
-function alignedSpec(before: PodSpec, after: PodSpec, moves: PatchOperation[]): PodSpec {
-  const spec = { ...before }
-  if (before.volumes && after.volumes) {
-    spec.volumes = alignedList(before.volumes, after.volumes, '/spec/volumes', moves)
+/**
+ * The object with the members that come as a whole, a probe or a securityContext; `moves` get the steps. They are the
+ * greater part of a patch, and fast-json-patch would copy each through JSON.
+ */
+function withComing<T extends object>(before: T, after: T, path: string, moves: PatchOperation[]): T {
+  if (before === after) return before
+  const aligned = { ...before }
+  for (const field in after) {
+    const value = after[field]
+    if (typeof value !== 'object' || value === null || Object.hasOwn(before, field)) continue
+    aligned[field] = value
+    moves.push({ op: 'add', path: `${path}/${jsonPatch.escapePathComponent(field)}`, value })
   }
+  return aligned
+}
+
+function alignedSpec(before: PodSpec, after: PodSpec, moves: PatchOperation[]): PodSpec {
+  const spec = withComing(before, after, '/spec', moves)
+  const { securityContext, volumes } = before
+  if (securityContext && after.securityContext)
+    spec.securityContext = withComing(securityContext, after.securityContext, '/spec/securityContext', moves)
+  if (volumes && after.volumes) spec.volumes = alignedList(volumes, after.volumes, '/spec/volumes', moves)
   for (const field of ['containers', 'initContainers'] as const) {
     const wanted = after[field]
     if (!before[field] || !wanted) continue
@@ -43,15 +65,14 @@ function alignedContainer(
   moves: PatchOperation[],
 ): Container {
   if (!after) return before
-  const { env, volumeMounts } = before
-  return {
-    ...before,
-    ...(env && after.env && { env: alignedList(env, after.env, `${path}/env`, moves) }),
-    ...(volumeMounts &&
-      after.volumeMounts && {
-        volumeMounts: alignedList(volumeMounts, after.volumeMounts, `${path}/volumeMounts`, moves),
-      }),
-  }
+  const container = withComing(before, after, path, moves)
+  const { env, volumeMounts, resources } = before
+  if (resources && after.resources)
+    container.resources = withComing(resources, after.resources, `${path}/resources`, moves)
+  if (env && after.env) container.env = alignedList(env, after.env, `${path}/env`, moves)
+  if (volumeMounts && after.volumeMounts)
+    container.volumeMounts = alignedList(volumeMounts, after.volumeMounts, `${path}/volumeMounts`, moves)
+  return container
 }
 
 interface Named {

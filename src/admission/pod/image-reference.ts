@@ -92,12 +92,11 @@ function versionOf(tag: string | undefined, digest: string | undefined): Version
 export function imageMatches(image: string, pattern: string): boolean {
   const reference = parseImageReference(image)
   const wanted = parseImagePattern(pattern)
-  return (
-    reference !== undefined &&
-    wanted !== undefined &&
-    isOfRepository(reference, wanted) &&
-    isOfVersion(reference, wanted.version)
-  )
+  return reference !== undefined && wanted !== undefined && referenceMatches(reference, wanted)
+}
+
+export function referenceMatches(reference: ImageReference, wanted: ImagePattern): boolean {
+  return isOfRepository(reference, wanted) && isOfVersion(reference, wanted.version)
 }
 
 function isOfRepository({ registry, path }: ImageReference, wanted: ImagePattern): boolean {
@@ -117,10 +116,6 @@ function isOfVersion({ tag = '', digest }: ImageReference, version: Version): bo
       if (digest === undefined || (version.tag !== undefined && version.tag !== tag)) return false
       return version.digest === undefined || version.digest === digest
   }
-}
-
-export function hasDigest(image: string): boolean {
-  return parseImageReference(image)?.digest !== undefined
 }
 
 /** A colon in the last part begins a tag; one before it belongs to a port. */

@@ -1,5 +1,6 @@
 import { duplicates } from './duplicates.ts'
 import { componentImageProblems } from './image-patterns.ts'
+import { oncePer } from './once-per.ts'
 import { type Component, componentName } from './policy-component.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { labelValue } from './policy-scalars.ts'
@@ -54,6 +55,7 @@ function shapeProblems(at: string, component: Component): string[] {
 }
 
 /** Claims that a component keeps its data in. They are for no other pod. */
-export function claimsOfComponents({ components }: PolicyDocument): ReadonlySet<string> {
-  return new Set(components.flatMap(({ mounts }) => mounts.flatMap(({ claim }) => claim ?? [])))
-}
+export const claimsOfComponents = oncePer(
+  ({ components }: PolicyDocument): ReadonlySet<string> =>
+    new Set(components.flatMap(({ mounts }) => mounts.flatMap(({ claim }) => claim ?? []))),
+)

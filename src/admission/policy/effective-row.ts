@@ -12,6 +12,8 @@ import type {
   Thin,
   WritablePath,
 } from './container-settings.ts'
+import { oncePer } from './once-per.ts'
+import { ownPodEnv } from './own-pod-env.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import { type Defaults, defaultRowName, type Row } from './policy-row.ts'
 import type { MatchExpression, PolicyToleration, PolicyTopologySpread } from './scheduling-settings.ts'
@@ -33,6 +35,8 @@ export interface EffectiveRow {
   /** Of the agent container, as they stand in a pod; absent where the row leaves one to the pod. */
   readonly probes: Pick<Container, ProbeField>
   readonly env: Defaults['env']
+  /** By these variables its agents know their pod. */
+  readonly ownEnv: readonly EnvVar[]
   /** Variables that refer to the row's secrets. A pod may refer to the same keys itself, and to no others of these Secrets. */
   readonly secretEnv: readonly EnvVar[]
   /** As a whole; names, or beginnings that end in `*`. */
@@ -79,18 +83,16 @@ export interface WantedResource {
 /** Disk of containers whose row sets none: an unbounded container can fill its node. */
 const ephemeralStorage = { request: '64Mi', limit: '1Gi' } as const
 
-/** Rows are resolved once per document, so that no review pays for it. */
-const rowsOfPolicies = new WeakMap<PolicyDocument, Map<string, EffectiveRow>>()
-
 /** The row of this name; undefined if the policy has none. */
 export function effectiveRow(name: string, policy: PolicyDocument): EffectiveRow | undefined {
-  let rows = rowsOfPolicies.get(policy)
-  if (!rows) {
-    rows = new Map(Object.entries(policy.agentTypes).map(([key, row]) => [key, resolve(row, policy, key)]))
-    rowsOfPolicies.set(policy, rows)
-  }
-  return rows.get(name)
+  return rowsOf(policy).get(name)
 }
+
+/** Resolved once per document, so that no review pays for it. */
+const rowsOf = oncePer(
+  (policy: PolicyDocument): ReadonlyMap<string, EffectiveRow> =>
+    new Map(Object.entries(policy.agentTypes).map(([name, row]) => [name, resolve(row, policy, name)])),
+)
 
 /** The document's row over its defaults; policy-row.ts says how they are merged. */
 function mergedRow(row: Row, { defaults }: PolicyDocument) {
@@ -114,6 +116,7 @@ function resolve(row: Row, policy: PolicyDocument, name: string): EffectiveRow {
     sidecar: wantedResources(merged.sidecar),
     probes: podProbes(merged.probes),
     env: merged.env,
+    ownEnv: ownPodEnv(name),
     secretEnv: merged.secrets.map(secretEnv),
     allowedSecrets: merged.allowedSecrets,
     secretsFor: merged.secretsFor,

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../../domain/canonical-json.ts'
 import { versionHash } from '../../domain/version-hash.ts'
 import { type EffectiveRow, withoutRange } from './effective-row.ts'
+import { oncePer } from './once-per.ts'
 
 /**
  * Names what a row makes of a pod. It is noted on each agent's pod, and the controller replaces idle pods whose row in force
@@ -10,9 +11,7 @@ import { type EffectiveRow, withoutRange } from './effective-row.ts'
  * The number before the dash is the version of this function. Digests of two versions are never compared, so that an
  * upgrade of the webhook before the controller, or after it, replaces no pod. Raise it with every change of the fields.
  */
-export function rowDigest(row: EffectiveRow): string {
-  const known = digests.get(row)
-  if (known !== undefined) return known
+export const rowDigest = oncePer((row: EffectiveRow): string => {
   const text = canonicalJson({
     securityContext: row.securityContext,
     allowedGroups: row.allowedGroups,
@@ -36,12 +35,7 @@ export function rowDigest(row: EffectiveRow): string {
     idle: row.idle,
     sidecar: withoutRange(row.sidecar),
   })
-  const digest = `${digestVersion}-${versionHash(text)}`
-  digests.set(row, digest)
-  return digest
-}
+  return `${digestVersion}-${versionHash(text)}`
+})
 
 const digestVersion = 1
-
-/** Rows are resolved once per document, and so is their digest. */
-const digests = new WeakMap<EffectiveRow, string>()

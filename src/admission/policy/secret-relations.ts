@@ -1,5 +1,6 @@
 import type { Command } from './container-settings.ts'
 import { fitsPattern } from './name-pattern.ts'
+import { oncePer } from './once-per.ts'
 import type { PolicyDocument } from './policy-document.ts'
 import type { Row } from './policy-row.ts'
 
@@ -19,14 +20,15 @@ export function secretProblems(policy: PolicyDocument): string[] {
 }
 
 /** Secrets that a component reads. They are for no other pod. */
-export function secretsOfComponents({ components }: PolicyDocument): ReadonlySet<string> {
-  return new Set(
-    components.flatMap(({ env, mounts }) => [
-      ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
-      ...mounts.flatMap(({ secret }) => (secret ? [secret] : [])),
-    ]),
-  )
-}
+export const secretsOfComponents = oncePer(
+  ({ components }: PolicyDocument): ReadonlySet<string> =>
+    new Set(
+      components.flatMap(({ env, mounts }) => [
+        ...env.flatMap((entry) => (typeof entry !== 'string' && entry.secret ? [entry.secret] : [])),
+        ...mounts.flatMap(({ secret }) => (secret ? [secret] : [])),
+      ]),
+    ),
+)
 
 function reservedProblems(
   at: string,

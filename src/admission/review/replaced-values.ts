@@ -61,16 +61,16 @@ function compareLists(
   becomes: readonly unknown[],
   found: Part[],
 ): void {
-  const staying = new Set(becomes)
-  const gone = was.filter((element) => !staying.has(element))
+  const gone = without(was, becomes)
   if (gone.length === 0) return
   if (gone.every((element) => nameOf(element) !== undefined)) {
+    // The plugin's own; rule service-account-token removes them.
+    const authored = gone.filter((element) => !nameOf(element)?.startsWith(tokenVolumePrefix))
+    if (authored.length === 0) return
     // Of two with one name the first counts.
     const successors = new Map(becomes.toReversed().map((element) => [nameOf(element), element]))
-    for (const element of gone) {
+    for (const element of authored) {
       const name = nameOf(element) ?? ''
-      // The plugin's own; rule service-account-token removes it.
-      if (name.startsWith(tokenVolumePrefix)) continue
       compare({ place: [...place, name], was: element, becomes: successors.get(name) }, found)
     }
     return
@@ -85,6 +85,17 @@ function compareLists(
   }
   found.push({ place, was, becomes })
 }
+
+/** The elements that are not in the other list any more. */
+function without(was: readonly unknown[], becomes: readonly unknown[]): readonly unknown[] {
+  // Most lists are so short that a set costs more than it saves; the author may make a list as long as they like.
+  if (was.length <= shortList && becomes.length <= shortList)
+    return was.filter((element) => !becomes.includes(element))
+  const staying = new Set(becomes)
+  return was.filter((element) => !staying.has(element))
+}
+
+const shortList = 16
 
 /** The same text for the same value, whatever the order of its keys: a set finds it without comparing each with each. */
 function sortedText(value: unknown): string {

@@ -1,8 +1,8 @@
-import type { Pod, Toleration } from '../pod/pod.ts'
+import type { Pod } from '../pod/pod.ts'
 import { shown } from '../pod/violation.ts'
 import type { PolicyToleration } from '../policy/scheduling-settings.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
-import { normalized } from './tolerations.ts'
+import { type Normalized, normalized } from './tolerations.ts'
 
 /** Rule tolerations adds the row's own. This one bounds what the author adds. */
 export const allowedTolerations: GreenroomRule = {
@@ -30,28 +30,35 @@ export function foreignTolerations(
   allowed: readonly PolicyToleration[],
   added: readonly PolicyToleration[] = [],
 ): Finding[] {
-  const all = [...addedByKubernetes, ...added, ...allowed]
-  const named = allowed.length > 0 ? shown(allowed) : 'none of its own'
-  return (spec.tolerations ?? []).flatMap((given, index) =>
-    all.some((one) => covers(one, given)) ? [] : [finding(`spec.tolerations[${index}]`, given, named)],
-  )
+  const found: Finding[] = []
+  for (const [index, given] of spec.tolerations?.entries() ?? []) {
+    const asked = normalized(given)
+    const isCovered =
+      addedByKubernetes.some((one) => covers(one, asked)) ||
+      added.some((one) => covers(normalized(one), asked)) ||
+      allowed.some((one) => covers(normalized(one), asked))
+    if (isCovered) continue
+    found.push(
+      finding(`spec.tolerations[${index}]`, given, allowed.length > 0 ? shown(allowed) : 'none of its own'),
+    )
+  }
+  return found
 }
 
 /** By the plugins DefaultTolerationSeconds, for as long as the cluster says, and PodTolerationRestriction. */
-const addedByKubernetes: readonly PolicyToleration[] = [
+const addedByKubernetes = [
   { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
   { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
   { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
-]
+].map(normalized)
 
 /** By the plugin ExtendedResourceToleration. */
 function forDevice(name: string): PolicyToleration {
   return { key: name, operator: 'Exists', effect: 'NoSchedule' }
 }
 
-/** True if `given` tolerates no more than `allowed` does. */
-function covers(allowed: PolicyToleration, given: Toleration): boolean {
-  const [most, asked] = [normalized(allowed), normalized(given)]
+/** True if `asked` tolerates no more than `most` does. */
+function covers(most: Normalized, asked: Normalized): boolean {
   const isKeyCovered = most.key === '' || most.key === asked.key
   const isValueCovered =
     most.operator === 'Exists' || (asked.operator === most.operator && asked.value === most.value)

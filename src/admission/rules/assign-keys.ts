@@ -13,10 +13,8 @@ export const assignKeys: GreenroomRule = {
   mutated: 'yes',
   why: 'Notes which public keys the agent was given.',
   fix: '',
-  mutate(draft, { podClass, ...inForce }) {
-    const { annotations } = draft.metadata
-    const value = writtenAnnotations(podClass, inForce)[annotation.assignKeyIds]
-    if (value === undefined) return
-    draft.assign(draft.metadata, { annotations: { ...annotations, [annotation.assignKeyIds]: value } })
+  mutate(draft, context) {
+    const value = writtenAnnotations(context.podClass, context)[annotation.assignKeyIds]
+    if (value !== undefined) draft.annotate(annotation.assignKeyIds, value)
   },
 }

@@ -36,10 +36,15 @@ const plainVariables: ReadonlySet<string> = new Set([
 
 export const noCodeVariable = "no variable by which a program loads code, but the row's"
 
+/** The same as one pattern: a list of ninety would be walked for every variable of every pod. */
+const codeVariable = new RegExp(
+  `^(?:${codeVariables.map((name) => (name.endsWith('*') ? name.slice(0, -1) : `${name}$`)).join('|')})`,
+)
+
 /** True for one of the above, unless the row gives it, or it names one of the row's writable paths as a home. */
 export function isCodeVariable(entry: EnvVar, { env, writablePaths }: EffectiveRow): boolean {
   const { name } = entry
-  if (plainVariables.has(name) || !codeVariables.some((pattern) => fitsPattern(name, pattern))) return false
+  if (!codeVariable.test(name) || plainVariables.has(name)) return false
   const homes = /^(HOME|XDG_.*)$/.test(name) ? writablePaths.map(({ path }) => ({ name, value: path })) : []
   return ![...env, ...homes].some((own) => sameValue(own, entry))
 }

@@ -39,18 +39,18 @@ export const commands: GreenroomRule = {
   judge(context) {
     const { containers, pod, row } = context
     if (!row || row.secretsFor === 'pools' || isPoolPod(context) || !holdsSecret(context, row)) return []
-    return containers.flatMap(({ container, kind, path }) =>
-      kind === 'ephemeral'
-        ? []
-        : [
-            ...words(container, row, path),
-            ...handlers(container, path),
-            ...loading(container, row, path),
-            ...mounts(container, pod.spec.volumes ?? [], path),
-            ...expressions(container, path),
-            ...messages(container, path),
-          ],
-    )
+    const found: Finding[] = []
+    const authored = volumesOfAuthor(pod.spec.volumes)
+    for (const { container, kind, path } of containers) {
+      if (kind === 'ephemeral') continue
+      addWords(container, row, path, found)
+      addHandlers(container, path, found)
+      addLoading(container, row, path, found)
+      addMounts(container, authored, path, found)
+      addExpressions(container, path, found)
+      addMessages(container, path, found)
+    }
+    return found
   },
 }
 
@@ -61,63 +61,67 @@ function holdsSecret(context: AdmissionContext, { secretEnv }: EffectiveRow): bo
   )
 }
 
-function words(
+function addWords(
   { command = [], args = [], workingDir = '' }: Container,
-  row: EffectiveRow,
+  { commands: listed }: EffectiveRow,
   at: string,
-): Finding[] {
+  found: Finding[],
+): void {
   const isOwn = command.length === 0 && args.length === 0
-  const isListed = row.commands.some((one) => sameValue([one.command ?? [], one.args ?? []], [command, args]))
-  const allowed = ["the image's own", ...row.commands.map((one) => JSON.stringify(one))].join(', or ')
-  const field = command.length > 0 ? 'command' : 'args'
-  return [
-    ...(isOwn || isListed ? [] : [finding(`${at}.${field}`, { command, args }, allowed)]),
-    ...(workingDir === '' ? [] : [finding(`${at}.workingDir`, workingDir, "unset: the image's own")]),
-  ]
+  const isListed = (): boolean =>
+    listed.some((one) => sameValue([one.command ?? [], one.args ?? []], [command, args]))
+  if (!isOwn && !isListed()) {
+    const allowed = ["the image's own", ...listed.map((one) => JSON.stringify(one))].join(', or ')
+    found.push(finding(`${at}.${command.length > 0 ? 'command' : 'args'}`, { command, args }, allowed))
+  }
+  if (workingDir !== '') found.push(finding(`${at}.workingDir`, workingDir, "unset: the image's own"))
 }
 
-function handlers(container: Container, at: string): Finding[] {
+function addHandlers(container: Container, at: string, found: Finding[]): void {
   const { lifecycle } = container
-  return [
-    ...probeFields.map((field) => [field, container[field]?.exec] as const),
-    ['lifecycle.postStart', lifecycle?.postStart?.exec] as const,
-    ['lifecycle.preStop', lifecycle?.preStop?.exec] as const,
-  ]
-    .filter(([, exec]) => exec !== undefined)
-    .map(([field]) => finding(`${at}.${field}.exec`, 'set', 'unset'))
+  const refuse = (field: string): void => void found.push(finding(`${at}.${field}.exec`, 'set', 'unset'))
+  for (const field of probeFields) if (container[field]?.exec !== undefined) refuse(field)
+  if (lifecycle?.postStart?.exec !== undefined) refuse('lifecycle.postStart')
+  if (lifecycle?.preStop?.exec !== undefined) refuse('lifecycle.preStop')
 }
 
-function loading({ env = [], envFrom = [] }: Container, row: EffectiveRow, at: string): Finding[] {
-  return [
-    ...env
-      .filter((entry) => isCodeVariable(entry, row))
-      .map(({ name }) => finding(`${at}.env[${name}]`, name, noCodeVariable)),
-    // The keys become names of variables, and a review cannot see them.
-    ...envFrom.flatMap(({ configMapRef, prefix = '' }, index) =>
-      configMapRef && leadsToCodeVariable(prefix)
-        ? [finding(`${at}.envFrom[${index}].configMapRef`, configMapRef.name, noConfigMap)]
-        : [],
-    ),
-  ]
+function addLoading({ env, envFrom }: Container, row: EffectiveRow, at: string, found: Finding[]): void {
+  for (const entry of env ?? []) {
+    if (!isCodeVariable(entry, row)) continue
+    found.push(finding(`${at}.env[${entry.name}]`, entry.name, noCodeVariable))
+  }
+  // The keys become names of variables, and a review cannot see them.
+  for (const [index, { configMapRef, prefix = '' }] of envFrom?.entries() ?? []) {
+    if (!configMapRef || !leadsToCodeVariable(prefix)) continue
+    found.push(finding(`${at}.envFrom[${index}].configMapRef`, configMapRef.name, noConfigMap))
+  }
 }
 
 const noConfigMap = 'a prefix such as APP_, with which no variable begins by which a program loads code'
 
 /** At no path: programs take code from any place that a variable or a file of settings names. */
-function mounts({ volumeMounts = [] }: Container, volumes: readonly Volume[], at: string): Finding[] {
-  // Of two with one name the first counts, as Kubernetes names it when it refuses them.
-  const byName = new Map(volumes.toReversed().map((volume) => [volume.name, volume]))
-  return volumeMounts.flatMap(({ name, mountPath }, index) => {
-    const volume = byName.get(name)
-    if (!volume || !isOfAuthor(volume)) return []
-    return [
-      finding(
-        `${at}.volumeMounts[${index}].mountPath`,
-        mountPath,
-        'no volume whose content the author of the pod decides',
-      ),
-    ]
-  })
+function addMounts(
+  { volumeMounts }: Container,
+  authored: ReadonlySet<string>,
+  at: string,
+  found: Finding[],
+): void {
+  for (const [index, { name, mountPath }] of volumeMounts?.entries() ?? []) {
+    if (!authored.has(name)) continue
+    const allowed = 'no volume whose content the author of the pod decides'
+    found.push(finding(`${at}.volumeMounts[${index}].mountPath`, mountPath, allowed))
+  }
+}
+
+/** The names. Of two volumes with one name the first counts, as Kubernetes names it when it refuses them. */
+function volumesOfAuthor(volumes: readonly Volume[] = []): ReadonlySet<string> {
+  const seen = new Set<string>()
+  const authored = new Set<string>()
+  for (const volume of volumes) {
+    if (!seen.has(volume.name) && isOfAuthor(volume)) authored.add(volume.name)
+    seen.add(volume.name)
+  }
+  return authored
 }
 
 /** Kinds of volumes whose content needs another right than to create pods, or that begin empty. */
@@ -140,20 +144,14 @@ function isOfAuthor(volume: Volume): boolean {
  * Kubernetes puts the values of variables into the path. The path becomes the name of a directory, and an Event quotes one that
  * is refused. So only a variable that is a field of the pod may stand there.
  */
-function expressions({ env = [], volumeMounts = [] }: Container, at: string): Finding[] {
-  if (!volumeMounts.some(({ subPathExpr }) => subPathExpr)) return []
+function addExpressions({ env = [], volumeMounts = [] }: Container, at: string, found: Finding[]): void {
+  if (!volumeMounts.some(({ subPathExpr }) => subPathExpr)) return
   const known = fieldsOfPod(env)
-  return volumeMounts.flatMap(({ subPathExpr = '' }, index) =>
-    namesIn(subPathExpr).every((name) => known.has(name))
-      ? []
-      : [
-          finding(
-            `${at}.volumeMounts[${index}].subPathExpr`,
-            subPathExpr,
-            'no $(NAME) but of a variable that is a field of the pod',
-          ),
-        ],
-  )
+  for (const [index, { subPathExpr = '' }] of volumeMounts.entries()) {
+    if (namesIn(subPathExpr).every((name) => known.has(name))) continue
+    const allowed = 'no $(NAME) but of a variable that is a field of the pod'
+    found.push(finding(`${at}.volumeMounts[${index}].subPathExpr`, subPathExpr, allowed))
+  }
 }
 
 /** Where Kubernetes reads the last message of a container from, unless the pod says otherwise. */
@@ -163,15 +161,15 @@ const messagePath = '/dev/termination-log'
  * The message stands in the pod's status, which more people may read than its log. It is not the log's tail, which may hold what
  * a program prints of its variables, nor a file of the program's. Kubernetes mounts an empty file over what stands at the path.
  */
-function messages({ terminationMessagePath, terminationMessagePolicy }: Container, at: string): Finding[] {
-  return [
-    ...((terminationMessagePath ?? '') === '' || terminationMessagePath === messagePath
-      ? []
-      : [finding(`${at}.terminationMessagePath`, terminationMessagePath, messagePath)]),
-    ...((terminationMessagePolicy ?? '') === '' || terminationMessagePolicy === 'File'
-      ? []
-      : [finding(`${at}.terminationMessagePolicy`, terminationMessagePolicy, 'File')]),
-  ]
+function addMessages(
+  { terminationMessagePath: path = '', terminationMessagePolicy: policy = '' }: Container,
+  at: string,
+  found: Finding[],
+): void {
+  if (path !== '' && path !== messagePath)
+    found.push(finding(`${at}.terminationMessagePath`, path, messagePath))
+  if (policy !== '' && policy !== 'File')
+    found.push(finding(`${at}.terminationMessagePolicy`, policy, 'File'))
 }
 
 /** The variables whose only entry is a field of the pod: of several entries the last one would win. */

@@ -22,12 +22,14 @@ interface SizedContainer extends PlacedContainer {
 export function startedWithResources(context: AdmissionContext): readonly SizedContainer[] {
   const { containers, agentContainer, row } = context
   if (!row) return []
-  return containers
-    .filter(({ kind }) => kind !== 'ephemeral')
-    .map((placed) => ({
-      ...placed,
-      wanted: placed === agentContainer ? wantedForAgent(context, row, placed.container) : row.sidecar,
-    }))
+  const found: SizedContainer[] = []
+  for (const placed of containers) {
+    const { container, kind, path } = placed
+    if (kind === 'ephemeral') continue
+    const wanted = placed === agentContainer ? wantedForAgent(context, row, container) : row.sidecar
+    found.push({ container, kind, path, wanted })
+  }
+  return found
 }
 
 /**
@@ -93,9 +95,9 @@ export function unnamed(
   given: Readonly<Record<string, Quantity>> | undefined,
   wanted: WantedResources,
 ): Record<string, Quantity> {
-  if (!given) return {}
-  const entries = Object.entries(given).filter(([name]) => !wanted.some((resource) => resource.name === name))
-  return entries.length > 0 ? Object.fromEntries(entries) : {}
+  const isNamed = (name: string): boolean => wanted.some((resource) => resource.name === name)
+  if (!given || Object.keys(given).every(isNamed)) return {}
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !isNamed(name)))
 }
 
 function withinRange(

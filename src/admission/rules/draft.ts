@@ -19,6 +19,8 @@ export interface Draft {
   /** Assigns the fields that differ. */
   assign: <T extends object>(target: T, values: Partial<T>) => void
   remove: <T extends object>(target: T, field: keyof T) => void
+  /** Writes one annotation, over whatever stands there. */
+  annotate: (key: string, value: string) => void
 }
 
 export interface DraftContainer {
@@ -41,7 +43,7 @@ export function draftOf({ pod, agentContainer }: AdmissionContext): Draft {
     ...(initContainers && { initContainers: init.map(({ container }) => container) }),
     securityContext: security,
   }
-  return { metadata: { ...pod.metadata }, spec, security, containers: [...main, ...init], ...writing() }
+  return { metadata: { ...pod.metadata }, spec, security, containers: [...main, ...init], ...writing }
 }
 
 /** For a running pod: only its debug containers that were not there before can still be changed. */
@@ -56,7 +58,7 @@ export function debugDraftOf({ pod, oldPod }: AdmissionContext): Draft {
     return draft.container
   })
   const spec = { ...pod.spec, ephemeralContainers: ephemeral }
-  return { metadata: pod.metadata ?? {}, spec, security: securityContext, containers, ...writing() }
+  return { metadata: pod.metadata ?? {}, spec, security: securityContext, containers, ...writing }
 }
 
 function draftContainer(given: Container, kind: ContainerKind, isAgent: boolean): DraftContainer {
@@ -64,21 +66,25 @@ function draftContainer(given: Container, kind: ContainerKind, isAgent: boolean)
   return { container: { ...given, securityContext: security }, security, kind, isAgent }
 }
 
-function writing(): Pick<Draft, 'changed' | 'assign' | 'remove'> {
-  return {
-    changed: false,
-    assign(target, values) {
-      for (const field in values) {
-        const value = values[field]
-        if (value === undefined || sameValue(target[field], value)) continue
-        target[field] = value
-        this.changed = true
-      }
-    },
-    remove(target, field) {
-      if (target[field] === undefined) return
-      delete target[field]
+const writing: Pick<Draft, 'changed' | 'assign' | 'remove' | 'annotate'> & ThisType<Draft> = {
+  changed: false,
+  assign(target, values) {
+    for (const field in values) {
+      const value = values[field]
+      if (value === undefined || sameValue(target[field], value)) continue
+      target[field] = value
       this.changed = true
-    },
-  }
+    }
+  },
+  remove(target, field) {
+    if (target[field] === undefined) return
+    delete target[field]
+    this.changed = true
+  },
+  annotate(key, value) {
+    const { annotations } = this.metadata
+    if (annotations !== undefined && Object.hasOwn(annotations, key) && annotations[key] === value) return
+    this.metadata.annotations = { ...annotations, [key]: value }
+    this.changed = true
+  },
 }

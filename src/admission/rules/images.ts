@@ -1,6 +1,6 @@
-import { hasDigest, imageMatches, parseImageReference } from '../pod/image-reference.ts'
+import { parseImagePattern, parseImageReference, referenceMatches } from '../pod/image-reference.ts'
 import type { Images } from '../policy/container-settings.ts'
-import type { AdmissionContext } from './admission-context.ts'
+import { oncePer } from '../policy/once-per.ts'
 import { everyContainer } from './field-path.ts'
 import { type Finding, finding, type GreenroomRule, podsOfRows } from './greenroom-rule.ts'
 
@@ -17,36 +17,63 @@ export const images: GreenroomRule = {
   judge(context) {
     const { row } = context
     if (!row) return []
-    return imagesOf(context).flatMap(({ image, path }) => imageFindings(image, path, row.images))
+    const found: Finding[] = []
+    for (const { container, path } of context.containers)
+      found.push(...imageFindings(container.image, `${path}.image`, row.images))
+    // A volume of kind image brings programs into a pod as a container's image does.
+    for (const [index, { image }] of context.pod.spec.volumes?.entries() ?? [])
+      if (image)
+        found.push(...imageFindings(image.reference, `spec.volumes[${index}].image.reference`, row.images))
+    return found
   },
 }
 
 /** What the row's `images` do not allow of one image. */
-export function imageFindings(
-  image: string | undefined,
-  path: string,
-  { allowed, digest }: Images,
-): Finding[] {
+export function imageFindings(image: string | undefined, path: string, images: Images): Finding[] {
+  const { allowed } = images
   if (image === undefined) return allowed ? [finding(path, image, allowed.join(', '))] : []
-  if (!parseImageReference(image)) return [notAReference(path, image, allowed)]
-  const isAllowed = !allowed || allowed.some((pattern) => imageMatches(image, pattern))
-  if (!isAllowed) return [finding(path, image, allowed.join(', '))]
-  return digest === 'required' && !hasDigest(image) ? [withoutDigest(path, image)] : []
+  switch (verdictsOf(images)(image)) {
+    case 'allowed':
+      return []
+    case 'no reference':
+      return [notAReference(path, image, allowed)]
+    case 'foreign':
+      return [finding(path, image, (allowed ?? []).join(', '))]
+    case 'no digest':
+      return [withoutDigest(path, image)]
+  }
 }
 
-interface PlacedImage {
-  readonly path: string
-  readonly image: string | undefined
-}
+type Verdict = 'allowed' | 'no reference' | 'foreign' | 'no digest'
 
-/** A volume of kind image brings programs into a pod as a container's image does. */
-function imagesOf({ pod, containers }: AdmissionContext): PlacedImage[] {
-  return [
-    ...containers.map(({ container: { image }, path }) => ({ image, path: `${path}.image` })),
-    ...(pod.spec.volumes ?? []).flatMap(({ image }, index) =>
-      image ? [{ image: image.reference, path: `spec.volumes[${index}].image.reference` }] : [],
-    ),
-  ]
+/** A longer reference is judged each time; a registry, a repository, a tag and a digest together are shorter. */
+const longestKept = 600
+/** Far more than a row's pods have; then all are judged anew. */
+const mostKept = 200
+
+/** By the row's `images`. Thousands of pods have the same few images, so each is judged once. */
+const verdictsOf = oncePer((images: Images) => {
+  const judge = verdictOf(images)
+  const known = new Map<string, Verdict>()
+  return (image: string): Verdict => {
+    const found = known.get(image)
+    if (found !== undefined) return found
+    const verdict = judge(image)
+    if (image.length > longestKept) return verdict
+    if (known.size >= mostKept) known.clear()
+    known.set(image, verdict)
+    return verdict
+  }
+})
+
+function verdictOf({ allowed, digest }: Images): (image: string) => Verdict {
+  const patterns = allowed?.flatMap((pattern) => parseImagePattern(pattern) ?? [])
+  return (image) => {
+    const reference = parseImageReference(image)
+    if (!reference) return 'no reference'
+    if (patterns && !patterns.some((pattern) => referenceMatches(reference, pattern))) return 'foreign'
+    return digest === 'required' && reference.digest === undefined ? 'no digest' : 'allowed'
+  }
 }
 
 function notAReference(path: string, image: string, allowed: readonly string[] | undefined): Finding {

@@ -1,7 +1,8 @@
 import { agentEnv, label } from '../../domain/names.ts'
 import type { EnvVar } from '../pod/pod.ts'
 import { sameValue } from '../pod/same-value.ts'
-import { ownPodEnv } from '../policy/own-pod-env.ts'
+import { oncePer } from '../policy/once-per.ts'
+import type { AssignKeys } from '../policy/public-assign-keys.ts'
 import type { AdmissionContext } from './admission-context.ts'
 import { mergedEnv } from './env-order.ts'
 import { agentContainer as agentPath } from './field-path.ts'
@@ -29,13 +30,14 @@ export const injectedEnv: GreenroomRule = {
     const { agentContainer } = context
     if (!agentContainer) return []
     const { container, path } = agentContainer
-    return forcedEnv(context).flatMap((wanted): Finding[] => {
-      const found = (container.env ?? []).filter((entry) => entry.name === wanted.name)
-      if (found.length > 0 && found.every((entry) => sameValue(entry, wanted))) return []
+    const found: Finding[] = []
+    for (const wanted of forcedEnv(context)) {
+      const state = stateOf(wanted, container.env)
       // Values are never shown.
-      const text = found.length === 0 ? 'missing' : 'something else'
-      return [{ path: `${path}.env[${wanted.name}]`, found: text, allowed: 'what the webhook sets' }]
-    })
+      if (state !== 'as set')
+        found.push({ path: `${path}.env[${wanted.name}]`, found: state, allowed: 'what the webhook sets' })
+    }
+    return found
   },
   mutate(draft, context) {
     const forced = forcedEnv(context)
@@ -47,11 +49,25 @@ export const injectedEnv: GreenroomRule = {
   },
 }
 
+/** Of all entries of the name. */
+function stateOf(wanted: EnvVar, env: readonly EnvVar[] = []): 'as set' | 'missing' | 'something else' {
+  let isThere = false
+  for (const entry of env) {
+    if (entry.name !== wanted.name) continue
+    if (!sameValue(entry, wanted)) return 'something else'
+    isThere = true
+  }
+  return isThere ? 'as set' : 'missing'
+}
+
 /** Environment of the agent container that overwrites what the pod says. References only, never a secret value. */
 function forcedEnv(context: AdmissionContext): readonly EnvVar[] {
   const { podClass, row, assignKeys } = context
   if (!row) return []
   const secrets = row.secretsFor === 'everyone' || isPoolPod(context) ? row.secretEnv : []
   if (podClass.kind !== 'agent') return secrets
-  return [{ name: agentEnv.assignKeys, value: assignKeys.text }, ...ownPodEnv(podClass.agentType), ...secrets]
+  return [assignKeysEnv(assignKeys), ...row.ownEnv, ...secrets]
 }
+
+/** The same object for the same keys, so that a comparison finds it at once. */
+const assignKeysEnv = oncePer(({ text }: AssignKeys): EnvVar => ({ name: agentEnv.assignKeys, value: text }))

@@ -70,5 +70,13 @@ function judgesOf(kind: PodKind): Judge[] {
 
 function judgeBy(rule: GreenroomRule): Judge[] {
   const { judge } = rule
-  return judge ? [(context) => judge(context).map((found) => violationBy(rule, found))] : []
+  if (!judge) return []
+  return [
+    (context) => {
+      const found = judge(context)
+      return found.length === 0 ? none : found.map((one) => violationBy(rule, one))
+    },
+  ]
 }
+
+const none: readonly Violation[] = []

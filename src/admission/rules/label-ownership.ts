@@ -26,21 +26,18 @@ export const labelOwnership = {
   judge(change: OwnershipChange): Finding[] {
     if (change.policy.greenroomServiceAccounts.includes(change.username)) return []
     const { before, metadata: after } = change
+    const found: Finding[] = []
+    for (const key of changedKeys(before?.labels, after.labels)) {
+      const isGuarded = isOwned(key) || key === label.session || isBorrowedName(key, change)
+      if (!isGuarded || isOwnName(key, change)) continue
+      const isBorrowed = key === label.app && isNameOfComponent(after.labels?.[key], change)
+      found.push(isBorrowed ? borrowedName : foreign(`metadata.labels[${key}]`))
+    }
+    const annotations = changedKeys(before?.annotations, after.annotations).filter(isOwned)
+    if (annotations.length === 0) return found
     const isWritten = writtenOver(change)
-    const isGuarded = (key: string): boolean =>
-      isOwned(key) || key === label.session || isBorrowedName(key, change)
-    return [
-      ...changedKeys(before?.labels, after.labels, isGuarded)
-        .filter((key) => !isOwnName(key, change))
-        .map((key) =>
-          key === label.app && isNameOfComponent(after.labels?.[key], change)
-            ? borrowedName
-            : foreign(`metadata.labels[${key}]`),
-        ),
-      ...changedKeys(before?.annotations, after.annotations, (key) => isOwned(key) && !isWritten(key)).map(
-        (key) => foreign(`metadata.annotations[${key}]`),
-      ),
-    ]
+    for (const key of annotations) if (!isWritten(key)) found.push(foreign(`metadata.annotations[${key}]`))
+    return found
   },
 } as const satisfies GreenroomRule
 
@@ -52,8 +49,9 @@ type OwnershipChange = MetadataChange & { readonly podClass?: PodClass }
  * from another replica, or from a moment ago: a pod is shaped by one policy and judged by the next while it is replaced.
  * Where nothing is written, only today's value passes.
  */
-function writtenOver({ isNew, isRolledOut, podClass, metadata, ...inForce }: OwnershipChange) {
-  const written = isNew && podClass ? writtenAnnotations(podClass, inForce) : {}
+function writtenOver(change: OwnershipChange) {
+  const { isNew, isRolledOut, podClass, metadata } = change
+  const written = isNew && podClass ? writtenAnnotations(podClass, change) : {}
   return (key: string): boolean =>
     key === annotation.explain ||
     (Object.hasOwn(written, key) && (!isRolledOut || metadata.annotations?.[key] === written[key]))
@@ -75,7 +73,8 @@ const borrowedName: Finding = {
 /** A ReplicaSet adopts a pod with the labels of its own and ends one of its own for it. It releases a pod that loses them. */
 function isBorrowedName(key: string, change: MetadataChange): boolean {
   const { before, metadata } = change
-  return key === label.app && [before, metadata].some((one) => isNameOfComponent(one?.labels?.[key], change))
+  if (key !== label.app) return false
+  return isNameOfComponent(before?.labels?.[key], change) || isNameOfComponent(metadata.labels?.[key], change)
 }
 
 function isNameOfComponent(name: string | undefined, { policy }: MetadataChange): boolean {
@@ -88,9 +87,11 @@ function isOwned(key: string): boolean {
 
 type Entries = Readonly<Record<string, string>> | undefined
 
-function changedKeys(before: Entries, after: Entries, isGuarded: (key: string) => boolean): string[] {
-  const keys = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
-  return [...keys].filter((key) => isGuarded(key) && before?.[key] !== after?.[key])
+function changedKeys(before: Entries, after: Entries): readonly string[] {
+  // Nearly all pods that are judged are new.
+  if (!before) return after ? Object.keys(after) : []
+  const keys = new Set([...Object.keys(before), ...Object.keys(after ?? {})])
+  return [...keys].filter((key) => before[key] !== after?.[key])
 }
 
 function foreign(path: string): Finding {

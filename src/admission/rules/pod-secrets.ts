@@ -1,5 +1,5 @@
 import { label } from '../../domain/names.ts'
-import type { Container, ContainerKind, Volume } from '../pod/pod.ts'
+import type { ContainerKind, PlacedContainer, Volume } from '../pod/pod.ts'
 import type { AdmissionContext } from './admission-context.ts'
 import { everyContainer } from './field-path.ts'
 
@@ -27,14 +27,11 @@ export interface SecretReference {
 type SecretsOfPod = Pick<AdmissionContext, 'pod' | 'containers' | 'namespace'>
 
 export function secretReferencesOf({ pod, containers, namespace }: SecretsOfPod): SecretReference[] {
-  return [
-    ...containers.flatMap(({ container, path, kind }) =>
-      inContainer(container, path).map((reference) => ({ ...reference, kind })),
-    ),
-    ...(pod.spec.volumes ?? []).flatMap((volume, index) =>
-      inVolume(volume, `spec.volumes[${index}]`, namespace),
-    ),
-  ]
+  const found: SecretReference[] = []
+  for (const placed of containers) addOfContainer(placed, found)
+  for (const [index, volume] of pod.spec.volumes?.entries() ?? [])
+    addOfVolume(volume, `spec.volumes[${index}]`, namespace, found)
+  return found
 }
 
 /**
@@ -45,43 +42,34 @@ export function isPoolPod({ pod }: Pick<AdmissionContext, 'pod'>): boolean {
   return pod.metadata?.labels?.[label.pool] !== undefined
 }
 
-function inContainer(container: Container, path: string): SecretReference[] {
-  return [
-    ...(container.env ?? []).flatMap(({ name, valueFrom }) =>
-      valueFrom?.secretKeyRef
-        ? [
-            {
-              path: `${path}.env[${name}].valueFrom.secretKeyRef.name`,
-              secret: valueFrom.secretKeyRef.name,
-              key: valueFrom.secretKeyRef.key ?? '',
-            },
-          ]
-        : [],
-    ),
-    ...(container.envFrom ?? []).flatMap(({ secretRef }, index) =>
-      secretRef ? [{ path: `${path}.envFrom[${index}].secretRef.name`, secret: secretRef.name }] : [],
-    ),
-  ]
+function addOfContainer({ container, path, kind }: PlacedContainer, found: SecretReference[]): void {
+  for (const { name, valueFrom } of container.env ?? []) {
+    if (!valueFrom?.secretKeyRef) continue
+    const { name: secret, key = '' } = valueFrom.secretKeyRef
+    found.push({ path: `${path}.env[${name}].valueFrom.secretKeyRef.name`, secret, key, kind })
+  }
+  for (const [index, { secretRef }] of container.envFrom?.entries() ?? []) {
+    if (secretRef)
+      found.push({ path: `${path}.envFrom[${index}].secretRef.name`, secret: secretRef.name, kind })
+  }
 }
 
-function inVolume({ secret, projected, csi }: Volume, path: string, namespace: string): SecretReference[] {
+function addOfVolume(
+  { secret, projected, csi }: Volume,
+  path: string,
+  namespace: string,
+  found: SecretReference[],
+): void {
+  if (secret) found.push({ path: `${path}.secret.secretName`, secret: secret.secretName })
   const published = csi?.nodePublishSecretRef
-  return [
-    ...(secret ? [{ path: `${path}.secret.secretName`, secret: secret.secretName }] : []),
-    ...(published ? [{ path: `${path}.csi.nodePublishSecretRef.name`, secret: published.name }] : []),
-    ...Object.entries(csi?.volumeAttributes ?? {})
-      .filter(([key, value]) => isSecretAttribute(key, value, namespace))
-      .map(([key, value]) => ({
-        path: `${path}.csi.volumeAttributes[${key}]`,
-        secret: value,
-        isAttribute: true as const,
-      })),
-    ...(projected?.sources ?? []).flatMap((source, index) =>
-      source.secret
-        ? [{ path: `${path}.projected.sources[${index}].secret.name`, secret: source.secret.name }]
-        : [],
-    ),
-  ]
+  if (published) found.push({ path: `${path}.csi.nodePublishSecretRef.name`, secret: published.name })
+  for (const [key, value] of Object.entries(csi?.volumeAttributes ?? {})) {
+    if (!isSecretAttribute(key, value, namespace)) continue
+    found.push({ path: `${path}.csi.volumeAttributes[${key}]`, secret: value, isAttribute: true })
+  }
+  for (const [index, { secret: source }] of projected?.sources?.entries() ?? []) {
+    if (source) found.push({ path: `${path}.projected.sources[${index}].secret.name`, secret: source.name })
+  }
 }
 
 /**

@@ -13,10 +13,8 @@ export const policyDigest: GreenroomRule = {
   mutated: 'yes',
   why: 'Notes by which row the pod was shaped, so that a changed row replaces idle pods.',
   fix: '',
-  mutate(draft, { podClass, ...inForce }) {
-    const { annotations } = draft.metadata
-    const value = writtenAnnotations(podClass, inForce)[annotation.policyDigest]
-    if (value === undefined) return
-    draft.assign(draft.metadata, { annotations: { ...annotations, [annotation.policyDigest]: value } })
+  mutate(draft, context) {
+    const value = writtenAnnotations(context.podClass, context)[annotation.policyDigest]
+    if (value !== undefined) draft.annotate(annotation.policyDigest, value)
   },
 }

@@ -13,9 +13,9 @@ export const policyVersion: GreenroomRule = {
   mutated: 'yes',
   why: 'Notes which version of the policy shaped the pod.',
   fix: '',
-  mutate(draft, { podClass, ...inForce }) {
-    const { annotations } = draft.metadata
-    const value = writtenAnnotations(podClass, inForce)[annotation.policyVersion] ?? ''
-    draft.assign(draft.metadata, { annotations: { ...annotations, [annotation.policyVersion]: value } })
-  },
+  mutate: (draft, context) =>
+    draft.annotate(
+      annotation.policyVersion,
+      writtenAnnotations(context.podClass, context)[annotation.policyVersion] ?? '',
+    ),
 }

@@ -16,29 +16,37 @@ export const resourceRange: GreenroomRule = {
   mutated: 'no',
   why: 'What the author asks for is not taken away silently: without its device the program would not work.',
   fix: "Ask for less or more, or leave it out and get the agent type's.",
-  judge: (context) =>
-    startedWithResources(context).flatMap(({ container, path, wanted }) => [
-      ...beyond(container, wanted, path),
-      ...wanted.flatMap((resource) => outOfRange(container, resource, path)),
-    ]),
+  judge(context) {
+    const found: Finding[] = []
+    for (const { container, path, wanted } of startedWithResources(context)) {
+      addBeyond(container, wanted, path, found)
+      for (const resource of wanted) addOutOfRange(container, resource, path, found)
+    }
+    return found
+  },
 }
 
 /** Nobody may give a pod what its row does not speak of. */
-function beyond({ resources }: Container, wanted: WantedResources, path: string): Finding[] {
-  return resourceFields.flatMap((field) =>
-    Object.entries(unnamed(resources?.[field], wanted)).map(([name, quantity]) => ({
-      ...finding(`${path}.resources.${field}[${name}]`, quantity, 'unset'),
-      fix: "Leave it out, or name it in the row's resources.",
-    })),
-  )
+function addBeyond({ resources }: Container, wanted: WantedResources, path: string, found: Finding[]): void {
+  for (const field of resourceFields) {
+    for (const [name, quantity] of Object.entries(unnamed(resources?.[field], wanted)))
+      found.push({
+        ...finding(`${path}.resources.${field}[${name}]`, quantity, 'unset'),
+        fix: "Leave it out, or name it in the row's resources.",
+      })
+  }
 }
 
-function outOfRange({ resources }: Container, { name, range }: WantedResource, path: string): Finding[] {
+function addOutOfRange(
+  { resources }: Container,
+  { name, range }: WantedResource,
+  path: string,
+  found: Finding[],
+): void {
   const request = resources?.requests?.[name]
   const limit = resources?.limits?.[name]
   // What is absent is rule resources' matter.
-  if (!range || request === undefined || limit === undefined || isInRange({ range }, request, limit))
-    return []
+  if (!range || request === undefined || limit === undefined || isInRange({ range }, request, limit)) return
   const allowed = `${range.text}, the request not above the limit`
-  return [finding(`${path}.resources.limits.${name}`, { request, limit }, allowed)]
+  found.push(finding(`${path}.resources.limits.${name}`, { request, limit }, allowed))
 }

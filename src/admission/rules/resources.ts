@@ -32,14 +32,12 @@ export const resources: GreenroomRule = {
   reasons: { 'spec.resources': 'Resources of the whole pod would bypass those of its row.' },
   fix: 'Leave it out; the agent type decides.',
   judge(context) {
-    const { pod } = context
-    const onPod = pod.spec.resources
-      ? [{ ...finding('spec.resources', pod.spec.resources, 'unset'), fix: podLevelFix }]
-      : []
-    const inContainers = startedWithResources(context).flatMap(({ container, path, wanted }) =>
-      resourceFields.flatMap((field) => imposed(container, wanted, `${path}.resources.${field}`, field)),
-    )
-    return [...onPod, ...inContainers]
+    const { resources: onPod } = context.pod.spec
+    const found: Finding[] = onPod ? [{ ...finding('spec.resources', onPod, 'unset'), fix: podLevelFix }] : []
+    for (const { container, path, wanted } of startedWithResources(context)) {
+      for (const field of resourceFields) addImposed(container, wanted, path, field, found)
+    }
+    return found
   },
   mutate(draft, { pod, row, metadata }) {
     if (!row) return
@@ -63,19 +61,20 @@ export const resources: GreenroomRule = {
 const podLevelFix = "Remove it: the agent type's row decides resources, container by container."
 
 /** What lies in a range is rule resource-range's matter; it only must be there. */
-function imposed(
+function addImposed(
   { resources: given }: Container,
   wanted: WantedResources,
   path: string,
   field: ResourceField,
-): Finding[] {
+  findings: Finding[],
+): void {
   const found = given?.[field] ?? {}
   const value = (resource: WantedResource): string =>
     field === 'requests' ? resource.request : resource.limit
   const fits = wanted.every((resource) =>
     resource.range ? found[resource.name] !== undefined : sameQuantity(found[resource.name], value(resource)),
   )
-  if (fits) return []
+  if (fits) return
   const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
-  return [finding(path, given?.[field], shown(Object.fromEntries(allowed)))]
+  findings.push(finding(`${path}.resources.${field}`, given?.[field], shown(Object.fromEntries(allowed))))
 }

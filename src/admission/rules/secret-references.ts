@@ -20,15 +20,16 @@ export const secretReferences: GreenroomRule = {
   fix: "Name the Secret in the row's allowedSecrets, or leave the reference out.",
   judge(context) {
     const { pod, row } = context
-    const pulling = (pod.spec.imagePullSecrets ?? []).map(
-      ({ name }, index): SecretReference => ({ path: `spec.imagePullSecrets[${index}].name`, secret: name }),
-    )
-    return [
-      ...secretReferencesOf(context).flatMap((reference) =>
-        mayRead(context, reference) ? foreign(reference, row) : [outsidePool(reference)],
-      ),
-      ...pulling.flatMap((reference) => foreign(reference, row)),
-    ]
+    const found: Finding[] = []
+    for (const reference of secretReferencesOf(context)) {
+      if (!mayRead(context, reference)) found.push(outsidePool(reference))
+      else if (!isGiven(reference, row)) found.push(foreign(reference, row))
+    }
+    for (const [index, { name }] of pod.spec.imagePullSecrets?.entries() ?? []) {
+      const reference = { path: `spec.imagePullSecrets[${index}].name`, secret: name }
+      if (!isGiven(reference, row)) found.push(foreign(reference, row))
+    }
+    return found
   },
 }
 
@@ -46,16 +47,25 @@ function outsidePool(reference: SecretReference): Finding {
   }
 }
 
-function foreign(reference: SecretReference, row: EffectiveRow | undefined): Finding[] {
-  const { path, secret = '', key } = reference
-  const wholes = row?.allowedSecrets ?? []
+/** As a whole, or this key of it. */
+function isGiven({ secret = '', key }: SecretReference, row: EffectiveRow | undefined): boolean {
+  if (!row) return false
+  if (row.allowedSecrets.some((name) => fitsPattern(secret, name))) return true
+  if (key === undefined) return false
+  return row.secretEnv.some(({ valueFrom }) => {
+    const own = valueFrom?.secretKeyRef
+    return own !== undefined && own.name === secret && own.key === key
+  })
+}
+
+function foreign(reference: SecretReference, row: EffectiveRow | undefined): Finding {
   const keys = (row?.secretEnv ?? []).flatMap(({ valueFrom }) => valueFrom?.secretKeyRef ?? [])
-  if (wholes.some((name) => fitsPattern(secret, name))) return []
-  if (key !== undefined && keys.some((own) => own.name === secret && own.key === key)) return []
-  const allowed = [...wholes, ...keys.map((own) => `key ${own.key} of ${own.name}`)]
-  return [
-    { path, found: shownReference(reference), allowed: [...new Set(allowed)].join(', ') || 'no Secret' },
-  ]
+  const allowed = [...(row?.allowedSecrets ?? []), ...keys.map((own) => `key ${own.key} of ${own.name}`)]
+  return {
+    path: reference.path,
+    found: shownReference(reference),
+    allowed: [...new Set(allowed)].join(', ') || 'no Secret',
+  }
 }
 
 function shownReference({ secret, key, isAttribute }: SecretReference): string {

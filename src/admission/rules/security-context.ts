@@ -31,12 +31,13 @@ export const securityContext: GreenroomRule = {
   mutated: 'yes',
   why: 'Pod Security Standard restricted: an agent gets no rights on its node.',
   fix: 'Leave it out; the webhook sets it.',
-  judge: ({ pod, containers }) => [
-    ...differences(pod.spec.securityContext, podSecurity, 'spec'),
-    ...containers
-      .filter(({ kind }) => kind !== 'ephemeral')
-      .flatMap(({ container, path }) => differences(container.securityContext, containerSecurity, path)),
-  ],
+  judge({ pod, containers }) {
+    const found: Finding[] = []
+    addDifferences(pod.spec.securityContext, podSecurity, 'spec', found)
+    for (const { container, kind, path } of containers)
+      if (kind !== 'ephemeral') addDifferences(container.securityContext, containerSecurity, path, found)
+    return found
+  },
   mutate(draft) {
     draft.assign(draft.security, podSecurity)
     for (const { security } of draft.containers) {
@@ -56,15 +57,26 @@ export const securityContext: GreenroomRule = {
   },
 }
 
-function differences(found: SecurityContext | undefined, wanted: SecurityContext, path: string): Finding[] {
-  return (Object.keys(wanted) as (keyof SecurityContext)[])
-    .filter((field) => !sameValue(found?.[field], wanted[field]))
-    .map((field) => finding(`${path}.securityContext.${field}`, found?.[field], shown(wanted[field])))
+function addDifferences(
+  given: SecurityContext | undefined,
+  wanted: SecurityContext,
+  path: string,
+  found: Finding[],
+): void {
+  for (const name in wanted) {
+    const field = name as keyof SecurityContext
+    if (sameValue(given?.[field], wanted[field])) continue
+    found.push(finding(`${path}.securityContext.${field}`, given?.[field], shown(wanted[field])))
+  }
 }
 
-function withoutCapabilities({
-  capabilities,
-}: SecurityContext): NonNullable<SecurityContext['capabilities']> {
-  const drop = capabilities?.drop ?? []
+type Capabilities = NonNullable<SecurityContext['capabilities']>
+
+/** Of a container that says nothing of capabilities; shared by all of them. */
+const noCapabilities: Capabilities = { drop: ['ALL'] }
+
+function withoutCapabilities({ capabilities }: SecurityContext): Capabilities {
+  if (!capabilities) return noCapabilities
+  const { drop = [] } = capabilities
   return { ...capabilities, drop: drop.includes('ALL') ? drop : [...drop, 'ALL'] }
 }

@@ -38,3 +38,4 @@ function missing(
 export function normalized(toleration: Toleration) {
   return { key: '', operator: 'Equal', value: '', effect: '', ...toleration }
 }
+export type Normalized = ReturnType<typeof normalized>

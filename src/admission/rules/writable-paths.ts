@@ -23,24 +23,22 @@ export const writablePaths: GreenroomRule = {
   fix: 'Leave it out; the webhook adds one.',
   judge({ pod, containers, row }) {
     const paths = row?.writablePaths ?? []
-    const unmounted = containers.flatMap(({ container, kind, path }): Finding[] =>
-      kind === 'ephemeral'
-        ? []
-        : missingPaths(container.volumeMounts, paths).map((missing) =>
-            finding(`${path}.volumeMounts`, undefined, `a mount at ${missing.path}`),
-          ),
-    )
-    const foreign = (pod.spec.volumes ?? []).flatMap((volume, index): Finding[] => {
+    const found: Finding[] = []
+    for (const { container, kind, path } of containers) {
+      if (kind === 'ephemeral') continue
+      for (const missing of missingPaths(container.volumeMounts, paths))
+        found.push(finding(`${path}.volumeMounts`, undefined, `a mount at ${missing.path}`))
+    }
+    for (const [index, volume] of pod.spec.volumes?.entries() ?? []) {
       const ours = paths.find(({ name }) => name === volume.name)
-      if (!ours || isWritableVolume(volume, ours)) return []
-      const found = finding(
-        `spec.volumes[${index}]`,
-        volume.emptyDir ?? Object.keys(volume),
-        `an emptyDir of ${ours.sizeLimit}`,
-      )
-      return [{ ...found, fix: 'Leave the volume out; the webhook adds it.' }]
-    })
-    return [...unmounted, ...foreign]
+      if (!ours || isWritableVolume(volume, ours)) continue
+      const given = volume.emptyDir ?? Object.keys(volume)
+      found.push({
+        ...finding(`spec.volumes[${index}]`, given, `an emptyDir of ${ours.sizeLimit}`),
+        fix: 'Leave the volume out; the webhook adds it.',
+      })
+    }
+    return found
   },
   mutate(draft, { row }) {
     const paths = row?.writablePaths ?? []
@@ -65,16 +63,13 @@ function missingPaths(
 /** A volume by a name of ours becomes the table's: those names belong to Greenroom. Mounted ones are added. */
 function mendVolumes(draft: Draft, paths: readonly NamedPath[]): void {
   const given = draft.spec.volumes ?? []
-  const mounted = new Set(
-    draft.containers.flatMap(({ container }) => (container.volumeMounts ?? []).map(({ name }) => name)),
-  )
+  const isMounted = (name: string): boolean =>
+    draft.containers.some(({ container }) => container.volumeMounts?.some((mount) => mount.name === name))
   const mended = given.map((volume) => {
     const ours = paths.find(({ name }) => name === volume.name)
     return !ours || isWritableVolume(volume, ours) ? volume : writableVolume(ours)
   })
-  const missing = paths.filter(
-    ({ name }) => mounted.has(name) && !given.some((volume) => volume.name === name),
-  )
+  const missing = paths.filter(({ name }) => isMounted(name) && !given.some((volume) => volume.name === name))
   if (missing.length > 0 || draft.spec.volumes) {
     draft.assign(draft.spec, { volumes: [...mended, ...missing.map(writableVolume)] })
   }
@@ -86,10 +81,10 @@ function writableVolume({ name, sizeLimit, medium }: NamedPath): Volume {
 
 /** True if this is the table's volume, whatever notation its size has. */
 function isWritableVolume(volume: Volume, { sizeLimit, medium }: NamedPath): boolean {
-  const { emptyDir, ...rest } = volume
+  const { emptyDir } = volume
   return (
-    Object.keys(rest).length === 1 &&
     emptyDir !== undefined &&
+    Object.keys(volume).length === 2 &&
     (emptyDir.medium ?? '') === (medium ?? '') &&
     sameQuantity(emptyDir.sizeLimit, sizeLimit)
   )

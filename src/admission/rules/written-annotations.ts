@@ -6,7 +6,7 @@ import { rowDigest } from '../policy/row-digest.ts'
 /** The annotations that admission writes into a new pod of this class, over whatever stands there. */
 export function writtenAnnotations(
   podClass: PodClass,
-  { policy, assignKeys }: PolicyInForce,
+  { policy, assignKeys }: Pick<PolicyInForce, 'policy' | 'assignKeys'>,
 ): Readonly<Record<string, string>> {
   if (!('row' in podClass)) return {}
   return {
