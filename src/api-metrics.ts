@@ -11,6 +11,13 @@ export function createApiMetrics(registry: Registry) {
   const registers = [registry]
   return {
     openSeconds: openSecondsIn(registry),
+    batchSeconds: new Histogram({
+      name: 'greenroom_batch_seconds',
+      help: 'Time of a batch of opens, by mode (all, available) and outcome (opened, partial, refused). Each of its opens counts in greenroom_open_seconds as well.',
+      labelNames: ['mode', 'outcome'],
+      buckets: latencyBuckets,
+      registers,
+    }),
     openStageSeconds: new Histogram({
       name: 'greenroom_open_stage_seconds',
       help: 'Time of one step of an open: reserve (Redis), commit (PostgreSQL), deliver (pod), activate (PostgreSQL, behind most answers), wait.',

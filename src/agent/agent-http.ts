@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Assignment, AssignmentEcho, EndOrder } from '../domain/assign-contract.ts'
 import { assignPath, confirmPath, endPath } from '../domain/assign-contract.ts'
@@ -12,6 +12,7 @@ import { readAssignment, readConfirmQuestion, readEndOrder } from './assign-body
 import type { AssignVerifier } from './assign-verifier.ts'
 import type { AssignmentGate } from './assignment-gate.ts'
 import { type AgentReply, matchPath, problemReply, readBody, sendReply } from './http-exchange.ts'
+import { http } from './node-http.ts'
 
 /** For the whole request: a slow peer holds only a socket, and no longer than this. */
 const requestTimeoutMs = 10_000
@@ -46,7 +47,8 @@ interface Parts {
 }
 
 interface AgentHttp {
-  listen(host: string, port: number): Promise<{ address: string; port: number }>
+  /** Without a host at all addresses, of IPv4 and IPv6. */
+  listen(host: string | undefined, port: number): Promise<{ address: string; port: number }>
   /** Takes no new connection and resolves when the requests in flight are answered. */
   close(): Promise<void>
 }
@@ -55,7 +57,7 @@ interface AgentHttp {
 export function createAgentHttp(parts: Parts): AgentHttp {
   const inFlight = new Set<ServerResponse>()
   let closing = false
-  const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
+  const server = http.createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
     inFlight.add(response)
     response.once('close', () => {
       inFlight.delete(response)

@@ -65,7 +65,7 @@ export interface SessionView {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** RFC 3339, UTC. */
   readonly createdAt: string
-  /** RFC 3339, UTC. */
+  /** When the pod was claimed that has acknowledged the session since. RFC 3339, UTC. */
   readonly activeAt?: string | undefined
   /** RFC 3339, UTC. */
   readonly endedAt?: string | undefined

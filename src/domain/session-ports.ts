@@ -2,7 +2,7 @@ import type { ServedPod } from './agent-pod.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { OpenSteps } from './session-timeline.ts'
-import type { PodClaim } from './slot.ts'
+import type { PodClaim, SlotClaim } from './slot.ts'
 
 /**
  * What use cases and controllers need of PostgreSQL for sessions and claims: it disposes.
@@ -127,7 +127,14 @@ export interface SessionStore {
   beginEnding(id: string, reason: EndReason, epoch?: number, more?: EndingFacts): Promise<TransitionOutcome>
   /** Notes that the agent of this epoch is in its room; the first note counts. */
   noteAgentJoined(id: string, epoch: number): Promise<TransitionOutcome & { readonly isNew?: boolean }>
-  poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
+  /** Of each of these pools, among its last 1,000 sessions; pools that had none are left out. */
+  poolHistory(agentTypes: readonly string[]): Promise<ReadonlyMap<string, PoolOpens>>
+}
+
+export interface PoolOpens {
+  readonly opened: number
+  /** Those of them that did not wait for their pod. */
+  readonly warm: number
 }
 
 interface UnsettledOptions {
@@ -168,6 +175,8 @@ export type TransitionOutcome =
 /** PostgreSQL for the controller. Its sessions have no metadata: it needs none, and looks at all live sessions at once. */
 export interface ClaimLedger {
   claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
+  /** The same, and only what tells the states of slots: less to send and to read for thousands of pods. */
+  slotClaims(podUids: readonly string[]): Promise<ReadonlyMap<string, SlotClaim>>
   /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */
   retire(podUids: readonly string[], reason: string): Promise<readonly string[]>
   /**
@@ -191,8 +200,8 @@ export interface ClaimLedger {
   /** Notes which pods of claims and of `pool_pods` are gone; `presentUids` are all pods that exist. */
   noteGone(presentUids: readonly string[]): Promise<void>
   /**
-   * Deletes claims and notes of pods that have long been gone, ended sessions that no claim names any more, and their
-   * events; at most `limit` rows of each.
+   * Deletes claims and notes of pods that have long been gone, and ended sessions that no claim names any more, with those of
+   * their events that no partition takes along (`LogPartitions`); at most `limit` rows of each, events apart.
    */
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }

@@ -6,7 +6,7 @@ import { SessionView } from './api-schemas.ts'
 /** The wire of POST /v1/sessions:batch. */
 
 const closed = { additionalProperties: false } as const
-/** One claim of PostgreSQL takes as many with room to spare, and the answer fits into one packet of most proxies' buffers. */
+/** Below the 64 opens of a group of claims (ADR 11), and 5 KiB of a request's 256 KiB are left for each. */
 export const mostSessionsInBatch = 50
 
 export const BatchBody = Type.Object(

@@ -223,6 +223,7 @@ export async function startController(config: Config<'controller'>, context: Rol
       lives: stores.podLives,
       auditLog: stores.auditLog,
       eventLog: stores.eventLog,
+      partitions: stores.logPartitions,
       pods,
       sessionsAfterMs: config.GREENROOM_RETENTION_HOURS * 3_600_000,
       livesAfterMs: config.GREENROOM_USAGE_RETENTION_DAYS * 86_400_000,

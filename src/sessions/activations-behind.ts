@@ -13,6 +13,11 @@ interface ActivationsBehindDeps {
 const mostBehind = 1_000
 /** Of a request that is about such a session. An activation that takes longer means that PostgreSQL is not well. */
 const mostWaitMs = 1_000
+/**
+ * Nobody waits for them, so they are gathered into fewer statements than opens: this time is below that after which another
+ * replica asks the pod.
+ */
+const gatherMs = 10
 const firstRetryMs = 20
 const lastRetryMs = 1_000
 
@@ -22,8 +27,17 @@ const lastRetryMs = 1_000
  */
 export function createActivationsBehind({ metrics, logger }: ActivationsBehindDeps) {
   const underWay = new Map<string, Promise<void>>()
+  let gathering: ReturnType<typeof startPause> | undefined
+
+  /** All that begin in one stretch of time go on in one turn of the event loop, and so in one statement. */
+  async function gather(): Promise<void> {
+    gathering ??= startPause(gatherMs)
+    await gathering.over
+    gathering = undefined
+  }
 
   async function untilDone(sessionId: string, activate: () => Promise<unknown>): Promise<void> {
+    await gather()
     for (let retryMs = firstRetryMs; ; retryMs = Math.min(lastRetryMs, retryMs * 2)) {
       try {
         await activate()
@@ -55,6 +69,7 @@ export function createActivationsBehind({ metrics, logger }: ActivationsBehindDe
     async wait(sessionId: string): Promise<boolean> {
       const done = underWay.get(sessionId)
       if (!done) return false
+      gathering?.end()
       const { over, end } = startPause(mostWaitMs)
       await Promise.race([done, over])
       end()
@@ -63,6 +78,7 @@ export function createActivationsBehind({ metrics, logger }: ActivationsBehindDe
 
     /** When draining: resolves when nothing is under way any more. */
     async done(): Promise<void> {
+      gathering?.end()
       while (underWay.size > 0) await Promise.all(underWay.values())
     },
   }

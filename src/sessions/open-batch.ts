@@ -50,12 +50,13 @@ export function createOpenBatch(deps: OpenBatchDeps) {
   const { beginOpen, openSession, attempts, decide, deliver, gate, metrics, now } = deps
 
   /** As many as can be had: each is an open of its own, and none of them fails for another. */
-  function openAvailable(
+  async function openAvailable(
     requests: readonly OpenRequest[],
     context: BatchContext,
   ): Promise<readonly BatchResult[]> {
+    const begun = now()
     const count = requests.length
-    return Promise.all(
+    const results = await Promise.all(
       requests.map(async (request, nth): Promise<BatchResult> => {
         const headStartMs = context.headStartMs(request.projectId) - nth * spacingMs
         const batchPlace = { nth, count, atomic: false }
@@ -68,6 +69,13 @@ export function createOpenBatch(deps: OpenBatchDeps) {
         }
       }),
     )
+    const opened = results.filter((result) => 'answer' in result).length
+    noteBatch('available', opened === count ? 'opened' : opened > 0 ? 'partial' : 'refused', begun)
+    return results
+  }
+
+  function noteBatch(mode: 'all' | 'available', outcome: string, begun: number): void {
+    metrics.batchSeconds.observe({ mode, outcome }, (now() - begun) / 1_000)
   }
 
   /** All of them or none; throws what stands in the way of the first that cannot be opened. */
@@ -104,10 +112,12 @@ export function createOpenBatch(deps: OpenBatchDeps) {
     try {
       const answers = await answerAll(openings)
       for (const [nth, answer] of answers.entries()) note(openings[nth], outcomeOf(answer))
+      noteBatch('all', 'opened', begun)
       return answers
     } catch (error) {
       const outcome = outcomeOfError(error instanceof BatchFailure ? error.cause : error)
       for (const opening of openings) note(opening, outcome)
+      noteBatch('all', 'refused', begun)
       throw error
     }
   }

@@ -52,7 +52,7 @@ import { createUndoOpen } from './undo-open.ts'
 /** What one API replica needs of the world; see `domain/ports.ts`. */
 interface SessionApiDeps {
   readonly sessions: SessionStore
-  readonly ledger: Pick<ClaimLedger, 'claimsOf'>
+  readonly ledger: Pick<ClaimLedger, 'claimsOf' | 'slotClaims'>
   readonly index: SlotIndex
   readonly notices: PoolNotices
   readonly usage: UsageReader

@@ -16,10 +16,16 @@ interface ClaimRow {
 }
 
 // For this pod a session has ended when its record was reopened on another pod, or is not there.
+const sessionStatus =
+  "CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status"
+
+const slotClaimsSql = `
+  SELECT c.pod_uid, c.purpose, ${sessionStatus}
+  FROM pod_claims c LEFT JOIN sessions s ON s.id = c.session_id
+  WHERE c.pod_uid = ANY ($1::text[])`
+
 const claimsSql = `
-  SELECT c.pod_uid, c.purpose, c.session_id,
-    CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status,
-    c.epoch, c.reason,
+  SELECT c.pod_uid, c.purpose, c.session_id, ${sessionStatus}, c.epoch, c.reason,
     (extract(epoch FROM c.at) * 1000)::float8 AS claimed_ms
   FROM pod_claims c LEFT JOIN sessions s ON s.id = c.session_id
   WHERE c.pod_uid = ANY ($1::text[])`
@@ -111,8 +117,10 @@ const noteBackSql = (table: 'pod_claims' | 'pool_pods') => `
     FOR NO KEY UPDATE SKIP LOCKED)`
 
 // A note stays as long as a claim of its pod. A claim stays while a session that is not ENDED names its pod, and until its
-// session is copied to `pod_lives`. A session stays while any claim names it: without its record its key would start again at epoch 1, which an agent on an unreachable node may still hold. The session's events
-// name the pods that it claimed, so each claim is found by its key; a join would read both tables.
+// session is copied to `pod_lives`. A session stays while any claim names it: without its record its key would start again
+// at epoch 1, which an agent on an unreachable node may still hold. The session's events name the pods that it claimed, so
+// each claim is found by its key; a join would read both tables. They are not older than its record, or by a moment if
+// PostgreSQL's clock went back: this tells in which partitions they are. Events go with their partition (ADR 50).
 const purgeSql = {
   claims: `
     DELETE FROM pod_claims WHERE pod_uid IN (
@@ -128,25 +136,16 @@ const purgeSql = {
         AND (SELECT true FROM pod_claims c WHERE c.pod_uid = p.pod_uid) IS NULL
       ORDER BY p.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
   sessions: `
-    DELETE FROM sessions WHERE id IN (
-      SELECT s.id FROM sessions s
-      WHERE s.status = 'ENDED' AND s.ended_at < now() - $1::float8 * interval '1 ms' AND (
-        SELECT true FROM session_events e JOIN pod_claims c ON c.pod_uid = e.pod_uid AND c.session_id = e.session_id
-        WHERE e.session_id = s.id LIMIT 1) IS NULL
-      ORDER BY s.ended_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED)`,
-  // A follower that comes back later than this is told that it may have missed events.
-  events: `
-    WITH deleted AS (
-      DELETE FROM session_events WHERE id IN (
-        SELECT e.id FROM session_events e
-        WHERE e.at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
-        ORDER BY e.at LIMIT $2 FOR UPDATE SKIP LOCKED)
-      RETURNING number
-    ), noted AS (
-      UPDATE event_numbers SET purged = highest
-      FROM (SELECT max(number) AS highest FROM deleted) AS d WHERE highest > purged
+    WITH gone AS (
+      DELETE FROM sessions WHERE id IN (
+        SELECT s.id FROM sessions s
+        WHERE s.status = 'ENDED' AND s.ended_at < now() - $1::float8 * interval '1 ms' AND (
+          SELECT true FROM session_events e JOIN pod_claims c ON c.pod_uid = e.pod_uid AND c.session_id = e.session_id
+          WHERE e.session_id = s.id AND e.at >= s.created_at - interval '1 minute' LIMIT 1) IS NULL
+        ORDER BY s.ended_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED)
+      RETURNING id
     )
-    SELECT FROM deleted`,
+    SELECT (SELECT count(*)::int FROM gone) AS sessions, forget_session_events(ARRAY(SELECT id FROM gone)) AS events`,
 } as const
 
 /** `pod_claims` and `sessions` for the controller: the facts it reconciles Kubernetes with. */
@@ -172,6 +171,17 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     async claimsOf(podUids) {
       const claims = await rows<ClaimRow>(claimsSql, [podUids])
       return new Map(claims.map((row) => [row.pod_uid, claimFrom(row)]))
+    },
+    async slotClaims(podUids) {
+      const claims = await rows<Pick<ClaimRow, 'pod_uid' | 'purpose' | 'session_status'>>(slotClaimsSql, [
+        podUids,
+      ])
+      return new Map(
+        claims.map(({ pod_uid: podUid, purpose, session_status: status }) => [
+          podUid,
+          { purpose, sessionStatus: status ?? undefined },
+        ]),
+      )
     },
     async forgotten(served) {
       const named = served.filter(({ sessionId }) => sessionIdPattern.test(sessionId))
@@ -216,12 +226,11 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     },
     async purge({ sessionsAfterMs, claimsAfterMs, limit }) {
       // In this order one look removes everything that belongs together.
-      return {
-        claims: await changed(purgeSql.claims, [claimsAfterMs, limit]),
-        poolPods: await changed(purgeSql.poolPods, [claimsAfterMs, limit]),
-        sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),
-        events: await changed(purgeSql.events, [sessionsAfterMs, limit]),
-      }
+      const claims = await changed(purgeSql.claims, [claimsAfterMs, limit])
+      const poolPods = await changed(purgeSql.poolPods, [claimsAfterMs, limit])
+      const values = [sessionsAfterMs, limit]
+      const [purged] = await rows<{ sessions: number; events: number }>(purgeSql.sessions, values)
+      return { claims, poolPods, sessions: purged?.sessions ?? 0, events: purged?.events ?? 0 }
     },
   }
 }

@@ -42,7 +42,7 @@ interface NotedFacts {
 const statementTimeoutMs = 4_000
 
 /** Rows of one kind in one look, newest first: more than any pool has. */
-const mostRows = { live: 50_000, ended: 5_000, presentClaims: 20_000 }
+const mostRows = { live: 50_000, ended: 5_000, presentClaims: 30_000 }
 /** A double claim shows while both sessions are remembered here, and for as long as its pod is there. */
 const endedWithin = '10 minutes'
 
@@ -65,13 +65,12 @@ const sessionsSql = `
   (SELECT ${sessionColumns} FROM sessions WHERE status = 'ENDED' AND ended_at > now() - interval '${endedWithin}'
     ORDER BY ended_at DESC LIMIT ${mostRows.ended})`
 
-// Claims of pods that are not known to be gone: a session's second claim is among them.
+// And claims of pods that are not known to be gone: a session's second claim is among them. UNION drops what is there twice
+// by hashing; NOT EXISTS compared each claim with each pod, which took 5 s for 2,000 pods beside 100,000 claims.
 const claimsSql = `
   SELECT ${claimColumns} FROM pod_claims WHERE pod_uid = ANY ($1::text[])
-  UNION ALL
-  (SELECT ${claimColumns} FROM pod_claims
-    WHERE gone_at IS NULL AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS read (uid) WHERE read.uid = pod_uid)
-    ORDER BY at DESC LIMIT ${mostRows.presentClaims})`
+  UNION
+  (SELECT ${claimColumns} FROM pod_claims WHERE gone_at IS NULL ORDER BY at DESC LIMIT ${mostRows.presentClaims})`
 
 // Nothing is concluded while pods of an older version may be in use: see pool_pod_notes.
 const notedSql = 'SELECT pod_uid, agent_type FROM pool_pods WHERE pod_uid = ANY ($1::text[])'

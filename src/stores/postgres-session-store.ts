@@ -30,12 +30,15 @@ const noteAgentJoinedSql = `
 const metadataSql = `
   SELECT id, metadata::text AS metadata FROM sessions WHERE id = ANY ($1::uuid[]) AND metadata IS NOT NULL`
 
-/** The last thousand sessions of a type, or fewer: enough to tell 99.9 %, small enough for an index scan. */
+/** The last thousand sessions of each type, or fewer: enough to tell 99.9 %, small enough for an index scan. */
 const historySql = `
-  SELECT count(*)::int AS opened, (count(*) FILTER (WHERE warm))::int AS warm
-  FROM (SELECT warm FROM sessions WHERE agent_type = $1 ORDER BY created_at DESC, id DESC LIMIT 1000) newest`
+  SELECT asked.agent_type, count(*)::int AS opened, (count(*) FILTER (WHERE warm))::int AS warm
+  FROM unnest($1::text[]) AS asked (agent_type) CROSS JOIN LATERAL (
+    SELECT warm FROM sessions WHERE agent_type = asked.agent_type ORDER BY created_at DESC, id DESC LIMIT 1000) AS newest
+  GROUP BY 1`
 
-interface History {
+interface HistoryRow {
+  agent_type: string
   opened: number
   warm: number
 }
@@ -123,15 +126,11 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       return { ...outcome, isNew: isNew && outcome.kind === 'done' }
     },
 
-    async poolHistory(agentType) {
+    async poolHistory(agentTypes) {
       try {
-        const values = [agentType]
-        const [history] = await runStatement<History>(durable, {
-          name: 'pool-history',
-          text: historySql,
-          values,
-        })
-        return history ?? { opened: 0, warm: 0 }
+        const statement = { name: 'pool-history', text: historySql, values: [agentTypes] }
+        const found = await runStatement<HistoryRow & Record<string, unknown>>(durable, statement)
+        return new Map(found.map(({ agent_type: type, opened, warm }) => [type, { opened, warm }]))
       } catch (error) {
         throw databaseError(error)
       }

@@ -133,7 +133,9 @@ interface GreenroomBedOptions extends StoreBedOptions {
   readonly webhook: boolean
   /** The checkout whose roles run; this one unless given. */
   readonly folder?: string | undefined
-  /** Arguments of node for the API process, such as `--import FILE`. */
+  /** Arguments of node for every role, beside those of production. */
+  readonly nodeArgs?: readonly string[] | undefined
+  /** Arguments of node for the API process alone, such as `--import FILE`. */
   readonly apiNodeArgs?: readonly string[]
   /** Body of each open. */
   readonly body: object
@@ -202,7 +204,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     const logPath = join(bed.folder, `${name}.log`)
     const program = await startProgram({
       command: process.execPath,
-      args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', role],
+      args: [...productionNodeArgs, ...(options.nodeArgs ?? []), ...nodeArgs, 'src/main.ts', role],
       cwd: folder,
       env: { PATH: process.env.PATH, HOSTNAME: name, GREENROOM_HOST: '127.0.0.1', ...env },
       logPath,
@@ -291,6 +293,7 @@ async function startWebhook(
   await start('webhook', {
     KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
     GREENROOM_WEBHOOK_PORT: String(webhook.port),
+    GREENROOM_WEBHOOK_OPS_PORT: String(await freePort()),
     GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
     GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
     GREENROOM_DRAIN_MS: '0',

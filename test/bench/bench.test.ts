@@ -253,3 +253,17 @@ void t.test('scale, small: what is measured at rest and at a rate, of each proce
   t.match(step.statuses, { 201: Number })
   for (const [engine, each] of Object.entries(step.costs)) t.ok(Number(each) > 0, engine)
 })
+
+void t.test('rows, small: every statement is answered, beside few sessions and beside many', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const sizes = ['--ended', '2000', '--live', '200', '--pods', '20', '--pools', '2']
+  const args = ['rows', ...sizes, '--rounds', '1', '--calls', '5', '--churn', '0', '--report', path]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.same(
+    report.rows.filter(({ errors }: { errors: number }) => errors > 0),
+    [],
+  )
+  t.match(report.ratios, { 'list, deep, large': { p50: Number, p99: Number } })
+})

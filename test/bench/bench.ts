@@ -34,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   dashboard: () => import('./dashboard-bench.ts'),
   peers: () => import('./peers-bench.ts'),
   memory: () => import('./memory-bench.ts'),
+  rows: () => import('./rows-bench.ts'),
 }
 
 async function list(): Promise<void> {

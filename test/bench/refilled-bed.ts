@@ -25,6 +25,8 @@ interface RefilledBedOptions {
   readonly readyAfterMs?: number
   /** A checkout of another version, whose roles run. */
   readonly folder?: string | undefined
+  /** Of every role, beside those of production. */
+  readonly nodeArgs?: readonly string[]
   readonly say: (line: string) => void
 }
 
@@ -34,7 +36,7 @@ const usualReadyAfterMs = 50
 const fullTimeoutMs = 300_000
 
 export async function startRefilledBed(options: RefilledBedOptions): Promise<RefilledBed> {
-  const { pool, more, onEmpty, readyAfterMs = usualReadyAfterMs, folder, say } = options
+  const { pool, more, onEmpty, readyAfterMs = usualReadyAfterMs, folder, nodeArgs, say } = options
   const poolsText = (refill?: string) =>
     poolsDocument({ min: pool, max: pool + more, ...(refill !== undefined && { more: refill }) })
   const bed = await startGreenroomBed({
@@ -42,6 +44,7 @@ export async function startRefilledBed(options: RefilledBedOptions): Promise<Ref
     pools: poolsText(),
     webhook: true,
     folder,
+    nodeArgs,
     body: {
       agentType,
       projectId: 'bench',

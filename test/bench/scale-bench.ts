@@ -42,6 +42,7 @@ export const bench: Bench = {
 
 /** What a process did for a while. */
 interface Usage {
+  readonly seconds: number
   /** Of one core. */
   readonly cpuPercent: Readonly<Record<string, number>>
   readonly memoryMb: Readonly<Record<string, number>>
@@ -59,6 +60,8 @@ interface ScaleStep {
   readonly row: BenchRow | undefined
   /** Of one session, from its open until its pod is replaced. */
   readonly costs: SessionCosts | undefined
+  /** Processor time of each process for one session, beyond what it takes at rest. */
+  readonly cpuMsEach: Readonly<Record<string, number>> | undefined
   readonly statuses: Readonly<Record<number, number>>
 }
 
@@ -181,6 +184,7 @@ async function measureUsage(
     Math.round(((ms - (before[name] ?? 0)) / tookMs) * 1_000) / 10,
   ]
   return {
+    seconds: Math.round(tookMs / 100) / 10,
     cpuPercent: Object.fromEntries(Object.entries(after).map(percent)),
     memoryMb: memoryMbOf(processes),
     reconciles: spreadBetween(seen, await reconciles()),
@@ -206,6 +210,7 @@ function withLoad({ bed, roles, pods, pools, informer, atRest, restCounts, optio
   const statuses: Record<number, number> = {}
   let atRate: Usage | undefined
   let costs: SessionCosts | undefined
+  let cpuMsEach: Readonly<Record<string, number>> | undefined
   const perReplica = Number(options.rate) / targets.length
   const bodies = bed.types.map((agentType) =>
     JSON.stringify({ agentType, participant: { identity: 'caller' }, onEmpty: 'fail' }),
@@ -244,7 +249,10 @@ function withLoad({ bed, roles, pods, pools, informer, atRest, restCounts, optio
       const usage = await measureUsage(bed, roles, async () => {
         opened = await round(counts)
       })
-      if (counts) atRate = usage
+      if (counts) {
+        atRate = usage
+        cpuMsEach = beyondRest(usage, atRest, opened)
+      }
       await setTimeout(settleMs)
       if (opened > 0) costs = costsEach(restCounts, [before, await readCounts(bed)], opened)
     },
@@ -257,8 +265,23 @@ function withLoad({ bed, roles, pods, pools, informer, atRest, restCounts, optio
       atRate,
       row: atRate && recorder.row(`open, ${pods} pods, ${String(options.rate)}/s`, targets.length),
       costs,
+      cpuMsEach,
       statuses,
     }),
     stop: () => bed.stop(),
   }
+}
+
+/** The rest is that of the version which is under load, the last one. */
+function beyondRest(
+  { cpuPercent, seconds }: Usage,
+  atRest: Readonly<Record<string, Usage>>,
+  sessions: number,
+): Readonly<Record<string, number>> {
+  const rest = Object.values(atRest).at(-1)?.cpuPercent ?? {}
+  const msOf = ([name, percent]: [string, number]): [string, number] => [
+    name,
+    Math.round((((percent - (rest[name] ?? 0)) * seconds * 10) / Math.max(1, sessions)) * 100) / 100,
+  ]
+  return Object.fromEntries(Object.entries(cpuPercent).map(msOf))
 }

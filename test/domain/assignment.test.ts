@@ -6,7 +6,7 @@ import {
   Assignment,
   AssignmentEcho,
   assignTokenTtlSeconds,
-  ConfirmQuestion,
+  type ConfirmQuestion,
   EndOrder,
 } from '../../src/domain/assignment.ts'
 

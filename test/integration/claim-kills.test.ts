@@ -1,6 +1,5 @@
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import type { Session } from '../../src/domain/session.ts'
 import { openAll, requestsOf } from '../sessions/open-batch-bed.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'

@@ -79,6 +79,7 @@ void t.test('the reply of COMMIT of a batch is lost: it finds its rows and goes 
   const bed = await startClaimBed(t, servers, 6)
   const replica = await bed.distantReplica()
   await replica.open()
+  await replica.activationsDone()
   replica.proxies.postgres.set('drop-replies')
   const outcome = openAll(replica, requestsOf(4))
   await until('the rows are written', async () => (await bed.rows()).length === 5)
@@ -149,6 +150,7 @@ void t.test(
       opened.length,
       'each on a pod of its own',
     )
+    await activationsDone()
     const active = (await bed.rows()).filter(({ status }) => status === 'ACTIVE').map(({ id }) => id)
     for (const { session } of opened) t.ok(active.includes(session.id))
     t.equal(active.length, before + opened.length, 'nobody who was refused has a session that is ACTIVE')

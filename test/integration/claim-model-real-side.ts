@@ -196,11 +196,11 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
         await redis.zadd(keys.seen, 'XX', 1, idOf(op.s))
         return undefined
       case 'add':
-        return index.add(agentType, slots(op.pods))
+        return index.add(agentType, slots(op.pods)).then(() => undefined)
       case 'drop':
-        return index.drop(agentType, op.pods)
+        return index.drop(agentType, op.pods).then(() => undefined)
       case 'rebuild':
-        return index.rebuild(agentType, slots(op.pods))
+        return index.rebuild(agentType, slots(op.pods)).then(() => undefined)
       case 'wipe':
         await redis.flushall()
         return undefined

@@ -61,6 +61,7 @@ void t.test('a replica claims a pod that the controller is about to retire: it i
   controller.ledger.claimsOf = async (podUids) => {
     const before = await claimsOf(podUids)
     await api.open()
+    await api.activationsDone()
     controller.ledger.claimsOf = claimsOf
     return before
   }

@@ -36,6 +36,7 @@ async function startReplicas(t: Test, pods: number) {
     redis: own,
     index: indexOn(own),
     replica: (n: number) => replicas[n % 3] ?? first,
+    activationsDone: () => Promise.all(replicas.map((replica) => replica.activationsDone())),
   }
 }
 
@@ -67,6 +68,7 @@ async function assertTrue(t: Test, bed: Bed, told: readonly OpenAnswer[]): Promi
     `SELECT session_id AS id FROM pod_claims WHERE purpose = 'session'`,
   )
   t.same(new Set(rows.map(({ id }) => id)), new Set(told.map(({ session }) => session.id)))
+  await bed.activationsDone()
   const open = await bed.postgres.durable.query(`SELECT FROM sessions WHERE status = 'PENDING'`)
   t.equal(open.rowCount, 0, 'nothing is left PENDING')
 }

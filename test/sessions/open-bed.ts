@@ -180,7 +180,7 @@ export async function startReplica(options: ReplicaOptions) {
   const metrics = createMetrics()
   const sessionApi = createSessionApi({
     sessions,
-    ledger: { claimsOf: async () => new Map() },
+    ledger: { claimsOf: async () => new Map(), slotClaims: async () => new Map() },
     index,
     notices: { post: async () => {}, read: async () => undefined },
     poolRevisions: memoryRevisions().port,
