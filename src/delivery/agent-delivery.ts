@@ -7,8 +7,9 @@ import { agentPort } from '../domain/names.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import { activeTrace, traced } from '../tracing/spans.ts'
 import { signDelivery } from './assign-token.ts'
-import { type PostResult, postOnce } from './post-once.ts'
-import type { SigningKeys } from './signing-keys.ts'
+import { openPodConnection, type PodConnection, type Post, type PostResult } from './pod-connection.ts'
+import { createPreparedDeliveries } from './prepared-deliveries.ts'
+import type { SigningKey, SigningKeys } from './signing-keys.ts'
 
 interface AgentDeliveryOptions {
   readonly keys: SigningKeys
@@ -36,6 +37,7 @@ export function createAgentDelivery({
   acknowledgeTimeoutMs = 1_500,
   port = agentPort,
 }: AgentDeliveryOptions): AgentDelivery {
+  const prepared = createPreparedDeliveries()
   /** Of a call that nobody waits for longer than its two steps may take. */
   const shortMs = connectTimeoutMs + acknowledgeTimeoutMs
 
@@ -52,9 +54,9 @@ export function createAgentDelivery({
     if (!key) return refused('the pod lists none of the signing keys of this server')
     const { sessionId, epoch } = content
     const body = JSON.stringify(content)
-    const token = signDelivery(key, { podUid: pod.uid, sessionId, epoch, body, now: Date.now() })
-    // A pod is called twice in its life, minutes apart: kept connections would only cost a descriptor per pod.
-    const result = await postOnce({
+    const ahead = path === assignPath ? prepared.take(pod.uid, pod.ip, body) : undefined
+    const token = ahead?.token ?? tokenFor(key, pod.uid, content, body)
+    const post: Post = {
       host: pod.ip,
       port,
       path,
@@ -64,11 +66,19 @@ export function createAgentDelivery({
       connectTimeoutMs,
       answerTimeoutMs: acknowledgeTimeoutMs,
       deadline,
-    })
-    return outcomeOf(result, { podUid: pod.uid, sessionId, epoch })
+    }
+    return outcomeOf(await postOnce(post, ahead?.connection), { podUid: pod.uid, sessionId, epoch })
   }
 
   return {
+    prepare(pod, assignment) {
+      const key = keys.choose(pod.assignKeyIds)
+      if (!key || isIP(pod.ip) === 0 || !prepared.hasRoomFor(pod.uid)) return () => {}
+      const connection = openPodConnection({ host: pod.ip, port })
+      const body = JSON.stringify(assignment)
+      const token = tokenFor(key, pod.uid, assignment, body)
+      return prepared.add(pod.uid, { host: pod.ip, body, token, connection })
+    },
     assign: (pod, assignment, deadlineMs, trace) =>
       traced(`POST ${assignPath}`, () => deliver(pod, assignPath, assignment, { deadlineMs, trace }), {
         role: 'client',
@@ -78,6 +88,30 @@ export function createAgentDelivery({
       confirmationOf(await deliver(pod, confirmPath, question, { deadlineMs: shortMs })),
     end: (pod, order) => deliver(pod, endPath, order, { deadlineMs: shortMs }),
   }
+}
+
+function tokenFor(
+  key: SigningKey,
+  podUid: string,
+  { sessionId, epoch }: Assignment | ConfirmQuestion | EndOrder,
+  body: string,
+): string {
+  return signDelivery(key, { podUid, sessionId, epoch, body, now: Date.now() })
+}
+
+/**
+ * On the connection that was opened ahead, else on a new one: a pod is called twice in its life, minutes apart, and a kept
+ * connection would only cost a descriptor for each pod.
+ *
+ * A server may close a silent connection just as it is used. So what was cut there is sent again: a pod answers the same
+ * session and epoch with 200 again.
+ */
+async function postOnce(post: Post, ahead: PodConnection | undefined): Promise<PostResult> {
+  if (!ahead?.isUsable()) return openPodConnection(post).post(post)
+  const first = await ahead.post(post)
+  if (first.kind !== 'failed' || !first.cut) return first
+  const second = await openPodConnection(post).post(post)
+  return second.kind === 'failed' && !first.untouched ? { kind: 'failed', reason: second.reason } : second
 }
 
 function outcomeOf(result: PostResult, expected: AssignmentEcho): DeliveryOutcome {

@@ -87,6 +87,11 @@ export type Confirmation =
   | { readonly kind: 'unknown'; readonly reason: string }
 
 export interface AgentDelivery {
+  /**
+   * Signs an assignment and begins to connect, for an {@link assign} of the very same content that will probably follow in a
+   * moment. Nothing is sent. Returns what must be called if none follows; afterwards it does nothing.
+   */
+  prepare(pod: SessionPod & { assignKeyIds: readonly string[] }, assignment: Assignment): () => void
   assign(
     pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,

@@ -1,5 +1,6 @@
 import type { Session } from '../domain/session.ts'
 import type { CommitOutcome, OpenRecord, SessionStore } from '../domain/session-ports.ts'
+import type { PrepareAhead } from './delivery-ahead.ts'
 import { openRecordOf } from './open-record.ts'
 import type { Opening } from './opening.ts'
 import type { ReleaseSlot } from './release-slot.ts'
@@ -8,6 +9,7 @@ import type { TakenSlot } from './slot-taker.ts'
 interface CommitSlotDeps {
   readonly sessions: SessionStore
   readonly releaseSlot: ReleaseSlot
+  readonly prepareAhead: PrepareAhead
 }
 
 /** What PostgreSQL says of this session when the next pod is claimed for it. */
@@ -19,7 +21,7 @@ export type Prior =
   | { readonly kind: 'undelivered'; readonly session: Session; readonly reason: string }
 
 /** Claims a slot in PostgreSQL. Whatever the outcome, the slot is claimed, dropped or given back afterwards. */
-export function createCommitSlot({ sessions, releaseSlot }: CommitSlotDeps) {
+export function createCommitSlot({ sessions, releaseSlot, prepareAhead }: CommitSlotDeps) {
   function claim(prior: Prior, record: OpenRecord): Promise<CommitOutcome> {
     if (prior.kind === 'none') return sessions.commitOpen(record)
     if (prior.kind === 'failed') return sessions.reopen(prior.session, record)
@@ -28,11 +30,15 @@ export function createCommitSlot({ sessions, releaseSlot }: CommitSlotDeps) {
   }
 
   return async function commitSlot(opening: Opening, prior: Prior, slot: TakenSlot): Promise<CommitOutcome> {
+    const record = openRecordOf(opening, slot)
     let outcome: CommitOutcome | undefined
+    const claimed = claim(prior, record)
+    const answered = prepareAhead(opening, record)
     try {
-      outcome = await claim(prior, openRecordOf(opening, slot))
+      outcome = await claimed
       return outcome
     } finally {
+      answered(outcome?.kind === 'committed')
       await releaseSlot(opening, slot.pod.uid, outcome)
     }
   }

@@ -1,6 +1,5 @@
 import type { DeliveryOutcome } from '../domain/cluster-ports.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
-import { roomName } from '../domain/room-name.ts'
 import { type EndReason, endReason, isRetryableFailure, type Session } from '../domain/session.ts'
 import type { ActivatedTimes, PodFate, SessionStore } from '../domain/session-ports.ts'
 import { GreenroomError } from '../errors.ts'
@@ -128,9 +127,6 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
         endWait(progress, now())
       }
       attempt = slot.attempt
-      const { agentType } = request
-      const room = roomName(agentType, identity.id)
-      tokens.beginAgent(progress.tokens, { id: identity.id, epoch: attempt, room, agentType })
       const outcome = await stages.timed(progress, 'commit', () => commitSlot(opening, prior, slot))
       if (outcome.kind === 'committed') {
         gate.passed(request.projectId)

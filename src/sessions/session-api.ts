@@ -21,6 +21,7 @@ import { createCompleteColdOpen } from './complete-cold-open.ts'
 import { createDecideBatch } from './decide-batch.ts'
 import { createDeliverBatch } from './deliver-batch.ts'
 import { createDeliverSession } from './deliver-session.ts'
+import { createDeliveryAhead } from './delivery-ahead.ts'
 import { createEmptyPool } from './empty-pool.ts'
 import { createJoinSession } from './join-session.ts'
 import { createListSessions } from './list-sessions.ts'
@@ -101,6 +102,12 @@ export function createSessionApi(deps: SessionApiDeps) {
   const limits = createProjectLimits({ store: deps.projectLimits, wakes, now })
   const gate = createProjectGate({ limits, quotas: deps.projectQuotas, metrics, now })
   const refillRate = createRefillRate(pods, now)
+  const { deliver, prepare } = createDeliverSession({
+    delivery: deps.delivery,
+    pods,
+    sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
+    apiUrl: deps.apiUrl,
+  })
   const awaitFitness = createAwaitFitness({ pods, now })
   const releaseSlot = createReleaseSlot({ index, candidates, wakes, metrics })
   const slots = {
@@ -118,14 +125,13 @@ export function createSessionApi(deps: SessionApiDeps) {
   const attempts = createOpenAttempts({
     sessions,
     takeSlot: createSlotTaker(slots),
-    commitSlot: createCommitSlot({ sessions, releaseSlot }),
-    behind,
-    deliver: createDeliverSession({
-      delivery: deps.delivery,
-      pods,
-      sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),
-      apiUrl: deps.apiUrl,
+    commitSlot: createCommitSlot({
+      sessions,
+      releaseSlot,
+      prepareAhead: createDeliveryAhead({ tokens, prepare }),
     }),
+    behind,
+    deliver,
     tokens,
     retirementCap: createRetirementCap({ index, now }),
     poolSize: (agentType) => pods.byPool(agentType).length,

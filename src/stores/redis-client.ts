@@ -97,8 +97,30 @@ async function warnOfEviction(redis: Redis, logger: Logger): Promise<void> {
   }
 }
 
+/**
+ * Sends the commands of one turn of the event loop in one write. With many opens at once their reservations share a system call
+ * here and one in Redis. A lone command waits for nothing: its turn is over when it was given. ioredis's own autopipelining
+ * answers a command of a script later, and cost a lone open 0.6 ms.
+ */
+class RedisByTurns extends Redis {
+  #isCorked = false
+
+  override sendCommand(...given: Parameters<Redis['sendCommand']>): unknown {
+    const { stream } = this
+    if (!this.#isCorked && stream?.writable) {
+      this.#isCorked = true
+      stream.cork()
+      setImmediate(() => {
+        this.#isCorked = false
+        stream.uncork()
+      })
+    }
+    return super.sendCommand(...given)
+  }
+}
+
 function connect(url: string, logger: Logger, redisOptions: RedisOptions): SlotRedis {
-  const redis = new Redis(url, { ...redisOptions, replyMapping: 'legacy' }) as SlotRedis
+  const redis = new RedisByTurns(url, { ...redisOptions, replyMapping: 'legacy' }) as Redis as SlotRedis
   // Without a listener ioredis prints each failed reconnect; one line per change of state is enough.
   let down = false
   redis.on('error', (error: Error) => {

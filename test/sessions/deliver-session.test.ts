@@ -62,7 +62,7 @@ function start(options: { apiUrl?: string } = {}) {
     },
     end: async () => ({ kind: 'unreachable', reason: 'not asked' }),
   }
-  const deliver = createDeliverSession({
+  const { deliver } = createDeliverSession({
     delivery,
     pods: pods.view,
     sessionToken: (id, epoch) => `token of ${id} in ${epoch}`,

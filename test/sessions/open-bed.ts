@@ -40,6 +40,9 @@ export interface FakeAgent {
   readonly assignments: Assignment[]
   /** The assignment it took. */
   serving: Assignment | undefined
+  /** Connections that were made to it, and those of them that are open. */
+  connected: number
+  connections: number
   /** What it was asked to confirm. */
   readonly questions: ConfirmQuestion[]
   /** It was told that it has no session, and takes none any more. */
@@ -60,6 +63,8 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
       mood: 'accept',
       assignments: [],
       serving: undefined,
+      connected: 0,
+      connections: 0,
       questions: [],
       sealed: false,
     }
@@ -92,7 +97,7 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
 export type Agents = Awaited<ReturnType<typeof startAgents>>
 
 function serve(agent: FakeAgent): Server {
-  return createServer((request, response) => {
+  const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
@@ -118,6 +123,14 @@ function serve(agent: FakeAgent): Server {
       return response.end(JSON.stringify({ podUid, sessionId, epoch, confirms: agent.mood !== 'old' }))
     })
   })
+  server.on('connection', (socket) => {
+    agent.connected += 1
+    agent.connections += 1
+    socket.once('close', () => {
+      agent.connections -= 1
+    })
+  })
+  return server
 }
 
 function confirms(agent: FakeAgent, question: ConfirmQuestion): boolean {
