@@ -120,8 +120,8 @@ function createExchange(
       clearExpiry()
       clearExpiry = expiryOfAnswer()
     },
-    read: answer.read,
-    end: answer.end,
+    read: (chunk) => answer.read(chunk),
+    end: () => answer.end(),
     settle,
   }
 }

@@ -14,7 +14,7 @@ import type { AdmissionContext } from './admission-context.ts'
 export const resourceFields = ['requests', 'limits'] as const
 export type ResourceField = (typeof resourceFields)[number]
 
-interface SizedContainer extends PlacedContainer {
+export interface SizedContainer extends PlacedContainer {
   readonly wanted: WantedResources
 }
 

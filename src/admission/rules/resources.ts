@@ -1,14 +1,14 @@
 import { label } from '../../domain/names.ts'
 import { sameQuantity } from '../../domain/quantity.ts'
 import { limitRangerDefaults } from '../pod/limit-ranger.ts'
-import type { Container } from '../pod/pod.ts'
 import { shown } from '../pod/violation.ts'
-import type { WantedResource, WantedResources } from '../policy/effective-row.ts'
+import type { WantedResource } from '../policy/effective-row.ts'
 import {
   filledResources,
   isThin,
   type ResourceField,
   resourceFields,
+  type SizedContainer,
   startedWithResources,
 } from './container-resources.ts'
 import { startedContainers } from './field-path.ts'
@@ -34,8 +34,11 @@ export const resources: GreenroomRule = {
   judge(context) {
     const { resources: onPod } = context.pod.spec
     const found: Finding[] = onPod ? [{ ...finding('spec.resources', onPod, 'unset'), fix: podLevelFix }] : []
-    for (const { container, path, wanted } of startedWithResources(context)) {
-      for (const field of resourceFields) addImposed(container, wanted, path, field, found)
+    for (const started of startedWithResources(context)) {
+      for (const field of resourceFields) {
+        const imposed = imposedFinding(started, field)
+        if (imposed) found.push(imposed)
+      }
     }
     return found
   },
@@ -61,20 +64,17 @@ export const resources: GreenroomRule = {
 const podLevelFix = "Remove it: the agent type's row decides resources, container by container."
 
 /** What lies in a range is rule resource-range's matter; it only must be there. */
-function addImposed(
-  { resources: given }: Container,
-  wanted: WantedResources,
-  path: string,
+function imposedFinding(
+  { container: { resources: given }, wanted, path }: SizedContainer,
   field: ResourceField,
-  findings: Finding[],
-): void {
+): Finding | undefined {
   const found = given?.[field] ?? {}
   const value = (resource: WantedResource): string =>
     field === 'requests' ? resource.request : resource.limit
   const fits = wanted.every((resource) =>
     resource.range ? found[resource.name] !== undefined : sameQuantity(found[resource.name], value(resource)),
   )
-  if (fits) return
+  if (fits) return undefined
   const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
-  findings.push(finding(`${path}.resources.${field}`, given?.[field], shown(Object.fromEntries(allowed))))
+  return finding(`${path}.resources.${field}`, given?.[field], shown(Object.fromEntries(allowed)))
 }
