@@ -67,6 +67,8 @@ export interface BedOptions extends GreenroomShape {
    * gets next to no time, so tests leave it out.
    */
   readonly paced?: boolean
+  /** Checkout that stands for the image of the agents, this one unless given. A link may be pointed elsewhere later. */
+  readonly agentsFolder?: string
   readonly say?: (line: string) => void
 }
 
@@ -106,7 +108,7 @@ export async function startBed(options: BedOptions): Promise<Bed> {
       : undefined
     if (proxies) undo.push(() => proxies.stop())
     // The kubelet gets ready while Greenroom's processes start.
-    const kubelet = await startKubelet(plane, folder, paced)
+    const kubelet = await startKubelet(plane, folder, { paced, agentsFolder: options.agentsFolder ?? root })
     undo.push(() => kubelet.stop())
     const greenroom = await startGreenroom({
       secrets,
@@ -182,7 +184,11 @@ async function provideAgentSecret(plane: ControlPlane, openAiKey: string | undef
     })
 }
 
-async function startKubelet(plane: ControlPlane, folder: string, paced: boolean): Promise<Program> {
+async function startKubelet(
+  plane: ControlPlane,
+  folder: string,
+  { paced, agentsFolder }: { readonly paced: boolean; readonly agentsFolder: string },
+): Promise<Program> {
   // As the image has it; here the first agent fills it, under a user that may be any.
   const compileCache = join(folder, 'compile-cache')
   await mkdir(compileCache)
@@ -190,7 +196,7 @@ async function startKubelet(plane: ControlPlane, folder: string, paced: boolean)
   const options = {
     paced,
     kubeconfigPath: await plane.kubeconfigFor('process-kubelet', ['system:masters']),
-    images: { [image]: { workingDir: root, user: 1000, env: { NODE_COMPILE_CACHE: compileCache } } },
+    images: { [image]: { workingDir: agentsFolder, user: 1000, env: { NODE_COMPILE_CACHE: compileCache } } },
     folder: join(folder, 'kubelet'),
   }
   return startProgram({

@@ -19,6 +19,7 @@ const entries = {
   './agent': 'agent/agent',
   './agent/room': 'agent/join-room',
   './client': 'client/client',
+  './client/batch': 'client/client-batch',
 } as const
 
 const program = 'cli/greenroom'
@@ -27,7 +28,7 @@ const program = 'cli/greenroom'
 const programNames = ['greenroom', 'kubectl-greenroom', 'kubectl_complete-greenroom'] as const
 
 /** What TypeScript gives to programs for the browser differs from Node's, so the caller's SDK names neither. */
-const client = entries['./client']
+const clients = [entries['./client'], entries['./client/batch']]
 
 /**
  * Whoever has no room needs no WebRTC, whoever records no traces needs no OpenTelemetry, and whoever names the server needs
@@ -85,7 +86,8 @@ async function bundle(out: string): Promise<ReadonlySet<string>> {
       platform: 'neutral',
       // Browsers that are two years old: without `await using` in the syntax.
       target: 'es2022',
-      entryPoints: [`src/${client}.ts`],
+      // Each file whole, as a page loads it.
+      entryPoints: clients.map((entry) => `src/${entry}.ts`),
     }),
   ])
   const imported = new Set([...importsOf(ofNode.metafile), ...importsOf(ofBrowsers.metafile)])

@@ -11,11 +11,29 @@ export function createApiMetrics(registry: Registry) {
   const registers = [registry]
   return {
     openSeconds: openSecondsIn(registry),
+    batchSeconds: new Histogram({
+      name: 'greenroom_batch_seconds',
+      help: 'Time of a batch of opens, by mode (all, available) and outcome (opened, partial, refused). Each of its opens counts in greenroom_open_seconds as well.',
+      labelNames: ['mode', 'outcome'],
+      buckets: latencyBuckets,
+      registers,
+    }),
     openStageSeconds: new Histogram({
       name: 'greenroom_open_stage_seconds',
-      help: 'Time of one step of an open: reserve (Redis), commit (PostgreSQL), deliver (pod), activate, wait.',
+      help: 'Time of one step of an open: reserve (Redis), commit (PostgreSQL), deliver (pod), activate (PostgreSQL, behind most answers), wait.',
       labelNames: ['stage'],
       buckets: latencyBuckets,
+      registers,
+    }),
+    activationsBehind: new Gauge({
+      name: 'greenroom_activations_behind',
+      help: 'Sessions whose open was answered on the acknowledgement of its pod and that PostgreSQL does not have as ACTIVE yet, in this replica.',
+      registers,
+    }),
+    podsAsked: new Counter({
+      name: 'greenroom_pods_asked_total',
+      help: 'Pods that were asked whether they serve a session that was left PENDING, by answer: held (it is ACTIVE now), denied (nobody was told of it), unknown (no answer).',
+      labelNames: ['answer'],
       registers,
     }),
     deliveries: new Counter({

@@ -3,6 +3,9 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 /** An event has its number within a second; an address that was away gets it hours later. */
 const lagBuckets = [0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200]
 
+/** A quiet pool takes some milliseconds, a pool whose pods the API server makes some tenths of a second. */
+const reconcileBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
 /** What the leading controller counts beside its pools. */
 export function createControllerMetrics(registry: Registry) {
   const registers = [registry]
@@ -28,6 +31,13 @@ export function createControllerMetrics(registry: Registry) {
       name: 'greenroom_reconciles_total',
       help: 'Reconciles by controller and result.',
       labelNames: ['controller', 'result'],
+      registers,
+    }),
+    reconcileSeconds: new Histogram({
+      name: 'greenroom_reconcile_seconds',
+      help: 'How long a reconcile took, by controller; those that failed count as well.',
+      labelNames: ['controller'],
+      buckets: reconcileBuckets,
       registers,
     }),
     leading: new Gauge({

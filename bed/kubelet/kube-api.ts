@@ -45,7 +45,14 @@ export class KubeApiError extends Error {
 const watchSilenceMs = 150_000
 const requestTimeoutMs = 15_000
 
-export async function createKubeApi(kubeconfigPath: string): Promise<KubeApi> {
+/** More calls at once would wait for each other in the API server of a small machine. */
+const usualConnections = 16
+
+/** `connections`: calls that may be under way at once, watches aside. */
+export async function createKubeApi(
+  kubeconfigPath: string,
+  { connections = usualConnections } = {},
+): Promise<KubeApi> {
   const kubeConfig = new KubeConfig()
   kubeConfig.loadFromFile(kubeconfigPath)
   const server = new URL(kubeConfig.getCurrentCluster()?.server ?? 'https://127.0.0.1')
@@ -55,8 +62,8 @@ export async function createKubeApi(kubeconfigPath: string): Promise<KubeApi> {
   const authorization = credentials.headers as Record<string, string> | undefined
   const secure = server.protocol === 'https:'
   const agent = secure
-    ? new HttpsAgent({ keepAlive: true, maxSockets: 16, ca, cert, key })
-    : new HttpAgent({ keepAlive: true, maxSockets: 16 })
+    ? new HttpsAgent({ keepAlive: true, maxSockets: connections, ca, cert, key })
+    : new HttpAgent({ keepAlive: true, maxSockets: connections })
 
   interface Opening extends Omit<RequestOptions, 'headers'> {
     readonly headers?: Readonly<Record<string, string | number>>

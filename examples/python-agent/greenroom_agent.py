@@ -46,7 +46,7 @@ class Refusal(Exception):
 
 
 class Verifier:
-    """Checks the bearer token of /assign and /end against this pod and the very bytes of the body."""
+    """Checks the bearer token of /assign, /confirm and /end against this pod and the very bytes of the body."""
 
     def __init__(self, key_set, pod_uid):
         self._pod_uid = pod_uid
@@ -187,10 +187,11 @@ class Agent:
         self._worker = None
         self._lock = threading.Lock()
         self._session = None
+        self._sealed = False
 
     @property
     def is_ready(self):
-        return not self.left.is_set()
+        return not self.left.is_set() and not self._sealed
 
     def assign(self, assignment):
         if assignment["podUid"] != self.pod_uid:
@@ -201,7 +202,7 @@ class Agent:
             session = self._session
             if session and (session.id, session.epoch) != (assignment["sessionId"], assignment["epoch"]):
                 raise Refusal(409, "AGENT_OTHER_SESSION")
-            if self.left.is_set():
+            if self.left.is_set() or self._sealed:
                 raise Refusal(409 if session else 503, "AGENT_ENDING" if session else "AGENT_NOT_READY")
             if session:
                 # A repeat brings nothing new but room access.
@@ -219,6 +220,14 @@ class Agent:
         except Exception as error:  # The type alone: its text may quote a secret.
             log("work failed", session=session.id, error=type(error).__name__)
             session.finish(f"agent failed: {type(error).__name__}")
+
+    def confirm(self, question):
+        """Whether this pod serves that session. The last question to a pod without one leaves it without one."""
+        with self._lock:
+            session = self._session
+            self._sealed = self._sealed or (question["seal"] and not session)
+            if not session or (session.id, session.epoch) != (question["sessionId"], question["epoch"]):
+                raise Refusal(404, "AGENT_UNASSIGNED")
 
     def end(self, order):
         with self._lock:
@@ -256,6 +265,7 @@ def _read_form(raw_body, texts):
 
 
 ASSIGNMENT_TEXTS = ("sessionId", "podUid", "agentType", "room", "sessionToken")
+CONFIRM_TEXTS = ("sessionId",)
 END_TEXTS = ("sessionId", "reason")
 
 
@@ -282,6 +292,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.path == "/assign":
                 self._order(self.agent.assign, ASSIGNMENT_TEXTS)
+            elif self.path == "/confirm":
+                self._order(self.agent.confirm, CONFIRM_TEXTS)
             elif self.path == "/end":
                 self._order(self.agent.end, END_TEXTS)
             else:
@@ -295,10 +307,14 @@ class Handler(BaseHTTPRequestHandler):
         body = _read_form(raw_body, texts)
         if texts is ASSIGNMENT_TEXTS and type(body.get("leaseMs")) is not int:
             raise Refusal(400, "AGENT_BAD_REQUEST")
+        if texts is CONFIRM_TEXTS and type(body.get("seal")) is not bool:
+            raise Refusal(400, "AGENT_BAD_REQUEST")
         if subject != (body["sessionId"], body["epoch"]):
             raise Refusal(401, "AGENT_UNAUTHENTICATED")
         after = take(body)
-        self._answer(200, {"podUid": self.agent.pod_uid, "sessionId": body["sessionId"], "epoch": body["epoch"]})
+        echo = {"podUid": self.agent.pod_uid, "sessionId": body["sessionId"], "epoch": body["epoch"]}
+        # This agent answers /confirm, so its sessions open without another wait for PostgreSQL.
+        self._answer(200, {**echo, "confirms": True})
         if after:
             after()
 

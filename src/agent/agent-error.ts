@@ -7,6 +7,7 @@ const agentErrors = {
   AGENT_BAD_REQUEST: { status: 400, title: 'The body does not have the form that this address takes' },
   AGENT_UNAUTHENTICATED: { status: 401, title: 'The bearer token is not valid for this pod and this body' },
   AGENT_NOT_FOUND: { status: 404, title: 'There is nothing at this address' },
+  AGENT_UNASSIGNED: { status: 404, title: 'This pod does not serve this session' },
   AGENT_OTHER_SESSION: { status: 409, title: 'This pod belongs to another session or epoch' },
   AGENT_OTHER_TYPE: { status: 409, title: 'This pod is of another agent type than the assignment' },
   AGENT_ENDING: { status: 409, title: 'The session of this pod is ending' },

@@ -1,17 +1,18 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Assignment, AssignmentEcho, EndOrder } from '../domain/assign-contract.ts'
-import { assignPath, endPath } from '../domain/assign-contract.ts'
+import { assignPath, confirmPath, endPath } from '../domain/assign-contract.ts'
 import { traceContextOf } from '../domain/trace-context.ts'
 import { activeTrace, continued } from '../tracing/spans.ts'
 import { AgentError } from './agent-error.ts'
 import { type AgentLog, errorKeys } from './agent-log.ts'
 import type { AgentMetrics } from './agent-metrics.ts'
-import { readAssignment, readEndOrder } from './assign-body.ts'
+import { readAssignment, readConfirmQuestion, readEndOrder } from './assign-body.ts'
 import type { AssignVerifier } from './assign-verifier.ts'
 import type { AssignmentGate } from './assignment-gate.ts'
 import { type AgentReply, matchPath, problemReply, readBody, sendReply } from './http-exchange.ts'
+import { http } from './node-http.ts'
 
 /** For the whole request: a slow peer holds only a socket, and no longer than this. */
 const requestTimeoutMs = 10_000
@@ -46,16 +47,17 @@ interface Parts {
 }
 
 interface AgentHttp {
-  listen(host: string, port: number): Promise<{ address: string; port: number }>
+  /** Without a host at all addresses, of IPv4 and IPv6. */
+  listen(host: string | undefined, port: number): Promise<{ address: string; port: number }>
   /** Takes no new connection and resolves when the requests in flight are answered. */
   close(): Promise<void>
 }
 
-/** The HTTP side of the agent contract: probes, /assign, /end, /metrics and the agent's own routes. */
+/** The HTTP side of the agent contract: probes, /assign, /confirm, /end, /metrics and the agent's own routes. */
 export function createAgentHttp(parts: Parts): AgentHttp {
   const inFlight = new Set<ServerResponse>()
   let closing = false
-  const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
+  const server = http.createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
     inFlight.add(response)
     response.once('close', () => {
       inFlight.delete(response)
@@ -119,6 +121,8 @@ async function route(parts: Parts, request: IncomingMessage): Promise<AgentReply
         role: 'server',
         attributes: { 'greenroom.pod.uid': parts.podUid },
       })
+    case `POST ${confirmPath}`:
+      return confirm(parts, request)
     case `POST ${endPath}`:
       return end(parts, request)
   }
@@ -146,6 +150,16 @@ async function assign(parts: Parts, request: IncomingMessage): Promise<AgentRepl
   return echo(parts, assignment)
 }
 
+async function confirm(parts: Parts, request: IncomingMessage): Promise<AgentReply> {
+  const rawBody = await readBody(request)
+  const verified = parts.verify(request.headers.authorization, rawBody)
+  const question = readConfirmQuestion(rawBody)
+  requireSame(verified, question)
+  const { sessionId, epoch, seal } = question
+  if (!(await parts.gate.confirms(sessionId, epoch, seal))) throw new AgentError('AGENT_UNASSIGNED')
+  return echo(parts, question)
+}
+
 /** Answers before the hook runs: the session server only needs to know that the order arrived. */
 async function end(parts: Parts, request: IncomingMessage): Promise<AgentReply> {
   const rawBody = await readBody(request)
@@ -167,7 +181,7 @@ function requireSame(
 }
 
 function echo({ podUid }: Parts, { sessionId, epoch }: { sessionId: string; epoch: number }): AgentReply {
-  const confirmed: AssignmentEcho = { podUid, sessionId, epoch }
+  const confirmed: AssignmentEcho = { podUid, sessionId, epoch, confirms: true }
   return { status: 200, json: confirmed }
 }
 

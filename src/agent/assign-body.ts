@@ -1,9 +1,9 @@
-import type { Assignment, EndOrder, LiveKitAccess } from '../domain/assign-contract.ts'
+import type { Assignment, ConfirmQuestion, EndOrder, LiveKitAccess } from '../domain/assign-contract.ts'
 import { AgentError } from './agent-error.ts'
 
 /**
- * Reads the bodies of /assign and /end. Their schemas are in `domain/assignment.ts`, but the schema library is too slow to
- * load here (see `domain/assign-contract.ts`). A property test shows that these checks and the schemas agree.
+ * Reads the bodies of /assign, /confirm and /end. Their schemas are in `domain/assignment.ts`, but the schema library is too
+ * slow to load here (see `domain/assign-contract.ts`). A property test shows that these checks and the schemas agree.
  */
 
 type Fields = Readonly<Record<string, unknown>>
@@ -22,6 +22,13 @@ export function readEndOrder(rawBody: Buffer): EndOrder {
   return body
 }
 
+/** @throws AgentError AGENT_BAD_JSON, AGENT_BAD_REQUEST */
+export function readConfirmQuestion(rawBody: Buffer): ConfirmQuestion {
+  const body = parse(rawBody)
+  if (!isConfirmQuestion(body)) throw new AgentError('AGENT_BAD_REQUEST', 'not a question to confirm')
+  return body
+}
+
 export function isAssignment(value: unknown): value is Assignment {
   return (
     isObject(value) &&
@@ -37,6 +44,12 @@ export function isAssignment(value: unknown): value is Assignment {
 
 export function isEndOrder(value: unknown): value is EndOrder {
   return isObject(value) && isString(value.sessionId) && isEpoch(value.epoch) && isString(value.reason)
+}
+
+export function isConfirmQuestion(value: unknown): value is ConfirmQuestion {
+  return (
+    isObject(value) && isString(value.sessionId) && isEpoch(value.epoch) && typeof value.seal === 'boolean'
+  )
 }
 
 export function isLiveKitAccess(value: unknown): value is LiveKitAccess {

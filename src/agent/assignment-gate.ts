@@ -19,6 +19,11 @@ export interface AssignmentGate {
   accept(assignment: Assignment, trace?: TraceContext): Promise<void>
   /** True if this pod serves (or begins to serve) this session in this epoch. */
   holds(sessionId: string, epoch: number): boolean
+  /**
+   * True if this pod has taken this session in this epoch. With `seal` the answer is the last word: an assignment under way
+   * is waited for, and a pod that has none takes none from now on.
+   */
+  confirms(sessionId: string, epoch: number, seal: boolean): Promise<boolean>
   /** The session being served; undefined before the assignment is complete and after a failed one. */
   serving(): Assignment | undefined
 }
@@ -64,6 +69,13 @@ export function createAssignmentGate(
       await held.done
     },
     holds,
+    async confirms(sessionId, epoch, seal) {
+      if (seal && !held) state = 'leaving'
+      if (!holds(sessionId, epoch)) return false
+      // Its failure is the answer to whoever assigned. Here it only means that nothing was taken.
+      if (seal) await held?.done.catch(() => undefined)
+      return served !== undefined
+    },
     serving: () => served,
   }
 }

@@ -113,10 +113,11 @@ export async function serve(options: ServeOptions): Promise<ServingAgent> {
 
   process.on('SIGTERM', onSigterm)
   const bound = await http.listen(env.listenAddress, options.port ?? agentPort)
-  await warmUpAssignments({ address: bound.address, podUid: env.podUid, metrics })
   gate.open()
-  log('info', 'listening', { ...bound, startMs: Math.round(performance.now()) })
-  void warmUp(options, log)
+  // Not performance.now(): to load what it belongs to costs more than the rest of this line.
+  log('info', 'listening', { ...bound, startMs: Math.round(process.uptime() * 1_000) })
+  const isWanted = () => gate.state() === 'idle'
+  void warmUp({ address: bound.address, podUid: env.podUid, metrics, isWanted }, options, log)
   return {
     ...bound,
     async close() {
@@ -142,7 +143,14 @@ async function runAssignment(onAssign: ServeOptions['onAssign'], held: HeldSessi
 }
 
 /** A pod that could not warm up serves as well, only later. */
-async function warmUp({ onReady }: ServeOptions, log: AgentLog): Promise<void> {
+async function warmUp(
+  assignments: Parameters<typeof warmUpAssignments>[0],
+  { onReady }: ServeOptions,
+  log: AgentLog,
+): Promise<void> {
+  await warmUpAssignments(assignments).catch((error: unknown) =>
+    log('warn', 'assignments are not warmed up', errorKeys(error)),
+  )
   try {
     await onReady?.()
   } catch (error) {

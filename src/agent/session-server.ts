@@ -2,6 +2,7 @@ import type { Assignment, LiveKitAccess } from '../domain/assign-contract.ts'
 import { renewAfterMs } from '../domain/session.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import { isLiveKitAccess } from './assign-body.ts'
+import { callJson } from './call-json.ts'
 
 /** Two renewals may fail before the lease lapses: a call that hangs must leave time for them. */
 const callTimeoutMs = 5_000
@@ -44,23 +45,16 @@ export function createSessionServer(assignment: Assignment): SessionServer | und
     trace?: TraceContext,
   ): Promise<CallOutcome> {
     const timeout = AbortSignal.timeout(timeoutMs)
-    const posts = method === 'POST'
     try {
-      const response = await fetch(url, {
+      const answer = await callJson(url, {
         method,
-        headers: {
-          authorization: `Bearer ${sessionToken}`,
-          ...(posts && { 'content-type': 'application/json' }),
-          ...(trace && headersOf(trace)),
-        },
-        ...(posts && { body: JSON.stringify({ epoch }) }),
-        // The token must go to this address and no other.
-        redirect: 'error',
+        headers: { authorization: `Bearer ${sessionToken}`, ...(trace && headersOf(trace)) },
+        ...(method === 'POST' && { body: { epoch } }),
         signal: stopped ? AbortSignal.any([stopped, timeout]) : timeout,
       })
-      return outcomeOf(response, await response.json().catch(() => undefined))
+      return outcomeOf(answer)
     } catch (error) {
-      return { kind: 'failed', reason: fetchFailure(error) }
+      return { kind: 'failed', reason: timeout.aborted ? 'TimeoutError' : failureOf(error) }
     }
   }
 
@@ -98,16 +92,15 @@ function endQuery(epoch: number, reason: string | undefined): string {
   return query.toString()
 }
 
-function outcomeOf(response: Response, body: unknown): CallOutcome {
-  if (response.ok) return { kind: 'done', body }
+function outcomeOf({ status, body }: Awaited<ReturnType<typeof callJson>>): CallOutcome {
+  if (status >= 200 && status < 300) return { kind: 'done', body }
   const code = (body as { code?: unknown } | null | undefined)?.code
-  if (overStatuses.includes(response.status) && typeof code === 'string' && overCodes.includes(code))
+  if (overStatuses.includes(status) && typeof code === 'string' && overCodes.includes(code))
     return { kind: 'over', code }
-  return { kind: 'failed', reason: `status ${response.status}` }
+  return { kind: 'failed', reason: `status ${status}` }
 }
 
-/** fetch's own message is always "fetch failed"; the cause is below it. */
-function fetchFailure(error: unknown): string {
+function failureOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
-  return (error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.name
+  return (error as NodeJS.ErrnoException).code ?? error.name
 }

@@ -55,6 +55,7 @@ export async function clientTypes(): Promise<string> {
   const list = operation('/v1/sessions', 'get')
   const session = schemaOf(open.responses['201'])
   const request = schemaOf(open.requestBody)
+  const batch = schemaOf(operation('/v1/sessions:batch', 'post').responses['201'])
   const follow = operation('/v1/events', 'get')
   const events = unionOf(follow.responses['200']?.content['text/event-stream']?.schema)
   const pool = schemaOf(operation('/v1/pools/{agentType}', 'get').responses['200'])
@@ -66,6 +67,8 @@ export async function clientTypes(): Promise<string> {
     LiveKitAccess: session.properties?.livekit,
     BrowserToken: session.properties?.browserToken,
     SessionView: session,
+    BatchResult: batch.properties?.results?.items,
+    BatchView: batch,
     ListQuery: queryOf(list),
     SessionList: schemaOf(list.responses['200']),
     PoolProblem: pool.properties?.problem,

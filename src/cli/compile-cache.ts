@@ -10,6 +10,7 @@ import { GreenroomError } from '../errors.ts'
 
 /** Every program that one of our containers may run. */
 const programs: readonly (() => Promise<unknown>)[] = [
+  () => import('../roles/run-servers.ts'),
   () => import('../roles/api-role.ts'),
   () => import('../roles/controller-role.ts'),
   () => import('../roles/webhook-role.ts'),

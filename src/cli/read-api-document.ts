@@ -10,6 +10,7 @@ export async function readApiDocument(): Promise<unknown> {
   }
   const app = await createApiApp({
     openSession: uncalled,
+    openBatch: { openAll: uncalled, openAvailable: uncalled },
     renewSession: uncalled,
     closeSession: uncalled,
     joinSession: uncalled,

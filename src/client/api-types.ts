@@ -65,7 +65,7 @@ export interface SessionView {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** RFC 3339, UTC. */
   readonly createdAt: string
-  /** RFC 3339, UTC. */
+  /** When the pod was claimed that has acknowledged the session since. RFC 3339, UTC. */
   readonly activeAt?: string | undefined
   /** RFC 3339, UTC. */
   readonly endedAt?: string | undefined
@@ -77,6 +77,20 @@ export interface SessionView {
   readonly participantJoinedAt?: string | undefined
   /** Why the agent finished, in its own words. */
   readonly endDetail?: string | undefined
+}
+
+export interface BatchResult {
+  /** What a single open would be answered with. */
+  readonly status: number
+  readonly session?: SessionView | undefined
+  readonly problem?: Problem | undefined
+}
+
+export interface BatchView {
+  /** How many of the results have a session. */
+  readonly opened: number
+  /** In the order of the request: a session, or why there is none. */
+  readonly results: readonly BatchResult[]
 }
 
 export interface ListQuery {

@@ -1,3 +1,4 @@
+import type { AgentPod } from '../domain/agent-pod.ts'
 import type { DocumentView, PodView } from '../domain/cluster-ports.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
 import type { PodWriteReason } from '../domain/pod-write-error.ts'
@@ -10,8 +11,10 @@ import type { Metrics } from '../metrics.ts'
 import { every } from '../timing/every.ts'
 import type { AgentRemovals } from './agent-removals.ts'
 import type { ForgottenSessions } from './forgotten-sessions.ts'
+import { createGatheredKeys } from './gathered-keys.ts'
 import type { PodDeaths } from './pod-deaths.ts'
 import type { PoolReconciler } from './pool-reconciler.ts'
+import { createPoolResync } from './pool-resync.ts'
 import type { PoolTargets } from './pool-targets.ts'
 import type { PoolTrial } from './pool-trial.ts'
 import { easedBy, type Reliefs } from './relief.ts'
@@ -25,6 +28,8 @@ interface ControllerDeps {
   readonly pods: PodView
   readonly ledger: ClaimLedger
   readonly wakes: WakeBus
+  /** Whether wake-ups can arrive at present. */
+  readonly isHeard: () => boolean
   readonly poolReconciler: PoolReconciler
   readonly poolTargets: Pick<PoolTargets, 'begin' | 'flush' | 'end'>
   readonly sizingLedger: Pick<SizingLedger, 'purge'>
@@ -43,8 +48,10 @@ interface ControllerDeps {
   readonly logger: Logger
 }
 
-/** Work that a lost event should have started is found within this time. */
+/** Work that a lost event should have started is found within this time, with many pools after five times as long. */
 const poolResyncMs = 2_000
+/** Changes of pods that nobody waits for. Short beside the start of a pod, long beside the events of a create. */
+const gatherMs = 250
 /** DESIGN §3: a lapsed lease is ended within 2 s. */
 const leaseSweepMs = 1_000
 const vanishedSweepMs = 5_000
@@ -78,6 +85,7 @@ export function createController(deps: ControllerDeps) {
         signal,
         log: logger.child({ queue: name }),
         async run(key) {
+          const done = metrics.reconcileSeconds.startTimer({ controller: name })
           try {
             const againMs = await work(key)
             if (againMs !== undefined) queue.addAfter(key, againMs)
@@ -85,6 +93,8 @@ export function createController(deps: ControllerDeps) {
           } catch (error) {
             metrics.reconciles.inc({ controller: name, result: 'error' })
             throw error
+          } finally {
+            done()
           }
         },
       })
@@ -108,6 +118,11 @@ export function createController(deps: ControllerDeps) {
     const ease = (causes: readonly PodWriteReason[]) => {
       for (const agentType of poolReconciler.ease(causes)) poolQueue.add(agentType)
     }
+    const poolEvents = createGatheredKeys({ add: (key) => poolQueue.add(key), gatherMs, signal })
+    const resync = createPoolResync({
+      poolsToWatch: () => poolReconciler.poolsToWatch(),
+      isHeard: () => deps.isHeard(),
+    })
     poolTargets.begin()
     sessionReconciler.begin()
     podDeaths.begin()
@@ -118,7 +133,8 @@ export function createController(deps: ControllerDeps) {
     const unsubscribe = [
       pods.onChange((change) => {
         const { pod, gone, absent } = change
-        poolQueue.add(pod.agentType)
+        if (gone || isUrgent(pod)) poolEvents.now(pod.agentType)
+        else poolEvents.soon(pod.agentType)
         const death = podDeaths.deathIn(change)
         const ending = sessionReconciler.endingOn(pod.uid)
         if (gone) {
@@ -146,7 +162,7 @@ export function createController(deps: ControllerDeps) {
     try {
       await Promise.all([
         loop('pool-resync', poolResyncMs, async () => {
-          for (const agentType of poolReconciler.poolsToWatch()) poolQueue.add(agentType)
+          for (const agentType of resync.due()) poolQueue.add(agentType)
         }),
         loop('leases', leaseSweepMs, async () => {
           for (const session of await ledger.lapse(sweepLimit)) sessionQueue.add(session.id)
@@ -188,6 +204,14 @@ export function createController(deps: ControllerDeps) {
       logger.info('no longer leading')
     }
   }
+}
+
+/** An idle pod that is Ready may be offered, and one that is dead replaced. */
+function isUrgent({ readySince, stateLabel, deletingSince, deadReason }: AgentPod): boolean {
+  return (
+    deadReason !== undefined ||
+    (readySince !== undefined && stateLabel === 'idle' && deletingSince === undefined)
+  )
 }
 
 /** Tells every process which sessions entered ENDING. */

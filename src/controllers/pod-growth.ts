@@ -12,7 +12,7 @@ import type { RecentWrites } from './recent-writes.ts'
 
 interface PodGrowthDeps {
   readonly policy: Pick<DocumentView<PolicyDocument>, 'current'>
-  readonly pods: Pick<PodView, 'get' | 'all' | 'byPool'>
+  readonly pods: Pick<PodView, 'get' | 'byPool' | 'onChange'>
   readonly writer: Pick<PodWriter, 'resize'>
   readonly recentWrites: RecentWrites
   /** Makes an Event for people. */
@@ -35,6 +35,12 @@ export function createPodGrowth(deps: PodGrowthDeps) {
   const refused = createExpiringMemory<string, true>({ keptMs: refusedForMs, now })
   /** What was counted last of each pod that was asked to grow. */
   const counted = new Map<string, ThinState>()
+  /** Node of each pod that its node could not resize. Kept as events come: to look at all pods for each pool would cost too much. */
+  const stuckOn = new Map<string, string>()
+  pods.onChange(({ pod, gone }) => {
+    if (!gone && isStuck(pod) && pod.nodeName !== undefined) stuckOn.set(pod.uid, pod.nodeName)
+    else stuckOn.delete(pod.uid)
+  })
 
   function rowOf(agentType: string) {
     const document = policy.current()
@@ -103,8 +109,8 @@ export function createPodGrowth(deps: PodGrowthDeps) {
 
     /** Idle pods on nodes that could not resize a pod which is still there: a session there would stay thin. */
     onCrowdedNodes(agentType: string): ReadonlySet<string> {
-      const nodes = new Set(pods.all().flatMap((pod) => (isStuck(pod) ? (pod.nodeName ?? []) : [])))
-      if (nodes.size === 0) return new Set()
+      if (stuckOn.size === 0) return new Set()
+      const nodes = new Set(stuckOn.values())
       const there = pods
         .byPool(agentType)
         .filter(({ nodeName }) => nodeName !== undefined && nodes.has(nodeName))

@@ -187,6 +187,7 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
       return undefined
     }
     const memory = memoryOf(agentType)
+    const indexLook = await indexSync.look(agentType)
     const found = await look(agentType, spec, seen)
     const { observed, rollout, isWaitedFor } = found
     poolPods.tell(agentType, observed.slots)
@@ -198,7 +199,8 @@ export function createPoolReconciler(deps: PoolReconcilerDeps) {
     const canary = await rollouts.judge(agentType, rollout, observed)
     const { plan, target, room, kept } = await planOf(memory, found, canary)
     announcements.counts(agentType, observed)
-    await indexSync.sync(agentType, observed.slots, podGrowth.onCrowdedNodes(agentType))
+    const crowded = podGrowth.onCrowdedNodes(agentType)
+    await indexSync.sync(agentType, observed.slots, { look: indexLook, crowded })
     memory.failures.settle(plan, memory.expectations.pendingCreates(), observed)
     try {
       await allDone([

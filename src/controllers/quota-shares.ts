@@ -86,7 +86,10 @@ export function createQuotaShares({ quotas, sizeOf, report, metrics, now }: Quot
       const idle = ready + warming + pendingCreates
       const pods = present.length + pendingCreates
       if (size) wishes.set(agentType, { agentType, ...size, pods, idle, unseen, min, wanted })
-      const share = shareQuotas([...wishes.values()], quotas() ?? []).get(agentType) ?? unbound(wanted)
+      const known = quotas() ?? []
+      // All pools are looked at for one pool's share, so it is worth knowing that there is nothing to share.
+      const shares = known.length > 0 ? shareQuotas([...wishes.values()], known) : undefined
+      const share = shares?.get(agentType) ?? unbound(wanted)
       // While creates are in flight the numbers are too small by what `used` shows of them already.
       if (unseen > 0 && share.bound) return { ...share, allowed: allowed.get(agentType), isSettled: false }
       allowed.set(agentType, share.allowed)

@@ -1,6 +1,7 @@
 import type { AuditLog } from '../domain/audit.ts'
 import type { PodView } from '../domain/cluster-ports.ts'
 import type { EventLog } from '../domain/event-ports.ts'
+import { type LogPartitions, type PartitionedLog, partitionDays } from '../domain/log-partitions.ts'
 import type { PodLifeLedger } from '../domain/pool-ports.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { Logger } from '../logging.ts'
@@ -11,6 +12,7 @@ interface RetentionDeps {
   readonly lives: Pick<PodLifeLedger, 'purge'>
   readonly auditLog: Pick<AuditLog, 'purge'>
   readonly eventLog: Pick<EventLog, 'purge'>
+  readonly partitions: LogPartitions
   readonly pods: Pick<PodView, 'all' | 'synced'>
   /** How long an ended session is kept at least, ms; longer while a claim names it. Its key names it as long. */
   readonly sessionsAfterMs: number
@@ -26,13 +28,17 @@ const claimsAfterMs = 24 * 3_600_000
 /** Rows of a table in one statement. It takes milliseconds, so that no claim waits for it. */
 const rowsAtOnce = 1_000
 
-/** Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. */
+/**
+ * Notes which pods are gone and deletes records that were kept long enough: all of them at one look, in small steps. Events and
+ * the audit log go by whole partitions.
+ */
 export function createRetention(deps: RetentionDeps) {
   const {
     ledger,
     lives,
     auditLog,
     eventLog,
+    partitions,
     pods,
     sessionsAfterMs,
     livesAfterMs,
@@ -40,10 +46,24 @@ export function createRetention(deps: RetentionDeps) {
     metrics,
     logger,
   } = deps
+  /** Makes partitions ahead, and drops those that are over. Resolves with how many rows went. */
+  async function turn(log: PartitionedLog, afterMs: number): Promise<number> {
+    await partitions.add(log, partitionDays(afterMs))
+    let rows = 0
+    for (;;) {
+      const dropped = await partitions.dropOldest(log, afterMs)
+      if (dropped === undefined) return rows
+      logger.info({ log, rows: dropped }, 'dropped a partition that was kept long enough')
+      rows += dropped
+    }
+  }
+
   return async function look(signal: AbortSignal): Promise<void> {
     // Before the first list all pods would seem to be gone.
     if (!pods.synced()) return
     await ledger.noteGone(pods.all().map(({ uid }) => uid))
+    metrics.purged.inc({ table: 'events' }, await turn('session_events', sessionsAfterMs))
+    metrics.purged.inc({ table: 'audit' }, await turn('audit_log', auditAfterMs))
     for (;;) {
       const purged = {
         ...(await ledger.purge({ sessionsAfterMs, claimsAfterMs, limit: rowsAtOnce })),

@@ -5,6 +5,7 @@
 
 export const assignPath = '/assign'
 export const endPath = '/end'
+export const confirmPath = '/confirm'
 
 /** Life of the bearer token of a delivery, seconds. It has no `nbf`, because a pod's clock may be behind. */
 export const assignTokenTtlSeconds = 300
@@ -59,6 +60,16 @@ export interface AssignmentEcho {
   podUid: string
   sessionId: string
   epoch: number
+  /** The agent answers POST /confirm, so the session server need not write down first that it took the session. */
+  confirms?: boolean
+}
+
+/** Body of POST /confirm: does this pod serve this session? It never assigns. */
+export interface ConfirmQuestion {
+  sessionId: string
+  epoch: number
+  /** The last question: a pod that has no session answers no, and takes none from then on. */
+  seal: boolean
 }
 
 /** Body of POST /end. */

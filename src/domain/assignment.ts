@@ -7,6 +7,7 @@ export {
   assignAlgorithm,
   assignPath,
   assignTokenTtlSeconds,
+  confirmPath,
   endPath,
 } from './assign-contract.ts'
 
@@ -44,8 +45,19 @@ export const AssignmentEcho = Type.Object({
   podUid: Type.String(),
   sessionId: Type.String(),
   epoch: Type.Integer(),
+  /** The agent answers POST /confirm, so the session server need not write down first that it took the session. */
+  confirms: Type.Optional(Type.Boolean()),
 })
 export type AssignmentEcho = Static<typeof AssignmentEcho>
+
+/** Body of POST /confirm: does this pod serve this session? It never assigns. */
+export const ConfirmQuestion = Type.Object({
+  sessionId: Type.String(),
+  epoch: Type.Integer({ minimum: 1 }),
+  /** The last question: a pod that has no session answers no, and takes none from then on. */
+  seal: Type.Boolean(),
+})
+export type ConfirmQuestion = Static<typeof ConfirmQuestion>
 
 /** Body of POST /end. */
 export const EndOrder = Type.Object({

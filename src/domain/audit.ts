@@ -56,6 +56,9 @@ export interface AuditLog {
   /** An entry that is there already is passed over. */
   append(entries: readonly AuditEntry[]): Promise<void>
   list(query: AuditQuery): Promise<readonly AuditEntry[]>
-  /** Deletes at most `limit` of the oldest entries, those that are older; resolves with their number. */
+  /**
+   * Deletes at most `limit` of the oldest entries, those that are older and that no partition takes along (`LogPartitions`);
+   * resolves with their number.
+   */
   purge(options: { readonly afterMs: number; readonly limit: number }): Promise<number>
 }

@@ -1,5 +1,5 @@
 import type { AgentPod } from './agent-pod.ts'
-import type { Assignment, AssignmentEcho, EndOrder } from './assignment.ts'
+import type { Assignment, AssignmentEcho, ConfirmQuestion, EndOrder } from './assignment.ts'
 import type { DocumentStatus } from './document-status.ts'
 import type { PodWriteError } from './pod-write-error.ts'
 import type { PoolsDocument } from './pool.ts'
@@ -73,12 +73,25 @@ export interface DocumentView<T> {
 
 export type DeliveryOutcome =
   | { readonly kind: 'accepted'; readonly echo: AssignmentEcho }
-  /** The pod answered, but refused, or its answer names another pod, session or epoch. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  /** The pod answered, but refused, or its answer names another pod, session or epoch. `code`: that of its problem. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly code?: string | undefined }
   /** No answer in time, or no connection. `untouched`: not one byte of the assignment was sent. */
   | { readonly kind: 'unreachable'; readonly reason: string; readonly untouched?: true }
 
+export type Confirmation =
+  /** The pod has acknowledged this session in this epoch. */
+  | { readonly kind: 'held' }
+  /** It has not, and if it was asked to seal itself it never will; or its agent never said that it confirms. */
+  | { readonly kind: 'denied'; readonly reason: string }
+  /** Nobody can tell. */
+  | { readonly kind: 'unknown'; readonly reason: string }
+
 export interface AgentDelivery {
+  /**
+   * Signs an assignment and begins to connect, for an {@link assign} of the very same content that will probably follow in a
+   * moment. Nothing is sent. Returns what must be called if none follows; afterwards it does nothing.
+   */
+  prepare(pod: SessionPod & { assignKeyIds: readonly string[] }, assignment: Assignment): () => void
   assign(
     pod: SessionPod & { assignKeyIds: readonly string[] },
     assignment: Assignment,
@@ -86,6 +99,11 @@ export interface AgentDelivery {
     /** Of the request; with tracing the delivery's own place in it goes to the pod. */
     trace?: TraceContext,
   ): Promise<DeliveryOutcome>
+  /** Asks whether the pod serves a session. The question assigns nothing. */
+  confirm(
+    pod: SessionPod & { assignKeyIds: readonly string[] },
+    question: ConfirmQuestion,
+  ): Promise<Confirmation>
   /** Best effort, because the pod is deleted anyway. */
   end(pod: SessionPod & { assignKeyIds: readonly string[] }, order: EndOrder): Promise<DeliveryOutcome>
 }

@@ -15,10 +15,21 @@ export type Reservation =
   /** A later attempt of the same session has reserved already. */
   | { readonly kind: 'stale' }
 
+/** As {@link Reservation}, of a slot for each of several sessions, in their order. `empty`: there are fewer. */
+export type Reservations =
+  | { readonly kind: 'reserved'; readonly podUids: readonly string[] }
+  | Exclude<Reservation, { kind: 'reserved' }>
+
 export interface IndexedSlot {
   readonly podUid: string
   /** Lower is handed out first. */
   readonly rank: number
+}
+
+export interface IndexLook {
+  readonly isBuilt: boolean
+  /** Milliseconds of Redis' clock. */
+  readonly at: number
 }
 
 export interface SlotReservation {
@@ -29,20 +40,39 @@ export interface SlotReservation {
   readonly isArrival?: boolean
 }
 
+export interface SlotReservations {
+  readonly agentType: string
+  readonly sessions: readonly Omit<SlotReservation, 'agentType'>[]
+}
+
 /** The index of ready slots, one per pool, shared by all API replicas. A stale or empty index never doubles a claim. */
 export interface SlotIndex {
   /** Idempotent per (session, attempt): the same attempt gets the same slot again. */
   reserve(request: SlotReservation): Promise<Reservation>
+  /** A slot for each of the sessions, or none for any of them. Those who wait for a pod are before all of them. */
+  reserveAll(request: SlotReservations): Promise<Reservations>
   /** The claim of this slot is made: its reservation goes, and the slot stays out of the index. */
   settle(agentType: string, sessionId: string, podUid: string): Promise<void>
   /** The claim of this slot was not made: the slot goes back, if the session still has it reserved. */
   giveBack(agentType: string, sessionId: string, podUid: string): Promise<void>
   /** Removes slots that must not be handed out again. */
   drop(agentType: string, podUids: readonly string[]): Promise<void>
-  /** Adds ready, unclaimed slots. Slots that are reserved stay reserved. */
-  add(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
-  /** Makes the index of a pool equal to `slots` (less those reserved) and marks it as built. */
-  rebuild(agentType: string, slots: readonly IndexedSlot[]): Promise<void>
+  /** Whether the index is built, and when that was seen: asked before what is claimed is read. undefined without Redis. */
+  look(agentType: string): Promise<IndexLook | undefined>
+  /**
+   * Adds ready, unclaimed slots. Slots that are reserved stay reserved, and those that were settled or dropped since `asOf`
+   * (of a look; 0 if there was none) stay away: what says that they are unclaimed may have been read before. Without `asOf`
+   * the caller knows that they are. False if some could not be written.
+   */
+  add(agentType: string, slots: readonly IndexedSlot[], asOf?: number): Promise<boolean>
+  /**
+   * Makes the index of a pool equal to `slots`, under the same conditions, and marks it as built. It goes page by page and
+   * only ever towards that: meanwhile an index that was built hands out slots as ever, and one that was not is unknown.
+   * False if it came to no end; what it did is right, and the next rebuild does the rest.
+   */
+  rebuild(agentType: string, slots: readonly IndexedSlot[], asOf?: number): Promise<boolean>
+  /** Whether the indexes of all these pools are built; undefined without Redis. Every replica asks each second. */
+  areBuilt(agentTypes: readonly string[]): Promise<boolean | undefined>
   /** Number of slots free to reserve; undefined while the index is unknown. */
   size(agentType: string): Promise<number | undefined>
   /**

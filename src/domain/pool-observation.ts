@@ -1,7 +1,7 @@
 import type { AgentPod } from './agent-pod.ts'
 import type { PodTrouble } from './pod-trouble.ts'
 import { originFault, type PodOrigin, type SeenOrigin } from './pool-pod.ts'
-import { type PodClaim, slotStateOf } from './slot.ts'
+import { type PodClaim, type SlotClaim, slotStateOf } from './slot.ts'
 import { startFailureOf } from './start-failure.ts'
 
 /** A pool as it is seen: the informer's pods joined with the ledger's claims. Labels decide nothing here. */
@@ -53,6 +53,15 @@ interface ObservePoolInput {
   readonly start?: { readonly now: number; readonly startDeadlineMs: number } | undefined
 }
 
+/** How many slots of a pool are in which state, for those who need to know no more. Pods of other pools are not among `pods`. */
+export function countSlots(pods: readonly AgentPod[], claims: ReadonlyMap<string, SlotClaim>): SlotCounts {
+  const counts = { ...noSlots }
+  for (const pod of pods) counts[slotStateOf(pod, claims.get(pod.uid))] += 1
+  return counts
+}
+
+const noSlots: SlotCounts = { warming: 0, ready: 0, claimed: 0, draining: 0, failed: 0 }
+
 /** Joins pods and claims of one pool. Pure; the order of `pods` does not matter. */
 export function observePool(input: ObservePoolInput): ObservedPool {
   const { agentType, pods, claims, templateHash, origins, isDrifted, start, forgotten } = input
@@ -70,7 +79,7 @@ export function observePool(input: ObservePoolInput): ObservedPool {
         : slot
     })
     .sort(oldestFirst)
-  const counts = { warming: 0, ready: 0, claimed: 0, draining: 0, failed: 0 }
+  const counts = { ...noSlots }
   for (const slot of slots) counts[slot.state] += 1
   return { slots, counts }
 }

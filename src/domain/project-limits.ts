@@ -74,7 +74,8 @@ export interface OpenQuota {
 
 /** Redis for the limits of projects: undefined when it does not answer, and then nobody is refused. */
 export interface ProjectQuotas {
-  countOpen(projectId: string, most: number): Promise<OpenQuota | undefined>
+  /** Lets `count` opens through, or none of them. */
+  countOpens(projectId: string, most: number, count: number): Promise<OpenQuota | undefined>
   /** False when `most` others wait already. The place is free again after `forMs` if nobody leaves it. */
   takePlace(place: WaitingPlace): Promise<boolean | undefined>
   leavePlace(projectId: string, sessionId: string): Promise<void>

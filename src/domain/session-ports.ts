@@ -2,7 +2,7 @@ import type { ServedPod } from './agent-pod.ts'
 import type { LeaseHolder } from './lease-holder.ts'
 import type { EndReason, Session, SessionPod, SessionStatus } from './session.ts'
 import type { OpenSteps } from './session-timeline.ts'
-import type { PodClaim } from './slot.ts'
+import type { PodClaim, SlotClaim } from './slot.ts'
 
 /**
  * What use cases and controllers need of PostgreSQL for sessions and claims: it disposes.
@@ -27,10 +27,12 @@ export interface OpenRecord {
   /** The trace of the request. */
   readonly traceparent?: string | undefined
   readonly pod: SessionPod
+  /** Names this open, if it may answer as soon as its pod has acknowledged (ADR 45). */
+  readonly opener?: string | undefined
 }
 
 /** A session that waits for its pod: PENDING without a pod, in the care of one replica until it is ACTIVE. */
-export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm'> {
+export interface ColdRecord extends Omit<OpenRecord, 'pod' | 'warm' | 'opener'> {
   /** How long it may stay PENDING. */
   readonly pendingMs: number
   /** The replica that takes care of it. */
@@ -62,6 +64,12 @@ export type CommitOutcome =
   /** The project has as many sessions as it may. */
   | { readonly kind: 'project-full' }
 
+/** Of one session among several that are opened together. */
+export type TogetherOutcome =
+  | CommitOutcome
+  /** Nothing stands in its way, and it was not opened because of another one. */
+  | { readonly kind: 'held-back' }
+
 /** The times that an activation sets, epoch ms of PostgreSQL's clock. */
 export interface ActivatedTimes {
   readonly activeAt: number
@@ -75,10 +83,19 @@ export interface ActivatedTimes {
 export interface SessionStore {
   /** Claims the pod and writes the PENDING session, both or neither. */
   commitOpen(record: OpenRecord): Promise<CommitOutcome>
-  /** The pod of `session.epoch`, if there is one, failed delivery. Retires it and claims the next in one transaction. */
+  /**
+   * The same for sessions that are wanted all or not at all. Opens none of them if a session is there, a pod cannot be
+   * claimed, or a project has no room for all of its own. Only a pod that somebody else claims at the same moment leaves
+   * its session unopened beside the others; the caller finds another pod for it, or undoes the others.
+   */
+  commitTogether(records: readonly OpenRecord[]): Promise<readonly TogetherOutcome[]>
+  /**
+   * The pod of `session.epoch`, if there is one, failed delivery. Retires it and claims the next in one transaction. A
+   * session that may have been told of moves only if `session.opener` is the open that its row names.
+   */
   commitNextAttempt(
     session: Session,
-    next: { pod: SessionPod; epoch: number; reason: string },
+    next: { pod: SessionPod; epoch: number; reason: string; opener?: string | undefined },
   ): Promise<CommitOutcome>
   /** Starts a session that ended `failed:` again under its key, with a higher epoch and another pod. */
   reopen(session: Session, record: OpenRecord): Promise<CommitOutcome>
@@ -90,9 +107,13 @@ export interface SessionStore {
   releaseHeld(by: string): Promise<void>
   /** PENDING → ACTIVE; undefined if the session is no longer PENDING with this epoch. `steps` is for its timeline. */
   activate(id: string, epoch: number, steps?: OpenSteps): Promise<ActivatedTimes | undefined>
-  /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch. */
+  /** PENDING → ENDED `failed:…`; undefined if it was not PENDING with this epoch, or another open answers for it. */
   failOpen(session: Session, reason: EndReason, fate: PodFate): Promise<Session | undefined>
+  /** Sessions that are PENDING although their callers may have been told of them, without their metadata; in no order. */
+  unsettled(options: UnsettledOptions): Promise<readonly UnsettledSession[]>
   get(id: string, projectId?: string): Promise<Session | undefined>
+  /** Those of them that are there, in no order. */
+  getMany(ids: readonly string[]): Promise<readonly Session[]>
   /** Without their metadata, which may be large: {@link SessionStore.metadataOf}. */
   list(query: SessionQuery): Promise<readonly Session[]>
   /** The metadata of these sessions as JSON text; those that have none are left out. */
@@ -106,7 +127,26 @@ export interface SessionStore {
   beginEnding(id: string, reason: EndReason, epoch?: number, more?: EndingFacts): Promise<TransitionOutcome>
   /** Notes that the agent of this epoch is in its room; the first note counts. */
   noteAgentJoined(id: string, epoch: number): Promise<TransitionOutcome & { readonly isNew?: boolean }>
-  poolHistory(agentType: string): Promise<{ readonly opened: number; readonly warm: number }>
+  /** Of each of these pools, among its last 1,000 sessions; pools that had none are left out. */
+  poolHistory(agentTypes: readonly string[]): Promise<ReadonlyMap<string, PoolOpens>>
+}
+
+export interface PoolOpens {
+  readonly opened: number
+  /** Those of them that did not wait for their pod. */
+  readonly warm: number
+}
+
+interface UnsettledOptions {
+  /** Since the claim of the pod. */
+  readonly olderThanMs: number
+  readonly limit: number
+}
+
+export interface UnsettledSession {
+  readonly session: Session
+  /** Since the claim of its pod, by PostgreSQL's clock. */
+  readonly ageMs: number
 }
 
 export interface EndingFacts {
@@ -135,6 +175,8 @@ export type TransitionOutcome =
 /** PostgreSQL for the controller. Its sessions have no metadata: it needs none, and looks at all live sessions at once. */
 export interface ClaimLedger {
   claimsOf(podUids: readonly string[]): Promise<ReadonlyMap<string, PodClaim>>
+  /** The same, and only what tells the states of slots: less to send and to read for thousands of pods. */
+  slotClaims(podUids: readonly string[]): Promise<ReadonlyMap<string, SlotClaim>>
   /** Retiring is a claim. Returns the UIDs that are retired now, without those that a session holds. */
   retire(podUids: readonly string[], reason: string): Promise<readonly string[]>
   /**
@@ -158,8 +200,8 @@ export interface ClaimLedger {
   /** Notes which pods of claims and of `pool_pods` are gone; `presentUids` are all pods that exist. */
   noteGone(presentUids: readonly string[]): Promise<void>
   /**
-   * Deletes claims and notes of pods that have long been gone, ended sessions that no claim names any more, and their
-   * events; at most `limit` rows of each.
+   * Deletes claims and notes of pods that have long been gone, and ended sessions that no claim names any more, with those of
+   * their events that no partition takes along (`LogPartitions`); at most `limit` rows of each, events apart.
    */
   purge(options: PurgeOptions): Promise<PurgedCounts>
 }

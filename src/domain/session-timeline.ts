@@ -46,6 +46,7 @@ export interface SessionCourse extends OpenSteps {
   /** From the pod's acknowledgement until the activation began. */
   readonly activate: number | undefined
   readonly createdAt: number
+  /** When the activation was written; for a session that ended before that, its `activeAt`. */
   readonly activeAt: number | undefined
   readonly agentJoinedAt: number | undefined
   readonly participantJoinedAt: number | undefined

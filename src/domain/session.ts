@@ -31,6 +31,8 @@ export const endReason = {
   deliveryFailed: 'failed:delivery',
   poolEmpty: 'failed:pool-empty',
   abandoned: 'failed:abandoned',
+  /** It was to be opened with others or not at all, and one of them could not be. */
+  batchFailed: 'failed:batch',
   /** Its pod took the session, but the agent never came into the room. */
   agentNotJoined: 'failed:agent-not-joined',
   /** Somebody closed the room, at LiveKit. */
@@ -50,6 +52,17 @@ export function isRetryableFailure({
 }: Pick<Session, 'endReason' | 'activeAt'>): boolean {
   return activeAt === undefined && (reason?.startsWith('failed:') ?? false)
 }
+
+/**
+ * Whether the caller may know of a session that is still PENDING: its open may have answered on the acknowledgement of the
+ * pod (ADR 45). Only that open may still take the session to another pod. For everybody else it is as good as ACTIVE.
+ */
+export function mayBeTold({ status, opener }: Pick<Session, 'status' | 'opener'>): boolean {
+  return status === 'PENDING' && opener !== undefined
+}
+
+/** Within this time after its claim every session that may have been told is settled, or its pod cannot be asked. */
+export const settledWithinMs = 15_000
 
 /** Told by the credential of a request: an API key is a caller's, a session token an agent's. */
 export type LeaseParty = 'caller' | 'agent'
@@ -88,6 +101,10 @@ export interface Session {
   readonly leaseHeldBy: LeaseHolder
   readonly leaseExpiresAt: number
   readonly createdAt: number
+  /** When the pod of this epoch was claimed; undefined: there is none, or an older version claimed it. */
+  readonly claimedAt?: number | undefined
+  /** The open that claimed the pod of this epoch and may answer before the row is ACTIVE: {@link mayBeTold}. */
+  readonly opener?: string | undefined
   readonly activeAt: number | undefined
   readonly endingAt: number | undefined
   readonly endedAt: number | undefined

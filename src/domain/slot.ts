@@ -39,10 +39,13 @@ export interface PodClaim {
   readonly claimedAt: number
 }
 
+/** As much of a claim as tells the state of its slot. */
+export type SlotClaim = Pick<PodClaim, 'purpose' | 'sessionStatus'>
+
 /** The state of a slot as the informer and the ledger show it. Never `reserved`, which only Redis knows. */
 export function slotStateOf(
   pod: AgentPod,
-  claim: PodClaim | undefined,
+  claim: SlotClaim | undefined,
 ): Exclude<SlotState, 'reserved' | 'gone'> {
   if (pod.deletingSince !== undefined) return 'draining'
   if (claim?.purpose === 'retired') return 'draining'

@@ -22,6 +22,7 @@ import { addApiDocument } from './api-document.ts'
 import { addExamples } from './api-examples.ts'
 import { addAuditRoutes } from './audit-routes.ts'
 import { authenticate, type Credentials, hasScope } from './authenticate.ts'
+import { addBatchRoute, type BatchRouteDeps } from './batch-routes.ts'
 import { addBrowserTokenRoute } from './browser-token-route.ts'
 import { createCallSignals } from './call-signals.ts'
 import { allowOrigins } from './cross-origin.ts'
@@ -52,6 +53,7 @@ import { addWhoamiRoute } from './whoami-route.ts'
 export interface ApiAppDeps
   extends SessionRouteDeps,
     Credentials,
+    BatchRouteDeps,
     WebhookRouteDeps,
     ShedLoadDeps,
     Pick<ServiceRouteOptions, 'checks'> {
@@ -113,6 +115,7 @@ export async function createApiApp(deps: ApiAppDeps): Promise<Service> {
   await addApiDocument(app)
   const tools = { signalOf: createCallSignals(deps.draining), enterListGate: createListGate() }
   addSessionRoutes(app, deps, tools)
+  addBatchRoute(app, deps, tools.signalOf)
   addBrowserTokenRoute(app, deps)
   addPoolRoutes(app, deps.readPools, tools)
   addRolloutRoutes(app, deps.steerRollout)

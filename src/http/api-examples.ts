@@ -140,6 +140,22 @@ const examples: Readonly<Record<string, Examples>> = {
     201: { ...open, browserToken },
     202: cold,
   },
+  openSessions: {
+    body: {
+      sessions: [{ agentType: 'stella-agent' }, { agentType: 'stella-agent', metadata: { language: 'de' } }],
+      atomic: false,
+    },
+    200: { opened: 1, results: [{ status: 200, session: open }] },
+    201: { opened: 1, results: [{ status: 201, session: open }] },
+    202: { opened: 1, results: [{ status: 202, session: cold }] },
+    207: {
+      opened: 1,
+      results: [
+        { status: 201, session: open },
+        { status: 503, problem: { ...busy, instance: '/v1/sessions:batch#/sessions/1' } },
+      ],
+    },
+  },
   listSessions: { 200: { sessions: [session], nextCursor: 'WzE3NzIzNTU2MDAwMDAsIjAxOThjMGRlIl0' } },
   readSession: { 200: session },
   renewSession: { body: { epoch: 1 }, 200: { ...session, lease: { ...session.lease, extended: true } } },

@@ -109,7 +109,12 @@ export const SessionView = Type.Object({
   browserToken: Type.Optional(BrowserTokenView),
   metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), anyKey(Type.Unknown()))),
   createdAt: Time,
-  activeAt: Type.Optional(Time),
+  activeAt: Type.Optional(
+    Type.String({
+      format: 'date-time',
+      description: 'When the pod was claimed that has acknowledged the session since. RFC 3339, UTC.',
+    }),
+  ),
   endedAt: Type.Optional(Time),
   agentJoinedAt: Type.Optional(
     Type.String({ format: 'date-time', description: 'The agent was in its LiveKit room. RFC 3339, UTC.' }),

@@ -17,11 +17,14 @@ type Verdict = { readonly value: unknown } | { readonly error: GreenroomError }
 export function createRequestValidator(schema: TSchema, httpPart = 'request'): (given: unknown) => Verdict {
   const validator = Compile(schema)
   const isText = httpPart !== 'body'
+  // Looking for defaults takes ten times as long as the check itself: 6 µs of an open.
+  const hasDefaults = JSON.stringify(schema).includes('"default":')
   return (given) => {
     // First, because everything after it walks the value by recursion.
     const unfit = unfitReason(given, httpPart)
     if (unfit) return refused(`The ${httpPart} ${unfit}.`)
-    const value = validator.Default(isText ? fromText(schema, given as object) : given)
+    const read = isText ? fromText(schema, given as object) : given
+    const value = hasDefaults ? validator.Default(read) : read
     if (validator.Check(value)) return { value }
     return refused(`${httpPart} ${shortened(describeErrors(validator.Errors(value)))}.`)
   }

@@ -28,11 +28,12 @@ import {
 import type { SignalOf } from './call-signals.ts'
 import { endIfUnanswered } from './end-unanswered.ts'
 import type { EnterListGate } from './list-gate.ts'
+import { openedView, openStatus } from './opened-view.ts'
 import { projectFor, projectOf } from './project-of.ts'
 import { setRateLimitHeaders } from './rate-limit-headers.ts'
+import { serverTiming } from './server-timing.ts'
 import type { NoteSession } from './session-audit.ts'
 import {
-  browserTokenView,
   browserView,
   cursorAfter,
   parseCursor,
@@ -110,27 +111,14 @@ function addOpen(app: Service, deps: SessionRouteDeps, signalOf: SignalOf): void
       headStartMs: headStartMs(projectId),
     })
     if (!answer.replayed) noteSession(request.caller, 'session.open', answer.session)
-    const { id, epoch } = answer.session
     // With a key the retry finds the session; without one nobody ever would.
     if (idempotencyKey === undefined)
-      endIfUnanswered(reply, () => {
-        closeSession(id, 'unanswered', epoch).then(
-          () => request.log.info({ sessionId: id }, 'caller left before the answer: session is ended'),
-          (error: unknown) =>
-            request.log.warn({ err: error, sessionId: id }, 'unanswered session was not ended'),
-        )
-      })
-    const view = sessionView(answer.session, answer.livekit)
-    const timings = Object.entries(answer.stagesMs).map(([stage, ms]) => `${stage};dur=${ms.toFixed(2)}`)
+      endIfUnanswered(reply, { sessions: [answer.session], closeSession, logger: request.log })
     return reply
-      .code(answer.session.status === 'PENDING' ? 202 : answer.replayed ? 200 : 201)
+      .code(openStatus(answer))
       .header('location', `/v1/sessions/${answer.session.id}`)
-      .header('server-timing', timings.join(', '))
-      .send(
-        request.body.browserToken
-          ? { ...view, browserToken: browserTokenView(browserTokens.mint(id)) }
-          : view,
-      )
+      .header('server-timing', serverTiming([answer]))
+      .send(openedView(answer, request.body.browserToken ? browserTokens : undefined))
   })
 }
 

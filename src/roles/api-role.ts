@@ -130,6 +130,7 @@ export async function startApi(config: Config<'api'>, context: RoleContext): Pro
   await startLoops(context, {
     'replica-liveness': () => database.look(),
     'cold-opens': () => sessionApi.adoptOrphans(),
+    'left-behind': () => sessionApi.settleLeftBehind(),
     'project-limits': () => sessionApi.projectLimits.look(),
     'index-health': () => index.look(),
     ...callers.loops,
@@ -206,7 +207,7 @@ interface Served {
   readonly app: Service
   readonly keys: SigningKeys
   readonly draining: AbortController
-  readonly sessionApi: Pick<SessionApi, 'handOver'>
+  readonly sessionApi: Pick<SessionApi, 'handOver' | 'activationsDone'>
 }
 
 async function serve(
@@ -234,6 +235,7 @@ async function serve(
       await sessionApi.handOver()
       await pause(config.GREENROOM_DRAIN_MS)
       await app.close()
+      await sessionApi.activationsDone()
     },
   })
 }

@@ -14,8 +14,8 @@ export function createIndexHealth(
   return {
     isWell: () => well,
     async look(): Promise<void> {
-      const sizes = await Promise.all(agentTypes().map((agentType) => index.size(agentType)))
-      well = (await probeRedis()) && !sizes.includes(undefined)
+      const areBuilt = await index.areBuilt(agentTypes())
+      well = (await probeRedis()) && areBuilt === true
       metrics.indexUnknown.set(well ? 0 : 1)
     },
   }

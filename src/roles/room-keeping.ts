@@ -34,7 +34,7 @@ const withoutPool: RoomRule = { joinMs: 10_000, onNotJoined: 'ignore', leftMs: 2
 export function createRoomKeeping(config: Config<'controller'>, deps: RoomKeepingDeps): RoomKeeper {
   const { liveKit, pools, pods, delivery, wakes, roomLedger } = deps
   const sessionTokens = createSessionTokens(config.GREENROOM_HMAC_SECRET)
-  const deliver = createDeliverSession({
+  const { deliver } = createDeliverSession({
     delivery,
     pods,
     sessionToken: (sessionId, epoch) => sessionTokens.mint(sessionId, epoch),

@@ -12,6 +12,7 @@ import { createPostgresEventWebhooks } from '../stores/postgres-event-webhooks.t
 import { createPostgresInvariantReader } from '../stores/postgres-invariant-reader.ts'
 import { createPostgresLeaderReports } from '../stores/postgres-leader-reports.ts'
 import { createPostgresLiveSessions } from '../stores/postgres-live-sessions.ts'
+import { createPostgresLogPartitions } from '../stores/postgres-log-partitions.ts'
 import { assertMigrated } from '../stores/postgres-migrate.ts'
 import { createPostgresPodLives } from '../stores/postgres-pod-lives.ts'
 import { createPostgresPoolHistory } from '../stores/postgres-pool-history.ts'
@@ -103,6 +104,7 @@ export async function connectStores(
     liveness: createPostgresReplicaLiveness(postgres),
     signers: createPostgresSigners(postgres),
     auditLog: createPostgresAuditLog(postgres),
+    logPartitions: createPostgresLogPartitions(postgres),
     apiKeys: createPostgresApiKeys(postgres),
     waitingStatements: () => postgres.durable.waitingCount,
     redisIsReady: () => redis.status === 'ready',

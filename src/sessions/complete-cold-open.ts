@@ -47,7 +47,9 @@ export function createCompleteColdOpen(deps: CompleteColdOpenDeps) {
     extendWait(progress, now(), spec.coldStart.deadlineSeconds * 1_000)
     const overtaken = new AbortController()
     const signal = AbortSignal.any([context.signal, overtaken.signal])
-    const asCold = { ...opening, onEmpty: 'wait', isCold: true, context: { ...context, signal } } as const
+    // Its caller has a PENDING session already, and hears that it is ACTIVE from its row alone.
+    const asked = { onEmpty: 'wait', isCold: true, opener: undefined } as const
+    const asCold = { ...opening, ...asked, context: { ...context, signal } }
     const run = attempts.run(asCold, prior)
     const done = new AbortController()
     const settled = watch(session, AbortSignal.any([context.signal, done.signal]), overtaken)

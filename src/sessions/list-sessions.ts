@@ -1,8 +1,10 @@
 import type { Session } from '../domain/session.ts'
 import type { SessionQuery, SessionStore } from '../domain/session-ports.ts'
+import type { SettleSessions } from './settle-sessions.ts'
 
 interface ListSessionsDeps {
   readonly sessions: Pick<SessionStore, 'list' | 'metadataOf'>
+  readonly settle: Pick<SettleSessions, 'settled' | 'settleFresh'>
 }
 
 export interface SessionPage {
@@ -22,11 +24,12 @@ const firstRead = 4
 const mostRead = 16
 
 /** GET /v1/sessions: a page, newest first. Metadata is read only if it is asked for, and ends the page when it is large. */
-export function createListSessions({ sessions }: ListSessionsDeps) {
+export function createListSessions({ sessions, settle }: ListSessionsDeps) {
   return async function listSessions(query: SessionQuery, withMetadata: boolean): Promise<SessionPage> {
+    if (query.status !== undefined) await settle.settleFresh()
     // One more than is shown tells whether there is another page.
     const found = await sessions.list({ ...query, limit: query.limit + 1 })
-    const shown = found.slice(0, query.limit)
+    const shown = await Promise.all(found.slice(0, query.limit).map(settle.settled))
     const page = withMetadata ? await addMetadata(shown) : shown
     return { sessions: page, hasMore: found.length > page.length }
   }

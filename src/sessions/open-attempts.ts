@@ -1,11 +1,11 @@
 import type { DeliveryOutcome } from '../domain/cluster-ports.ts'
 import type { WakeBus } from '../domain/index-ports.ts'
-import { roomName } from '../domain/room-name.ts'
 import { type EndReason, endReason, isRetryableFailure, type Session } from '../domain/session.ts'
-import type { PodFate, SessionStore } from '../domain/session-ports.ts'
+import type { ActivatedTimes, PodFate, SessionStore } from '../domain/session-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { traced } from '../tracing/spans.ts'
+import type { ActivationsBehind } from './activations-behind.ts'
 import type { CommitSlot, Prior } from './commit-slot.ts'
 import type { DeliverSession } from './deliver-session.ts'
 import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
@@ -21,6 +21,7 @@ interface OpenAttemptsDeps {
   readonly sessions: SessionStore
   readonly takeSlot: TakeSlot
   readonly commitSlot: CommitSlot
+  readonly behind: Pick<ActivationsBehind, 'hasRoom' | 'begin'>
   readonly deliver: DeliverSession
   readonly tokens: RoomTokens
   readonly retirementCap: RetirementCap
@@ -39,12 +40,15 @@ const mostAttempts = 3
 
 /** What an open came to. */
 export type Attempted =
-  /** The session is this open's own. */
-  | { readonly kind: 'claimed'; readonly session: Session }
+  /** The session is this open's own. `confirms`: its pod can be asked later whether it serves the session. */
+  | { readonly kind: 'claimed'; readonly session: Session; readonly confirms?: boolean }
   /** Another open of this session is there, and this one follows it. */
   | { readonly kind: 'exists'; readonly session: Session }
 
+type Delivered = { readonly kind: 'accepted'; readonly confirms: boolean } | DeliveryFailure
+
 interface DeliveryFailure {
+  readonly kind: 'failed'
   readonly fate: PodFate
   /** In words, for `pod_claims.reason`. */
   readonly reason: string
@@ -52,23 +56,42 @@ interface DeliveryFailure {
   readonly mayGoOn: boolean
 }
 
-/** reserve → commit → deliver → activate, with the next pod when one does not take the session (DESIGN §3). */
+/**
+ * reserve → commit → deliver → activate, with the next pod when one does not take the session (DESIGN §3). The open that
+ * claimed the pod answers once the pod has acknowledged, and its activation goes on behind the answer (ADR 45).
+ */
 export function createOpenAttempts(deps: OpenAttemptsDeps) {
-  const { sessions, takeSlot, commitSlot, deliver, tokens, retirementCap, poolSize, gate } = deps
+  const { sessions, takeSlot, commitSlot, behind, deliver, tokens, retirementCap, poolSize, gate } = deps
   const { metrics, now } = deps
   const stages = createOpenStages(metrics, now)
 
-  /** Goes on from `prior` until a pod has acknowledged the session; throws when none does in time. */
+  /** Goes on from `prior` until a pod has acknowledged the session and its caller may be told; throws when none does in time. */
   async function run(opening: Opening, prior: Prior): Promise<Attempted> {
+    const attempted = await untilAcknowledged(opening, prior)
+    if (attempted.kind === 'exists') return attempted
+    const { session, confirms } = attempted
+    const told = confirms ? activateBehind(opening, session) : undefined
+    return { kind: 'claimed', session: told ?? (await activate(opening, session)) }
+  }
+
+  /** The same without the activation. `claimed` is the session on its first pod, when that is claimed already. */
+  async function untilAcknowledged(opening: Opening, prior: Prior, claimed?: Session): Promise<Attempted> {
     let last = prior
+    let session = claimed
     for (let attempts = 1; ; attempts += 1) {
-      const attempted = await claimPod(opening, last).catch((error: unknown) => giveUp(opening, last, error))
-      if (attempted.kind === 'exists') return attempted
-      const { session } = attempted
-      const failure = await deliverTo(opening, session)
-      if (failure === undefined) return { kind: 'claimed', session: await activate(opening, session) }
+      if (session === undefined) {
+        const attempted = await claimPod(opening, last).catch((error: unknown) =>
+          giveUp(opening, last, error),
+        )
+        if (attempted.kind === 'exists') return attempted
+        session = attempted.session
+      }
+      const delivered = await deliverTo(opening, session)
+      if (delivered.kind === 'accepted') return { kind: 'claimed', session, confirms: delivered.confirms }
+      const failure = delivered
       last = { kind: 'undelivered', session, reason: failure.reason }
       if (session.pod) opening.progress.tried.add(session.pod.uid)
+      session = undefined
       if (!failure.mayGoOn) await giveUp(opening, last, poolDegraded(), failure.fate)
       if (attempts >= mostAttempts || now() >= opening.progress.deadline)
         await giveUp(opening, last, deliveryFailed(failure.reason))
@@ -104,9 +127,6 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
         endWait(progress, now())
       }
       attempt = slot.attempt
-      const { agentType } = request
-      const room = roomName(agentType, identity.id)
-      tokens.beginAgent(progress.tokens, { id: identity.id, epoch: attempt, room, agentType })
       const outcome = await stages.timed(progress, 'commit', () => commitSlot(opening, prior, slot))
       if (outcome.kind === 'committed') {
         gate.passed(request.projectId)
@@ -120,12 +140,11 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     }
   }
 
-  /** undefined when the pod accepted the session. */
-  async function deliverTo(opening: Opening, session: Session): Promise<DeliveryFailure | undefined> {
+  async function deliverTo(opening: Opening, session: Session): Promise<Delivered> {
     const { agentType } = opening.request
     const outcome = await assign(opening, session)
     metrics.deliveries.inc({ agent_type: agentType, outcome: outcome.kind })
-    if (outcome.kind === 'accepted') return undefined
+    if (outcome.kind === 'accepted') return { kind: 'accepted', confirms: outcome.echo.confirms === true }
     const podUid = session.pod?.uid ?? ''
     const mayGoOn = await retirementCap.admit({ agentType, podUid, poolSize: () => poolSize(agentType) })
     // Beyond the cap the fault is not the pods': a pod that heard nothing is kept for later.
@@ -136,7 +155,12 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
       'pod did not take the session',
     )
     const reason = `${outcome.kind}: ${outcome.reason}`
-    return { reason, mayGoOn, fate: isKept ? { kind: 'release' } : { kind: 'retire', reason } }
+    return {
+      kind: 'failed',
+      reason,
+      mayGoOn,
+      fate: isKept ? { kind: 'release' } : { kind: 'retire', reason },
+    }
   }
 
   function assign({ request, progress, context }: Opening, session: Session): Promise<DeliveryOutcome> {
@@ -153,10 +177,28 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
     })
   }
 
-  async function activate({ progress }: Opening, pending: Session): Promise<Session> {
-    const times = await stages.timed(progress, 'activate', () =>
-      sessions.activate(pending.id, pending.epoch, progress.stagesMs),
-    )
+  /** Repeats the delivery of a PENDING session: whether its pod takes it, again or for the first time. */
+  async function isAcknowledged(opening: Opening, pending: Session): Promise<boolean> {
+    return (await assign(opening, pending)).kind === 'accepted'
+  }
+
+  function noteActive({ progress }: Opening, { id, epoch }: Session): Promise<ActivatedTimes | undefined> {
+    return stages.timed(progress, 'activate', () => sessions.activate(id, epoch, progress.stagesMs))
+  }
+
+  /**
+   * What the caller is told before the row says so: nothing that an activation by anybody else would write otherwise, and
+   * of the lease no more than the row holds. undefined when the open has to wait for its activation.
+   */
+  function activateBehind(opening: Opening, pending: Session): Session | undefined {
+    const { opener, claimedAt } = pending
+    if (opener === undefined || opener !== opening.opener || !behind.hasRoom()) return undefined
+    behind.begin(pending, () => noteActive(opening, pending))
+    return { ...pending, status: 'ACTIVE', activeAt: claimedAt }
+  }
+
+  async function activate(opening: Opening, pending: Session): Promise<Session> {
+    const times = await noteActive(opening, pending)
     if (times) return { ...pending, ...times, status: 'ACTIVE', heldByReplica: undefined }
     const present = await sessions.get(pending.id)
     // Another open of the same key was faster: here or, when this acknowledgement came late, on the next pod.
@@ -184,6 +226,9 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
   return {
     run,
+    untilAcknowledged,
+    isAcknowledged,
+    activate,
 
     /** Whether the pool is Degraded. Opens under way together may fail together, so each asks before it takes a pod. */
     isDegraded: ({ request: { agentType } }: Opening): boolean =>
@@ -191,8 +236,7 @@ export function createOpenAttempts(deps: OpenAttemptsDeps) {
 
     /** Repeats the delivery of a PENDING session; undefined when its pod does not take it. */
     async redeliver(opening: Opening, pending: Session): Promise<Session | undefined> {
-      const outcome = await assign(opening, pending)
-      return outcome.kind === 'accepted' ? activate(opening, pending) : undefined
+      return (await isAcknowledged(opening, pending)) ? activate(opening, pending) : undefined
     },
   }
 }

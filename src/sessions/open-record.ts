@@ -7,10 +7,12 @@ import type { Opening } from './opening.ts'
 import type { TakenSlot } from './slot-taker.ts'
 
 type RecordSource = Pick<Opening, 'request' | 'spec' | 'identity' | 'context'>
+type OpenSource = RecordSource & Pick<Opening, 'opener'>
 
 /** The session that is written when a slot is claimed for it. */
-export function openRecordOf(source: RecordSource, slot: TakenSlot): OpenRecord {
-  return { ...commonRecord(source), warm: !slot.waited, epoch: slot.attempt, pod: slot.pod }
+export function openRecordOf(source: OpenSource, slot: TakenSlot): OpenRecord {
+  const { opener } = source
+  return { ...commonRecord(source), warm: !slot.waited, epoch: slot.attempt, pod: slot.pod, opener }
 }
 
 type ColdFacts = Pick<ColdRecord, 'epoch' | 'heldByReplica' | 'pendingMs'>
@@ -30,7 +32,7 @@ function commonRecord({
   spec,
   identity,
   context,
-}: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch'> {
+}: RecordSource): Omit<OpenRecord, 'pod' | 'warm' | 'epoch' | 'opener'> {
   const room = roomName(request.agentType, identity.id)
   const { minSeconds, maxSeconds, defaultSeconds, heldBy } = spec.lease
   const leaseSeconds = Math.min(maxSeconds, Math.max(minSeconds, request.leaseSeconds ?? defaultSeconds))

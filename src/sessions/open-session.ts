@@ -1,31 +1,30 @@
 import type { LiveKitAccess } from '../domain/assignment.ts'
-import type { DocumentView } from '../domain/cluster-ports.ts'
-import { participantProblem } from '../domain/participant-identity.ts'
-import type { PoolsDocument } from '../domain/pool.ts'
-import { sampledTraceId } from '../domain/sampled-trace-id.ts'
-import { isRetryableFailure, type Session } from '../domain/session.ts'
+import type { Session } from '../domain/session.ts'
 import type { SessionStore } from '../domain/session-ports.ts'
 import type { OpenRequest } from '../domain/session-request.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics, OpenStage } from '../metrics.ts'
+import type { BeginOpen } from './begin-open.ts'
 import type { ColdOpens } from './cold-open.ts'
 import type { Prior } from './commit-slot.ts'
+import { standingOf } from './earlier-open.ts'
+import { noteOpen, outcomeOf, outcomeOfError } from './note-open.ts'
 import type { Attempted, OpenAttempts } from './open-attempts.ts'
-import { deliveryFailed, isPoolEmpty, keyUsedUp, poolDegraded } from './open-failure.ts'
+import { deliveryFailed, isPoolEmpty, poolDegraded } from './open-failure.ts'
 import { noteEarlierArrival } from './open-progress.ts'
-import { newOpening, type OpenContext, type Opening } from './opening.ts'
+import type { OpenContext, Opening } from './opening.ts'
 import type { ProjectGate } from './project-gate.ts'
 import type { RoomTokens } from './room-tokens.ts'
-import type { IdentifySession } from './session-identity.ts'
+import type { SettleSessions } from './settle-sessions.ts'
 
 interface OpenSessionDeps {
-  readonly pools: DocumentView<PoolsDocument>
+  readonly beginOpen: BeginOpen
   readonly sessions: SessionStore
   readonly attempts: OpenAttempts
   readonly coldOpens: ColdOpens
   readonly gate: Pick<ProjectGate, 'admit'>
-  readonly identify: IdentifySession
   readonly tokens: RoomTokens
+  readonly settled: SettleSessions['settled']
   readonly metrics: Metrics
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -47,40 +46,19 @@ export function createOpenSession(deps: OpenSessionDeps) {
   const inFlight = new Map<string, { opening: Opening; answer: Promise<OpenAnswer> }>()
 
   async function openSession(request: OpenRequest, context: OpenContext): Promise<OpenAnswer> {
-    const opening = begin(request, context)
+    const opening = deps.beginOpen(request, context)
     const begun = now()
     let outcome = 'GRN_INTERNAL'
     try {
       const answer = await joinOrRun(opening)
-      outcome = answer.replayed ? 'replayed' : answer.session.status === 'PENDING' ? 'cold' : 'opened'
+      outcome = outcomeOf(answer)
       return answer
     } catch (error) {
-      if (error instanceof GreenroomError) outcome = error.code
+      outcome = outcomeOfError(error)
       throw error
     } finally {
-      const traceId = sampledTraceId(context.trace?.traceparent)
-      metrics.openSeconds.observe({
-        labels: { agent_type: request.agentType, outcome },
-        value: (now() - begun) / 1_000,
-        ...(traceId !== undefined && { exemplarLabels: { trace_id: traceId } }),
-      })
+      noteOpen(metrics, opening, { outcome, ms: now() - begun })
     }
-  }
-
-  function begin(request: OpenRequest, context: OpenContext): Opening {
-    const pools = deps.pools.current()?.pools ?? {}
-    // A name like "constructor" must not find what every object inherits.
-    const spec = Object.hasOwn(pools, request.agentType) ? pools[request.agentType] : undefined
-    if (!spec) {
-      throw new GreenroomError(
-        'GRN_UNKNOWN_AGENT_TYPE',
-        `There is no pool of agent type "${request.agentType}".`,
-      )
-    }
-    const problem = request.participant && participantProblem(request.participant)
-    if (problem) throw new GreenroomError('GRN_INVALID_REQUEST', `body/participant/${problem}.`)
-    const identity = deps.identify(request, context.idempotencyKey)
-    return newOpening({ request, context, spec, identity, now: now() })
   }
 
   async function joinOrRun(opening: Opening): Promise<OpenAnswer> {
@@ -150,16 +128,10 @@ export function createOpenSession(deps: OpenSessionDeps) {
   }
 
   /** The answer of an earlier open of this session; undefined when that one failed and this one may start again. */
-  async function follow(opening: Opening, session: Session): Promise<OpenAnswer | undefined> {
-    if (session.fingerprint !== opening.identity.fingerprint)
-      throw new GreenroomError('GRN_IDEMPOTENCY_MISMATCH')
+  async function follow(opening: Opening, found: Session): Promise<OpenAnswer | undefined> {
+    const session = await deps.settled(found)
+    if (standingOf(opening, session) === 'failed') return undefined
     if (session.status === 'PENDING') return answerOf(opening, await followPending(opening, session), true)
-    if (isRetryableFailure(session)) {
-      if (session.status === 'ENDED') return undefined
-      // Its pod is still being taken away; the record can start again when that is done.
-      throw deliveryFailed()
-    }
-    if (session.status !== 'ACTIVE') throw keyUsedUp(session)
     return answerOf(opening, session, true)
   }
 

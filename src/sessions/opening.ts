@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { PoolSpec } from '../domain/pool.ts'
 import type { OpenQuota } from '../domain/project-limits.ts'
 import type { Session } from '../domain/session.ts'
@@ -5,11 +6,13 @@ import type { OpenRequest } from '../domain/session-request.ts'
 import type { TraceContext } from '../domain/trace-context.ts'
 import type { Logger } from '../logging.ts'
 import { newOpenProgress, type OpenProgress } from './open-progress.ts'
-import type { SessionIdentity } from './session-identity.ts'
+import type { BatchPlace, SessionIdentity } from './session-identity.ts'
 
 /** For whom and how an open runs. */
 export interface OpenContext {
   readonly idempotencyKey: string | undefined
+  /** Which of the sessions of its batch this is. */
+  readonly batchPlace?: BatchPlace
   /** Aborted when the caller has gone: an open that still waits is given up. */
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -32,6 +35,11 @@ export interface Opening {
   readonly onEmpty: 'wait' | 'cold' | 'fail'
   /** Whether the pool makes a pod for it, so that it takes none from others who wait. */
   readonly isCold: boolean
+  /**
+   * Names this open in the row that it writes, so that it may answer as soon as its pod has acknowledged (ADR 45);
+   * undefined: it goes on behind an answer, and its session is told when it is ACTIVE.
+   */
+  readonly opener: string | undefined
   readonly context: OpenContext
   readonly progress: OpenProgress
 }
@@ -52,6 +60,8 @@ export function newOpening({ request, context, spec, identity, now }: OpeningFac
     identity,
     onEmpty: request.onEmpty ?? spec.onEmpty,
     isCold: false,
+    // A batch of all or nothing may still be undone when one of its pods has acknowledged.
+    opener: context.batchPlace?.atomic ? undefined : randomUUID(),
     context,
     progress: newOpenProgress(now, request.waitMs ?? spec.waitMs),
   }

@@ -9,6 +9,8 @@ const probeEveryMs = 250
 /** A session ends in seconds or hours; nobody knows. */
 const retryFullMs = 5_000
 const retryWaitingMs = 1_000
+/** As long after the last refusal a project counts as not full again: a storm of opens is refused much more often. */
+const fullForgottenMs = 5_000
 
 interface ProjectGateDeps {
   readonly limits: Pick<ProjectLimitsView, 'of'>
@@ -40,30 +42,49 @@ export function createProjectGate({ limits, quotas, metrics, now }: ProjectGateD
     return refused('sessions', 'The project has as many sessions as it may.', retryFullMs)
   }
 
-  function enter(projectId: string, most: number): void {
-    const until = fullUntil.get(projectId)
+  function enter(projectId: string, most: number, count: number): void {
+    let until = fullUntil.get(projectId)
+    if (until !== undefined && now() >= until + fullForgottenMs) {
+      fullUntil.delete(projectId)
+      until = undefined
+    }
     const isFull = until !== undefined && now() < until
-    if (isFull || (underWay.get(projectId) ?? 0) >= most) throw tooMany()
+    if (isFull || (underWay.get(projectId) ?? 0) + count > most) throw tooMany()
     if (until !== undefined) fullUntil.set(projectId, now() + probeEveryMs)
-    underWay.set(projectId, (underWay.get(projectId) ?? 0) + 1)
+    underWay.set(projectId, (underWay.get(projectId) ?? 0) + count)
   }
 
-  function leave(projectId: string): void {
-    const left = (underWay.get(projectId) ?? 0) - 1
+  function leave(projectId: string, count: number): void {
+    const left = (underWay.get(projectId) ?? 0) - count
     if (left > 0) underWay.set(projectId, left)
     else underWay.delete(projectId)
   }
 
-  async function countOpen({ request: { projectId }, context }: Opening): Promise<void> {
+  async function countOpens(
+    projectId: string,
+    count: number,
+    { onQuota }: Opening['context'],
+  ): Promise<void> {
     const most = limits.of(projectId)?.opensPerMinute
-    if (projectId === undefined || most === undefined) return
-    const quota = await quotas.countOpen(projectId, most)
+    if (most === undefined) return
+    const quota = await quotas.countOpens(projectId, most, count)
     if (!quota) return metrics.projectUnchecked.inc({ limit: 'opens' })
-    context.onQuota?.(quota)
+    onQuota?.(quota)
     if (quota.isTaken) return
     metrics.projectRefusals.inc({ limit: 'opens' })
     const sentence = `The project may open ${most} sessions in a minute.`
     throw new GreenroomError('GRN_RATE_LIMITED', sentence, { retryAfterMs: quota.resetMs })
+  }
+
+  /** Opens of one project: all of them, or none. */
+  async function admitTogether(first: Opening, count: number): Promise<() => void> {
+    const { projectId } = first.request
+    if (projectId === undefined) return () => {}
+    await countOpens(projectId, count, first.context)
+    const most = limits.of(projectId)?.maxSessions
+    if (most === undefined) return () => {}
+    enter(projectId, most, count)
+    return () => leave(projectId, count)
   }
 
   return {
@@ -71,13 +92,22 @@ export function createProjectGate({ limits, quotas, metrics, now }: ProjectGateD
      * To be called once for each open that is about to take a pod; throws GRN_PROJECT_LIMIT or GRN_RATE_LIMITED. Resolves
      * with what must be called when the open is over.
      */
-    async admit(opening: Opening): Promise<() => void> {
-      await countOpen(opening)
-      const { projectId } = opening.request
-      const most = limits.of(projectId)?.maxSessions
-      if (projectId === undefined || most === undefined) return () => {}
-      enter(projectId, most)
-      return () => leave(projectId)
+    admit: (opening: Opening): Promise<() => void> => admitTogether(opening, 1),
+
+    /** The same for opens of which all are to take a pod, or none. What an earlier project has counted stays counted. */
+    async admitAll(openings: readonly Opening[]): Promise<() => void> {
+      const leaves: (() => void)[] = []
+      const leaveAll = () => {
+        for (const leaveOne of leaves) leaveOne()
+      }
+      try {
+        for (const its of Map.groupBy(openings, ({ request }) => request.projectId).values())
+          if (its[0]) leaves.push(await admitTogether(its[0], its.length))
+      } catch (error) {
+        leaveAll()
+        throw error
+      }
+      return leaveAll
     },
 
     /** The answer to an open for which PostgreSQL found no room. */

@@ -2,14 +2,16 @@ import type { LeaseParty, Session } from '../domain/session.ts'
 import type { SessionStore } from '../domain/session-ports.ts'
 import type { Metrics } from '../metrics.ts'
 import { changedSession } from './changed-session.ts'
+import type { SettleSessions } from './settle-sessions.ts'
 
 interface RenewSessionDeps {
   readonly sessions: Pick<SessionStore, 'renew'>
+  readonly settled: SettleSessions['settled']
   readonly metrics: Pick<Metrics, 'leaseRenewals'>
 }
 
 /** POST /v1/sessions/:id/renew: extends the lease by its whole length, if this party holds it. */
-export function createRenewSession({ sessions, metrics }: RenewSessionDeps) {
+export function createRenewSession({ sessions, settled, metrics }: RenewSessionDeps) {
   return async function renewSession(
     id: string,
     epoch: number,
@@ -20,7 +22,7 @@ export function createRenewSession({ sessions, metrics }: RenewSessionDeps) {
     try {
       const renewed = await sessions.renew(id, epoch, by === 'agent', projectId)
       outcome = renewed.kind === 'done' ? 'renewed' : renewed.kind
-      return changedSession(renewed, id, epoch)
+      return await settled(changedSession(renewed, id, epoch))
     } finally {
       metrics.leaseRenewals.inc({ by, outcome })
     }

@@ -28,7 +28,7 @@ export function createRoomTokens(roomAccess: RoomAccess | undefined) {
       if (roomAccess) tokens.participant ??= begun(roomAccess.forParticipant(session, participantOf(session)))
     },
     /** For the attempt that the session is in. A token that was begun for another attempt is not used. */
-    async agent(tokens: BegunTokens, session: Session): Minted {
+    async agent(tokens: BegunTokens, session: RoomSession): Minted {
       return tokens.agent?.epoch === session.epoch ? tokens.agent.minted : roomAccess?.forAgent(session)
     },
     async participant(tokens: BegunTokens, session: Session): Minted {

@@ -8,6 +8,14 @@ export interface SessionIdentity {
   readonly fingerprint: string | undefined
 }
 
+/** One of the sessions of a batch, which has one Idempotency-Key. */
+export interface BatchPlace {
+  /** From 0. */
+  readonly nth: number
+  readonly count: number
+  readonly atomic: boolean
+}
+
 /**
  * With a key the id is a UUID (version 8: custom) derived from project and key, so that every replica that sees the
  * retry means the same session. The fingerprint is keyed as well: the body may hold secrets, and a short secret can be
@@ -17,12 +25,19 @@ export function createSessionIdentity(hmacSecret: string) {
   const hmac = (purpose: string, text: string) =>
     createHmac('sha256', hmacSecret).update(`${purpose}\0${text}`).digest()
 
-  return (request: { projectId?: string }, idempotencyKey: string | undefined): SessionIdentity => {
+  return (
+    request: { projectId?: string },
+    idempotencyKey: string | undefined,
+    place?: BatchPlace,
+  ): SessionIdentity => {
     // Version 7 begins with the time: new rows land side by side in the primary key's index.
     if (idempotencyKey === undefined) return { id: randomUUIDv7(), fingerprint: undefined }
+    // No key of a caller has a space in it, so no session of a batch is one of a single open.
+    const key = place ? `${idempotencyKey} ${place.nth}` : idempotencyKey
+    const asked = place ? { request, atomic: place.atomic, of: place.count } : request
     return {
-      id: uuidFrom(hmac('session-id', `${request.projectId ?? ''}\0${idempotencyKey}`)),
-      fingerprint: hmac('fingerprint', canonicalJson(request)).toString('base64url'),
+      id: uuidFrom(hmac('session-id', `${request.projectId ?? ''}\0${key}`)),
+      fingerprint: hmac('fingerprint', canonicalJson(asked)).toString('base64url'),
     }
   }
 }

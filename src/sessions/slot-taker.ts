@@ -2,8 +2,8 @@ import type { PodView } from '../domain/cluster-ports.ts'
 import type { SlotIndex, WakeBus } from '../domain/index-ports.ts'
 import { GreenroomError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { pause } from '../timing/pause.ts'
 import { traced } from '../tracing/spans.ts'
+import type { AwaitFitness } from './await-fitness.ts'
 import type { EmptyPoolError } from './empty-pool.ts'
 import {
   type Arrival,
@@ -14,11 +14,8 @@ import {
 } from './pool-waiters.ts'
 import type { RefillRate } from './refill-rate.ts'
 import type { SlotCandidates } from './slot-candidates.ts'
-import { type ServablePod, slotFitness } from './slot-fitness.ts'
+import type { ServablePod } from './slot-fitness.ts'
 
-/** A freshly indexed pod may reach this replica's informer a moment later than the controller's. */
-const informerLagMs = 250
-const informerLookMs = 5
 /** Unusable slots in a row before a pause: a replica whose view is wrong must not empty the index for all. */
 const mostUnusableSlots = 8
 
@@ -51,6 +48,7 @@ interface SlotTakerDeps {
   readonly index: SlotIndex
   readonly pods: PodView
   readonly candidates: SlotCandidates
+  readonly awaitFitness: AwaitFitness
   readonly waiters: PoolWaiters
   readonly refillRate: Pick<RefillRate, 'retryAfterMs'>
   readonly metrics: Pick<Metrics, 'proposalsRefused'>
@@ -63,7 +61,7 @@ type Try = { readonly pod: ServablePod } | 'empty' | 'again'
 
 /** Finds the next pod to try: from the index, or from the informer without it. While there is none, the open waits its turn. */
 export function createSlotTaker(deps: SlotTakerDeps) {
-  const { index, pods, candidates, waiters, refillRate, emptyPool, now } = deps
+  const { index, pods, candidates, awaitFitness, waiters, refillRate, emptyPool, now } = deps
 
   async function tryOnce(request: SlotRequest, attempt: number, tried: Set<string>): Promise<Try> {
     const { agentType, sessionId } = request
@@ -75,7 +73,7 @@ export function createSlotTaker(deps: SlotTakerDeps) {
       const pod = candidates.take(agentType, tried)
       return pod ? { pod } : 'empty'
     }
-    const seen = await whenSeen(agentType, answer.podUid)
+    const seen = await awaitFitness(agentType, answer.podUid)
     if ('pod' in seen && !tried.has(seen.pod.uid)) return seen
     if ('unfit' in seen && !pods.synced()) {
       // This replica does not see pods; the slot may be good for others.
@@ -91,19 +89,6 @@ export function createSlotTaker(deps: SlotTakerDeps) {
     void index.settle(agentType, sessionId, answer.podUid)
     await index.drop(agentType, [answer.podUid])
     return 'again'
-  }
-
-  /** Redis only proposes. What it says is held against the pod itself before PostgreSQL is asked. */
-  async function whenSeen(agentType: string, podUid: string): Promise<ReturnType<typeof slotFitness>> {
-    const until = now() + informerLagMs
-    for (;;) {
-      const fitness = slotFitness(agentType, pods.get(podUid))
-      if ('pod' in fitness) return fitness
-      // A pod that is not seen or not Ready here is lag: the controller indexed it because it saw it Ready.
-      const isLag = fitness.unfit === 'not-seen' || fitness.unfit === 'not-ready'
-      if (!isLag || now() >= until) return fitness
-      await pause(informerLookMs)
-    }
   }
 
   /**

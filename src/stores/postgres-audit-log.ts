@@ -15,6 +15,8 @@ interface AuditRow {
   detail: string | null
 }
 
+const highestId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
 const auditInsert =
   'INSERT INTO audit_log (id, at, actor_kind, actor_id, project_id, action, subject, detail)'
 
@@ -26,21 +28,15 @@ const appendSql = `
   ON CONFLICT (id) DO NOTHING`
 
 const columns = `id, ${ms('at', 'at_ms')}, actor_kind, actor_id, project_id, action, subject, detail`
+// A condition of its own for each kind of list: with `$1 IS NULL OR …` every entry is read.
 const listSql = (ofProject: string) => `
   SELECT ${columns} FROM audit_log
-  WHERE ${ofProject} AND ($2::uuid IS NULL OR id < $2)
+  WHERE ${ofProject} AND id <= coalesce($2::uuid, '${highestId}') AND id IS DISTINCT FROM $2
   ORDER BY id DESC LIMIT $3`
 const listAllSql = listSql('$1::text IS NULL')
 const listOfProjectSql = listSql('project_id = $1')
 
-// The ids are in order of time, so the oldest are found without an index of times.
-const purgeSql = `
-  WITH gone AS (
-    DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log ORDER BY id LIMIT $2)
-      AND at < now() - $1::float8 * interval '1 ms'
-    RETURNING 1
-  )
-  SELECT count(*)::int AS count FROM gone`
+const purgeSql = `SELECT purge_audit_rests($1::float8 * interval '1 ms', $2) AS count`
 
 /** `audit_log`. */
 export function createPostgresAuditLog({ durable }: Pick<Postgres, 'durable'>): AuditLog {

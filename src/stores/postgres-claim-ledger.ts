@@ -1,9 +1,9 @@
-import type { Session } from '../domain/session.ts'
+import { type Session, settledWithinMs } from '../domain/session.ts'
 import type { ClaimLedger } from '../domain/session-ports.ts'
 import type { ClaimPurpose, PodClaim } from '../domain/slot.ts'
 import { databaseError, type Postgres } from './postgres-client.ts'
 import { lockUsage, projectsOf, usageIsLocked } from './project-usage.ts'
-import { type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
+import { activeAtAsTold, type SessionRow, sessionFacts, sessionFrom } from './session-row.ts'
 
 interface ClaimRow {
   pod_uid: string
@@ -16,10 +16,16 @@ interface ClaimRow {
 }
 
 // For this pod a session has ended when its record was reopened on another pod, or is not there.
+const sessionStatus =
+  "CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status"
+
+const slotClaimsSql = `
+  SELECT c.pod_uid, c.purpose, ${sessionStatus}
+  FROM pod_claims c LEFT JOIN sessions s ON s.id = c.session_id
+  WHERE c.pod_uid = ANY ($1::text[])`
+
 const claimsSql = `
-  SELECT c.pod_uid, c.purpose, c.session_id,
-    CASE WHEN s.pod_uid = c.pod_uid THEN s.status WHEN c.session_id IS NOT NULL THEN 'ENDED' END AS session_status,
-    c.epoch, c.reason,
+  SELECT c.pod_uid, c.purpose, c.session_id, ${sessionStatus}, c.epoch, c.reason,
     (extract(epoch FROM c.at) * 1000)::float8 AS claimed_ms
   FROM pod_claims c LEFT JOIN sessions s ON s.id = c.session_id
   WHERE c.pod_uid = ANY ($1::text[])`
@@ -47,18 +53,22 @@ const sessionIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** API replicas note themselves every second; two missed notes and a little are a gap. */
 export const renewalGapMs = 3_000
 
+// A session that may have been told of is as good as ACTIVE (mayBeTold in domain/session.ts). Its pod has been asked before
+// its lease counts.
+//
 // A lapsed lease proves something only if renewals could be taken. After a gap in which they could not, ACTIVE sessions run
 // to the end of the gap plus one full lease. The longest duration of a session is not extended.
 const lapseSql = `
   WITH late AS (
     SELECT id FROM sessions, renewal_service
     WHERE status IN ('PENDING', 'ACTIVE') AND lease_expires_at < now() AND (
-      status = 'PENDING' OR max_ends_at <= now() OR (
+      status = 'PENDING' AND opener IS NULL OR max_ends_at <= now() OR (
+        (status = 'ACTIVE' OR claimed_at < now() - ${settledWithinMs} * interval '1 ms') AND
         alive_at >= now() - ${renewalGapMs} * interval '1 ms' AND gap_ended_at + lease_ms * interval '1 ms' < now()))
     ORDER BY lease_expires_at LIMIT $1 FOR UPDATE OF sessions SKIP LOCKED
   ), s AS (
-    UPDATE sessions SET status = 'ENDING', ending_at = now(), end_reason = CASE
-      WHEN status = 'PENDING' THEN 'failed:abandoned'
+    UPDATE sessions SET status = 'ENDING', ending_at = now(), ${activeAtAsTold}, end_reason = CASE
+      WHEN status = 'PENDING' AND opener IS NULL THEN 'failed:abandoned'
       WHEN max_ends_at <= now() THEN 'lapsed:max-duration'
       ELSE 'lapsed:lease' END
     FROM late WHERE sessions.id = late.id
@@ -66,15 +76,15 @@ const lapseSql = `
   )
   SELECT ${sessionFacts} FROM s`
 
-// A session that was never ACTIVE failed: its key may be tried again.
+// A session that was never ACTIVE, and of which nobody can have been told, failed: its key may be tried again.
 const endOnPodsSql = `
   WITH dead AS (
     SELECT id, dead.reason FROM sessions JOIN unnest($1::text[], $2::text[]) AS dead (pod_uid, reason) USING (pod_uid)
     WHERE status IN ('PENDING', 'ACTIVE')
     ORDER BY id FOR NO KEY UPDATE OF sessions
   ), s AS (
-    UPDATE sessions SET status = 'ENDING', ending_at = now(),
-      end_reason = CASE WHEN status = 'PENDING' THEN 'failed:delivery' ELSE dead.reason END
+    UPDATE sessions SET status = 'ENDING', ending_at = now(), ${activeAtAsTold},
+      end_reason = CASE WHEN status = 'PENDING' AND opener IS NULL THEN 'failed:delivery' ELSE dead.reason END
     FROM dead WHERE sessions.id = dead.id
     RETURNING sessions.*
   )
@@ -107,8 +117,10 @@ const noteBackSql = (table: 'pod_claims' | 'pool_pods') => `
     FOR NO KEY UPDATE SKIP LOCKED)`
 
 // A note stays as long as a claim of its pod. A claim stays while a session that is not ENDED names its pod, and until its
-// session is copied to `pod_lives`. A session stays while any claim names it: without its record its key would start again at epoch 1, which an agent on an unreachable node may still hold. The session's events
-// name the pods that it claimed, so each claim is found by its key; a join would read both tables.
+// session is copied to `pod_lives`. A session stays while any claim names it: without its record its key would start again
+// at epoch 1, which an agent on an unreachable node may still hold. The session's events name the pods that it claimed, so
+// each claim is found by its key; a join would read both tables. They are not older than its record, or by a moment if
+// PostgreSQL's clock went back: this tells in which partitions they are. Events go with their partition (ADR 50).
 const purgeSql = {
   claims: `
     DELETE FROM pod_claims WHERE pod_uid IN (
@@ -124,25 +136,16 @@ const purgeSql = {
         AND (SELECT true FROM pod_claims c WHERE c.pod_uid = p.pod_uid) IS NULL
       ORDER BY p.gone_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
   sessions: `
-    DELETE FROM sessions WHERE id IN (
-      SELECT s.id FROM sessions s
-      WHERE s.status = 'ENDED' AND s.ended_at < now() - $1::float8 * interval '1 ms' AND (
-        SELECT true FROM session_events e JOIN pod_claims c ON c.pod_uid = e.pod_uid AND c.session_id = e.session_id
-        WHERE e.session_id = s.id LIMIT 1) IS NULL
-      ORDER BY s.ended_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED)`,
-  // A follower that comes back later than this is told that it may have missed events.
-  events: `
-    WITH deleted AS (
-      DELETE FROM session_events WHERE id IN (
-        SELECT e.id FROM session_events e
-        WHERE e.at < now() - $1::float8 * interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
-        ORDER BY e.at LIMIT $2 FOR UPDATE SKIP LOCKED)
-      RETURNING number
-    ), noted AS (
-      UPDATE event_numbers SET purged = highest
-      FROM (SELECT max(number) AS highest FROM deleted) AS d WHERE highest > purged
+    WITH gone AS (
+      DELETE FROM sessions WHERE id IN (
+        SELECT s.id FROM sessions s
+        WHERE s.status = 'ENDED' AND s.ended_at < now() - $1::float8 * interval '1 ms' AND (
+          SELECT true FROM session_events e JOIN pod_claims c ON c.pod_uid = e.pod_uid AND c.session_id = e.session_id
+          WHERE e.session_id = s.id AND e.at >= s.created_at - interval '1 minute' LIMIT 1) IS NULL
+        ORDER BY s.ended_at LIMIT $2 FOR UPDATE OF s SKIP LOCKED)
+      RETURNING id
     )
-    SELECT FROM deleted`,
+    SELECT (SELECT count(*)::int FROM gone) AS sessions, forget_session_events(ARRAY(SELECT id FROM gone)) AS events`,
 } as const
 
 /** `pod_claims` and `sessions` for the controller: the facts it reconciles Kubernetes with. */
@@ -168,6 +171,17 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     async claimsOf(podUids) {
       const claims = await rows<ClaimRow>(claimsSql, [podUids])
       return new Map(claims.map((row) => [row.pod_uid, claimFrom(row)]))
+    },
+    async slotClaims(podUids) {
+      const claims = await rows<Pick<ClaimRow, 'pod_uid' | 'purpose' | 'session_status'>>(slotClaimsSql, [
+        podUids,
+      ])
+      return new Map(
+        claims.map(({ pod_uid: podUid, purpose, session_status: status }) => [
+          podUid,
+          { purpose, sessionStatus: status ?? undefined },
+        ]),
+      )
     },
     async forgotten(served) {
       const named = served.filter(({ sessionId }) => sessionIdPattern.test(sessionId))
@@ -212,12 +226,11 @@ export function createPostgresClaimLedger({ durable }: Postgres): ClaimLedger {
     },
     async purge({ sessionsAfterMs, claimsAfterMs, limit }) {
       // In this order one look removes everything that belongs together.
-      return {
-        claims: await changed(purgeSql.claims, [claimsAfterMs, limit]),
-        poolPods: await changed(purgeSql.poolPods, [claimsAfterMs, limit]),
-        sessions: await changed(purgeSql.sessions, [sessionsAfterMs, limit]),
-        events: await changed(purgeSql.events, [sessionsAfterMs, limit]),
-      }
+      const claims = await changed(purgeSql.claims, [claimsAfterMs, limit])
+      const poolPods = await changed(purgeSql.poolPods, [claimsAfterMs, limit])
+      const values = [sessionsAfterMs, limit]
+      const [purged] = await rows<{ sessions: number; events: number }>(purgeSql.sessions, values)
+      return { claims, poolPods, sessions: purged?.sessions ?? 0, events: purged?.events ?? 0 }
     },
   }
 }

@@ -9,6 +9,8 @@ const connectTimeoutMs = 800
 const statementTimeoutMs = 900
 /** From the begin of a statement. The time that is left after a failure may be used to learn how it ended. */
 export const answerWithinMs = 1_700
+/** Enough to read rows by their primary key, to learn how a statement ended. */
+export const leastLookMs = 100
 /** Of a group commit. The rest of {@link answerWithinMs} is for a last look at the row. */
 export const groupAnswerWithinMs = 1_600
 /**

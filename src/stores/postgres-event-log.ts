@@ -54,10 +54,14 @@ const pageSql = `
   )
   SELECT * FROM judged WHERE passes IS TRUE OR number = (SELECT max(number) FROM page) ORDER BY number`
 
-// By the index on session_id. A session has a handful of events.
+// By the index on session_id, in the partitions since the session began. A session has a handful of events. Those of an
+// earlier session under the same key, whose record is purged, are not among them.
 const sessionPageSql = `
   SELECT *, true AS passes, count(*) OVER () AS size FROM (
-    ${sessionRows} WHERE session_id = $1 AND number > $2 ORDER BY number LIMIT $3) AS page ORDER BY number`
+    ${sessionRows}
+    WHERE session_id = $1 AND number > $2
+      AND at >= (SELECT created_at - interval '1 minute' FROM sessions WHERE id = $1)
+    ORDER BY number LIMIT $3) AS page ORDER BY number`
 
 const noteSql = `
   WITH taken AS (

@@ -35,6 +35,17 @@ const rights = {
   greenroom_migrations: 'SELECT',
 } as const
 
+/**
+ * What it may call with the rights of the owner: partitions are tables, and it makes and drops them by these alone. They take
+ * no other table, and what is younger than a day they leave.
+ */
+const functions = [
+  'add_log_partitions(text, integer)',
+  'drop_log_partition(text, interval)',
+  'forget_session_events(uuid[])',
+  'purge_audit_rests(interval, integer)',
+] as const
+
 /** Gives the role of the session server its rights; may be repeated. Nothing to do for the owner of the schema. */
 export async function grantRows(client: Client, role: string, logger: Logger): Promise<void> {
   const name = escapeIdentifier(role)
@@ -59,6 +70,8 @@ export async function grantRows(client: Client, role: string, logger: Logger): P
       await client.query(`REVOKE ALL ON ${schema}.${table} FROM ${name}`)
       await client.query(`GRANT ${these} ON ${schema}.${table} TO ${name}`)
     }
+    for (const callable of functions)
+      await client.query(`GRANT EXECUTE ON FUNCTION ${schema}.${callable} TO ${name}`)
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK')

@@ -4,6 +4,8 @@ import { runner } from 'node-pg-migrate'
 import { Client, type Pool } from 'pg'
 import { GreenroomError } from '../errors.ts'
 import type { Logger } from '../logging.ts'
+import { pause } from '../timing/pause.ts'
+import { changeWhileInUse } from './postgres-changes-in-use.ts'
 import { grantRows } from './postgres-grants.ts'
 
 const folder = fileURLToPath(new URL('./migrations', import.meta.url))
@@ -32,6 +34,7 @@ export async function migrate(
     throw new GreenroomError('GRN_DATABASE_UNAVAILABLE', reason, { cause: error })
   })
   try {
+    await waitForTurn(client)
     const applied = await applyMissing(client, logger)
     if (role !== undefined) await grantRows(client, role, logger)
     return applied
@@ -40,12 +43,25 @@ export async function migrate(
   }
 }
 
-async function applyMissing(dbClient: Client, logger: Logger): Promise<readonly string[]> {
+/** Everything before it is one transaction; what takes long comes next, while sessions are opened; then the rest. */
+const afterLongChanges = '0021'
+
+async function applyMissing(client: Client, logger: Logger): Promise<readonly string[]> {
+  const { missing } = await missingMigrations(client)
+  const early = missing.filter((name) => name < afterLongChanges)
+  if (early.length === missing.length) return apply(client, early.length, logger)
+  const first = await apply(client, early.length, logger)
+  await changeWhileInUse(client)
+  return [...first, ...(await apply(client, missing.length - early.length, logger))]
+}
+
+/** Applies the next ones, all or none. A migration may also tell a new database by this: the first ones have one time. */
+async function apply(dbClient: Client, count: number, logger: Logger): Promise<readonly string[]> {
   const applied = await runner({
     dbClient,
     dir: folder,
     direction: 'up',
-    // All or nothing. A migration may also tell a new database by this: all of its migrations have one time.
+    count,
     singleTransaction: true,
     migrationsTable: table,
     advisoryLockMode: 'wait',
@@ -59,6 +75,22 @@ async function applyMissing(dbClient: Client, logger: Logger): Promise<readonly 
   return applied.map((migration) => migration.name)
 }
 
+const againMs = 200
+
+/**
+ * Takes an advisory lock, which ends with the connection. Asked for again and again: a statement that waited for it would
+ * be waited for by an index that another run builds while the table is in use.
+ */
+async function waitForTurn(client: Client): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ held: boolean }>(
+      `SELECT pg_try_advisory_lock(hashtext('greenroom migrate')) AS held`,
+    )
+    if (rows[0]?.held) return
+    await pause(againMs)
+  }
+}
+
 /** Refuses a database whose schema is older than this version; throws GRN_SCHEMA_OUTDATED. */
 export async function assertMigrated(pool: Pool): Promise<void> {
   const { missing } = await missingMigrations(pool)
@@ -69,7 +101,7 @@ export async function assertMigrated(pool: Pool): Promise<void> {
 
 /** How many migrations the database has had, and the names of those that this version has besides. */
 export async function missingMigrations(
-  database: Pool,
+  database: Pick<Pool, 'query'>,
 ): Promise<{ readonly applied: number; readonly missing: readonly string[] }> {
   const wanted = readdirSync(folder)
     .filter((name) => name.endsWith('.sql'))

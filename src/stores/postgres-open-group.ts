@@ -12,6 +12,29 @@ import {
 import { isPoolPod } from './postgres-pool-pods.ts'
 import { lockUsage } from './project-usage.ts'
 
+/** $1: the opens, as JSON; $2: their projects, whose rows are locked first. */
+export const openInput = `input AS (
+    SELECT * FROM json_to_recordset($1::json) AS input (id uuid, "agentType" text, "projectId" text, "roomName" text,
+      room text, participant jsonb, metadata jsonb, epoch integer, "podUid" text, "podName" text, "podIp" text,
+      warm boolean, "leaseMs" integer, "leaseHeldBy" text, "maxSessionMs" integer,
+      fingerprint text, traceparent text, opener uuid, nth integer)
+  ), ${lockUsage('$2::text[]')}`
+
+/** Writes the session of each row of `claim`. */
+export const openedSessions = `s AS (
+    INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, pod_uid,
+      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint, traceparent,
+      opener, claimed_at)
+    SELECT id, 'PENDING', "agentType", "projectId", "roomName", room, participant, metadata, epoch, "podUid",
+      "podName", "podIp", warm, "leaseMs", "leaseHeldBy", now() + "leaseMs" * interval '1 ms',
+      now() + "maxSessionMs" * interval '1 ms', fingerprint, traceparent,
+      opener, now()
+    FROM input JOIN claim ON claim.session_id = input.id
+    ORDER BY id
+    RETURNING id, (extract(epoch FROM created_at) * 1000)::float8 AS created_ms,
+      (extract(epoch FROM lease_expires_at) * 1000)::float8 AS lease_expires_ms
+  )`
+
 /**
  * Opens that arrive together are one statement and one fsync. A pod or a session that is there already, and a pod that
  * the controller did not note for the type, refuses only its own open; so does a project that has as many sessions as it
@@ -24,12 +47,7 @@ import { lockUsage } from './project-usage.ts'
  * A scalar subquery finds each session by its key; NOT EXISTS became a join that read the whole table.
  */
 const openSql = `
-  WITH input AS (
-    SELECT * FROM json_to_recordset($1::json) AS input (id uuid, "agentType" text, "projectId" text, "roomName" text,
-      room text, participant jsonb, metadata jsonb, epoch integer, "podUid" text, "podName" text, "podIp" text,
-      warm boolean, "leaseMs" integer, "leaseHeldBy" text, "maxSessionMs" integer,
-      fingerprint text, traceparent text, nth integer)
-  ), ${lockUsage('$2::text[]')}, fit AS MATERIALIZED (
+  WITH ${openInput}, fit AS MATERIALIZED (
     SELECT input.*, spare, row_number() OVER (PARTITION BY "projectId" ORDER BY nth) AS place
     FROM input LEFT JOIN usage ON project_id = "projectId"
     WHERE (SELECT true FROM sessions WHERE sessions.id = input.id) IS NULL
@@ -41,19 +59,8 @@ const openSql = `
     ORDER BY "podUid"
     ON CONFLICT (pod_uid) DO NOTHING
     RETURNING session_id
-  ), s AS (
-    INSERT INTO sessions (id, status, agent_type, project_id, room_name, room, participant, metadata, epoch, pod_uid,
-      pod_name, pod_ip, warm, lease_ms, lease_held_by, lease_expires_at, max_ends_at, fingerprint, traceparent)
-    SELECT id, 'PENDING', "agentType", "projectId", "roomName", room, participant, metadata, epoch, "podUid",
-      "podName", "podIp", warm, "leaseMs", "leaseHeldBy", now() + "leaseMs" * interval '1 ms',
-      now() + "maxSessionMs" * interval '1 ms', fingerprint, traceparent
-    FROM input JOIN claim ON claim.session_id = input.id
-    ORDER BY id
-    RETURNING id, created_at, lease_expires_at
-  )
-  SELECT id, (extract(epoch FROM created_at) * 1000)::float8 AS created_ms,
-    (extract(epoch FROM lease_expires_at) * 1000)::float8 AS lease_expires_ms
-  FROM s
+  ), ${openedSessions}
+  SELECT id, created_ms, lease_expires_ms FROM s
   UNION ALL SELECT id, NULL, NULL FROM fit WHERE place > spare`
 
 /** Beyond this a statement grows faster than the fsync it saves; measured with `npm run bench -- claims`. */
@@ -62,9 +69,9 @@ const inFlight = 2
 /** Half of what an open may take, so that a statement sent then still has its own time-out. */
 const maxWaitMs = 900
 
-interface OpenedRow {
+export interface OpenedRow {
   id: string
-  /** Null when the project has as many sessions as it may. */
+  /** Null when it was not opened. */
   created_ms: number | null
   lease_expires_ms: number | null
 }
@@ -76,13 +83,12 @@ type CommitOpenGroup = (record: OpenRecord) => Promise<OpenedSession>
 
 export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitOpenGroup {
   async function run(records: readonly OpenRecord[]): Promise<readonly OpenedSession[]> {
-    const projectIds = new Set(records.flatMap(({ projectId }) => projectId ?? []))
-    const values = [JSON.stringify(records.map(inputOf)), [...projectIds]]
+    const values = openValues(records)
     const rows = await runStatement<OpenedRow>(durable, { name: 'sessions-open', text: openSql, values })
     const opened = new Map(rows.map((row) => [row.id, row]))
     return records.map((record) => {
       const row = opened.get(record.id)
-      return row && pendingSession(record, row)
+      return row && (pendingSession(record, row) ?? 'project-full')
     })
   }
 
@@ -98,16 +104,22 @@ export function createOpenGroup({ durable }: Pick<Postgres, 'durable'>): CommitO
   })
 }
 
+/** Of {@link openInput}. */
+export function openValues(records: readonly OpenRecord[]): unknown[] {
+  const projectIds = new Set(records.flatMap(({ projectId }) => projectId ?? []))
+  return [JSON.stringify(records.map(inputOf)), [...projectIds]]
+}
+
 function inputOf({ pod, ...record }: OpenRecord, nth: number): object {
   return { ...record, nth, podUid: pod.uid, podName: pod.name, podIp: pod.ip }
 }
 
 /** What a read of the row would give. Most of it is what the caller sent, so it is not read back. */
-function pendingSession(
+export function pendingSession(
   { pod, warm: _warm, maxSessionMs: _max, ...record }: OpenRecord,
   { created_ms: createdAt, lease_expires_ms: leaseExpiresAt }: OpenedRow,
-): OpenedSession {
-  if (createdAt === null || leaseExpiresAt === null) return 'project-full'
+): Session | undefined {
+  if (createdAt === null || leaseExpiresAt === null) return undefined
   return {
     ...beforeTheRoom,
     ...record,
@@ -118,6 +130,8 @@ function pendingSession(
     adoptable: false,
     leaseExpiresAt,
     createdAt,
+    // The claim and the record are one statement.
+    claimedAt: createdAt,
     activeAt: undefined,
     endingAt: undefined,
     endedAt: undefined,

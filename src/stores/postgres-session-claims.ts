@@ -5,11 +5,13 @@ import { NotSentError } from './group-commit.ts'
 import {
   answerWithinMs,
   databaseError,
+  leastLookMs,
   type Postgres,
   runStatement,
   violatedConstraint,
 } from './postgres-client.ts'
 import { createOpenGroup, type OpenedSession } from './postgres-open-group.ts'
+import { createOpenTogether } from './postgres-open-together.ts'
 import { isPoolPod } from './postgres-pool-pods.ts'
 import { lockUsage, projectsOf, usageConstraint, usageIsLocked } from './project-usage.ts'
 import { manySessions, oneSession, readSession } from './session-query.ts'
@@ -33,7 +35,8 @@ const reopenSql = `
       pod_uid = $9, pod_name = $10, pod_ip = $11, warm = $12, lease_ms = $13::integer,
       lease_expires_at = now() + $13::integer * interval '1 ms',
       max_ends_at = now() + $14::integer * interval '1 ms', fingerprint = $15, lease_held_by = $16, traceparent = $17,
-      held_by = NULL, held_until = NULL, adoptable = false, renewals = 0, renewed_at = NULL
+      held_by = NULL, held_until = NULL, adoptable = false, renewals = 0, renewed_at = NULL, opener = $18,
+      claimed_at = now()
     WHERE id = $1 AND EXISTS (SELECT FROM claim)
     RETURNING *
   )
@@ -58,7 +61,7 @@ const openColdSql = `
       warm = false, lease_ms = excluded.lease_ms, lease_expires_at = excluded.lease_expires_at,
       max_ends_at = excluded.max_ends_at, fingerprint = excluded.fingerprint, lease_held_by = excluded.lease_held_by,
       held_by = excluded.held_by, held_until = excluded.held_until, adoptable = excluded.adoptable,
-      traceparent = excluded.traceparent, renewals = 0, renewed_at = NULL
+      traceparent = excluded.traceparent, renewals = 0, renewed_at = NULL, opener = NULL, claimed_at = NULL
     WHERE sessions.status = 'ENDED' AND sessions.end_reason LIKE 'failed:%'
       AND sessions.active_at IS NULL AND sessions.epoch < excluded.epoch
     RETURNING *
@@ -77,17 +80,24 @@ const adoptSql = `
   )
   SELECT ${sessionColumns} FROM s`
 
+/**
+ * Of a session that may have been told, only the open that knows whether it told it may go to the next pod or give up.
+ * Sweeps that have the word of the pod name that open as well.
+ */
+const isOpenedBy = (parameter: string) => `(opener IS NULL OR opener = ${parameter})`
+
 // The new pod first and the failed one last, when nothing is left to wait for: a group of opens may hold the new one while
 // the failed one is among its candidates. For the rest see reopenSql.
 const commitNextAttemptSql = `
   WITH pending AS (
-    SELECT id, agent_type FROM sessions WHERE id = $1 AND status = 'PENDING' AND epoch = $2 FOR NO KEY UPDATE
+    SELECT id, agent_type FROM sessions
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${isOpenedBy('$9::uuid')} FOR NO KEY UPDATE
   ), claim AS (
     INSERT INTO pod_claims (pod_uid, purpose, session_id, epoch) SELECT $4, 'session', id, $3 FROM pending
     WHERE ${isPoolPod('$4', 'pending.agent_type')}
     RETURNING pod_uid
   ), s AS (
-    UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6
+    UPDATE sessions SET epoch = $3, pod_uid = $4, pod_name = $5, pod_ip = $6, opener = $10, claimed_at = now()
     WHERE id = $1 AND EXISTS (SELECT FROM claim)
     RETURNING *
   ), failed AS (
@@ -99,7 +109,7 @@ const commitNextAttemptSql = `
 const failOpenSql = `
   WITH ${lockUsage(projectsOf('ARRAY[$1::uuid]'))}, s AS (
     UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now()
-    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${usageIsLocked}
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${isOpenedBy('$5::uuid')} AND ${usageIsLocked}
     RETURNING *
   ), failed AS (
     UPDATE pod_claims SET purpose = 'retired', reason = $4
@@ -113,7 +123,7 @@ const releaseOpenSql = `
   WITH ${lockUsage(projectsOf('ARRAY[$1::uuid]'))}, s AS (
     UPDATE sessions SET status = 'ENDED', end_reason = $3, ending_at = now(), ended_at = now(), pod_uid = NULL,
       pod_name = NULL, pod_ip = NULL
-    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${usageIsLocked}
+    WHERE id = $1 AND status = 'PENDING' AND epoch = $2 AND ${isOpenedBy('$5::uuid')} AND ${usageIsLocked}
     RETURNING *
   ), freed AS (
     DELETE FROM pod_claims
@@ -128,12 +138,16 @@ const releaseHeldSql = `
 
 const notedSql = `SELECT ${isPoolPod('$1', '$2')} AS noted`
 
-/** Enough to read one row by its primary key. */
-const leastLookMs = 100
-
 type SessionClaims = Pick<
   SessionStore,
-  'commitOpen' | 'reopen' | 'commitNextAttempt' | 'openCold' | 'adopt' | 'releaseHeld' | 'failOpen'
+  | 'commitOpen'
+  | 'commitTogether'
+  | 'reopen'
+  | 'commitNextAttempt'
+  | 'openCold'
+  | 'adopt'
+  | 'releaseHeld'
+  | 'failOpen'
 >
 
 /** The statements that claim a pod for a session, write one that waits for a pod, or give up. */
@@ -192,13 +206,16 @@ export function createPostgresSessionClaims({
     ])
     answered.abort()
     const ours = session?.status === 'PENDING' && session.pod?.uid === statement.podUid
-    if (session && ours && session.epoch === statement.epoch) return { kind: 'committed', session }
+    // Two requests of one key may want the same pod in the same epoch; only one of them claimed it.
+    if (session && ours && session.epoch === statement.epoch && session.opener === statement.opener)
+      return { kind: 'committed', session }
     throw databaseError(error)
   }
 
   return {
     commitOpen: (record) =>
       claim({ ...claimOf(record), run: () => openGroup(record), isOurTurn: () => false }),
+    commitTogether: createOpenTogether({ durable, fresh }),
     reopen: (ended, record) =>
       claim({
         ...claimOf(record),
@@ -212,13 +229,15 @@ export function createPostgresSessionClaims({
           })) ?? openGroup(record),
         isOurTurn: (session) => session.status === 'ENDED' && session.epoch === ended.epoch,
       }),
-    commitNextAttempt: (pending, { pod, epoch, reason }) => {
-      const values = [pending.id, pending.epoch, epoch, pod.uid, pod.name, pod.ip, pending.pod?.uid, reason]
+    commitNextAttempt: (pending, { pod, epoch, reason, opener }) => {
+      const attempt = [pending.id, pending.epoch, epoch, pod.uid, pod.name, pod.ip, pending.pod?.uid, reason]
+      const values = [...attempt, pending.opener, opener]
       return claim({
         id: pending.id,
         podUid: pod.uid,
         agentType: pending.agentType,
         epoch,
+        opener,
         run: () =>
           oneSession({ pool: durable, name: 'session-next-attempt', text: commitNextAttemptSql, values }),
         isOurTurn: (session) => session.status === 'PENDING' && session.epoch === pending.epoch,
@@ -230,6 +249,7 @@ export function createPostgresSessionClaims({
         podUid: undefined,
         agentType: record.agentType,
         epoch: record.epoch,
+        opener: undefined,
         run: () =>
           oneSession({
             pool: durable,
@@ -247,19 +267,19 @@ export function createPostgresSessionClaims({
     async releaseHeld(by) {
       await manySessions({ pool: durable, name: 'sessions-release', text: releaseHeldSql, values: [by] })
     },
-    failOpen: ({ id, epoch, pod }, reason, fate) =>
+    failOpen: ({ id, epoch, pod, opener }, reason, fate) =>
       fate.kind === 'retire'
         ? oneSession({
             pool: durable,
             name: 'session-fail',
             text: failOpenSql,
-            values: [id, epoch, reason, fate.reason],
+            values: [id, epoch, reason, fate.reason, opener],
           })
         : oneSession({
             pool: durable,
             name: 'session-release',
             text: releaseOpenSql,
-            values: [id, epoch, reason, pod?.uid],
+            values: [id, epoch, reason, pod?.uid, opener],
           }),
   }
 }
@@ -269,14 +289,16 @@ interface ClaimStatement {
   readonly podUid: string | undefined
   readonly agentType: string
   readonly epoch: number
+  readonly opener: string | undefined
   /** Resolves with undefined, or rejects with a violated constraint, when a row prevents it. */
   readonly run: () => Promise<OpenedSession>
   /** True when the session's row is as this statement expects it, so that only the pod can have prevented it. */
   readonly isOurTurn: (session: Session) => boolean
 }
 
-function claimOf(record: OpenRecord): Pick<ClaimStatement, 'id' | 'podUid' | 'agentType' | 'epoch'> {
-  return { id: record.id, podUid: record.pod.uid, agentType: record.agentType, epoch: record.epoch }
+function claimOf(record: OpenRecord): Omit<ClaimStatement, 'run' | 'isOurTurn'> {
+  const { id, agentType, epoch, opener } = record
+  return { id, podUid: record.pod.uid, agentType, epoch, opener }
 }
 
 function coldValues(record: ColdRecord): unknown[] {
@@ -290,11 +312,11 @@ function coldValues(record: ColdRecord): unknown[] {
 function openValues(record: OpenRecord): unknown[] {
   const { pod, warm, leaseMs, maxSessionMs, fingerprint, leaseHeldBy } = record
   const its = [pod.uid, pod.name, pod.ip, warm, leaseMs, maxSessionMs, fingerprint, leaseHeldBy]
-  return [...commonValues(record), ...its, record.traceparent]
+  return [...commonValues(record), ...its, record.traceparent, record.opener]
 }
 
 /** $1 to $8 of both statements. */
-function commonValues(record: Omit<OpenRecord, 'pod' | 'warm'>): unknown[] {
+function commonValues(record: Omit<OpenRecord, 'pod' | 'warm' | 'opener'>): unknown[] {
   return [
     record.id,
     record.agentType,

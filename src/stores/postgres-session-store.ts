@@ -4,12 +4,14 @@ import { databaseError, type Postgres, runStatement } from './postgres-client.ts
 import { createPostgresSessionClaims } from './postgres-session-claims.ts'
 import { listSessionRows } from './postgres-session-list.ts'
 import { createActivateGroup, createRenewGroup } from './postgres-transition-group.ts'
-import { oneSession, readSession } from './session-query.ts'
-import { sessionColumns, sessionFacts } from './session-row.ts'
+import { createPostgresUnsettledSessions } from './postgres-unsettled-sessions.ts'
+import { oneSession, readSession, readSessions } from './session-query.ts'
+import { activeAtAsTold, sessionColumns, sessionFacts } from './session-row.ts'
 
 const beginEndingSql = `
   WITH s AS (
-    UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now(), end_detail = $4
+    UPDATE sessions SET status = 'ENDING', end_reason = $2, ending_at = now(), end_detail = $4,
+      ${activeAtAsTold}
     WHERE id = $1 AND status IN ('PENDING', 'ACTIVE') AND ($3::integer IS NULL OR epoch = $3)
       AND ($5::text IS NULL OR project_id = $5)
     RETURNING *
@@ -28,12 +30,15 @@ const noteAgentJoinedSql = `
 const metadataSql = `
   SELECT id, metadata::text AS metadata FROM sessions WHERE id = ANY ($1::uuid[]) AND metadata IS NOT NULL`
 
-/** The last thousand sessions of a type, or fewer: enough to tell 99.9 %, small enough for an index scan. */
+/** The last thousand sessions of each type, or fewer: enough to tell 99.9 %, small enough for an index scan. */
 const historySql = `
-  SELECT count(*)::int AS opened, (count(*) FILTER (WHERE warm))::int AS warm
-  FROM (SELECT warm FROM sessions WHERE agent_type = $1 ORDER BY created_at DESC, id DESC LIMIT 1000) newest`
+  SELECT asked.agent_type, count(*)::int AS opened, (count(*) FILTER (WHERE warm))::int AS warm
+  FROM unnest($1::text[]) AS asked (agent_type) CROSS JOIN LATERAL (
+    SELECT warm FROM sessions WHERE agent_type = asked.agent_type ORDER BY created_at DESC, id DESC LIMIT 1000) AS newest
+  GROUP BY 1`
 
-interface History {
+interface HistoryRow {
+  agent_type: string
   opened: number
   warm: number
 }
@@ -68,7 +73,9 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
 
   return {
     ...createPostgresSessionClaims({ durable, fresh }),
+    unsettled: createPostgresUnsettledSessions({ durable }),
     get: (id, projectId) => readSession(durable, id, projectId),
+    getMany: (ids) => readSessions(durable, ids),
     activate: (id, epoch, steps = {}) =>
       grouped(activateGroup({ id, epoch, steps, since: performance.now() })),
 
@@ -119,15 +126,11 @@ export function createPostgresSessionStore({ durable, relaxed, fresh }: Postgres
       return { ...outcome, isNew: isNew && outcome.kind === 'done' }
     },
 
-    async poolHistory(agentType) {
+    async poolHistory(agentTypes) {
       try {
-        const values = [agentType]
-        const [history] = await runStatement<History>(durable, {
-          name: 'pool-history',
-          text: historySql,
-          values,
-        })
-        return history ?? { opened: 0, warm: 0 }
+        const statement = { name: 'pool-history', text: historySql, values: [agentTypes] }
+        const found = await runStatement<HistoryRow & Record<string, unknown>>(durable, statement)
+        return new Map(found.map(({ agent_type: type, opened, warm }) => [type, { opened, warm }]))
       } catch (error) {
         throw databaseError(error)
       }

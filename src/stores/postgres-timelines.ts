@@ -23,7 +23,7 @@ interface CourseRow {
 const columns = [
   'wait_ms, reserve_ms, commit_ms, deliver_ms, activate_ms, renewals, end_reason, end_detail',
   ms('created_at', 'created_ms'),
-  ms('active_at', 'active_ms'),
+  ms('coalesce(activated_at, active_at)', 'active_ms'),
   ms('agent_joined_at', 'agent_joined_ms'),
   ms('participant_joined_at', 'participant_joined_ms'),
   ms('renewed_at', 'renewed_ms'),

@@ -32,7 +32,8 @@ const activateSql = `
         WHERE id = asked.id AND epoch = asked.epoch AND status = 'PENDING' AND pod_uid IS NOT NULL
         FOR NO KEY UPDATE) AS locked
   ), s AS (
-    UPDATE sessions SET status = 'ACTIVE', active_at = now(), held_by = NULL, held_until = NULL,
+    UPDATE sessions SET status = 'ACTIVE', active_at = coalesce(claimed_at, now()), activated_at = now(),
+      held_by = NULL, held_until = NULL,
       lease_expires_at = least(now() + lease_ms * interval '1 ms', max_ends_at),
       wait_ms = waited, reserve_ms = reserved, commit_ms = committed, deliver_ms = delivered, activate_ms = queued
     FROM wanted WHERE sessions.id = wanted.id
@@ -133,7 +134,7 @@ interface ActivatedRow extends Activation {
   readonly lease_expires_ms: number
 }
 
-/** Durable: a session that was PENDING again after its 201 could be brought to another pod by its key. */
+/** Durable, so that what most callers are told before it is flushed need not be asked of the pods again (ADR 45). */
 export function createActivateGroup({ durable }: Pick<Postgres, 'durable'>) {
   return createTransitionGroup<Acknowledged, ActivatedRow, ActivatedTimes>({
     pool: durable,

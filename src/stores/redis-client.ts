@@ -13,15 +13,16 @@ function lua(...names: string[]): string {
 }
 
 const scripts = {
-  reserveSlot: { lua: lua('count-arrival', 'reserve-slot'), numberOfKeys: 8 },
+  reserveSlot: { lua: lua('count-arrival', 'slots-and-waiters', 'reserve-slot'), numberOfKeys: 8 },
+  reserveSlots: { lua: lua('count-arrival', 'slots-and-waiters', 'reserve-slots'), numberOfKeys: 8 },
   keepWaiting: { lua: lua('count-arrival', 'keep-waiting'), numberOfKeys: 4 },
-  settleSlots: { lua: lua('settle-slots'), numberOfKeys: 2 },
+  settleSlots: { lua: lua('note-spent', 'settle-slots'), numberOfKeys: 3 },
   giveBackSlot: { lua: lua('give-back-slot'), numberOfKeys: 3 },
   noteFailure: { lua: lua('note-failure'), numberOfKeys: 1 },
   countOpen: { lua: lua('count-open'), numberOfKeys: 1 },
   takePlace: { lua: lua('take-place'), numberOfKeys: 1 },
-  addSlots: { lua: lua('add-slots'), numberOfKeys: 2 },
-  rebuildIndex: { lua: lua('rebuild-index'), numberOfKeys: 3 },
+  addSlots: { lua: lua('add-slots'), numberOfKeys: 3 },
+  dropSlots: { lua: lua('note-spent', 'drop-slots'), numberOfKeys: 2 },
 } as const
 
 /** ioredis flattens lists. Spread into a call, the slots of a large pool would be too many arguments. */
@@ -30,6 +31,7 @@ type KeyOrArguments = string | number | (string | number)[]
 /** The scripts as ioredis offers them once declared: keys first, then arguments. */
 export interface SlotRedis extends Redis {
   reserveSlot(...keysAndArguments: (string | number)[]): Promise<[number, string?]>
+  reserveSlots(...keysAndArguments: KeyOrArguments[]): Promise<[number, ...string[]]>
   keepWaiting(...keysAndArguments: KeyOrArguments[]): Promise<string[]>
   settleSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
   giveBackSlot(...keysAndArguments: (string | number)[]): Promise<number>
@@ -37,7 +39,7 @@ export interface SlotRedis extends Redis {
   countOpen(...keysAndArguments: (string | number)[]): Promise<[number, number, number]>
   takePlace(...keysAndArguments: (string | number)[]): Promise<number>
   addSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
-  rebuildIndex(...keysAndArguments: KeyOrArguments[]): Promise<number>
+  dropSlots(...keysAndArguments: KeyOrArguments[]): Promise<number>
 }
 
 const options: RedisOptions = {
@@ -95,8 +97,30 @@ async function warnOfEviction(redis: Redis, logger: Logger): Promise<void> {
   }
 }
 
+/**
+ * Sends the commands of one turn of the event loop in one write. With many opens at once their reservations share a system call
+ * here and one in Redis. A lone command waits for nothing: its turn is over when it was given. ioredis's own autopipelining
+ * answers a command of a script later, and cost a lone open 0.6 ms.
+ */
+class RedisByTurns extends Redis {
+  #isCorked = false
+
+  override sendCommand(...given: Parameters<Redis['sendCommand']>): unknown {
+    const { stream } = this
+    if (!this.#isCorked && stream?.writable) {
+      this.#isCorked = true
+      stream.cork()
+      setImmediate(() => {
+        this.#isCorked = false
+        stream.uncork()
+      })
+    }
+    return super.sendCommand(...given)
+  }
+}
+
 function connect(url: string, logger: Logger, redisOptions: RedisOptions): SlotRedis {
-  const redis = new Redis(url, { ...redisOptions, replyMapping: 'legacy' }) as SlotRedis
+  const redis = new RedisByTurns(url, { ...redisOptions, replyMapping: 'legacy' }) as Redis as SlotRedis
   // Without a listener ioredis prints each failed reconnect; one line per change of state is enough.
   let down = false
   redis.on('error', (error: Error) => {

@@ -6,6 +6,7 @@ export function poolKeys(agentType: string) {
     reservations: `${prefix}:reservations`,
     expiries: `${prefix}:expiries`,
     built: `${prefix}:built`,
+    spent: `${prefix}:spent`,
     waiters: `${prefix}:waiters`,
     seen: `${prefix}:seen`,
     failures: `${prefix}:failures`,

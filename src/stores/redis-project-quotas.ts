@@ -30,9 +30,9 @@ export function createRedisProjectQuotas({ redis, logger, now }: ProjectQuotasDe
   }
 
   return {
-    async countOpen(projectId, most) {
+    async countOpens(projectId, most, count) {
       const answer = await ask(() =>
-        runScript('countOpen', () => redis.countOpen(projectKeys(projectId).opens, minuteMs, most)),
+        runScript('countOpen', () => redis.countOpen(projectKeys(projectId).opens, minuteMs, most, count)),
       )
       if (!answer) return undefined
       const [taken, remaining, resetMs] = answer

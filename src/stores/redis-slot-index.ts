@@ -1,4 +1,4 @@
-import type { IndexedSlot, Reservation, SlotIndex } from '../domain/index-ports.ts'
+import type { IndexedSlot, Reservation, Reservations, SlotIndex } from '../domain/index-ports.ts'
 import type { Logger } from '../logging.ts'
 import type { Metrics } from '../metrics.ts'
 import { createExpiringMemory } from '../timing/expiring-memory.ts'
@@ -13,8 +13,8 @@ export const reservationMs = 5_000
 const waiterSilenceMs = 2_000
 /** The queue of a pool that nobody tells of any more is forgotten after this; waiters are told of twice a second. */
 const queueKeptMs = 5 * waiterSilenceMs
-/** Slots in one call: 5,000 take some 10 ms, in which Redis serves nobody else. */
-const slotsPerCall = 5_000
+/** Slots in one call: 1,000 take some 2 ms, in which Redis serves nobody else. */
+const slotsPerCall = 1_000
 
 /** Reservations are settled in groups: at 1,000 opens a second this saves four of five commands, a tenth of Redis' share of an open. */
 const settleEveryMs = 5
@@ -84,26 +84,77 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     const pairs = [sessionId, podUid]
     const done = pause(settleEveryMs).then(async () => {
       settling.delete(agentType)
-      const { reservations, expiries } = poolKeys(agentType)
-      await ask('settle', () => redis.settleSlots(reservations, expiries, pairs))
+      const { reservations, expiries, spent } = poolKeys(agentType)
+      await ask('settle', () => redis.settleSlots(reservations, expiries, spent, pairs))
     })
     settling.set(agentType, { pairs, done })
     return done
   }
 
-  const flat = (slots: readonly IndexedSlot[]) => slots.flatMap((slot) => [slot.podUid, slot.rank])
+  /** Calls for one page after the other; false as soon as Redis did not answer. */
+  async function forPages<T>(
+    all: readonly T[],
+    call: (page: readonly T[]) => Promise<unknown>,
+  ): Promise<boolean> {
+    for (let from = 0; from < all.length; from += slotsPerCall)
+      if ((await call(all.slice(from, from + slotsPerCall))) === undefined) return false
+    return true
+  }
+
+  function addAll(agentType: string, slots: readonly IndexedSlot[], asOf?: number): Promise<boolean> {
+    const { ready, reservations, spent } = poolKeys(agentType)
+    return forPages(slots, (page) => {
+      const pairs = page.flatMap((slot) => [slot.podUid, slot.rank])
+      return ask('add', () => redis.addSlots(ready, reservations, spent, asOf ?? '+inf', pairs))
+    })
+  }
+
+  function dropAll(agentType: string, podUids: readonly string[]): Promise<boolean> {
+    const { ready, spent } = poolKeys(agentType)
+    return forPages(podUids, (page) => ask('drop', () => redis.dropSlots(ready, spent, [...page])))
+  }
+
+  /** What the index has of a pool, with ranks. Slots that come or go meanwhile may be missing; undefined without Redis. */
+  async function readAll(agentType: string): Promise<Map<string, number> | undefined> {
+    const found = new Map<string, number>()
+    let cursor = '0'
+    do {
+      const answer = await ask('scan', () =>
+        redis.zscan(poolKeys(agentType).ready, cursor, 'COUNT', slotsPerCall),
+      )
+      if (!answer) return undefined
+      const [next, entries] = answer
+      for (let at = 0; at < entries.length; at += 2) found.set(entries[at] ?? '', Number(entries[at + 1]))
+      cursor = next
+    } while (cursor !== '0')
+    return found
+  }
 
   return {
     async reserve({ agentType, sessionId, attempt, isArrival }): Promise<Reservation> {
-      const { ready, reservations, expiries, built, waiters, seen, demand, missed } = poolKeys(agentType)
-      const keys = [ready, reservations, expiries, built, waiters, seen, demand, missed]
+      const given = [sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0]
       const answer = await ask('reserve', () =>
-        runScript('reserveSlot', () =>
-          redis.reserveSlot(...keys, sessionId, attempt, reservationMs, waiterSilenceMs, isArrival ? 1 : 0),
-        ),
+        runScript('reserveSlot', () => redis.reserveSlot(...reserveKeys(agentType), ...given)),
       )
       if (!answer) return unknown
       const reservation = reservationOf(answer)
+      noteBuilt(agentType, reservation.kind !== 'unknown')
+      return reservation
+    },
+
+    async reserveAll({ agentType, sessions }): Promise<Reservations> {
+      const asked = sessions.flatMap(({ sessionId, attempt, isArrival }) => [
+        sessionId,
+        attempt,
+        isArrival ? 1 : 0,
+      ])
+      const given = [reservationMs, waiterSilenceMs, ...asked]
+      const answer = await ask('reserve all', () =>
+        runScript('reserveSlots', () => redis.reserveSlots(...reserveKeys(agentType), given)),
+      )
+      if (!answer) return unknown
+      const [code, ...podUids] = answer
+      const reservation: Reservations = code === 1 ? { kind: 'reserved', podUids } : notReserved(code)
       noteBuilt(agentType, reservation.kind !== 'unknown')
       return reservation
     },
@@ -118,23 +169,41 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
     },
 
     async drop(agentType, podUids) {
-      if (podUids.length === 0) return
-      await ask('drop', () => redis.zrem(poolKeys(agentType).ready, [...podUids]))
+      await dropAll(agentType, podUids)
     },
 
-    async add(agentType, slots) {
-      const { ready, reservations } = poolKeys(agentType)
-      for (let from = 0; from < slots.length; from += slotsPerCall) {
-        const part = slots.slice(from, from + slotsPerCall)
-        await ask('add', () => redis.addSlots(ready, reservations, flat(part)))
-      }
+    async look(agentType) {
+      const answer = await ask('look', () => redis.multi().exists(poolKeys(agentType).built).time().exec())
+      const [built, time] = answer?.map(([, reply]) => reply) ?? []
+      if (built === undefined || !Array.isArray(time)) return undefined
+      const isBuilt = built === 1
+      noteBuilt(agentType, isBuilt)
+      return { isBuilt, at: Number(time[0]) * 1_000 + Math.floor(Number(time[1]) / 1_000) }
     },
 
-    async rebuild(agentType, slots) {
-      const { ready, reservations, built } = poolKeys(agentType)
-      const first = slots.slice(0, slotsPerCall)
-      await ask('rebuild', () => redis.rebuildIndex(ready, reservations, built, flat(first)))
-      await this.add(agentType, slots.slice(slotsPerCall))
+    async areBuilt(agentTypes) {
+      const found = await ask('are built', async () => {
+        const batch = redis.pipeline()
+        for (const agentType of agentTypes) batch.exists(poolKeys(agentType).built)
+        return (await batch.exec())?.map(([error, exists]) => {
+          if (error) throw error
+          return exists === 1
+        })
+      })
+      found?.forEach((isBuilt, at) => noteBuilt(agentTypes[at] ?? '', isBuilt))
+      return found?.every((isBuilt) => isBuilt)
+    },
+
+    add: addAll,
+
+    async rebuild(agentType, slots, asOf) {
+      const found = await readAll(agentType)
+      if (!found) return false
+      const wanted = new Set(slots.map(({ podUid }) => podUid))
+      const stale = [...found.keys()].filter((podUid) => !wanted.has(podUid))
+      const missing = slots.filter(({ podUid, rank }) => found.get(podUid) !== rank)
+      if (!(await dropAll(agentType, stale)) || !(await addAll(agentType, missing, asOf))) return false
+      return (await ask('built', () => redis.set(poolKeys(agentType).built, '1'))) !== undefined
     },
 
     async size(agentType) {
@@ -175,11 +244,22 @@ export function createRedisSlotIndex({ redis, logger, metrics, now }: SlotIndexD
   }
 }
 
-const unknown: Reservation = { kind: 'unknown' }
+/** In the order of reserve-slot.lua, which reserve-slots.lua has as well. */
+function reserveKeys(agentType: string): string[] {
+  const { ready, reservations, expiries, built, waiters, seen, demand, missed } = poolKeys(agentType)
+  return [ready, reservations, expiries, built, waiters, seen, demand, missed]
+}
 
-/** The only place that knows the result codes of reserve-slot.lua. */
+type NotReserved = Exclude<Reservation, { kind: 'reserved' }>
+
+const unknown: NotReserved = { kind: 'unknown' }
+
 function reservationOf([code, podUid]: [number, string?]): Reservation {
-  if (code === 1 && podUid !== undefined) return { kind: 'reserved', podUid }
+  return code === 1 && podUid !== undefined ? { kind: 'reserved', podUid } : notReserved(code)
+}
+
+/** The only place that knows the other result codes of reserve-slot.lua and reserve-slots.lua. */
+function notReserved(code: number): NotReserved {
   if (code === 0) return { kind: 'empty' }
   if (code === -2) return { kind: 'stale' }
   return unknown

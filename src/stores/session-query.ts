@@ -29,3 +29,9 @@ export function readSession(pool: Pool, id: string, projectId?: string): Promise
   const text = `SELECT ${sessionColumns} FROM sessions s WHERE id = $1 AND ($2::text IS NULL OR project_id = $2)`
   return oneSession({ pool, name: 'session-get', text, values: [id, projectId] })
 }
+
+/** Those of them that are there, in no order. */
+export function readSessions(pool: Pool, ids: readonly string[]): Promise<Session[]> {
+  const text = `SELECT ${sessionColumns} FROM sessions s WHERE id = ANY ($1::uuid[])`
+  return manySessions({ pool, name: 'sessions-get', text, values: [ids] })
+}

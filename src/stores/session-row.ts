@@ -33,12 +33,18 @@ export interface SessionRow {
   room_memory: string | null
   end_detail: string | null
   traceparent: string | null
+  opener: string | null
+  claimed_ms: number | null
 }
 
 /** A timestamp as milliseconds of the epoch. */
 export function ms(column: string, alias: string): string {
   return `(extract(epoch FROM ${column}) * 1000)::float8 AS ${alias}`
 }
+
+/** In an UPDATE that ends a session: what its caller may have been told stands (`mayBeTold` in domain/session.ts). */
+export const activeAtAsTold =
+  'active_at = CASE WHEN opener IS NULL THEN active_at ELSE coalesce(active_at, claimed_at) END'
 
 /** For a table or CTE named `s`. */
 export const sessionColumns = columnsWith('s.metadata')
@@ -58,7 +64,8 @@ function columnsWith(metadata: string): string {
     ms('s.agent_joined_at', 'agent_joined_ms'),
     ms('s.agent_overdue_at', 'agent_overdue_ms'),
     ms('s.participant_joined_at', 'participant_joined_ms'),
-    's.room_memory, s.end_detail, s.traceparent',
+    's.room_memory, s.end_detail, s.traceparent, s.opener',
+    ms('s.claimed_at', 'claimed_ms'),
   ].join(', ')
 }
 
@@ -96,5 +103,7 @@ export function sessionFrom(row: SessionRow): Session {
     roomMemory: row.room_memory ?? undefined,
     endDetail: row.end_detail ?? undefined,
     traceparent: row.traceparent ?? undefined,
+    opener: row.opener ?? undefined,
+    claimedAt: row.claimed_ms ?? undefined,
   }
 }

@@ -1,12 +1,21 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Compile } from 'typebox/compile'
-import { isAssignment, isEndOrder, readAssignment, readEndOrder } from '../../src/agent/assign-body.ts'
-import { Assignment, EndOrder } from '../../src/domain/assignment.ts'
+import {
+  isAssignment,
+  isConfirmQuestion,
+  isEndOrder,
+  readAssignment,
+  readConfirmQuestion,
+  readEndOrder,
+} from '../../src/agent/assign-body.ts'
+import { Assignment, ConfirmQuestion, EndOrder } from '../../src/domain/assignment.ts'
 import { newAssignment } from './contract-fixture.ts'
 
 const assignmentSchema = Compile(Assignment)
 const endOrderSchema = Compile(EndOrder)
+const questionSchema = Compile(ConfirmQuestion)
+const question = { sessionId: 's', epoch: 1, seal: false }
 
 const full = newAssignment({
   livekit: { url: 'ws://livekit', room: 'r', token: 'jwt', expiresAt: '2026-01-01T00:00:00.000Z' },
@@ -69,6 +78,13 @@ void t.test('the checks agree with the schemas', async (t) => {
     ),
     { numRuns: 2_000 },
   )
+  fc.assert(
+    fc.property(
+      fc.oneof(nearly(question), fc.jsonValue()),
+      (value) => isConfirmQuestion(value) === questionSchema.Check(value),
+    ),
+    { numRuns: 2_000 },
+  )
   t.ok(isAssignment(full) && isAssignment(newAssignment()), 'with and without the optional parts')
   t.ok(isEndOrder(order))
 })
@@ -76,6 +92,8 @@ void t.test('the checks agree with the schemas', async (t) => {
 void t.test('a body is read or refused without being quoted', async (t) => {
   t.same(readAssignment(Buffer.from(JSON.stringify(full))), full)
   t.same(readEndOrder(Buffer.from(JSON.stringify(order))), order)
+  t.same(readConfirmQuestion(Buffer.from(JSON.stringify(question))), question)
+  t.throws(() => readConfirmQuestion(Buffer.from(JSON.stringify(order))), { code: 'AGENT_BAD_REQUEST' })
   t.throws(() => readAssignment(Buffer.from('{"secrets": sk-1')), {
     code: 'AGENT_BAD_JSON',
     detail: undefined,

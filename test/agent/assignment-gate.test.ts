@@ -87,3 +87,37 @@ void t.test('an assignment that completes while the pod leaves is not confirmed'
   await t.rejects(outcome, { code: 'AGENT_NOT_READY' })
   t.equal(gate.state(), 'leaving')
 })
+
+void t.test('it confirms what it has taken, also when it leaves, and nothing else', async (t) => {
+  const handler = heldHandler()
+  const gate = createAssignmentGate(handler.run)
+  gate.open()
+  const { sessionId } = assignment
+  t.notOk(await gate.confirms(sessionId, 1, false), 'nothing was asked of it')
+  t.equal(gate.state(), 'idle', 'a question alone changes nothing')
+  const accepted = gate.accept(assignment)
+  t.notOk(await gate.confirms(sessionId, 1, false), 'it is not taken yet')
+  const last = gate.confirms(sessionId, 1, true)
+  handler.done.resolve()
+  await accepted
+  t.ok(await last, 'the last question waits for what is under way')
+  t.ok(await gate.confirms(sessionId, 1, false))
+  t.notOk(await gate.confirms(sessionId, 2, true))
+  t.notOk(await gate.confirms('other', 1, true))
+  gate.leave()
+  t.ok(await gate.confirms(sessionId, 1, false))
+})
+
+void t.test('sealed without an assignment it takes none any more', async (t) => {
+  const gate = createAssignmentGate(async () => {})
+  gate.open()
+  t.notOk(await gate.confirms(assignment.sessionId, 1, true))
+  await t.rejects(gate.accept(assignment), { code: 'AGENT_NOT_READY' })
+})
+
+void t.test('an assignment that failed is not confirmed', async (t) => {
+  const gate = createAssignmentGate(() => Promise.reject(new Error('no model')))
+  gate.open()
+  await t.rejects(gate.accept(assignment))
+  t.notOk(await gate.confirms(assignment.sessionId, 1, true))
+})

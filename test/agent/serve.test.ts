@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
+import { until } from '../../bed/processes/until.ts'
 import type { AgentRoutes } from '../../src/agent/agent-http.ts'
 import type { AgentSession } from '../../src/agent/agent-session.ts'
 import { type ServeOptions, serve } from '../../src/agent/serve.ts'
@@ -94,7 +95,8 @@ void t.test('a pod is ready until it leaves, and takes one assignment', async (t
   })
   t.equal(await statusOf(`${url}/health`), 200)
   t.equal(await statusOf(`${url}/ready`), 200)
-  const accepted = { kind: 'accepted', echo: { podUid, sessionId: assignment.sessionId, epoch: 1 } }
+  const echo = { podUid, sessionId: assignment.sessionId, epoch: 1, confirms: true }
+  const accepted = { kind: 'accepted', echo }
   t.same(
     await Promise.all([delivery.assign(pod, assignment, 5_000), delivery.assign(pod, assignment, 5_000)]),
     [accepted, accepted],
@@ -105,14 +107,20 @@ void t.test('a pod is ready until it leaves, and takes one assignment', async (t
   t.same(given, [{ id, epoch, agentType, room, metadata: {} }], 'the handler ran once')
   t.equal(await statusOf(`${url}/ready`), 200, 'serving is ready')
   const other = { kind: 'refused', reason: 'status 409 AGENT_OTHER_SESSION' }
-  t.same(await delivery.assign(pod, { ...assignment, sessionId: 's-2' }, 5_000), other)
-  t.same(await delivery.assign(pod, { ...assignment, epoch: 2 }, 5_000), other)
+  t.match(await delivery.assign(pod, { ...assignment, sessionId: 's-2' }, 5_000), other)
+  t.match(await delivery.assign(pod, { ...assignment, epoch: 2 }, 5_000), other)
+  const question = { sessionId: assignment.sessionId, epoch: 1, seal: true }
+  t.same(await delivery.confirm(pod, question), { kind: 'held' })
+  t.match(await delivery.confirm(pod, { ...question, epoch: 2 }), { kind: 'denied' })
 })
 
 void t.test('an assignment of another agent type is refused, and costs the pod nothing', async (t) => {
   const { delivery } = await startAgent(t)
   const other = { ...assignment, agentType: 'stella-light' }
-  t.same(await delivery.assign(pod, other, 5_000), { kind: 'refused', reason: 'status 409 AGENT_OTHER_TYPE' })
+  t.match(await delivery.assign(pod, other, 5_000), {
+    kind: 'refused',
+    reason: 'status 409 AGENT_OTHER_TYPE',
+  })
   t.match(await delivery.assign(pod, assignment, 5_000), { kind: 'accepted' })
 })
 
@@ -156,7 +164,7 @@ void t.test('a handler that throws makes the pod unready and keeps its message t
     },
   })
   const outcome = await delivery.assign(pod, assignment, 5_000)
-  t.same(outcome, { kind: 'refused', reason: 'status 500 AGENT_HANDLER_FAILED' })
+  t.match(outcome, { kind: 'refused', reason: 'status 500 AGENT_HANDLER_FAILED' })
   t.equal(await statusOf(`${url}/ready`), 503)
   t.equal(await statusOf(`${url}/health`), 200)
   t.match(logged.join(), /"assignment failed".*"TypeError".*serve\.test/)
@@ -290,12 +298,20 @@ void t.test('SIGTERM while serving: onDrain, then the session ends for this pod,
   t.same(events, ['drain', 'signal', 'pod:terminating', 'before exit'])
 })
 
-void t.test('the pod is ready before onReady has finished, and whatever it does', async (t) => {
+void t.test('the pod is ready before onReady has finished', async (t) => {
+  const never = new Promise<void>(() => undefined)
+  const { url, delivery } = await startAgent(t, { onReady: () => never })
+  t.equal(await statusOf(`${url}/ready`), 200)
+  t.match(await delivery.assign(pod, assignment, 5_000), { kind: 'accepted' })
+})
+
+void t.test('and when it fails', async (t) => {
   const { url, logged } = await startAgent(t, {
     onReady: () => {
       throw new TypeError('no model')
     },
   })
   t.equal(await statusOf(`${url}/ready`), 200)
-  t.match(logged.join(), /"onReady failed","error":"TypeError"/)
+  const failure = /"onReady failed","error":"TypeError"/
+  t.ok(await until('the failure in the log', () => failure.test(logged.join())))
 })

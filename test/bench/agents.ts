@@ -1,14 +1,13 @@
 import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
-import { createServer, type Server as NetServer } from 'node:net'
+import type { Server } from 'node:net'
 import { createAddressPool } from '../../bed/kubelet/address-pool.ts'
 import { AgentError } from '../../src/agent/agent-error.ts'
-import { readAssignment, readEndOrder } from '../../src/agent/assign-body.ts'
+import { readAssignment, readConfirmQuestion, readEndOrder } from '../../src/agent/assign-body.ts'
 import { type AssignmentGate, createAssignmentGate } from '../../src/agent/assignment-gate.ts'
-import { problemReply, readBody, sendReply } from '../../src/agent/http-exchange.ts'
-import { type AssignClaims, assignPath, endPath } from '../../src/domain/assign-contract.ts'
+import { type AssignClaims, assignPath, confirmPath, endPath } from '../../src/domain/assign-contract.ts'
 import { agentPort } from '../../src/domain/names.ts'
+import { createOneRequestServer, type OneReply, type OneRequest } from './one-request-server.ts'
 
 /**
  * Thousands of agent pods in one process: each has an address of its own, and all keep the contract (DESIGN §4) over
@@ -42,17 +41,20 @@ export async function startAgents({ count, assignKeys }: AgentsOptions): Promise
   const range = await createAddressPool()
   const pods = new Map<string, Pod>()
   let refused = 0
-  const http = createHttpServer((request, response) => {
-    void answer(pods.get(request.socket.localAddress ?? ''), keys, request).then(
-      (json) => sendReply(response, { status: 200, json }),
-      (error: unknown) => {
-        refused += 1
-        sendReply(response, problemReply(asAgentError(error)))
-      },
-    )
-  })
+  async function reply(address: string, request: OneRequest): Promise<OneReply> {
+    try {
+      const json = await answer(pods.get(address), keys, request)
+      return { status: 200, contentType: 'application/json', body: JSON.stringify(json) }
+    } catch (error) {
+      refused += 1
+      const { status, problem } = asAgentError(error)
+      return { status, contentType: 'application/problem+json', body: JSON.stringify(problem) }
+    }
+  }
   const addresses = Array.from({ length: count }, () => range.take())
-  const listeners = await Promise.all(addresses.map((address) => listen(address, http)))
+  const listeners = await Promise.all(
+    addresses.map((address) => listen(address, (request) => reply(address, request))),
+  )
   return {
     addresses,
     place(placed) {
@@ -64,16 +66,14 @@ export async function startAgents({ count, assignKeys }: AgentsOptions): Promise
     },
     tally: () => ({ held: [...pods.values()].filter(({ gate }) => gate.serving()).length, refused }),
     async close() {
-      http.closeAllConnections()
       await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))))
       await range.close()
     },
   }
 }
 
-/** One HTTP server serves them all: a server of node:http with its timers for each address would weigh three times as much. */
-async function listen(address: string, http: Server): Promise<NetServer> {
-  const listener = createServer({ noDelay: true }, (socket) => http.emit('connection', socket))
+async function listen(address: string, reply: (request: OneRequest) => Promise<OneReply>): Promise<Server> {
+  const listener = createOneRequestServer(reply)
   listener.listen(agentPort, address)
   await once(listener, 'listening')
   return listener
@@ -88,16 +88,16 @@ function freshGate(): AssignmentGate {
 async function answer(
   pod: Pod | undefined,
   keys: ReadonlyMap<string, KeyObject>,
-  request: IncomingMessage,
+  { method, path, authorization, body }: OneRequest,
 ): Promise<object> {
   if (!pod) throw new AgentError('AGENT_NOT_READY')
-  if (request.method === 'GET' && request.url === '/health') return { status: 'healthy' }
-  if (request.method === 'GET' && request.url === '/ready') return { status: 'ready' }
-  if (request.method !== 'POST') throw new AgentError('AGENT_NOT_FOUND')
-  const body = await readBody(request)
-  const claims = verifyDelivery(request.headers.authorization, { keys, podUid: pod.uid, body })
-  if (request.url === assignPath) return assign(pod, claims, body)
-  if (request.url === endPath) return end(pod, claims, body)
+  if (method === 'GET' && path === '/health') return { status: 'healthy' }
+  if (method === 'GET' && path === '/ready') return { status: 'ready' }
+  if (method !== 'POST') throw new AgentError('AGENT_NOT_FOUND')
+  const claims = verifyDelivery(authorization, { keys, podUid: pod.uid, body })
+  if (path === assignPath) return assign(pod, claims, body)
+  if (path === confirmPath) return confirm(pod, claims, body)
+  if (path === endPath) return end(pod, claims, body)
   throw new AgentError('AGENT_NOT_FOUND')
 }
 
@@ -107,7 +107,15 @@ async function assign(pod: Pod, claims: AssignClaims, body: Buffer): Promise<obj
   requireSame(claims, assignment)
   if (podUid !== pod.uid) throw new AgentError('AGENT_UNAUTHENTICATED')
   await pod.gate.accept(assignment)
-  return { podUid, sessionId, epoch }
+  return { podUid, sessionId, epoch, confirms: true }
+}
+
+async function confirm(pod: Pod, claims: AssignClaims, body: Buffer): Promise<object> {
+  const question = readConfirmQuestion(body)
+  requireSame(claims, question)
+  const { sessionId, epoch, seal } = question
+  if (!(await pod.gate.confirms(sessionId, epoch, seal))) throw new AgentError('AGENT_UNASSIGNED')
+  return { podUid: pod.uid, sessionId, epoch }
 }
 
 function end(pod: Pod, claims: AssignClaims, body: Buffer): object {

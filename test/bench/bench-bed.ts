@@ -86,6 +86,8 @@ export interface GreenroomBed extends BenchBed {
   /** JWK Set of the public assign keys, as the ConfigMap has it. */
   readonly assignKeys: string
   readonly assignKeyIds: readonly string[]
+  /** The private ones, which sign deliveries. */
+  readonly assignKeyFile: string
   /** `api`, `controller`, `webhook`. */
   readonly roles: ReadonlyMap<string, Program>
   /** POST /v1/sessions of the API. */
@@ -97,7 +99,7 @@ export interface GreenroomBed extends BenchBed {
   startApi(env?: Readonly<Record<string, string>>): Promise<void>
   /** Another replica, to be measured by turns with the first. */
   startVariant(variant: ApiVariant): Promise<LoadTarget>
-  startController(): Promise<void>
+  startController(variant?: ControllerVariant): Promise<void>
   podWrites(): Promise<number>
   isReady(): Promise<boolean>
   pool(): ReturnType<ReturnType<typeof createBedClient>['pool']>
@@ -105,20 +107,40 @@ export interface GreenroomBed extends BenchBed {
 
 export interface ApiVariant {
   readonly name: string
+  readonly nodeArgs?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** A checkout of another version, on the same database. */
   readonly folder?: string
 }
+
+export interface ControllerVariant {
+  readonly folder?: string
+  readonly nodeArgs?: readonly string[]
+  /** Where it serves its metrics; a free one unless given. */
+  readonly opsPort?: number
+}
+
+/** What there is before the first process of Greenroom and before the API server calls the webhook. */
+export type BareCluster = Pick<
+  GreenroomBed,
+  'folder' | 'databaseUrl' | 'kube' | 'plane' | 'assignKeys' | 'onStop'
+>
 
 interface GreenroomBedOptions extends StoreBedOptions {
   /** Text of pools.yaml. */
   readonly pools: string
   /** With the webhook, which every pod of the controller passes. */
   readonly webhook: boolean
-  /** Arguments of node for the API process, such as `--import FILE`. */
+  /** The checkout whose roles run; this one unless given. */
+  readonly folder?: string | undefined
+  /** Arguments of node for every role, beside those of production. */
+  readonly nodeArgs?: readonly string[] | undefined
+  /** Arguments of node for the API process alone, such as `--import FILE`. */
   readonly apiNodeArgs?: readonly string[]
   /** Body of each open. */
   readonly body: object
+  /** Puts objects into the cluster that nobody is to judge. */
+  readonly beforeWebhooks?: (cluster: BareCluster) => Promise<void>
 }
 
 const readyTimeoutMs = 30_000
@@ -145,8 +167,9 @@ async function addGreenroom(bed: BenchBed, options: GreenroomBedOptions): Promis
   const kube = await createKubeApi(kubeletConfig)
   bed.onStop(async () => kube.close())
   const secrets = await provideServerSecrets(plane, bed.folder, options.pools)
-  await plane.installWebhooks()
   bed.say('the Kubernetes API server is up')
+  await options.beforeWebhooks?.({ ...bed, plane, kube, assignKeys: secrets.publicKeys })
+  await plane.installWebhooks()
   return withRoles({ bed, plane, kube, kubeletConfig, secrets, options })
 }
 
@@ -174,14 +197,14 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     env: Readonly<Record<string, string>>,
     {
       nodeArgs = [],
-      folder = root,
+      folder = options.folder ?? root,
       name = role,
     }: { nodeArgs?: readonly string[]; folder?: string; name?: string } = {},
   ) {
     const logPath = join(bed.folder, `${name}.log`)
     const program = await startProgram({
       command: process.execPath,
-      args: [...productionNodeArgs, ...nodeArgs, 'src/main.ts', role],
+      args: [...productionNodeArgs, ...(options.nodeArgs ?? []), ...nodeArgs, 'src/main.ts', role],
       cwd: folder,
       env: { PATH: process.env.PATH, HOSTNAME: name, GREENROOM_HOST: '127.0.0.1', ...env },
       logPath,
@@ -226,6 +249,7 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
     kubeletConfig,
     assignKeys: secrets.publicKeys,
     assignKeyIds: JSON.parse(secrets.publicKeys).keys.map(({ kid }: { kid: string }) => kid),
+    assignKeyFile: secrets.keyPath,
     roles,
     apiUrl: url,
     opsUrl: `http://127.0.0.1:${opsPort}`,
@@ -235,16 +259,17 @@ async function withRoles(given: RolesOptions): Promise<GreenroomBed> {
       await start('api', { ...apiEnv({ port, opsPort }), ...more }, { nodeArgs })
       await until('the API to be ready', () => client.isReady(), readyTimeoutMs)
     },
-    async startVariant({ name, env, folder = root }) {
+    async startVariant({ name, env, folder = options.folder ?? root, nodeArgs = [] }) {
       const ports = { port: await freePort(), opsPort: await freePort() }
-      await start('api', { ...apiEnv(ports), ...env }, { folder, name })
+      await start('api', { ...apiEnv(ports), ...env }, { folder, name, nodeArgs })
       const its = createBedClient({ url: `http://127.0.0.1:${ports.port}`, apiKey: secrets.apiKey })
       bed.onStop(async () => its.close())
       await until(`${name} to be ready`, () => its.isReady(), readyTimeoutMs)
       return { ...target, port: ports.port }
     },
-    async startController() {
-      await start('controller', { ...serverEnv, GREENROOM_OPS_PORT: String(await freePort()) })
+    async startController({ opsPort: itsPort, ...variant } = {}) {
+      const env = { ...serverEnv, GREENROOM_OPS_PORT: String(itsPort ?? (await freePort())) }
+      await start('controller', env, variant)
       setPace(roles.get('controller')?.pid ?? 0, 'elsewhere')
     },
     podWrites: async () =>
@@ -268,6 +293,7 @@ async function startWebhook(
   await start('webhook', {
     KUBECONFIG: await plane.kubeconfigFor(webhookUsername),
     GREENROOM_WEBHOOK_PORT: String(webhook.port),
+    GREENROOM_WEBHOOK_OPS_PORT: String(await freePort()),
     GREENROOM_WEBHOOK_CERT_FILE: webhook.certPath,
     GREENROOM_WEBHOOK_KEY_FILE: webhook.keyPath,
     GREENROOM_DRAIN_MS: '0',

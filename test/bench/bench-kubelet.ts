@@ -4,7 +4,8 @@ import { createKubeApi, type KubeApi } from '../../bed/kubelet/kube-api.ts'
 import { listAndWatch } from '../../bed/kubelet/list-and-watch.ts'
 import { registerNode } from '../../bed/kubelet/node-registration.ts'
 import type { Agents } from './agents.ts'
-import { patchReady, podsPath } from './bench-pods.ts'
+import { namespace as usualNamespace } from './bench-bed.ts'
+import { patchReady, podsPathOf } from './bench-pods.ts'
 
 /**
  * Plays the scheduler and the kubelet for pods whose agents are played by one process: binds a pod, gives it an address,
@@ -19,6 +20,8 @@ export interface BenchKubeletOptions {
   readonly kubeconfigPath: string
   /** From the binding to Ready: what starting the container and its first probe would take. */
   readonly readyAfterMs: number
+  /** Of the pods; that of the agents unless given. */
+  readonly namespace?: string
 }
 
 const nodeName = 'bench'
@@ -26,9 +29,10 @@ const retryMs = 500
 
 export async function startBenchKubelet(
   agents: Agents,
-  { kubeconfigPath, readyAfterMs }: BenchKubeletOptions,
+  { kubeconfigPath, readyAfterMs, namespace = usualNamespace }: BenchKubeletOptions,
 ): Promise<BenchKubelet> {
   const api = await createKubeApi(kubeconfigPath)
+  const podsPath = podsPathOf(namespace)
   const stopping = new AbortController()
   const free = [...agents.addresses]
   /** Address of each pod, by UID. */
@@ -37,9 +41,9 @@ export async function startBenchKubelet(
 
   async function run(pod: V1Pod, ip: string): Promise<void> {
     const { uid = '', name = '' } = pod.metadata ?? {}
-    await bind(api, name, uid)
+    await bind(api, `${podsPath}/${name}`, { name, uid })
     await setTimeout(readyAfterMs)
-    await patchReady(api, { uid, name, ip })
+    await patchReady(api, { uid, name, ip }, podsPath)
   }
 
   async function remove(pod: V1Pod): Promise<void> {
@@ -61,6 +65,13 @@ export async function startBenchKubelet(
     }
   }
 
+  /** A pod that ran before this kubelet was there keeps its address. */
+  function adopt(uid: string, ip: string): void {
+    known.set(uid, ip)
+    const at = free.indexOf(ip)
+    if (at >= 0) free.splice(at, 1)
+  }
+
   function begin(pod: V1Pod, uid: string): void {
     // The first one freed: a late packet to a dead pod should not meet its successor.
     const ip = free.shift()
@@ -79,7 +90,9 @@ export async function startBenchKubelet(
   function consider(pod: V1Pod): void {
     const uid = pod.metadata?.uid ?? ''
     if (pod.metadata?.deletionTimestamp) void untilDone(uid, () => remove(pod))
-    else if (!known.has(uid)) begin(pod, uid)
+    else if (known.has(uid)) return
+    else if (pod.status?.podIP) adopt(uid, pod.status.podIP)
+    else begin(pod, uid)
   }
 
   const watching = listAndWatch<V1Pod>(
@@ -101,14 +114,14 @@ export async function startBenchKubelet(
   }
 }
 
-async function bind(api: KubeApi, name: string, uid: string): Promise<void> {
+async function bind(api: KubeApi, path: string, { name, uid }: { name: string; uid: string }): Promise<void> {
   const body = {
     apiVersion: 'v1',
     kind: 'Binding',
     metadata: { name, uid },
     target: { kind: 'Node', name: nodeName },
   }
-  const answer = await api.send({ method: 'POST', path: `${podsPath}/${name}/binding`, body })
+  const answer = await api.send({ method: 'POST', path: `${path}/binding`, body })
   // 409: an earlier try was done although nobody heard.
   if (answer.status !== 201 && answer.status !== 409)
     throw new Error(`binding ${name}: HTTP ${answer.status}`)

@@ -1,21 +1,28 @@
 import type { V1Pod } from '@kubernetes/client-node'
 import { type KubeApi, strategicMergePatch } from '../../bed/kubelet/kube-api.ts'
+import { specDigest } from '../../src/cluster/spec-digest.ts'
 import { annotation } from '../../src/domain/names.ts'
 import type { PoolSpec } from '../../src/domain/pool.ts'
 import { slotPod } from '../../src/domain/slot-pod.ts'
 import { namespace } from './bench-bed.ts'
 
-interface BenchPod {
+export interface BenchPod {
   readonly uid: string
   readonly name: string
   readonly ip: string
 }
+
+/** `specDigest`: of the pod as its create was answered, as the controller notes it. */
+type CreatedPod = BenchPod & { readonly specDigest: string }
 
 interface CreatePods {
   readonly kube: KubeApi
   readonly addresses: readonly string[]
   readonly assignKeyIds: readonly string[]
   readonly agentType: string
+  /** Given where a controller looks at the pods. */
+  readonly spec?: Pick<PoolSpec, 'template'>
+  readonly policyDigest?: string
 }
 
 /** More at once do not make the API server faster on two cores. */
@@ -26,8 +33,8 @@ export async function createReadyPods({
   kube,
   addresses,
   ...rest
-}: CreatePods): Promise<readonly BenchPod[]> {
-  const pods: BenchPod[] = []
+}: CreatePods): Promise<readonly CreatedPod[]> {
+  const pods: CreatedPod[] = []
   const queue = [...addresses]
   const work = async () => {
     for (let ip = queue.pop(); ip !== undefined; ip = queue.pop())
@@ -37,16 +44,20 @@ export async function createReadyPods({
   return pods
 }
 
-/** Nobody looks at the rest of the specification: these pods are made here and not by a controller. */
-const spec = { template: { image: 'greenroom:0.1.0' } } as PoolSpec
+/** Where no controller is, nobody looks at the rest of the specification. */
+const anySpec = { template: { image: 'greenroom:0.1.0' } }
 
 async function createReady(
   kube: KubeApi,
   ip: string,
-  { agentType, assignKeyIds }: Pick<CreatePods, 'agentType' | 'assignKeyIds'>,
-): Promise<BenchPod> {
-  const pod = slotPod(agentType, spec, { namespace })
-  const annotations = { ...pod.metadata?.annotations, [annotation.assignKeyIds]: assignKeyIds.join(',') }
+  { agentType, assignKeyIds, spec = anySpec, policyDigest }: Omit<CreatePods, 'kube' | 'addresses'>,
+): Promise<CreatedPod> {
+  const pod = slotPod(agentType, spec as PoolSpec, { namespace })
+  const annotations = {
+    ...pod.metadata?.annotations,
+    [annotation.assignKeyIds]: assignKeyIds.join(','),
+    ...(policyDigest !== undefined && { [annotation.policyDigest]: policyDigest }),
+  }
   const containers = pod.spec?.containers.map(restricted)
   const body = Object.assign(pod, {
     metadata: Object.assign(pod.metadata ?? {}, { annotations }),
@@ -57,10 +68,11 @@ async function createReady(
     throw new Error(`creating a pod: HTTP ${created.status} ${JSON.stringify(created.body)}`)
   const { uid = '', name = '' } = (created.body as V1Pod).metadata ?? {}
   await patchReady(kube, { uid, name, ip })
-  return { uid, name, ip }
+  return { uid, name, ip, specDigest: specDigest(created.body as V1Pod) }
 }
 
-export const podsPath = `/api/v1/namespaces/${namespace}/pods`
+export const podsPathOf = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`
+const podsPath = podsPathOf(namespace)
 
 /** What the webhook would add; the namespace admits nothing else. */
 const restrictedPod = { securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } } }
@@ -72,7 +84,11 @@ function restricted(container: object): object {
 }
 
 /** The status that a kubelet writes when the agent's readiness probe has succeeded. False if the pod is gone. */
-export async function patchReady(kube: KubeApi, { uid, name, ip }: BenchPod): Promise<boolean> {
+export async function patchReady(
+  kube: KubeApi,
+  { uid, name, ip }: BenchPod,
+  path = podsPath,
+): Promise<boolean> {
   const now = `${new Date().toISOString().slice(0, 19)}Z`
   const condition = (type: string) => ({ type, status: 'True', lastTransitionTime: now })
   const status = {
@@ -98,7 +114,7 @@ export async function patchReady(kube: KubeApi, { uid, name, ip }: BenchPod): Pr
   }
   const answer = await kube.send({
     method: 'PATCH',
-    path: `${podsPath}/${name}/status`,
+    path: `${path}/${name}/status`,
     body: { metadata: { uid }, status },
     contentType: strategicMergePatch,
   })

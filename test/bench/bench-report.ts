@@ -4,11 +4,13 @@ import type { BenchRow } from './latency-recorder.ts'
 /** What a bench gives back; whatever it has to say beyond rows goes to the report as it is. */
 export interface BenchResult {
   readonly rows: readonly BenchRow[]
+  /** Lines for the reader of the table, printed below it; what they say is in the report in another form. */
+  readonly below?: readonly string[]
   readonly [more: string]: unknown
 }
 
 /** What `--report FILE` writes. */
-interface BenchReport extends BenchResult {
+interface BenchReport extends Omit<BenchResult, 'below'> {
   readonly bench: string
   /** RFC 3339 UTC. */
   readonly at: string
@@ -25,7 +27,7 @@ interface BenchReport extends BenchResult {
 export function reportOf(
   bench: string,
   options: BenchReport['options'],
-  { rows, ...more }: BenchResult,
+  { rows, below: _below, ...more }: BenchResult,
 ): BenchReport {
   const all = cpus()
   return {

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { temporaryFolder } from '../../bed/processes/temporary-folder.ts'
 import { root } from '../../bed/repository.ts'
+import { timesFloors } from './claim-baselines.ts'
 import { ratiosOf } from './growth-bench.ts'
 
 t.setTimeout(300_000)
@@ -36,9 +37,16 @@ void t.test(
     t.equal(report.held, 20, 'the last case opened every pod once')
     t.equal(report.refused, 0)
     const cases = report.rows.map((row: { case: string }) => row.case.replace(/\d+\/s/, 'N/s'))
-    const baselines = ['bare fastify route', 'Lua script alone', 'PostgreSQL statement alone']
+    const baselines = [
+      'bare fastify route',
+      'Lua script alone',
+      'PostgreSQL statement alone',
+      'POST to an agent alone',
+    ]
     const both = (name: string) => [`${name}, c=1`, `${name}, c=4`]
     t.same(cases, [...both('open'), 'open, N/s open loop', ...baselines.flatMap(both)])
+    const ratio = { oneStatement: Number, twoStatements: Number }
+    t.match(report.timesFloors, { 'open, c=1': ratio, 'open, c=4': ratio })
     for (const row of report.rows) {
       t.match(row, { concurrency: Number, perSecond: Number, p50Ms: Number, p90Ms: Number }, row.case)
       t.match(
@@ -175,26 +183,97 @@ void t.test(
     const bench = (...args: string[]) =>
       run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args])
     const { stdout } = await bench()
-    for (const name of ['claims', 'refill', 'burst', 'growth', 'rooms', 'events', 'sizing', 'dashboard'])
+    for (const name of [
+      'claims',
+      'starts',
+      'refill',
+      'burst',
+      'growth',
+      'rooms',
+      'events',
+      'sizing',
+      'dashboard',
+    ])
       t.match(stdout, new RegExp(`^${name} `, 'm'))
     await t.rejects(bench('nothing'), { code: 2, stderr: /^there is no bench "nothing": claims/ })
     await t.rejects(bench('claims', '--unknown'), { code: 2, stderr: /--unknown/ })
   },
 )
 
+const row = (name: string, p50Ms: number) => ({
+  case: name,
+  concurrency: 1,
+  perSecond: 1,
+  p50Ms,
+  p90Ms: 1,
+  p99Ms: 1,
+  maxMs: 1,
+  errors: 0,
+  count: 1,
+})
+
 void t.test('growth is told as a multiple of the smallest case of its kind', (t) => {
-  const row = (name: string, p50Ms: number) => ({
-    case: name,
-    concurrency: 1,
-    perSecond: 1,
-    p50Ms,
-    p90Ms: 1,
-    p99Ms: 1,
-    maxMs: 1,
-    errors: 0,
-    count: 1,
-  })
   const rows = [row('slots, 10', 2), row('slots, 100', 3), row('pools, 1', 4), row('pools, 10', 4)]
   t.same(ratiosOf(rows), { 'slots, 10': 1, 'slots, 100': 1.5, 'pools, 1': 1, 'pools, 10': 1 })
   t.end()
+})
+
+void t.test('an open is told as a multiple of what its parts cost alone', (t) => {
+  const open = row('open, c=1', 6)
+  const parts = [
+    row('bare fastify route, c=1', 0.25),
+    row('Lua script alone, c=1', 0.25),
+    row('PostgreSQL statement alone, c=1', 1),
+    row('POST to an agent alone, c=1', 0.5),
+  ]
+  t.same(timesFloors([open, ...parts]), { 'open, c=1': { oneStatement: 3, twoStatements: 2 } })
+  t.same(timesFloors([open, ...parts.slice(1)]), {}, 'not without one of them')
+  t.end()
+})
+
+void t.test('scale, small: what is measured at rest and at a rate, of each process', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const sizes = ['--pods', '20', '--pods-a-pool', '10', '--replicas', '2', '--slots', '100']
+  const times = ['--rest-seconds', '1', '--rate', '4', '--load-seconds', '3', '--rounds', '1']
+  const args = ['scale', ...sizes, ...times, '--report', path]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.match(report.rebuilds, [
+    { version: 'now', slots: 100, indexed: 100, rebuildMs: Number, bytesEach: Number },
+  ])
+  const [step] = report.steps
+  t.match(step, { pods: 20, pools: 2, informer: { now: { pods: 20, listMs: Number, bytesEach: Number } } })
+  const processes = [
+    'api-1',
+    'api-2',
+    'controller',
+    'webhook',
+    'postgresql',
+    'redis',
+    'kube-apiserver',
+    'etcd',
+  ]
+  for (const usage of [step.atRest.now, step.atRate]) {
+    t.same(Object.keys(usage.cpuPercent), processes)
+    t.same(Object.keys(usage.memoryMb), processes)
+    t.match(usage.reconciles, { count: Number, p50Ms: Number, p99Ms: Number })
+  }
+  t.match(step.row, { errors: 0, count: Number })
+  t.match(step.statuses, { 201: Number })
+  for (const [engine, each] of Object.entries(step.costs)) t.ok(Number(each) > 0, engine)
+})
+
+void t.test('rows, small: every statement is answered, beside few sessions and beside many', async (t) => {
+  await using folder = await temporaryFolder('bench-test')
+  const path = join(folder.path, 'report.json')
+  const sizes = ['--ended', '2000', '--live', '200', '--pods', '20', '--pools', '2']
+  const args = ['rows', ...sizes, '--rounds', '1', '--calls', '5', '--churn', '0', '--report', path]
+  await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
+  const report = JSON.parse(await readFile(path, 'utf8'))
+  t.same(
+    report.rows.filter(({ errors }: { errors: number }) => errors > 0),
+    [],
+  )
+  t.match(report.ratios, { 'list, deep, large': { p50: Number, p99: Number } })
 })

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { type BenchResult, reportOf, tableOf } from './bench-report.ts'
+import { UsageError } from './usage-error.ts'
 
 /** `npm run bench -- NAME [options] [--report FILE]`; without a name it lists what there is. */
 
@@ -19,16 +20,22 @@ export type BenchOptions = Readonly<Record<string, string | boolean>>
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   claims: () => import('./claims-bench.ts'),
   admission: () => import('./admission-bench.ts'),
+  starts: () => import('./starts-bench.ts'),
   refill: () => import('./refill-bench.ts'),
   burst: () => import('./burst-bench.ts'),
   growth: () => import('./growth-bench.ts'),
+  scale: () => import('./scale-bench.ts'),
   rooms: () => import('./rooms-bench.ts'),
   events: () => import('./events-bench.ts'),
   tracing: () => import('./tracing-bench.ts'),
   renewals: () => import('./renewals-bench.ts'),
   sizing: () => import('./sizing-bench.ts'),
+  batch: () => import('./batch-bench.ts'),
   'cli-start': () => import('./cli-start-bench.ts'),
   dashboard: () => import('./dashboard-bench.ts'),
+  peers: () => import('./peers-bench.ts'),
+  memory: () => import('./memory-bench.ts'),
+  rows: () => import('./rows-bench.ts'),
 }
 
 async function list(): Promise<void> {
@@ -51,6 +58,7 @@ async function run(name: string, args: readonly string[]): Promise<void> {
     console.log(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
   const result = await bench.run(options, say)
   if (result.rows.length > 0) console.log(`\n${tableOf(result.rows)}\n`)
+  if (result.below) console.log(`${result.below.join('\n')}\n`)
   if (typeof path === 'string' && path !== '')
     await writeFile(path, `${JSON.stringify(reportOf(name, options, result), null, 2)}\n`)
 }
@@ -64,8 +72,6 @@ function readOptions({ options }: Bench, args: readonly string[]): BenchOptions 
     throw new UsageError((error as Error).message)
   }
 }
-
-class UsageError extends Error {}
 
 try {
   const [name, ...args] = process.argv.slice(2)

@@ -3,13 +3,21 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { root } from '../../bed/repository.ts'
+import { runAgainstTurns } from './against-turns.ts'
 import { startAgentsProcess } from './agents-process.ts'
 import { runAuthTurns } from './auth-turns.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
 import { createReadyPods } from './bench-pods.ts'
 import type { BenchResult } from './bench-report.ts'
-import { measureFastify, measureLua, measureSql } from './claim-baselines.ts'
+import {
+  type Baseline,
+  measureFastify,
+  measureLua,
+  measurePost,
+  measureSql,
+  timesFloors,
+} from './claim-baselines.ts'
 import { type ClaimStock, createClaimStock } from './claim-stock.ts'
 import { cpuMsOf, createCpuSums } from './cpu-meter.ts'
 import { runDecisionBench } from './decision-bench.ts'
@@ -32,6 +40,8 @@ export const bench: Bench = {
     keys: { type: 'boolean', default: false },
     /** key, oidc or serviceaccount: such a credential by turns with a bootstrap key, and nothing else. */
     auth: { type: 'string', default: '' },
+    /** Folder of another checkout with its packages: opens of both by turns, and nothing else. */
+    against: { type: 'string', default: '' },
     /** Folder for a CPU profile of the API process for each case. */
     profile: { type: 'string', default: '' },
     /** More arguments of node for the API process, separated by blanks. */
@@ -64,6 +74,7 @@ export async function runClaimsBench(
 ): Promise<BenchResult> {
   if (options['no-delivery']) return runDecisionBench(options, say)
   if (options.auth !== '') return runAuthTurns(options, say)
+  if (options.against !== '') return runAgainstTurns(options, say)
   const settings = settingsOf(options)
   const profile = await profileFolder(options)
   const bed = await startGreenroomBed({
@@ -128,6 +139,7 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   const load = startLoadGenerator(join(bed.folder, 'load.log'))
   bed.onStop(() => load.stop())
   const podUids = pods.map(({ uid }) => uid)
+  const freshAgents = () => agents.call('reset', undefined)
   const cpuMsPerOpen: Record<string, Record<string, number>> = {}
   const stageMeanMs: Record<string, Record<string, number>> = {}
   const claims = createClaimCases({
@@ -145,7 +157,7 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
       }),
     stock,
     freshStock: async () => {
-      await agents.call('reset', undefined)
+      await freshAgents()
       await stock.refill({ [agentType]: podUids })
     },
   })
@@ -156,9 +168,15 @@ async function measure(measuring: Measuring): Promise<BenchResult> {
   if (!options['no-open-loop']) rows.push(await claims.open(Math.max(1, Math.round(capacity / 2))))
   const { held, refused } = await agents.call('tally', undefined)
   say(`after the last case ${held} agents hold a session, ${refused} deliveries were refused`)
-  const baselines = options['no-baselines'] ? [] : await measureBaselines(measuring, stock, load)
+  const baselines = options['no-baselines']
+    ? []
+    : await measureBaselines(measuring, { stock, load, pods, freshAgents })
+  const all = [...rows, ...baselines]
+  const floors = timesFloors(all)
+  if (baselines.length > 0) say(`p50 of opens as multiples of their floors: ${JSON.stringify(floors)}`)
   return {
-    rows: [...rows, ...baselines],
+    rows: all,
+    timesFloors: floors,
     capacityPerSecond: capacity,
     agentsRssMb: rssMb,
     held,
@@ -249,15 +267,15 @@ const openLoopLanes = 128
 
 async function measureBaselines(
   { bed, settings, say }: Measuring,
-  stock: ClaimStock,
-  load: LoadGenerator,
+  parts: Omit<Baseline, 'bed' | 'settings'>,
 ): Promise<readonly BenchRow[]> {
   const rows: BenchRow[] = []
-  const given = { bed, settings, stock, load }
+  const given = { bed, settings, ...parts }
   for (const [name, measureOne] of [
     ['bare fastify route', measureFastify],
     ['Lua script alone', measureLua],
     ['PostgreSQL statement alone', measureSql],
+    ['POST to an agent alone', measurePost],
   ] as const) {
     rows.push(...(await measureOne(given)))
     say(`baseline: ${name}`)

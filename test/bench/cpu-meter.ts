@@ -14,6 +14,27 @@ export function cpuMsOf(processes: Readonly<Record<string, number | undefined>>)
   return sums
 }
 
+/** Processor time of all threads of one process so far, ms, by the scheduler's own clock; 0 when it is gone. */
+export function threadCpuMsOf(pid: number): number {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    const nanoseconds = threads.map((thread) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+    )
+    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6
+  } catch {
+    // It has just ended, or this is no Linux.
+    return 0
+  }
+}
+
+/** Of a process: its children that run now. */
+export function childrenOf(pid: number): readonly number[] {
+  return processTable()
+    .filter(({ parent }) => parent === pid)
+    .map((child) => child.pid)
+}
+
 /** What was used between two looks, for each of `count` operations; rounded to microseconds. */
 export function cpuMsEach(
   before: Readonly<Record<string, number>>,

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { type BenchProcess, startBenchProcess } from './bench-process.ts'
 import { type HttpLane, type LaneAnswer, openHttpLane } from './http-lane.ts'
-import { type Measured, runClosedLoop, runOpenLoop, type Send } from './load-loop.ts'
+import { type LoadLoop, type Measured, runLoop, type Send } from './load-loop.ts'
 
 /** One request again and again. */
 export interface LoadTarget {
@@ -20,14 +20,16 @@ export interface LoadTarget {
 export interface LoadSpec {
   readonly target: LoadTarget
   readonly loop:
-    | { readonly kind: 'closed'; readonly concurrency: number }
-    | { readonly kind: 'open'; readonly perSecond: number; readonly lanes: number }
+    | Extract<LoadLoop, { kind: 'closed' }>
+    | (Extract<LoadLoop, { kind: 'open' }> & { readonly lanes: number })
   readonly count: number
   readonly warmUp: number
   /** A key of its own in each request. */
   readonly idempotencyKeys?: boolean
   /** One after the other instead of the target's path. */
   readonly paths?: readonly string[]
+  /** One after the other instead of the target's body. */
+  readonly bodies?: readonly string[]
   /** DELETE what `location` names, so long after the answer. */
   readonly endAfterMs?: number
 }
@@ -54,7 +56,7 @@ export function startLoadGenerator(logPath: string): LoadGenerator {
 const endLanes = 4
 
 export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
-  const { target, loop, count, warmUp, paths = [target.path] } = spec
+  const { target, loop, count, warmUp, paths = [target.path], bodies = [] } = spec
   const lanes = await createLanes(target, loop.kind === 'closed' ? loop.concurrency : loop.lanes)
   const enders = await createLanes(target, spec.endAfterMs === undefined ? 0 : endLanes)
   const statuses: Record<number, number> = {}
@@ -63,7 +65,11 @@ export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
   const send: Send = async (index) => {
     const answer = await lanes.send(
       requestText(
-        { ...target, path: paths[index % paths.length] ?? target.path },
+        {
+          ...target,
+          path: paths[index % paths.length] ?? target.path,
+          body: bodies[index % bodies.length] ?? target.body ?? '',
+        },
         spec.idempotencyKeys ? `bench-${runId}-${index}` : '',
       ),
     )
@@ -77,10 +83,7 @@ export async function runLoad(spec: LoadSpec): Promise<LoadResult> {
     return true
   }
   const runId = `${process.pid}-${(runs += 1)}`
-  const measured =
-    loop.kind === 'closed'
-      ? await runClosedLoop({ concurrency: loop.concurrency, count, warmUp }, send)
-      : await runOpenLoop({ perSecond: loop.perSecond, count, warmUp }, send)
+  const measured = await runLoop(loop, { count, warmUp }, send)
   await Promise.all(ending)
   lanes.close()
   enders.close()
@@ -111,7 +114,7 @@ function authorizationOf({ headers }: LoadTarget): Record<string, string> {
 }
 
 /** The request as it goes over the wire. The body has one byte a character (ASCII). */
-function requestText(
+export function requestText(
   { host, port, method, path, headers, body = '' }: Omit<LoadTarget, 'wanted' | 'tls'>,
   idempotencyKey = '',
 ): string {

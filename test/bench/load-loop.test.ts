@@ -57,6 +57,20 @@ void t.test(
   },
 )
 
+void t.test('a caller of a closed loop pauses after each answer; its time does not count', async (t) => {
+  const clock = handClock()
+  const at: number[] = []
+  const loop = { concurrency: 1, count: 3, warmUp: 0, pauseMs: 100, clock }
+  const work = runClosedLoop(loop, async () => {
+    at.push(clock.now())
+    await clock.sleep(10)
+    return true
+  })
+  const { latenciesUs } = await clock.run(work)
+  t.same(at, [0, 110, 220])
+  t.same(latenciesUs, [10_000, 10_000, 10_000])
+})
+
 void t.test('an open loop sends when a request is due, whatever the answers do', async (t) => {
   const clock = handClock()
   const sentAt: number[] = []

@@ -11,6 +11,21 @@ export interface Measured {
   readonly durationMs: number
 }
 
+export type LoadLoop =
+  | { readonly kind: 'closed'; readonly concurrency: number; readonly pauseMs?: number }
+  | { readonly kind: 'open'; readonly perSecond: number }
+
+/** One of the loops below. */
+export function runLoop(
+  loop: LoadLoop,
+  { count, warmUp }: Pick<ClosedLoop, 'count' | 'warmUp'>,
+  send: Send,
+): Promise<Measured> {
+  return loop.kind === 'closed'
+    ? runClosedLoop({ ...loop, count, warmUp }, send)
+    : runOpenLoop({ ...loop, count, warmUp }, send)
+}
+
 interface Clock {
   /** Monotonic milliseconds. */
   now(): number
@@ -31,12 +46,14 @@ interface ClosedLoop {
   /** Requests in all, the unmeasured ones of the warm-up included. */
   readonly count: number
   readonly warmUp: number
+  /** What each caller waits after an answer; none unless given. */
+  readonly pauseMs?: number
   readonly clock?: Clock
 }
 
 /** So many callers, each of whom sends its next request when it has the answer to the last one. */
 export async function runClosedLoop(loop: ClosedLoop, send: Send): Promise<Measured> {
-  const { concurrency, count, warmUp, clock = realClock } = loop
+  const { concurrency, count, warmUp, pauseMs = 0, clock = realClock } = loop
   const notes = createNotes(clock)
   let next = 0
 
@@ -47,6 +64,7 @@ export async function runClosedLoop(loop: ClosedLoop, send: Send): Promise<Measu
       if (index === warmUp) notes.begin(begun)
       const fine = await send(index)
       if (index >= warmUp) notes.note(begun, fine)
+      if (pauseMs > 0) await clock.until(clock.now() + pauseMs)
     }
   }
   await Promise.all(Array.from({ length: Math.min(concurrency, count) }, caller))

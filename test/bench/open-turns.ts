@@ -20,11 +20,17 @@ export interface TurnsBed {
   readonly freshStock: () => Promise<void>
 }
 
-export async function startTurnsBed(pool: number, say: (line: string) => void): Promise<TurnsBed> {
+/** `nodeArgs`: arguments of node for every role, beside those of production. */
+export async function startTurnsBed(
+  pool: number,
+  say: (line: string) => void,
+  { nodeArgs }: { readonly nodeArgs?: readonly string[] } = {},
+): Promise<TurnsBed> {
   const bed = await startGreenroomBed({
     say,
     pools: poolsDocument({ min: pool, max: pool }),
     webhook: false,
+    nodeArgs,
     body: {
       agentType,
       projectId: 'bench',

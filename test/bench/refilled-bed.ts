@@ -1,9 +1,11 @@
 import { join } from 'node:path'
+import { strategicMergePatch } from '../../bed/kubelet/kube-api.ts'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { setPace } from '../../bed/processes/process-pace.ts'
 import { until } from '../../bed/processes/until.ts'
+import { configMapKey, configMapName } from '../../src/domain/names.ts'
 import { startAgentsProcess } from './agents-process.ts'
-import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
+import { agentType, type GreenroomBed, namespace, startGreenroomBed } from './bench-bed.ts'
 import { type LoadGenerator, startLoadGenerator } from './load-generator.ts'
 
 /** A whole Greenroom whose pool is refilled: real API server, webhook and controller; agents and kubelet are played. */
@@ -11,6 +13,8 @@ export interface RefilledBed extends GreenroomBed {
   readonly load: LoadGenerator
   /** Waits until the pool is full and nothing is on its way. */
   untilFull(): Promise<void>
+  /** From now on the controller creates at most so many pods a second. */
+  paceRefill(perSecond: number): Promise<void>
 }
 
 interface RefilledBedOptions {
@@ -18,20 +22,29 @@ interface RefilledBedOptions {
   /** Of claimed, warming and ending pods together, beyond the pool. */
   readonly more: number
   readonly onEmpty: 'wait' | 'fail'
+  readonly readyAfterMs?: number
+  /** A checkout of another version, whose roles run. */
+  readonly folder?: string | undefined
+  /** Of every role, beside those of production. */
+  readonly nodeArgs?: readonly string[]
   readonly say: (line: string) => void
 }
 
 /** As a small container with a readiness probe every 100 ms would take with its image on the node, less its own start. */
-const readyAfterMs = 50
+const usualReadyAfterMs = 50
 /** Seconds on a machine of its own; minutes where a test suite runs beside it. */
 const fullTimeoutMs = 300_000
 
 export async function startRefilledBed(options: RefilledBedOptions): Promise<RefilledBed> {
-  const { pool, more, onEmpty, say } = options
+  const { pool, more, onEmpty, readyAfterMs = usualReadyAfterMs, folder, nodeArgs, say } = options
+  const poolsText = (refill?: string) =>
+    poolsDocument({ min: pool, max: pool + more, ...(refill !== undefined && { more: refill }) })
   const bed = await startGreenroomBed({
     say,
-    pools: poolsDocument({ min: pool, max: pool + more }),
+    pools: poolsText(),
     webhook: true,
+    folder,
+    nodeArgs,
     body: {
       agentType,
       projectId: 'bench',
@@ -50,7 +63,12 @@ export async function startRefilledBed(options: RefilledBedOptions): Promise<Ref
     // Agents and kubelet share a process; it answers the claims, so it comes with those who serve.
     setPace(agents.pid, 'serving')
     await Promise.all([bed.startApi(), bed.startController()])
-    const refilled: RefilledBed = { ...bed, load, untilFull: () => untilFull(bed, pool) }
+    const refilled: RefilledBed = {
+      ...bed,
+      load,
+      untilFull: () => untilFull(bed, pool),
+      paceRefill: (perSecond) => changePools(bed, poolsText(`refill: { perSecond: ${perSecond} }`)),
+    }
     await refilled.untilFull()
     say(`the pool of ${pool} is full`)
     return refilled
@@ -58,6 +76,14 @@ export async function startRefilledBed(options: RefilledBedOptions): Promise<Ref
     await bed.stop()
     throw error
   }
+}
+
+/** As an operator does it; the controller applies it within milliseconds. */
+async function changePools({ kube }: GreenroomBed, text: string): Promise<void> {
+  const path = `/api/v1/namespaces/${namespace}/configmaps/${configMapName.pools}`
+  const body = { data: { [configMapKey.pools]: text } }
+  const { status } = await kube.send({ method: 'PATCH', path, body, contentType: strategicMergePatch })
+  if (status !== 200) throw new Error(`PATCH ${path}: HTTP ${status}`)
 }
 
 async function untilFull(bed: GreenroomBed, pool: number): Promise<void> {

@@ -10,7 +10,7 @@ import { root } from '../../bed/repository.ts'
 import type { PoolReport } from '../../src/domain/pool-report.ts'
 import type { StatusReport } from '../../src/domain/status-report.ts'
 import { GreenroomError } from '../../src/errors.ts'
-import { apiKey, knownId, unknownId } from '../http/api-bed.ts'
+import { apiKey, knownId, newSession, unknownId } from '../http/api-bed.ts'
 import { startEventApi } from '../http/event-bed.ts'
 import { startDatabase } from '../stores/store-servers.ts'
 import { runProgram } from '../support/run-program.ts'
@@ -94,6 +94,14 @@ const api = await startEventApi(t, await startDatabase(t), {
     change: async () => webhook,
     remove: async (id: string) => id === webhook.id,
   },
+  openBatch: {
+    openAll: async (requests: readonly object[]) =>
+      requests.map((_, nth) => ({
+        session: newSession({ id: `0198c0de-0000-7000-8000-00000000000${nth}` }),
+        replayed: false,
+        stagesMs: {},
+      })),
+  },
   openSession: async () => {
     if (openRefusal) throw openRefusal
     throw new GreenroomError('GRN_UNKNOWN_AGENT_TYPE')
@@ -142,6 +150,19 @@ void t.test('every exit code', async (t) => {
     openRefusal = refusal
     await exits(code, ['sessions', 'open', 'echo-agent'], new RegExp(`^${refusal.code}: `))
   }
+})
+
+void t.test('several sessions at once', async (t) => {
+  const [names, table, wrong, held] = await Promise.all([
+    run('sessions', 'open', 'echo-agent', '--count', '3', '-o', 'name'),
+    run('sessions', 'open', 'echo-agent', '--count', '2'),
+    run('sessions', 'open', 'echo-agent', '--count', '51'),
+    run('sessions', 'open', 'echo-agent', '--count', '2', '--hold'),
+  ])
+  t.match(names.stdout, /^(session\/0198c0de-\S+\n){3}$/)
+  t.match(table.stdout, /^ID +STATUS .*(\n0198c0de-\S+ +ACTIVE .*){2}\n$/)
+  t.match(wrong, { code: 2, stderr: /--count 51 is not a whole number from 1 to 50/ })
+  t.match(held, { code: 2, stderr: /--hold/ })
 })
 
 void t.test('status says what to type; top is printed once where there is no terminal', async (t) => {

@@ -41,6 +41,7 @@ import { newId, newRecord } from '../stores/open-records.ts'
 import { type Database, postgresFor } from '../stores/store-servers.ts'
 import { keptLog } from '../support/kept-log.ts'
 import { notePods } from '../support/noted-pods.ts'
+import { unasked } from '../support/nothing-unsettled.ts'
 import { createFakePods } from './fake-pods.ts'
 
 /** Reconcilers over a real database and index, with pods in memory and a clock that the test moves. */
@@ -245,6 +246,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     pods: pods.view,
     writer: pods.writer,
     delivery: {
+      ...unasked,
       assign: () => Promise.reject(new Error('the controller assigns nothing')),
       async end(_pod, order) {
         told.push(order)
@@ -308,6 +310,7 @@ export async function controllerBed(t: Test, options: BedOptions) {
     agentRemovals,
     rooms,
     removed,
+    isHeard: () => true,
     indexSync,
     now,
     advance: (ms: number) => {

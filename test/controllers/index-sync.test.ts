@@ -1,7 +1,7 @@
 import t from 'tap'
 import { until } from '../../bed/processes/until.ts'
 import { createIndexSync } from '../../src/controllers/index-sync.ts'
-import type { Wake } from '../../src/domain/index-ports.ts'
+import type { IndexLook, Wake } from '../../src/domain/index-ports.ts'
 import type { SlotView } from '../../src/domain/pool-observation.ts'
 import { poolKeys } from '../../src/stores/redis-keys.ts'
 import { indexOn, redisFor, startIndexServer } from '../stores/store-servers.ts'
@@ -41,7 +41,9 @@ async function newSync() {
     advance: (ms: number) => {
       time += ms
     },
-    sync: (...slots: SlotView[]) => sync.sync(agentType, slots),
+    look: () => sync.look(agentType),
+    sync: async (...slots: SlotView[]) => sync.sync(agentType, slots, { look: await sync.look(agentType) }),
+    syncAsOf: (look: IndexLook | undefined, ...slots: SlotView[]) => sync.sync(agentType, slots, { look }),
     indexed: () => redis.zrange(ready, '0', '-1'),
     drop: (...uids: string[]) => sync.drop(agentType, uids),
   }
@@ -111,5 +113,30 @@ void t.test(
       await bed.sync(slot('a'), slot('b'))
       return (await bed.indexed()).length === 2
     })
+  },
+)
+
+void t.test(
+  'a claim made while the pool is looked at is not undone by what was read before it',
+  async (t) => {
+    for (const rebuilds of [false, true]) {
+      const bed = await newSync()
+      await bed.sync(slot('a'), slot('b'))
+      if (rebuilds) bed.advance(5_000)
+      const look = await bed.look()
+      // The controller reads the claims here. Then a session takes `a`, and another one the new `c`, which it knows of.
+      t.match(await bed.index.reserve({ agentType, sessionId: 's1', attempt: 1 }), { podUid: 'a' })
+      await bed.index.settle(agentType, 's1', 'a')
+      await bed.index.drop(agentType, ['c'])
+      await bed.syncAsOf(look, slot('a'), slot('b'), slot('c'))
+      t.strictSame(await bed.indexed(), ['b'], rebuilds ? 'by a rebuild' : 'by a small step')
+      bed.advance(5_000)
+      await bed.sync(slot('b'), slot('c'))
+      t.strictSame(
+        await bed.indexed(),
+        ['b', 'c'],
+        'a slot that a replica dropped by mistake comes back at the next look',
+      )
+    }
   },
 )

@@ -4,6 +4,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { createPostgresAuditLog } from '../../src/stores/postgres-audit-log.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresEventLog } from '../../src/stores/postgres-event-log.ts'
+import { createPostgresLogPartitions } from '../../src/stores/postgres-log-partitions.ts'
 import { createPostgresPodLives } from '../../src/stores/postgres-pod-lives.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
@@ -26,6 +27,7 @@ async function startRetention(t: Test) {
     auditLog: createPostgresAuditLog(postgres),
     auditAfterMs: 400 * 24 * hourMs,
     eventLog: createPostgresEventLog(postgres),
+    partitions: createPostgresLogPartitions(postgres),
     sessionsAfterMs: 48 * hourMs,
     livesAfterMs: 400 * 24 * hourMs,
     metrics: createMetrics(),
@@ -46,8 +48,13 @@ async function startRetention(t: Test) {
       const record = newRecord({ pod: podNamed(uid) })
       await sessions.commitOpen(record)
       await sessions.beginEnding(record.id, 'ended:caller')
-      const times = `ended_at = now() - $2 * interval '1 hour', ending_at = now() - $2 * interval '1 hour'`
-      await query(`UPDATE sessions SET status = 'ENDED', ${times} WHERE id = $1`, [record.id, hoursAgo])
+      const times = ['created_at', 'ending_at', 'ended_at'].map(
+        (at) => `${at} = now() - $2 * interval '1 hour'`,
+      )
+      await query(`UPDATE sessions SET status = 'ENDED', ${times.join(', ')} WHERE id = $1`, [
+        record.id,
+        hoursAgo,
+      ])
       await query(`UPDATE session_events SET at = now() - $2 * interval '1 hour' WHERE session_id = $1`, [
         record.id,
         hoursAgo,

@@ -2,7 +2,13 @@ import t from 'tap'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
 import type * as contract from '../../src/domain/assign-contract.ts'
-import { Assignment, AssignmentEcho, assignTokenTtlSeconds, EndOrder } from '../../src/domain/assignment.ts'
+import {
+  Assignment,
+  AssignmentEcho,
+  assignTokenTtlSeconds,
+  type ConfirmQuestion,
+  EndOrder,
+} from '../../src/domain/assignment.ts'
 
 const assignment = {
   sessionId: 's',
@@ -48,7 +54,8 @@ void t.test('the types that the SDK has instead of the schemas are those of the 
   const same: [
     Same<contract.Assignment, Static<typeof Assignment>>,
     Same<contract.AssignmentEcho, Static<typeof AssignmentEcho>>,
+    Same<contract.ConfirmQuestion, Static<typeof ConfirmQuestion>>,
     Same<contract.EndOrder, Static<typeof EndOrder>>,
-  ] = [true, true, true]
-  t.equal(same.length, 3)
+  ] = [true, true, true, true]
+  t.equal(same.length, 4)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { observePool } from '../../src/domain/pool-observation.ts'
+import { countSlots, observePool } from '../../src/domain/pool-observation.ts'
 import { agentPod, podClaim, retiredClaim } from './slot-views.ts'
 
 void t.test('a pod is offered only if it is ours; what is claimed goes its way', async (t) => {
@@ -91,6 +91,7 @@ void t.test('each slot has the state that pod and claim say, and is counted once
     dead: 'failed',
   })
   t.strictSame(counts, { warming: 2, ready: 1, claimed: 1, draining: 3, failed: 1 })
+  t.strictSame(countSlots(pods, claims), counts)
   t.equal(slots.find(({ podUid }) => podUid === 'retired')?.deletingSince, undefined, 'still to be deleted')
 })
 

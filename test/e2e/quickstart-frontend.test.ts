@@ -35,7 +35,7 @@ async function makeProject(t: Test, bed: Bed): Promise<Project> {
   const blocks = [...page.matchAll(/^```js\n\/\/ (\S+)\n(.*?)^```$/gms)]
   t.same(
     blocks.map(([, name]) => name),
-    ['server.js', 'page.js', 'job.js'],
+    ['server.js', 'page.js', 'job.js', 'team.js'],
   )
   for (const [, name = '', text = ''] of blocks) await writeFile(join(folder, name), text)
   await writeFile(join(folder, 'package.json'), '{"type": "module"}')
@@ -43,14 +43,18 @@ async function makeProject(t: Test, bed: Bed): Promise<Project> {
   await mkdir(greenroom, { recursive: true })
   await writeFile(
     join(greenroom, 'package.json'),
-    JSON.stringify({ name: 'greenroom', type: 'module', exports: { './client': './client.js' } }),
+    JSON.stringify({
+      name: 'greenroom',
+      type: 'module',
+      exports: { './client': './client.js', './client/batch': './client-batch.js' },
+    }),
   )
   await build({
-    entryPoints: [join(root, 'src/client/client.ts')],
+    entryPoints: ['client', 'client-batch'].map((entry) => join(root, `src/client/${entry}.ts`)),
     bundle: true,
     format: 'esm',
     platform: 'browser',
-    outfile: join(greenroom, 'client.js'),
+    outdir: greenroom,
   })
   const env = { ...process.env, GREENROOM_URL: bed.apiUrls[0], GREENROOM_API_KEY: bed.apiKey }
   return { folder, env }
@@ -79,6 +83,16 @@ void t.test('the quick start for frontends', { timeout: 150_000 }, async (t) => 
       env: { ...project.env, GREENROOM_API_KEY: 'wrong' },
     })
     t.match(refused.stderr, /^GRN_UNAUTHENTICATED .* [0-9a-f-]{36}\n$/s)
+  })
+
+  await t.test('a team: all of them, then as many as there are', async (t) => {
+    await caller.untilIdle(3)
+    const { stdout, stderr } = await run(process.execPath, ['team.js'], {
+      cwd: project.folder,
+      env: project.env,
+    })
+    t.match(stdout, /^team of 2\n(not opened: GRN_POOL_EMPTY\n)*$/)
+    t.equal(stderr, '')
   })
 
   await t.test('in Python, without a package', async (t) => {

@@ -16,6 +16,7 @@ import { createProjectLimits } from '../../src/sessions/project-limits-view.ts'
 import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { silent } from '../support/kept-log.ts'
 import { memoryProjectLimits } from '../support/memory-project-limits.ts'
+import { settledAlready } from '../support/nothing-unsettled.ts'
 
 /** The session API over use cases that remember sessions in memory; HTTP itself is what is tested. */
 
@@ -116,6 +117,10 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
         stagesMs: { reserve: 0.5, commit: 1.25 },
       }
     },
+    openBatch: {
+      openAll: () => Promise.reject(new Error('this test opens no batch')),
+      openAvailable: () => Promise.reject(new Error('this test opens no batch')),
+    },
     async renewSession(id, epoch, by) {
       storable({ epoch })
       calls.push(['renew', id, epoch, by])
@@ -144,6 +149,7 @@ export async function startApi(t: Test, overrides: Partial<ApiAppDeps> = {}) {
       get: async (id) => rows.get(id),
     },
     listSessions: createListSessions({
+      settle: settledAlready,
       sessions: {
         async list(query) {
           storable(query)

@@ -61,6 +61,7 @@ void t.test('the page for people, and the document: every route of /v1, each onc
     'POST /v1/sessions/{id}/joined',
     'POST /v1/sessions/{id}/renew',
     'POST /v1/sessions/{id}/token',
+    'POST /v1/sessions:batch',
     'POST /v1/webhooks',
     'PUT /v1/projects/{id}/limits',
   ])

@@ -31,6 +31,7 @@ type Expectation =
 /** Every route of the API must be here: a new one without a line fails. */
 const routes: Readonly<Record<string, Expectation>> = {
   'POST /v1/sessions': 'own only',
+  'POST /v1/sessions:batch': 'own only',
   'GET /v1/sessions': 'own only',
   'GET /v1/sessions/{id}': 'as unknown',
   'DELETE /v1/sessions/{id}': 'as unknown',
@@ -170,6 +171,33 @@ void t.test('an open goes to the project of its key', async (t) => {
   t.match(other, { status: 403, body: { code: 'GRN_FORBIDDEN', detail: /bound to one project/ } })
   t.match(await api.open('reader-of-a'), { status: 403, body: { detail: /sessions:open/ } })
   t.match(await api.open('key-of-all', { projectId: 'b' }), { status: 201, body: { projectId: 'b' } })
+})
+
+void t.test("a batch opens sessions of its caller's project, and of no other", async (t) => {
+  const api = await start(t, 6)
+  const batch = (key: string, sessions: readonly object[], headers = {}) =>
+    api.call(key, 'POST', '/v1/sessions:batch', {
+      body: { sessions: sessions.map((more) => ({ agentType, onEmpty: 'fail', ...more })) },
+      headers: { 'idempotency-key': 'team', ...headers },
+    })
+  t.match(await batch('reader-of-a', [{}]), { status: 403, body: { detail: /sessions:open/ } })
+  t.match(await batch('key-of-a', [{}, { projectId: 'b' }]), { status: 403, text: /GRN_FORBIDDEN/ })
+  const ofA = await batch('key-of-a', [{}, { projectId: 'a' }])
+  t.match(ofA, {
+    status: 201,
+    body: { opened: 2, results: [{ session: { projectId: 'a' } }, { session: { projectId: 'a' } }] },
+  })
+  const ofB = await batch('key-of-b', [{}, {}])
+  t.match(ofB, { status: 201, body: { results: [{ session: { projectId: 'b' } }, {}] } })
+  const idsOf = ({ body }: typeof ofA) =>
+    (body.results as { session: { id: string } }[]).map(({ session }) => session.id)
+  t.equal(new Set([...idsOf(ofA), ...idsOf(ofB)]).size, 4, 'one key in two projects is two batches')
+  await api.trail.flush()
+  const { body } = await api.call('key-of-a', 'GET', '/v1/audit')
+  const audited = (body.entries as { action: string; subject: string }[])
+    .filter(({ action }) => action === 'session.open')
+    .map(({ subject }) => subject)
+  t.same(audited.sort(), idsOf(ofA).sort(), 'each session is in the audit log')
 })
 
 void t.test('one Idempotency-Key in two projects means two sessions in two rooms', async (t) => {

@@ -11,7 +11,7 @@ import {
   redisFor,
   type startIndexServer,
 } from '../stores/store-servers.ts'
-import { createStepGate, heldStore, type StepGate } from '../support/claim-steps.ts'
+import { createStepGate, heldDelivery, heldStore, type StepGate } from '../support/claim-steps.ts'
 import { notePods } from '../support/noted-pods.ts'
 import { startReplicaProcess } from '../support/replica-process.ts'
 
@@ -59,6 +59,8 @@ export async function startClaimBed(t: Test, { database, redisServer }: Servers,
         .all()
         .filter((agent) => agent.serving)
         .map((agent) => agent.uid),
+    /** Deliveries that the gate holds up, to the agents here. */
+    heldDelivery: (gate: StepGate) => heldDelivery(agents.delivery, gate),
     replica: (options: Partial<Parameters<typeof startReplica>[0]> = {}) =>
       startReplica({ agents, sessions, index, ...options }),
     process: (name = 'api-1') =>

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { until } from '../../bed/processes/until.ts'
-import type { Session } from '../../src/domain/session.ts'
+import { openAll, requestsOf } from '../sessions/open-batch-bed.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { type ClaimBed, startClaimBed } from './claim-bed.ts'
@@ -10,11 +10,12 @@ import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 const servers = { database: await startDatabase(t), redisServer: await startIndexServer(t) }
 const key = 'k'
 
-/** The row of a session that no replica goes on with, when its lease has lapsed. */
-async function lapsed(bed: ClaimBed, id: string): Promise<Session | undefined> {
-  await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms' WHERE id = $1`, [id])
-  return (await bed.ledger.lapse(10))[0]
+/** As if so much time had gone by since the pod was claimed. */
+async function claimedBefore(bed: ClaimBed, seconds: number): Promise<void> {
+  await bed.query(`UPDATE sessions SET claimed_at = claimed_at - $1 * interval '1 s'`, [seconds])
 }
+
+const secrets = { KEY: 'x' }
 
 async function onlyRow(bed: ClaimBed): Promise<string> {
   const [row, ...others] = await bed.rows()
@@ -42,7 +43,7 @@ async function killedAt(t: Test, step: 'deliver' | 'activate') {
   const bed = await startClaimBed(t, servers, 2)
   const replica = await bed.process()
   replica.hold(step)
-  void replica.open({ secrets: { KEY: 'x' } }, key)
+  void replica.open({ secrets }, key)
   await replica.untilHeld(step)
   await replica.kill()
   t.strictSame(bed.serving(), step === 'activate' ? ['pod-0'] : [])
@@ -58,31 +59,102 @@ for (const [step, between] of [
   void t.test(`killed between ${between}: its key at another replica is the same session`, async (t) => {
     const bed = await killedAt(t, step)
     const other = await bed.replica({ name: 'api-2' })
-    t.match(await other.open({ secrets: { KEY: 'x' } }, { idempotencyKey: key }), {
+    t.match(await other.open({ secrets }, { idempotencyKey: key }), {
       replayed: true,
       session: { id: bed.id, status: 'ACTIVE', pod: { uid: 'pod-0' }, epoch: 1 },
     })
     t.strictSame(bed.serving(), ['pod-0'])
     t.equal((await bed.claims()).length, 1)
   })
-
-  void t.test(`killed between ${between}: without a retry it lapses with its first lease`, async (t) => {
-    const bed = await killedAt(t, step)
-    const before = await bed.sessions.get(bed.id)
-    // The agent that accepted knows nothing of the loss and renews.
-    const renewed = await bed.sessions.renew(bed.id, 1, true)
-    t.match(renewed, { kind: 'done', session: { leaseExpiresAt: before?.leaseExpiresAt, status: 'PENDING' } })
-    t.match(await lapsed(bed, bed.id), { id: bed.id, status: 'ENDING', endReason: 'failed:abandoned' })
-    await bed.ledger.finishEnding([bed.id])
-    const other = await bed.replica({ name: 'api-2' })
-    const again = await other.open({ secrets: { KEY: 'x' } }, { idempotencyKey: key })
-    t.match(
-      again,
-      { replayed: false, session: { id: bed.id, status: 'ACTIVE', pod: { uid: 'pod-1' }, epoch: 2 } },
-      'its key is free',
-    )
-  })
 }
+
+void t.test(
+  'killed between commit and delivery: without a retry its pod is asked, and its key is free',
+  async (t) => {
+    const bed = await killedAt(t, 'deliver')
+    const other = await bed.replica({ name: 'api-2' })
+    await claimedBefore(bed, 3)
+    await other.sessionApi.settleLeftBehind()
+    t.match(await bed.sessions.get(bed.id), { status: 'PENDING' }, 'its open may be under way')
+    await claimedBefore(bed, 6)
+    await other.sessionApi.settleLeftBehind()
+    t.match(bed.agents.agent('pod-0').questions, [
+      { seal: false },
+      { sessionId: bed.id, epoch: 1, seal: true },
+    ])
+    t.match(await bed.sessions.get(bed.id), {
+      status: 'ENDED',
+      endReason: 'failed:abandoned',
+      activeAt: undefined,
+    })
+    t.match(await bed.claims(), [{ pod_uid: 'pod-0', purpose: 'retired' }])
+    t.match(await other.open({ secrets }, { idempotencyKey: key }), {
+      replayed: false,
+      session: { id: bed.id, status: 'ACTIVE', pod: { uid: 'pod-1' }, epoch: 2 },
+    })
+  },
+)
+
+void t.test(
+  'killed between acknowledgement and activation: any replica asks the pod, and it is ACTIVE',
+  async (t) => {
+    const bed = await killedAt(t, 'activate')
+    const other = await bed.replica({ name: 'api-2' })
+    await claimedBefore(bed, 3)
+    await other.sessionApi.settleLeftBehind()
+    t.match(bed.agents.agent('pod-0').questions, [{ sessionId: bed.id, epoch: 1, seal: false }])
+    t.match(await bed.sessions.get(bed.id), { status: 'ACTIVE', pod: { uid: 'pod-0' }, epoch: 1 })
+    t.match(await other.open({ secrets }, { idempotencyKey: key }), {
+      replayed: true,
+      session: { id: bed.id },
+    })
+    t.equal(bed.agents.agent('pod-0').assignments.length, 1, 'nothing was delivered again')
+  },
+)
+
+for (const step of ['commit', 'deliver', 'activate'] as const) {
+  void t.test(
+    `killed while a batch is at ${step}: its key at another replica is the whole batch`,
+    async (t) => {
+      const bed = await startClaimBed(t, servers, 8)
+      const replica = await bed.process()
+      replica.hold(step)
+      void replica.openAll(requestsOf(4), key)
+      await replica.untilHeld(step, step === 'commit' ? 1 : 4)
+      await replica.kill()
+      const before = await bed.rows()
+      t.equal(before.length, step === 'commit' ? 0 : 4, 'its sessions are written together')
+      t.ok(
+        before.every(({ status }) => status === 'PENDING'),
+        'and none is ACTIVE before all are served',
+      )
+      const answers = await openAll(await bed.replica({ name: 'api-2' }), requestsOf(4), {
+        idempotencyKey: key,
+      })
+      t.ok(answers.every(({ session }) => session.status === 'ACTIVE'))
+      t.equal((await bed.claims()).length, 4)
+      t.equal(bed.serving().length, 4)
+    },
+  )
+}
+
+void t.test(
+  'killed while a batch is delivered: without a retry it lapses with its first leases',
+  async (t) => {
+    const bed = await startClaimBed(t, servers, 4)
+    const replica = await bed.process()
+    replica.hold('activate')
+    void replica.openAll(requestsOf(4), key)
+    await replica.untilHeld('activate', 4)
+    await replica.kill()
+    await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms'`)
+    const ended = await bed.ledger.lapse(10)
+    t.same(
+      ended.map(({ endReason }) => endReason),
+      Array(4).fill('failed:abandoned'),
+    )
+  },
+)
 
 void t.test('killed after the activation: the 201 was never sent, its key answers 200', async (t) => {
   const bed = await startClaimBed(t, servers, 2)

@@ -6,10 +6,12 @@ import { createMetrics } from '../../src/metrics.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
+import { openAll, requestsOf } from '../sessions/open-batch-bed.ts'
 import { agentType, poolsOf } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate } from '../support/claim-steps.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
+import { noneBehind, settledAlready } from '../support/nothing-unsettled.ts'
 import { startClaimBed } from './claim-bed.ts'
 
 /** What was done and not heard of: replies of Redis, PostgreSQL and agents that get lost (docs/claims.md). */
@@ -58,8 +60,10 @@ void t.test(
 
 void t.test('the reply of COMMIT is lost: the open finds its row and goes on with it', async (t) => {
   const bed = await startClaimBed(t, servers, 3)
-  const { open, proxies } = await bed.distantReplica()
+  const { open, activationsDone, proxies } = await bed.distantReplica()
   const warm = await open()
+  // Its activation is written, and the connection is free.
+  await activationsDone()
   proxies.postgres.set('drop-replies')
   // Without a key nothing is read before: the commit is the first to lose its reply.
   const outcome = outcomeOf(open({ metadata: { n: 1 } }))
@@ -69,6 +73,21 @@ void t.test('the reply of COMMIT is lost: the open finds its row and goes on wit
   t.match(await outcome, { session: { status: 'ACTIVE', pod: { uid: 'pod-1' }, epoch: 1 } })
   t.equal((await bed.claims()).length, 2)
   t.equal(warm.session.pod?.uid, 'pod-0')
+})
+
+void t.test('the reply of COMMIT of a batch is lost: it finds its rows and goes on with them', async (t) => {
+  const bed = await startClaimBed(t, servers, 6)
+  const replica = await bed.distantReplica()
+  await replica.open()
+  await replica.activationsDone()
+  replica.proxies.postgres.set('drop-replies')
+  const outcome = openAll(replica, requestsOf(4))
+  await until('the rows are written', async () => (await bed.rows()).length === 5)
+  replica.proxies.postgres.set('pass')
+  replica.proxies.postgres.cut()
+  const answers = await outcome
+  t.ok(answers.every(({ session }) => session.status === 'ACTIVE' && session.epoch === 1))
+  t.equal((await bed.claims()).length, 5)
 })
 
 void t.test(
@@ -109,8 +128,9 @@ void t.test(
   'COMMIT of a group of opens is cut: each is answered truthfully, and each key is one session',
   async (t) => {
     const bed = await startClaimBed(t, servers, 40)
-    const { open, proxies } = await bed.distantReplica()
+    const { open, activationsDone, proxies } = await bed.distantReplica()
     await Promise.all(Array.from({ length: 4 }, () => open()))
+    await activationsDone()
     const before = (await bed.rows()).length
     proxies.postgres.set('drop-replies')
     // Without a key nothing is read before: their statements are groups at once.
@@ -130,6 +150,7 @@ void t.test(
       opened.length,
       'each on a pod of its own',
     )
+    await activationsDone()
     const active = (await bed.rows()).filter(({ status }) => status === 'ACTIVE').map(({ id }) => id)
     for (const { session } of opened) t.ok(active.includes(session.id))
     t.equal(active.length, before + opened.length, 'nobody who was refused has a session that is ACTIVE')
@@ -150,25 +171,34 @@ void t.test(
 
 const asAnswer = (outcome: OpenAnswer | string) => (typeof outcome === 'string' ? undefined : outcome)
 
-void t.test('the reply of the activation is lost: 503, and its key is the same session', async (t) => {
-  const bed = await startClaimBed(t, servers, 2)
-  const gate = createStepGate()
-  const { open, proxies } = await bed.distantReplica(gate)
-  gate.hold('activate')
-  const outcome = outcomeOf(open({}, key))
-  await until('the agent has acknowledged', () => gate.held('activate') === 1)
-  proxies.postgres.set('drop-replies')
-  gate.release('activate')
-  await until('ACTIVE', async () => (await bed.rows())[0]?.status === 'ACTIVE')
-  proxies.postgres.set('pass')
-  proxies.postgres.cut()
-  t.equal(await outcome, 'GRN_DATABASE_UNAVAILABLE')
-  t.match(await open({}, key), {
-    replayed: true,
-    session: { status: 'ACTIVE', pod: { uid: 'pod-0' }, epoch: 1 },
-  })
-  t.equal((await bed.claims()).length, 1)
-})
+void t.test(
+  'the reply of the activation is lost: it is written again, and its key is the same session',
+  async (t) => {
+    const bed = await startClaimBed(t, servers, 2)
+    const gate = createStepGate()
+    const { open, activationsDone, proxies } = await bed.distantReplica(gate)
+    gate.hold('activate')
+    const { session } = await open({}, key)
+    await until('the agent has acknowledged', () => gate.held('activate') === 1)
+    proxies.postgres.set('drop-replies')
+    gate.release('activate')
+    await until('ACTIVE', async () => (await bed.rows())[0]?.status === 'ACTIVE')
+    proxies.postgres.set('pass')
+    proxies.postgres.cut()
+    await activationsDone()
+    t.match(await open({}, key), {
+      replayed: true,
+      session: {
+        id: session.id,
+        status: 'ACTIVE',
+        pod: { uid: 'pod-0' },
+        epoch: 1,
+        activeAt: session.activeAt,
+      },
+    })
+    t.equal((await bed.claims()).length, 1)
+  },
+)
 
 void t.test(
   'the acknowledgement is lost after the agent accepted: the next pod, and the old epoch is refused',
@@ -178,6 +208,7 @@ void t.test(
     bed.agents.agent('pod-0').mood = 'mute'
     const { session } = await api.open()
     t.match(session, { status: 'ACTIVE', epoch: 2, pod: { uid: 'pod-1' } })
+    const before = await api.sessionApi.sessions.get(session.id)
     t.match(
       bed.agents.agent('pod-0').serving,
       { sessionId: session.id, epoch: 1 },
@@ -187,15 +218,16 @@ void t.test(
       { pod_uid: 'pod-0', purpose: 'retired', epoch: 1, reason: 'unreachable: no answer in time' },
       { pod_uid: 'pod-1', purpose: 'session', epoch: 2 },
     ])
-    const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
+    const renew = createRenewSession({ sessions: bed.sessions, ...settledAlready, metrics: createMetrics() })
     const close = createCloseSession({
       sessions: bed.sessions,
+      behind: noneBehind,
       wakes: { publish: () => undefined },
     })
     const stale = { code: 'GRN_STALE_EPOCH', status: 409 }
     await t.rejects(renew(session.id, 1, 'agent'), stale)
     await t.rejects(close(session.id, 'agent', 1), stale)
-    t.same(await bed.sessions.get(session.id), session, 'neither changed anything')
+    t.same(await bed.sessions.get(session.id), before, 'neither changed anything')
     t.match(await renew(session.id, 2, 'agent'), { status: 'ACTIVE' })
   },
 )
@@ -261,9 +293,14 @@ for (const holder of ['caller', 'both'] as const) {
       const pools = poolsOf(
         `pools: {${agentType}: {template: {image: echo}, min: 1, max: 9, lease: ${lease}}}`,
       )
-      const { open } = await bed.replica({ pools })
+      const { open, activationsDone } = await bed.replica({ pools })
       const { id } = (await open()).session
-      const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
+      await activationsDone()
+      const renew = createRenewSession({
+        sessions: bed.sessions,
+        ...settledAlready,
+        metrics: createMetrics(),
+      })
       // Renewals can be taken all the time. Its time is over, and the reaper has not come yet.
       await bed.query(`UPDATE renewal_service SET alive_at = 'infinity'`)
       await bed.query(`UPDATE sessions SET lease_expires_at = now() - interval '1 ms'`)

@@ -154,6 +154,7 @@ function passTime({ sessions }: ModelState, op: TimeOp): void {
       if (isPending && session.heldBy === op.by) session.isOrphan = true
     } else if (op.s === s && (isPending || session.status === 'ACTIVE')) {
       session.lapsed = true
+      session.isFresh = false
       if (op.op === 'lifePasses') session.isOverlong = true
     }
   }

@@ -1,6 +1,14 @@
 import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
 import { endReason, isRetryableFailure } from '../../src/domain/session.ts'
-import { isHeld, leavePod, type ModelSession, type ModelState, moveSession, moveSlot } from './claim-model.ts'
+import {
+  isHeld,
+  leavePod,
+  type ModelSession,
+  type ModelState,
+  moveSession,
+  moveSlot,
+  type Opener,
+} from './claim-model.ts'
 import { type Answer, attemptReason, type Op, summaryOf } from './claim-model-store-ops.ts'
 
 /** What an open asks of PostgreSQL, from its first attempt to its activation or its failure. */
@@ -18,7 +26,7 @@ function retireClaim(state: ModelState, pod: string | undefined, s: string): voi
   if (state.slots.get(pod) !== 'gone') moveSlot(state, pod, 'draining')
 }
 
-function fresh({ epoch, lease }: Opened, pod: string | undefined, heldBy?: string): ModelSession {
+function fresh({ epoch, lease, opener }: Opened, pod: string | undefined, heldBy?: string): ModelSession {
   return {
     leaseHeldBy: lease,
     status: 'PENDING',
@@ -30,12 +38,15 @@ function fresh({ epoch, lease }: Opened, pod: string | undefined, heldBy?: strin
     lapsed: false,
     isOverlong: false,
     wasActive: false,
+    opener,
+    isFresh: true,
   }
 }
 
 interface Opened {
   readonly epoch: number
   readonly lease: LeaseHolder
+  readonly opener?: Opener | undefined
 }
 
 function committed(state: ModelState, s: string): Answer {
@@ -64,15 +75,20 @@ export function open(state: ModelState, op: Op<'open'> | Op<'reopen'>): Answer {
   return committed(state, s)
 }
 
-export function next(state: ModelState, { s, from, oldPod, pod, epoch }: Op<'next'>): Answer {
+/** Nobody but the open that may have told its caller takes the session elsewhere or gives it up. */
+function isItsOwn({ opener }: ModelSession, as: Opener | undefined): boolean {
+  return opener === undefined || opener === as
+}
+
+export function next(state: ModelState, op: Op<'next'>): Answer {
+  const { s, from, oldPod, pod, epoch } = op
   const present = state.sessions.get(s)
   if (present && (present.status !== 'PENDING' || present.epoch !== from)) return exists(s, present)
   const refused = refusal(state, pod)
-  if (!present || refused) return refused ?? { kind: 'pod-taken' }
+  if (!present || refused || !isItsOwn(present, op.as)) return refused ?? { kind: 'pod-taken' }
   retireClaim(state, oldPod, s)
   leavePod(state, present)
-  present.epoch = epoch
-  present.pod = pod
+  Object.assign(present, { epoch, pod, opener: op.opener, isFresh: true })
   claim(state, pod, s, epoch)
   return committed(state, s)
 }
@@ -120,7 +136,7 @@ function pendingIn(state: ModelState, s: string, epoch: number): ModelSession | 
   return session?.status === 'PENDING' && session.epoch === epoch ? session : undefined
 }
 
-export function activate(state: ModelState, { s, epoch }: Op<'activate' | 'fail'>): Answer {
+export function activate(state: ModelState, { s, epoch }: Op<'activate'>): Answer {
   const session = pendingIn(state, s, epoch)
   if (!session?.pod) return undefined
   moveSession(session, 'ACTIVE')
@@ -128,18 +144,18 @@ export function activate(state: ModelState, { s, epoch }: Op<'activate' | 'fail'
   return { kind: 'active' }
 }
 
-export function fail(state: ModelState, { s, epoch }: Op<'activate' | 'fail'>): Answer {
+export function fail(state: ModelState, { s, epoch, as }: Op<'fail'>): Answer {
   const session = pendingIn(state, s, epoch)
-  if (!session) return undefined
+  if (!session || !isItsOwn(session, as)) return undefined
   moveSession(session, 'ENDED')
   session.endReason = endReason.deliveryFailed
   retireClaim(state, session.pod, s)
   return { kind: 'failed', session: summaryOf(s, session) }
 }
 
-export function undo(state: ModelState, { s, epoch, pod }: Op<'undo'>): Answer {
+export function undo(state: ModelState, { s, epoch, pod, as }: Op<'undo'>): Answer {
   const session = pendingIn(state, s, epoch)
-  if (!session) return undefined
+  if (!session || !isItsOwn(session, as)) return undefined
   moveSession(session, 'ENDED')
   session.endReason = endReason.deliveryFailed
   session.pod = undefined

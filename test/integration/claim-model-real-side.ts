@@ -11,11 +11,13 @@ import { agentType } from '../sessions/open-bed.ts'
 import { newRecord, podNamed } from '../stores/open-records.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
 import { madeDigest, madeTemplate } from '../support/noted-pods.ts'
-import type { ModelState, PodFacts } from './claim-model.ts'
+import type { ModelState, Opener, PodFacts } from './claim-model.ts'
 import { type IndexOp, inOrder, type PodOp } from './claim-model-index.ts'
 import {
   type Answer,
   attemptReason,
+  openerId,
+  openerOf,
   retireReason,
   type StoreOp,
   type Summary,
@@ -49,8 +51,8 @@ function answered(outcome: { kind: string; session?: Session }): Answer {
   return outcome.session ? { kind: outcome.kind, session: summary(outcome.session) } : { kind: outcome.kind }
 }
 
-/** A row as its caller remembers it; only its id, epoch and pod are ever used. */
-function known(s: string, epoch: number, pod: string | undefined): Session {
+/** A row as its caller remembers it; only its id, epoch, pod and opener are ever used. */
+function known(s: string, epoch: number, pod: string | undefined, opener?: Opener): Session {
   const { warm: _warm, maxSessionMs: _max, ...record } = newRecord({ id: idOf(s), epoch })
   return {
     ...record,
@@ -65,6 +67,7 @@ function known(s: string, epoch: number, pod: string | undefined): Session {
     endingAt: undefined,
     endedAt: undefined,
     ...beforeTheRoom,
+    opener: openerId(opener),
   }
 }
 
@@ -110,8 +113,9 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
       case 'open':
         return answered(await store.commitOpen(recordOf(op)))
       case 'next': {
-        const next = { pod: podNamed(op.pod), epoch: op.epoch, reason: attemptReason }
-        return answered(await store.commitNextAttempt(known(op.s, op.from, op.oldPod), next))
+        const its = { epoch: op.epoch, reason: attemptReason, opener: openerId(op.opener) }
+        const next = { pod: podNamed(op.pod), ...its }
+        return answered(await store.commitNextAttempt(known(op.s, op.from, op.oldPod, op.as), next))
       }
       case 'reopen':
         return answered(await store.reopen(known(op.s, op.from, op.oldPod), recordOf(op)))
@@ -121,14 +125,12 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
         const cold = { ...record, pendingMs: 60_000, heldByReplica: by, adoptable: true, mostWaiting: most }
         return answered(await store.openCold(cold))
       }
-      case 'activate': {
-        const times = await store.activate(idOf(op.s), op.epoch)
-        return times && answered({ kind: 'active' })
-      }
+      case 'activate':
+        return (await store.activate(idOf(op.s), op.epoch)) && { kind: 'active' }
       case 'fail':
       case 'undo': {
         const isTold = op.op === 'fail'
-        const row = known(op.s, op.epoch, isTold ? undefined : op.pod)
+        const row = known(op.s, op.epoch, op.op === 'undo' ? op.pod : undefined, op.as)
         const fate: PodFate = isTold ? { kind: 'retire', reason: attemptReason } : { kind: 'release' }
         const session = await store.failOpen(row, endReason.deliveryFailed, fate)
         return session && answered({ kind: 'failed', session })
@@ -163,8 +165,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
     }
   }
 
-  const recordOf = ({ s, pod, epoch, lease }: Extract<StoreOp, { op: 'open' | 'reopen' }>) =>
-    newRecord({ id: idOf(s), pod: podNamed(pod), epoch, leaseHeldBy: lease })
+  const recordOf = ({ s, pod, epoch, lease, opener }: Extract<StoreOp, { op: 'open' | 'reopen' }>) =>
+    newRecord({ id: idOf(s), pod: podNamed(pod), epoch, leaseHeldBy: lease, opener: openerId(opener) })
 
   async function askIndex(op: IndexOp): Promise<unknown> {
     switch (op.op) {
@@ -194,11 +196,13 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
         await redis.zadd(keys.seen, 'XX', 1, idOf(op.s))
         return undefined
       case 'add':
-        return index.add(agentType, slots(op.pods))
+        await index.add(agentType, slots(op.pods))
+        return undefined
       case 'drop':
-        return index.drop(agentType, op.pods)
+        return index.drop(agentType, op.pods).then(() => undefined)
       case 'rebuild':
-        return index.rebuild(agentType, slots(op.pods))
+        await index.rebuild(agentType, slots(op.pods))
+        return undefined
       case 'wipe':
         await redis.flushall()
         return undefined
@@ -217,15 +221,15 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
   async function passTime(op: TimeOp): Promise<void> {
     const past = `now() - interval '1 s'`
     const live = `status IN ('PENDING', 'ACTIVE')`
+    const lapsed = `lease_expires_at = ${past}, claimed_at = claimed_at - interval '1 hour'`
     if (op.op === 'holderFallsSilent')
       await sql(`UPDATE sessions SET held_until = ${past} WHERE held_by = $1 AND status = 'PENDING'`, [op.by])
     else if (op.op === 'leasePasses')
-      await sql(`UPDATE sessions SET lease_expires_at = ${past} WHERE id = $1 AND ${live}`, [idOf(op.s)])
+      await sql(`UPDATE sessions SET ${lapsed} WHERE id = $1 AND ${live}`, [idOf(op.s)])
     else
-      await sql(
-        `UPDATE sessions SET lease_expires_at = ${past}, max_ends_at = ${past} WHERE id = $1 AND ${live}`,
-        [idOf(op.s)],
-      )
+      await sql(`UPDATE sessions SET ${lapsed}, max_ends_at = ${past} WHERE id = $1 AND ${live}`, [
+        idOf(op.s),
+      ])
   }
 
   /** Everything that both stores hold, and the states of slots that follow from it. */
@@ -266,7 +270,7 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
 
   async function readSessions(): Promise<Seen['sessions']> {
     const { rows } = await sql(`
-      SELECT id, status, end_reason, epoch, pod_uid, lease_held_by, held_by, held_until <= now() AS orphan,
+      SELECT id, status, end_reason, epoch, pod_uid, opener, lease_held_by, held_by, held_until <= now() AS orphan,
         lease_expires_at < now() AS lapsed, max_ends_at <= now() AS overlong, active_at IS NOT NULL AS was_active
       FROM sessions`)
     return Object.fromEntries(
@@ -283,6 +287,8 @@ export function createRealSide({ postgres, redis, index, stores, ledger, poolPod
           lapsed: row.lapsed,
           isOverlong: row.overlong,
           wasActive: row.was_active,
+          opener: openerOf(row.opener),
+          isFresh: false,
         }),
       ]),
     )
@@ -321,6 +327,7 @@ function sessionText(session: ModelSession): string {
     isLive && session.lapsed && 'lapsed',
     isLive && session.isOverlong && 'overlong',
     session.wasActive && 'was active',
+    isLive && session.opener && `opened by ${session.opener}`,
   ]
     .filter(Boolean)
     .join(', ')

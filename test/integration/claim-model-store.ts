@@ -1,5 +1,13 @@
 import { type EndReason, endReason, extendsLease } from '../../src/domain/session.ts'
-import { isLive, leavePod, type ModelSession, type ModelState, moveSession, moveSlot } from './claim-model.ts'
+import {
+  isLive,
+  leavePod,
+  type ModelSession,
+  type ModelState,
+  mayBeTold,
+  moveSession,
+  moveSlot,
+} from './claim-model.ts'
 import { activate, cold, fail, next, open, reopen, undo } from './claim-model-opens.ts'
 import {
   type Answer,
@@ -68,6 +76,8 @@ function renew(state: ModelState, { s, epoch, byAgent }: Op<'renew'>): Answer {
 }
 
 function beginEnding(state: ModelState, s: string, session: ModelSession, reason: EndReason): Summary {
+  // What its caller may have been told stands.
+  if (mayBeTold(session)) session.wasActive = true
   moveSession(session, 'ENDING')
   session.endReason = reason
   leavePod(state, session)
@@ -102,6 +112,8 @@ interface Touched {
 
 function touch(state: ModelState, { s, session, op }: Touched): Summary | undefined {
   const isPending = session.status === 'PENDING'
+  // As good as ACTIVE, for whoever cannot know what its caller was told.
+  const isUntold = isPending && !mayBeTold(session)
   switch (op.op) {
     case 'adopt':
       if (!isPending || !session.heldBy || !session.isOrphan || (op.s ?? s) !== s) return undefined
@@ -115,11 +127,12 @@ function touch(state: ModelState, { s, session, op }: Touched): Summary | undefi
       return undefined
     case 'endOnPods':
       if (!isLive(session) || !op.pods.includes(session.pod ?? '')) return undefined
-      return beginEnding(state, s, session, isPending ? endReason.deliveryFailed : endReason.podDied)
+      return beginEnding(state, s, session, isUntold ? endReason.deliveryFailed : endReason.podDied)
     case 'reap': {
       if (!isLive(session) || !session.lapsed) return undefined
+      if (mayBeTold(session) && session.isFresh && !session.isOverlong) return undefined
       const reason = session.isOverlong ? endReason.maxDuration : endReason.leaseLapsed
-      return beginEnding(state, s, session, isPending ? endReason.abandoned : reason)
+      return beginEnding(state, s, session, isUntold ? endReason.abandoned : reason)
     }
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { LeaseHolder } from '../../src/domain/lease-holder.ts'
-import type { ModelState } from './claim-model.ts'
+import type { ModelState, Opener } from './claim-model.ts'
 import type { IndexOp, PodOp } from './claim-model-index.ts'
 import { podNames, sessionNames, type TimeOp } from './claim-model-real-side.ts'
 import type { StoreOp } from './claim-model-store-ops.ts'
@@ -21,6 +21,9 @@ interface Wish {
   readonly by: string
   readonly flag: boolean
   readonly lease: LeaseHolder
+  readonly opener: Opener | undefined
+  /** Acts as the open that the row names. */
+  readonly isOpener: boolean
 }
 
 export const wish = fc.record<Wish>({
@@ -33,6 +36,8 @@ export const wish = fc.record<Wish>({
   by: fc.constantFrom('api-1', 'api-2'),
   flag: fc.boolean(),
   lease: fc.constantFrom('caller', 'agent', 'both'),
+  opener: fc.constantFrom(undefined, 'x', 'y'),
+  isOpener: fc.boolean(),
 })
 
 function weighted<Name>(names: readonly (readonly [weight: number, name: Name])[]): fc.Arbitrary<Name> {
@@ -62,25 +67,27 @@ const storeNames: readonly (readonly [weight: number, name: StoreName])[] = [
 export const storeName = weighted(storeNames)
 
 export function storeOpOf(state: ModelState, op: StoreName, wished: Wish): StoreOp {
-  const { s, pods, by, flag, lease } = wished
+  const { s, pods, by, flag, lease, opener } = wished
   const session = state.sessions.get(s)
   const offset = { older: -1, current: 0, newer: 1 }[wished.epoch]
   const epoch = Math.max(1, (session?.epoch ?? 1) + offset)
   const pod = (wished.own && state.held.get(s)?.pod) || wished.pod
+  const as = wished.isOpener ? session?.opener : opener
   switch (op) {
     case 'open':
-      return { op, s, pod, epoch: state.held.get(s)?.attempt ?? 1, lease }
+      return { op, s, pod, epoch: state.held.get(s)?.attempt ?? 1, lease, opener }
     case 'next':
-      return { op, s, from: epoch, oldPod: session?.pod, pod, epoch: epoch + 1 }
+      return { op, s, from: epoch, oldPod: session?.pod, pod, epoch: epoch + 1, as, opener }
     case 'reopen':
-      return { op, s, from: epoch, oldPod: session?.pod, pod, epoch: epoch + 1, lease }
+      return { op, s, from: epoch, oldPod: session?.pod, pod, epoch: epoch + 1, lease, opener }
     case 'cold':
       return { op, s, epoch: Math.max(1, (session?.epoch ?? 0) + 1 + offset), by, most: flag ? 1 : 10, lease }
     case 'activate':
-    case 'fail':
       return { op, s, epoch }
+    case 'fail':
+      return { op, s, epoch, as }
     case 'undo':
-      return { op, s, epoch, pod: session?.pod }
+      return { op, s, epoch, pod: session?.pod, as }
     case 'renew':
       return { op, s, epoch, byAgent: flag }
     case 'end':

@@ -20,6 +20,17 @@ export interface ModelSession {
   /** Past the longest a session may last. */
   isOverlong: boolean
   wasActive: boolean
+  /** The open that may have told its caller before the row is ACTIVE. */
+  opener: Opener | undefined
+  /** Its pod was claimed a moment ago. */
+  isFresh: boolean
+}
+
+export type Opener = 'x' | 'y'
+
+/** PENDING, and its caller may know of it. */
+export function mayBeTold({ status, opener }: ModelSession): boolean {
+  return status === 'PENDING' && opener !== undefined
 }
 
 export interface ModelClaim {

@@ -9,6 +9,7 @@ import { agentType } from '../sessions/open-bed.ts'
 import { startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { createStepGate, heldStore } from '../support/claim-steps.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
+import { settledAlready, unasked } from '../support/nothing-unsettled.ts'
 import { type ClaimBed, startClaimBed } from './claim-bed.ts'
 
 /** Two that want the same pod, or the same session, at the same moment (docs/claims.md). */
@@ -60,6 +61,7 @@ void t.test('a replica claims a pod that the controller is about to retire: it i
   controller.ledger.claimsOf = async (podUids) => {
     const before = await claimsOf(podUids)
     await api.open()
+    await api.activationsDone()
     controller.ledger.claimsOf = claimsOf
     return before
   }
@@ -132,6 +134,7 @@ void t.test(
     const slow = Promise.withResolvers<void>()
     /** The first replica is told that the pod is unreachable, a follower of the same key that it accepted: much later. */
     const hears = (heard: Promise<void>, accepted: boolean): AgentDelivery => ({
+      ...unasked,
       async assign({ uid }, { sessionId, epoch }) {
         if (uid === 'pod-0') await heard
         if (uid === 'pod-0' && !accepted) return { kind: 'unreachable', reason: 'no answer in time' }
@@ -157,7 +160,7 @@ void t.test(
       { pod_uid: 'pod-0', purpose: 'retired', reason: 'unreachable: no answer in time' },
       { pod_uid: 'pod-1', purpose: 'session', epoch: 2 },
     ])
-    const renew = createRenewSession({ sessions: bed.sessions, metrics: createMetrics() })
+    const renew = createRenewSession({ sessions: bed.sessions, ...settledAlready, metrics: createMetrics() })
     await t.rejects(renew(session.id, 1, 'agent'), { code: 'GRN_STALE_EPOCH', status: 409 })
   },
 )
@@ -172,6 +175,7 @@ void t.test(
     const cut = Promise.withResolvers<void>()
     const first = await bed.replica({
       delivery: {
+        ...unasked,
         async assign() {
           await cut.promise
           return { kind: 'unreachable', reason: 'no connection in time', untouched: true }

@@ -10,6 +10,7 @@ import { createHistory, type Outcome } from '../support/history.ts'
 import { brokenInvariantsNow } from '../support/invariants.ts'
 import { violationsOf } from '../support/linearizability.ts'
 import { notePods } from '../support/noted-pods.ts'
+import { unasked } from '../support/nothing-unsettled.ts'
 
 /**
  * Is the judge of the fault tests worth anything? The same storm twice, while the index is wiped and built again from a
@@ -21,6 +22,7 @@ const database = await startDatabase(t)
 const redisServer = await startIndexServer(t)
 
 const credulous: AgentDelivery = {
+  ...unasked,
   assign: async (_pod, { podUid, sessionId, epoch }) => ({
     kind: 'accepted',
     echo: { podUid, sessionId, epoch },

@@ -76,7 +76,10 @@ function keepIndex(
     const claims = await ledger.claimsOf(pods.map(({ uid }) => uid))
     return observePool({ agentType, pods, claims, templateHash: undefined }).slots
   }
-  repeat(t, async () => sync.sync(agentType, await ready()))
+  repeat(t, async () => {
+    const look = await sync.look(agentType)
+    await sync.sync(agentType, await ready(), { look })
+  })
   return {
     free: async () => (await ready()).filter((slot) => slot.state === 'ready').map((slot) => slot.podUid),
   }

@@ -60,3 +60,20 @@ void t.test(
     }
   },
 )
+
+void t.test('a token is made with what the pool says now', async (t) => {
+  let emptySeconds = 60
+  const changing = createRoomAccess({
+    publicUrl: url,
+    agentUrl: url,
+    apiKey,
+    apiSecret,
+    installation: 'i-1',
+    roomLife: () => ({ emptySeconds, departureSeconds: 50 }),
+  })
+  const lifeOf = async ({ token }: { token: string }) =>
+    (await verifier.verify(token)).roomConfig?.emptyTimeout
+  t.equal(await lifeOf(await changing.forAgent(session)), 60)
+  emptySeconds = 120
+  t.equal(await lifeOf(await changing.forAgent(session)), 120)
+})

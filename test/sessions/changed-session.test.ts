@@ -6,6 +6,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { createCloseSession } from '../../src/sessions/close-session.ts'
 import { createRenewSession } from '../../src/sessions/renew-session.ts'
 import { newSession } from '../http/api-bed.ts'
+import { noneBehind, settledAlready } from '../support/nothing-unsettled.ts'
 
 /** Renewing and closing on a store that is played here; the real one is in test/stores and in the claim tests. */
 function start(outcome: TransitionOutcome) {
@@ -27,8 +28,12 @@ function start(outcome: TransitionOutcome) {
     published,
     renewals: async () =>
       (await metrics.leaseRenewals.get()).values.map(({ labels, value }) => [labels, value]),
-    renew: createRenewSession({ sessions, metrics }),
-    close: createCloseSession({ sessions, wakes: { publish: (wake) => void published.push(wake) } }),
+    renew: createRenewSession({ sessions, ...settledAlready, metrics }),
+    close: createCloseSession({
+      sessions,
+      behind: noneBehind,
+      wakes: { publish: (wake) => void published.push(wake) },
+    }),
   }
 }
 

@@ -4,6 +4,7 @@ import type { AgentDelivery } from '../../src/domain/cluster-ports.ts'
 import { beforeTheRoom, type Session } from '../../src/domain/session.ts'
 import { createDeliverSession } from '../../src/sessions/deliver-session.ts'
 import { createFakePodView, readyPod } from '../support/fake-pod-view.ts'
+import { unasked } from '../support/nothing-unsettled.ts'
 
 const session: Session = {
   ...newSession(),
@@ -51,6 +52,7 @@ function start(options: { apiUrl?: string } = {}) {
   const pods = createFakePodView()
   const sent: { pod: unknown; assignment: Assignment; deadlineMs: number }[] = []
   const delivery: AgentDelivery = {
+    ...unasked,
     async assign(pod, assignment, deadlineMs) {
       sent.push({ pod, assignment, deadlineMs })
       return {
@@ -60,7 +62,7 @@ function start(options: { apiUrl?: string } = {}) {
     },
     end: async () => ({ kind: 'unreachable', reason: 'not asked' }),
   }
-  const deliver = createDeliverSession({
+  const { deliver } = createDeliverSession({
     delivery,
     pods: pods.view,
     sessionToken: (id, epoch) => `token of ${id} in ${epoch}`,

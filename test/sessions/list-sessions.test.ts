@@ -5,6 +5,7 @@ import { createListSessions, metadataBudgetBytes } from '../../src/sessions/list
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { newSession, startApi } from '../http/api-bed.ts'
 import { postgresFor, startDatabase } from '../stores/store-servers.ts'
+import { settledAlready } from '../support/nothing-unsettled.ts'
 
 const database = await startDatabase(t)
 
@@ -15,6 +16,7 @@ void t.test('metadata comes only when it is asked for, and a page ends where its
   const sizes = new Map(rows.map(({ id }, n) => [id, n % 10 === 0 ? undefined : 100_000]))
   const asked: string[][] = []
   const listSessions = createListSessions({
+    settle: settledAlready,
     sessions: {
       list: async ({ limit }) => rows.slice(0, limit),
       async metadataOf(ids) {
@@ -34,6 +36,7 @@ void t.test('metadata comes only when it is asked for, and a page ends where its
   t.match(page.sessions[11]?.metadata, { x: /^x{100000}$/ })
   t.ok(asked.flat().length <= 16, 'what is not sent is hardly read')
   const huge = createListSessions({
+    settle: settledAlready,
     sessions: {
       list: async ({ limit }) => rows.slice(0, limit),
       metadataOf: async (ids) => new Map(ids.map((id) => [id, `{"x":"${'x'.repeat(2 * mib)}"}`])),
@@ -55,7 +58,10 @@ void t.test('200 sessions of 250 KB, six lists at once: every session once, and 
      FROM generate_series(1, 200) AS n`,
     [text],
   )
-  const listSessions = createListSessions({ sessions: createPostgresSessionStore(postgres) })
+  const listSessions = createListSessions({
+    settle: settledAlready,
+    sessions: createPostgresSessionStore(postgres),
+  })
   const api = await startApi(t, { listSessions })
   let peak = 0
   const before = process.memoryUsage.rss()

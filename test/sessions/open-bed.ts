@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { freePort } from '../../bed/servers/free-port.ts'
 import { createAgentDelivery } from '../../src/delivery/agent-delivery.ts'
 import { loadSigningKeys } from '../../src/delivery/signing-keys.ts'
-import type { Assignment } from '../../src/domain/assignment.ts'
+import { type Assignment, type ConfirmQuestion, confirmPath } from '../../src/domain/assignment.ts'
 import type { AgentDelivery, PodView } from '../../src/domain/cluster-ports.ts'
 import type { SlotIndex, Wake } from '../../src/domain/index-ports.ts'
 import { checkPools, type PoolsDocument } from '../../src/domain/pool.ts'
@@ -27,8 +27,11 @@ import { memoryRevisions } from '../support/memory-revisions.ts'
 export const agentType = 'echo-agent'
 const keyPair = newKeyPair('k1')
 
-/** `refuse-first`: refuses once and accepts then, as after a network fault. `mute`: accepts, and its answer is lost. */
-export type AgentMood = 'accept' | 'refuse' | 'refuse-first' | 'mute'
+/**
+ * `refuse-first`: refuses once and accepts then, as after a network fault. `mute`: accepts, and its answer is lost. `old`:
+ * accepts, and cannot be asked later whether it did. `deaf`: answers nothing.
+ */
+export type AgentMood = 'accept' | 'refuse' | 'refuse-first' | 'mute' | 'old' | 'deaf'
 
 export interface FakeAgent {
   readonly uid: string
@@ -37,6 +40,13 @@ export interface FakeAgent {
   readonly assignments: Assignment[]
   /** The assignment it took. */
   serving: Assignment | undefined
+  /** Connections that were made to it, and those of them that are open. */
+  connected: number
+  connections: number
+  /** What it was asked to confirm. */
+  readonly questions: ConfirmQuestion[]
+  /** It was told that it has no session, and takes none any more. */
+  sealed: boolean
 }
 
 /** Pods `prefix-0`, `prefix-1`, …; each answers POST /assign at an address of its own. */
@@ -53,6 +63,10 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
       mood: 'accept',
       assignments: [],
       serving: undefined,
+      connected: 0,
+      connections: 0,
+      questions: [],
+      sealed: false,
     }
     agents.set(agent.uid, agent)
     pods.set(readyPod({ uid: agent.uid, ip }))
@@ -69,6 +83,7 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
     pods,
     agents,
     port: ports,
+    delivery: createAgentDelivery({ keys: await loadSigningKeys(privateSet(keyPair)), port: ports }),
     all: () => [...agents.values()],
     agent(uid: string): FakeAgent {
       const agent = agents.get(uid)
@@ -82,16 +97,22 @@ export async function startAgents(t: Test, count: number, prefix = 'pod') {
 export type Agents = Awaited<ReturnType<typeof startAgents>>
 
 function serve(agent: FakeAgent): Server {
-  return createServer((request, response) => {
+  const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const assignment = JSON.parse(Buffer.concat(chunks).toString()) as Assignment
+      if (agent.mood === 'deaf') return response.destroy()
+      const body: unknown = JSON.parse(Buffer.concat(chunks).toString())
+      if (request.url === confirmPath) {
+        response.statusCode = confirms(agent, body as ConfirmQuestion) ? 200 : 404
+        return response.end(JSON.stringify({ ...agent.serving, code: 'AGENT_UNASSIGNED' }))
+      }
+      const assignment = body as Assignment
       agent.assignments.push(assignment)
       const { sessionId, epoch, podUid } = assignment
       const isOther =
         agent.serving && (agent.serving.sessionId !== sessionId || agent.serving.epoch !== epoch)
-      const refuses = agent.mood === 'refuse' || isOther || podUid !== agent.uid
+      const refuses = agent.mood === 'refuse' || agent.sealed || isOther || podUid !== agent.uid
       if (agent.mood === 'refuse-first' || refuses) {
         if (agent.mood === 'refuse-first') agent.mood = 'accept'
         response.statusCode = 409
@@ -99,9 +120,23 @@ function serve(agent: FakeAgent): Server {
       }
       agent.serving = assignment
       if (agent.mood === 'mute') return undefined
-      return response.end(JSON.stringify({ podUid, sessionId, epoch }))
+      return response.end(JSON.stringify({ podUid, sessionId, epoch, confirms: agent.mood !== 'old' }))
     })
   })
+  server.on('connection', (socket) => {
+    agent.connected += 1
+    agent.connections += 1
+    socket.once('close', () => {
+      agent.connections -= 1
+    })
+  })
+  return server
+}
+
+function confirms(agent: FakeAgent, question: ConfirmQuestion): boolean {
+  agent.questions.push(question)
+  if (question.seal && !agent.serving) agent.sealed = true
+  return agent.serving?.sessionId === question.sessionId && agent.serving.epoch === question.epoch
 }
 
 export function poolsOf(yaml: string): PoolsDocument {
@@ -145,12 +180,13 @@ export async function startReplica(options: ReplicaOptions) {
   const metrics = createMetrics()
   const sessionApi = createSessionApi({
     sessions,
-    ledger: { claimsOf: async () => new Map() },
+    ledger: { claimsOf: async () => new Map(), slotClaims: async () => new Map() },
     index,
     notices: { post: async () => {}, read: async () => undefined },
     poolRevisions: memoryRevisions().port,
     projectLimits: options.projectLimits ?? memoryProjectLimits(),
     projectQuotas: options.projectQuotas ?? noProjectQuotas,
+    timelines: { course: async () => undefined },
     usage: { coverage: () => Promise.reject(new Error('not asked')), sums: async () => [] },
     wakes,
     pods: options.poolSize === undefined ? agents.pods.view : viewOfSize(agents.pods.view, options.poolSize),
@@ -169,11 +205,12 @@ export async function startReplica(options: ReplicaOptions) {
     logger,
     now: options.now ?? (() => performance.now()),
   })
-  const { openSession, adoptOrphans, handOver, projectLimits } = sessionApi
+  const { openSession, adoptOrphans, handOver, activationsDone, projectLimits } = sessionApi
   return {
     sessionApi,
     adoptOrphans,
     handOver,
+    activationsDone,
     projectLimits,
     draining,
     published: wakes.published,

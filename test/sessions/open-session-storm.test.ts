@@ -5,7 +5,7 @@ import type { OpenAnswer } from '../../src/sessions/open-session.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { notePods } from '../support/noted-pods.ts'
-import { type Agents, agentType, startAgents, startReplica } from './open-bed.ts'
+import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** Many opens over three replicas: whatever happens, no pod serves two sessions, and every answer is true. */
 
@@ -51,7 +51,7 @@ async function openAsClient(
 async function assertTrue(
   t: Test,
   outcomes: readonly PromiseSettledResult<OpenAnswer>[],
-  { agents, postgres }: { agents: Agents; postgres: Awaited<ReturnType<typeof postgresFor>> },
+  { agents, postgres, replicas }: Awaited<ReturnType<typeof startReplicas>>,
 ) {
   const answers = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   const sessions = new Map(answers.map(({ session }) => [session.id, session]))
@@ -72,6 +72,7 @@ async function assertTrue(
   for (const outcome of outcomes) {
     if (outcome.status === 'rejected' && !(outcome.reason instanceof GreenroomError)) throw outcome.reason
   }
+  await Promise.all(replicas.map((replica) => replica.activationsDone()))
   const { rows } = await postgres.durable.query(`SELECT id, status, end_reason, pod_uid FROM sessions`)
   const active = rows.filter((row) => row.status === 'ACTIVE')
   t.same(new Set(active.map((row) => row.id)), new Set(sessions.keys()), 'ACTIVE is what callers were told')

@@ -8,6 +8,7 @@ import { createSessionTokens } from '../../src/sessions/session-token.ts'
 import { newRecord } from '../stores/open-records.ts'
 import { readyPod } from '../support/fake-pod-view.ts'
 import { keptLog } from '../support/kept-log.ts'
+import { unasked } from '../support/nothing-unsettled.ts'
 import { agentType, hmacSecret, poolsOf } from './open-bed.ts'
 import { startOpenServers } from './open-session-bed.ts'
 
@@ -34,7 +35,7 @@ void t.test('an open claims the first slot, tells its pod and is ACTIVE', async 
   })
   t.equal(answer.session.room, `echo-agent-${answer.session.id}`)
   t.equal(answer.session.roomName, answer.session.room)
-  t.same(Object.keys(answer.stagesMs).sort(), ['activate', 'commit', 'deliver', 'reserve'])
+  t.same(Object.keys(answer.stagesMs).sort(), ['commit', 'deliver', 'reserve'], 'nobody waits for more')
   t.match(agents.agent('pod-0').serving, {
     sessionId: answer.session.id,
     epoch: 1,
@@ -44,7 +45,10 @@ void t.test('an open claims the first slot, tells its pod and is ACTIVE', async 
   t.same(await claims(), [{ pod_uid: 'pod-0', purpose: 'session', reason: null }])
   t.equal(await index.size(agentType), 2)
   t.same(api.published, [{ kind: 'claimed', agentType }])
-  t.same(await sessions.get(answer.session.id), answer.session)
+  const read = await api.sessionApi.sessions.get(answer.session.id)
+  t.ok((read?.leaseExpiresAt ?? 0) >= answer.session.leaseExpiresAt, 'the lease is no shorter than was told')
+  t.same({ ...read, leaseExpiresAt: 0 }, { ...answer.session, leaseExpiresAt: 0 })
+  t.same(await sessions.get(answer.session.id), read, 'and the row says so')
 })
 
 void t.test('who holds the lease is what the pool said when the session was opened', async (t) => {
@@ -242,7 +246,9 @@ void t.test('a key whose session is over is used up: no open looks as if it had 
 void t.test('a PENDING row of a replica that died is delivered by who asks again', async (t) => {
   const { replica, agents, claims } = await startBed(t, 2)
   const hanging = Promise.withResolvers<DeliveryOutcome>()
-  const dead = await replica({ delivery: { assign: () => hanging.promise, end: () => hanging.promise } })
+  const dead = await replica({
+    delivery: { ...unasked, assign: () => hanging.promise, end: () => hanging.promise },
+  })
   const request = { secrets: { KEY: 's' } }
   const context = { idempotencyKey: 'k' }
   const lost = dead.open(request, context)
@@ -261,6 +267,7 @@ void t.test('a PENDING row of a replica that died is delivered by who asks again
 void t.test('a pod that dies under a PENDING session is not answered as a session', async (t) => {
   const bed = await startBed(t, 3)
   const delivery: AgentDelivery = {
+    ...unasked,
     async assign(pod) {
       await bed.ledger.endOnPods([{ podUid: pod.uid, reason: endReason.podDied }])
       return { kind: 'unreachable', reason: 'no connection in time' }
@@ -274,6 +281,7 @@ void t.test('a pod that dies under a PENDING session is not answered as a sessio
 void t.test('a session ended while it was opened is over', async (t) => {
   const bed = await startBed(t, 3)
   const delivery: AgentDelivery = {
+    ...unasked,
     async assign({ uid }, { sessionId, epoch }) {
       await bed.sessions.beginEnding(sessionId, endReason.caller)
       return { kind: 'accepted', echo: { podUid: uid, sessionId, epoch } }

@@ -3,13 +3,18 @@ import { until } from '../../bed/processes/until.ts'
 import type { OpenQuota, ProjectLimits } from '../../src/domain/project-limits.ts'
 import type { OpenRequest } from '../../src/domain/session-request.ts'
 import { GreenroomError } from '../../src/errors.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import type { Opening } from '../../src/sessions/opening.ts'
+import { createProjectGate } from '../../src/sessions/project-gate.ts'
 import { createPostgresProjectLimits } from '../../src/stores/postgres-project-limits.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { createRedisProjectQuotas } from '../../src/stores/redis-project-quotas.ts'
 import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
 import { silent } from '../support/kept-log.ts'
+import { noProjectQuotas } from '../support/memory-project-limits.ts'
 import { notePods } from '../support/noted-pods.ts'
 import { someActor } from '../support/some-actor.ts'
+import { openAll, openAvailable, requestsOf } from './open-batch-bed.ts'
 import { agentType, startAgents, startReplica } from './open-bed.ts'
 
 /** Limits of projects over three replicas, each with connections of its own, on real Redis and PostgreSQL. */
@@ -95,6 +100,60 @@ for (const isRedisAway of [false, true])
       t.equal(await bed.metric('projectRefusals'), 54)
     },
   )
+
+void t.test(
+  'an atomic batch has room for all of its sessions, in the project and in the minute',
+  async (t) => {
+    const limits = { tea: { maxSessions: 4 }, coffee: { opensPerMinute: 4 } }
+    const { replicas, store, redis } = await startReplicas(t, { pods: 12, limits })
+    const batch = (count: number, projectId: string) => openAll(replicas[0], requestsOf(count, { projectId }))
+    t.equal((await batch(3, 'tea')).length, 3)
+    await t.rejects(batch(2, 'tea'), { code: 'GRN_PROJECT_LIMIT', message: /as many sessions as it may/ })
+    t.match(await store.get('tea'), { sessions: 3 }, 'nothing of it was opened')
+    await t.rejects(batch(5, 'coffee'), { code: 'GRN_RATE_LIMITED' })
+    t.equal((await batch(4, 'coffee')).length, 4, 'the refused one did not count')
+    await t.rejects(batch(1, 'coffee'), { code: 'GRN_RATE_LIMITED' })
+    await until(
+      'nothing is reserved',
+      async () => (await redis.hlen(`greenroom:{${agentType}}:reservations`)) === 0,
+    )
+  },
+)
+
+void t.test(
+  'a batch that is not atomic gets what room there is, also after its project was full',
+  async (t) => {
+    const { replicas } = await startReplicas(t, { pods: 12, limits: { tea: { maxSessions: 4 } } })
+    const opened = (results: Awaited<ReturnType<typeof openAvailable>>) =>
+      results.filter((result) => 'answer' in result).length
+    t.equal(opened(await openAvailable(replicas[0], requestsOf(6, { projectId: 'tea' }))), 4)
+  },
+)
+
+void t.test(
+  'a project that was full is tried with one open in a while, and forgotten after five seconds',
+  async (t) => {
+    let ms = 0
+    const gate = createProjectGate({
+      limits: { of: () => ({ maxSessions: 9 }) },
+      quotas: noProjectQuotas,
+      metrics: createMetrics(),
+      now: () => ms,
+    })
+    const opening = { request: { agentType, projectId: 'tea' }, context: {} } as unknown as Opening
+    const admitted = async (count: number) => {
+      const answers = await Promise.allSettled(Array.from({ length: count }, () => gate.admit(opening)))
+      for (const answer of answers) if (answer.status === 'fulfilled') answer.value()
+      return answers.filter(({ status }) => status === 'fulfilled').length
+    }
+    gate.full('tea')
+    t.equal(await admitted(5), 0)
+    ms += 251
+    t.equal(await admitted(5), 1, 'a probe')
+    ms += 5_300
+    t.equal(await admitted(5), 5)
+  },
+)
 
 void t.test('a retry under its key is answered although the project is full', async (t) => {
   const { replicas, open } = await startReplicas(t, { pods: 2, limits: { tea: { maxSessions: 1 } } })

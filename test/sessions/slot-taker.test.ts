@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Reservation, SlotIndex } from '../../src/domain/index-ports.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createAwaitFitness } from '../../src/sessions/await-fitness.ts'
 import { createEmptyPool } from '../../src/sessions/empty-pool.ts'
 import { createPoolWaiters } from '../../src/sessions/pool-waiters.ts'
 import { createSlotCandidates } from '../../src/sessions/slot-candidates.ts'
@@ -18,11 +19,14 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
       if (typeof answers === 'function') return answers(attempt)
       return answers.shift() ?? { kind: 'empty' }
     },
+    reserveAll: () => Promise.reject(new Error('one slot is wanted here')),
     settle: async () => void calls.push('settle'),
     giveBack: async () => void calls.push('give back'),
     drop: async (_type, uids) => void calls.push(`drop ${uids.join()}`),
-    add: async () => {},
-    rebuild: async () => {},
+    look: async () => undefined,
+    areBuilt: async () => true,
+    add: async () => true,
+    rebuild: async () => true,
     size: async () => 0,
     keepWaiting: async (_type, waiters) => {
       calls.push('keep waiting')
@@ -42,6 +46,7 @@ function startTaker(answers: Reservation[] | ((attempt: number) => Reservation))
     index,
     pods: pods.view,
     candidates,
+    awaitFitness: createAwaitFitness({ pods: pods.view, now }),
     waiters,
     refillRate,
     emptyPool,

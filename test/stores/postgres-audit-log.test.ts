@@ -27,24 +27,34 @@ void t.test('entries are there once, in order, by project and by page', async (t
   await log.append([])
 })
 
-void t.test('what is old is purged, the oldest first and so many at once', async (t) => {
-  const log = createPostgresAuditLog(await postgresFor(t, database))
-  const day = 86_400_000
-  const old = Array.from({ length: 5 }, () => ({ ...newAuditEntry(fact), at: Date.now() - 2 * day }))
-  const young = newAuditEntry(fact)
-  await log.append([...old, young])
-  t.equal(await log.purge({ afterMs: day, limit: 3 }), 3)
-  t.same(
-    (await log.list(all)).map(({ id }) => id),
-    [young, old[4], old[3]].map((entry) => entry?.id),
-  )
-  t.equal(await log.purge({ afterMs: day, limit: 3 }), 2)
-  t.equal(await log.purge({ afterMs: day, limit: 3 }), 0)
-  t.same(
-    (await log.list(all)).map(({ id }) => id),
-    [young.id],
-  )
-})
+/** An entry of long ago: its id begins with its time. */
+function entryOf(at: number) {
+  const entry = newAuditEntry(fact)
+  const digits = Math.floor(at).toString(16).padStart(12, '0')
+  return { ...entry, at, id: `${digits.slice(0, 8)}-${digits.slice(8)}${entry.id.slice(13)}` }
+}
+
+void t.test(
+  'what is old and in no partition of a day is purged, the oldest first and so many at once',
+  async (t) => {
+    const log = createPostgresAuditLog(await postgresFor(t, database))
+    const day = 86_400_000
+    const old = Array.from({ length: 5 }, (_, n) => entryOf(Date.now() - 2 * day + n))
+    const young = newAuditEntry(fact)
+    await log.append([...old, young])
+    t.equal(await log.purge({ afterMs: day, limit: 3 }), 3)
+    t.same(
+      (await log.list(all)).map(({ id }) => id),
+      [young, old[4], old[3]].map((entry) => entry?.id),
+    )
+    t.equal(await log.purge({ afterMs: day, limit: 3 }), 2)
+    t.equal(await log.purge({ afterMs: day, limit: 3 }), 0)
+    t.same(
+      (await log.list(all)).map(({ id }) => id),
+      [young.id],
+    )
+  },
+)
 
 void t.test('an order to a roll-out and its entry: both or neither', async (t) => {
   const postgres = await postgresFor(t, database)

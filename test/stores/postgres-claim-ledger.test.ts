@@ -48,6 +48,10 @@ void t.test('retiring is a claim: what a session holds is left alone', async (t)
   })
   t.ok(Math.abs((claims.get('a')?.claimedAt ?? 0) - session.createdAt) < 5_000, 'epoch ms')
   t.same(await ledger.retire([], 'nothing'), [])
+  const states = new Map(
+    [...claims].map(([uid, { purpose, sessionStatus }]) => [uid, { purpose, sessionStatus }]),
+  )
+  t.same(await ledger.slotClaims(['a', 'b', 'c', 'held', 'unknown']), states)
   t.same(await ledger.claimsOf([]), new Map())
   await store.beginEnding(session.id, endReason.caller)
   t.match((await ledger.claimsOf(['held'])).get('held'), { sessionStatus: 'ENDING' })
@@ -82,6 +86,7 @@ void t.test('a session that went on to another pod has ended for the first one',
   const claims = await ledger.claimsOf(['first', 'second'])
   t.equal(claims.get('first')?.sessionStatus, 'ENDED', 'or its pod would count as claimed for ever')
   t.equal(claims.get('second')?.sessionStatus, 'PENDING')
+  t.match((await ledger.slotClaims(['first'])).get('first'), { sessionStatus: 'ENDED' })
 })
 
 void t.test('leases lapse with their reason, oldest first, as many as asked', async (t) => {

@@ -95,8 +95,9 @@ void t.test('a database that hangs is unavailable in under 2 s, for every method
     list: () => store.list({ limit: 1 }),
     renew: () => store.renew(id, 1),
     activate: () => store.activate(id, 1),
+    unsettled: () => store.unsettled({ olderThanMs: 0, limit: 1 }),
     beginEnding: () => store.beginEnding(id, endReason.caller),
-    poolHistory: () => store.poolHistory('echo-agent'),
+    poolHistory: () => store.poolHistory(['echo-agent']),
   }
   await Promise.all(
     Object.entries(calls).map(async ([name, call]) => {

@@ -4,6 +4,7 @@ import { endReason } from '../../src/domain/session.ts'
 import { createPostgresClaimLedger } from '../../src/stores/postgres-claim-ledger.ts'
 import { createPostgresEventLog } from '../../src/stores/postgres-event-log.ts'
 import { createPostgresEventWebhooks } from '../../src/stores/postgres-event-webhooks.ts'
+import { createPostgresLogPartitions } from '../../src/stores/postgres-log-partitions.ts'
 import { assertMigrated, migrate } from '../../src/stores/postgres-migrate.ts'
 import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica-liveness.ts'
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
@@ -91,12 +92,38 @@ void t.test('it opens, renews, ends and purges sessions as ever', async (t) => {
   t.ok(purged.claims > 0 && purged.events > 0)
 })
 
-void t.test('every table of the schema has its rights', async (t) => {
-  const without = await rowsOf(
-    owner,
-    `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND NOT has_table_privilege('lesser', format('%I.%I', schemaname, tablename), 'SELECT')`,
+void t.test(
+  'every table of the schema has its rights; partitions are reached by their table alone',
+  async (t) => {
+    const without = await rowsOf(
+      owner,
+      `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+       AND has_table_privilege('lesser', oid, 'SELECT') = relispartition`,
+    )
+    t.same(without, [])
+  },
+)
+
+void t.test('it makes and drops partitions of the logs, and of no other table', async (t) => {
+  const partitions = createPostgresLogPartitions(await postgresFor(t, database, { url }))
+  t.equal(await partitions.add('session_events', 1), 0)
+  t.equal(await partitions.dropOldest('audit_log', 0), undefined, 'nothing younger than a day')
+  for (const sql of [
+    "SELECT add_log_partitions('sessions', 1)",
+    "SELECT drop_log_partition('session_events; DROP TABLE sessions', interval '1 day')",
+  ])
+    await t.rejects(rowsOf(url, sql), { code: /^42(P01|P17|601|602|809)$/ }, sql)
+  t.match(await rowsOf(url, `SELECT drop_log_partition('pod_claims', interval '1 day') AS rows`), [
+    { rows: null },
+  ])
+  await server.createRole('onlooker', 'with_roles')
+  t.match(
+    await rowsOf(
+      owner,
+      `SELECT has_function_privilege('onlooker', oid, 'EXECUTE') AS yes FROM pg_proc WHERE prosecdef`,
+    ),
+    [{ yes: false }, { yes: false }, { yes: false }, { yes: false }],
   )
-  t.same(without, [])
 })
 
 void t.test(

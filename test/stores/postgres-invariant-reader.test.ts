@@ -106,6 +106,18 @@ void t.test('one moment for all statements: what is committed in between is not 
   t.equal((await run('SELECT FROM pod_claims')).rowCount, 0)
 })
 
+void t.test('thousands of pods beside thousands of claims are read in time', async (t) => {
+  const { run, reader } = await bed(t)
+  for (let part = 0; part < 6; part += 1)
+    await run(
+      `INSERT INTO pod_claims (pod_uid, purpose) SELECT 'pod-' || n, 'retired' FROM generate_series($1::int, $1::int + 9999) AS n`,
+      [part * 10_000],
+    )
+  await run('ANALYZE pod_claims')
+  const { claims } = await reader.read(Array.from({ length: 5_000 }, (_, n) => `pod-${n}`))
+  t.equal(claims.length, 35_000, 'those asked for and the newest, each once')
+})
+
 void t.test(
   'a database that does not answer: an error with its code, and the connection is given back',
   async (t) => {

@@ -28,6 +28,9 @@ const all = [
   '0015_what-the-leader-finds',
   '0016_timelines',
   '0017_traces',
+  '0018_answered-on-acknowledgement',
+  '0020_logs-with-a-border',
+  '0021_logs-in-partitions',
 ]
 
 void t.test('migrating twice applies everything once', async (t) => {
@@ -123,6 +126,54 @@ void t.test(
     t.match(await usage.sums(hour, { byProject: true, limit: 9 }), [
       { podMs: 59_500, startingMs: 1_500, inexactMs: 500 },
     ])
+  },
+)
+
+/** As the version before purged events; it may still do so while replicas are replaced. */
+const formerPurgeSql = `
+  DELETE FROM session_events WHERE id IN (
+    SELECT e.id FROM session_events e
+    WHERE e.at < now() - interval '1 ms' AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = e.session_id)
+    ORDER BY e.at LIMIT 1000 FOR UPDATE SKIP LOCKED)`
+
+void t.test(
+  'a filled database: rows stay as they are in the first partition, and the version before goes on',
+  async (t) => {
+    const url = await server.createDatabase('filled')
+    const postgres = createPostgres(url, silent)
+    t.teardown(() => postgres.close())
+    const query = async (sql: string) => (await postgres.durable.query<Record<string, unknown>>(sql)).rows
+    await migratedTo(postgres, all.slice(0, 17))
+    const lesser = createPostgres(await server.createRole('lesser', 'filled'), silent)
+    t.teardown(() => lesser.close())
+    for (const table of ['sessions', 'session_events', 'audit_log'])
+      await query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO lesser`)
+    await query('GRANT SELECT, UPDATE ON project_usage TO lesser')
+    const openSql = `
+    INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, warm, lease_ms, lease_expires_at, max_ends_at)
+    VALUES (gen_random_uuid(), 'PENDING', 'echo-agent', 'r', 'r', 1, true, 1000, now(), now()) RETURNING id`
+    await query(openSql)
+    await query(`SELECT number_session_events(10)`)
+    await query(
+      `INSERT INTO audit_log SELECT '0198c0de-0000-7000-8000-000000000001', now(), 'key', 'k', 'p', 'session.open', 's'`,
+    )
+    // Whoever was interrupted here has left an index that is used for nothing.
+    await query('CREATE INDEX sessions_live_newest ON sessions (id)')
+    await query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sessions_live_newest'::regclass`)
+    const facts = 'SELECT id, xid::text, at, number, session_id FROM session_events ORDER BY id'
+    const before = await query(facts)
+    t.same(await migrate(url, silent), all.slice(17))
+    t.same(await query(facts), before)
+    t.match(await query(`SELECT pg_get_indexdef('sessions_live_newest'::regclass) AS index`), [
+      { index: /created_at DESC/ },
+    ])
+    t.match(await query(`SELECT first FROM log_partitions('session_events')`), [{ first: true }])
+    t.match(await query(`SELECT first FROM log_partitions('audit_log')`), [{ first: true }])
+    const [opened] = (await lesser.durable.query<{ id: string }>(openSql)).rows
+    const [{ id: highest } = {}] = await query('SELECT max(id)::int AS id FROM session_events')
+    t.same([highest, (await query(facts)).length], [2, 2], 'ids go on')
+    await lesser.durable.query(`DELETE FROM sessions WHERE id = '${opened?.id}'`)
+    t.equal((await lesser.durable.query(formerPurgeSql)).rowCount, 1)
   },
 )
 

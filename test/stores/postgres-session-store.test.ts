@@ -80,8 +80,7 @@ void t.test('history counts the newest thousand of a type', async (t) => {
   const { store } = await freshStore(t)
   for (const warm of [true, true, false]) await opened(store, { warm })
   await opened(store, { agentType: 'other', warm: false })
-  t.same(await store.poolHistory('echo-agent'), { opened: 3, warm: 2 })
-  t.same(await store.poolHistory('nothing'), { opened: 0, warm: 0 })
+  t.same([...(await store.poolHistory(['echo-agent', 'nothing']))], [['echo-agent', { opened: 3, warm: 2 }]])
 })
 
 void t.test('lists filter', async (t) => {
@@ -121,10 +120,12 @@ void t.test(
     t.same(await found({ search: 'lobby', status: 'ENDED' }), [])
     for (const search of ["' OR 1=1 --", '%', 'ffffffff-ffff-ffff-ffff-ffffffffffffff', '-'.repeat(300)])
       t.same(await found({ search }), [], search)
-    await postgres.durable.query(
-      `INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, lease_ms, lease_held_by, lease_expires_at, max_ends_at, warm, end_reason, ended_at)
-     SELECT gen_random_uuid(), 'ENDED', 'x', 'other', 'r', 1, 1, 'both', now(), now(), true, 'ended:caller', now() FROM generate_series(1, 20000)`,
-    )
+    // In parts: a statement has 900 ms.
+    for (let part = 0; part < 5; part += 1)
+      await postgres.durable.query(
+        `INSERT INTO sessions (id, status, agent_type, room_name, room, epoch, lease_ms, lease_held_by, lease_expires_at, max_ends_at, warm, end_reason, ended_at)
+       SELECT gen_random_uuid(), 'ENDED', 'x', 'other', 'r', 1, 1, 'both', now(), now(), true, 'ended:caller', now() FROM generate_series(1, 4000)`,
+      )
     t.same(await found({ search: 'lobby' }), [], 'names are looked for among the newest 20,000')
     t.same(await found({ search: a.id }), [a.id], 'an id is found however old')
   },

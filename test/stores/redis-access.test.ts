@@ -64,7 +64,7 @@ async function useAll(t: Test, url: string): Promise<void> {
   await index.drop('echo-agent', ['a'])
   t.equal(await index.waiting('echo-agent'), 0)
   const quotas = createRedisProjectQuotas({ redis, logger, now: () => performance.now() })
-  t.match(await quotas.countOpen('tea', 1), { isTaken: true })
+  t.match(await quotas.countOpens('tea', 1, 1), { isTaken: true })
   const place = { projectId: 'tea', sessionId: 's', most: 1, forMs: 60_000 }
   t.equal(await quotas.takePlace(place), true)
   await quotas.leavePlace('tea', 's')

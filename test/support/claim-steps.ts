@@ -43,6 +43,10 @@ export function heldStore(sessions: SessionStore, gate: StepGate): SessionStore 
       await gate.pass('commit')
       return sessions.commitOpen(record)
     },
+    async commitTogether(records) {
+      await gate.pass('commit')
+      return sessions.commitTogether(records)
+    },
     async commitNextAttempt(session, next) {
       await gate.pass('commit')
       return sessions.commitNextAttempt(session, next)

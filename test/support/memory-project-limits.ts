@@ -38,7 +38,7 @@ export function memoryProjectLimits(): ProjectLimitStore {
 const notAsked = () => Promise.reject(new Error('this test counts nothing for projects'))
 
 export const noProjectQuotas: ProjectQuotas = {
-  countOpen: notAsked,
+  countOpens: notAsked,
   takePlace: notAsked,
   leavePlace: async () => {},
 }

@@ -12,6 +12,8 @@ import type { ReplicaOrder, ReplicaReport, ReplicaSettings } from './replica-pro
 /** An API replica's use cases in a process of its own, over the same Redis, PostgreSQL and agents. */
 interface ReplicaProcess {
   open(request?: Partial<OpenRequest>, key?: string): Promise<ReplicaAnswer>
+  /** Resolves with the first session of the batch. */
+  openAll(requests: readonly OpenRequest[], key: string): Promise<ReplicaAnswer>
   /** From now on every open stops at this step. */
   hold(step: ClaimStep): void
   release(step: ClaimStep): void
@@ -57,14 +59,17 @@ export async function startReplicaProcess(t: Test, settings: ReplicaSettings): P
   })
   await ready.promise
   const order = (message: ReplicaOrder): void => void child.send(message)
+  function ask(orderOf: (call: number) => ReplicaOrder): Promise<ReplicaAnswer> {
+    calls += 1
+    const { promise, resolve } = Promise.withResolvers<ReplicaAnswer>()
+    answers.set(calls, resolve)
+    order(orderOf(calls))
+    return promise
+  }
   return {
-    open(request = {}, key) {
-      calls += 1
-      const { promise, resolve } = Promise.withResolvers<ReplicaAnswer>()
-      answers.set(calls, resolve)
-      order({ kind: 'open', call: calls, request, ...(key !== undefined && { key }) })
-      return promise
-    },
+    open: (request = {}, key) =>
+      ask((call) => ({ kind: 'open', call, request, ...(key !== undefined && { key }) })),
+    openAll: (requests, key) => ask((call) => ({ kind: 'open-all', call, requests: [...requests], key })),
     hold: (step) => order({ kind: 'hold', step }),
     release: (step) => order({ kind: 'release', step }),
     async untilHeld(step, count = 1) {

@@ -11,6 +11,7 @@ import { createPostgresReplicaLiveness } from '../../src/stores/postgres-replica
 import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
 import { createRedis } from '../../src/stores/redis-client.ts'
 import { newKeyPair, privateSet } from '../agent/contract-fixture.ts'
+import { openAll as openBatchOf } from '../sessions/open-batch-bed.ts'
 import { startReplica } from '../sessions/open-bed.ts'
 import { indexOn } from '../stores/store-servers.ts'
 import { type ClaimStep, createStepGate, heldDelivery, heldStore } from './claim-steps.ts'
@@ -33,6 +34,13 @@ export type ReplicaOrder =
       readonly call: number
       readonly request: Partial<OpenRequest>
       readonly key?: string
+    }
+  /** A batch, all of it or none. */
+  | {
+      readonly kind: 'open-all'
+      readonly call: number
+      readonly requests: OpenRequest[]
+      readonly key: string
     }
   | { readonly kind: 'hold' | 'release'; readonly step: ClaimStep }
   /** Keeps the event loop busy, beginning `afterMs` after the next delivery was sent. */
@@ -109,8 +117,19 @@ async function open(order: Extract<ReplicaOrder, { kind: 'open' }>): Promise<voi
   }
 }
 
+async function openAll({ call, requests, key }: Extract<ReplicaOrder, { kind: 'open-all' }>): Promise<void> {
+  try {
+    const [first] = await openBatchOf(replica, requests, { idempotencyKey: key })
+    if (first) report({ kind: 'opened', call, session: first.session, replayed: first.replayed })
+  } catch (error) {
+    if (!(error instanceof GreenroomError)) throw error
+    report({ kind: 'refused', call, code: error.code })
+  }
+}
+
 process.on('message', (order: ReplicaOrder) => {
   if (order.kind === 'open') void open(order)
+  else if (order.kind === 'open-all') void openAll(order)
   else if (order.kind === 'stall') stall = order
   else gate[order.kind](order.step)
 })

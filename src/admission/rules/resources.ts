@@ -34,8 +34,12 @@ export const resources: GreenroomRule = {
   judge(context) {
     const { resources: onPod } = context.pod.spec
     const found: Finding[] = onPod ? [{ ...finding('spec.resources', onPod, 'unset'), fix: podLevelFix }] : []
-    for (const sized of startedWithResources(context))
-      for (const field of resourceFields) addImposed(sized, field, found)
+    for (const started of startedWithResources(context)) {
+      for (const field of resourceFields) {
+        const imposed = imposedFinding(started, field)
+        if (imposed) found.push(imposed)
+      }
+    }
     return found
   },
   mutate(draft, { pod, row, metadata }) {
@@ -60,19 +64,17 @@ export const resources: GreenroomRule = {
 const podLevelFix = "Remove it: the agent type's row decides resources, container by container."
 
 /** What lies in a range is rule resource-range's matter; it only must be there. */
-function addImposed(
-  { container, path, wanted }: SizedContainer,
+function imposedFinding(
+  { container: { resources: given }, wanted, path }: SizedContainer,
   field: ResourceField,
-  findings: Finding[],
-): void {
-  const given = container.resources?.[field]
-  const found = given ?? {}
+): Finding | undefined {
+  const found = given?.[field] ?? {}
   const value = (resource: WantedResource): string =>
     field === 'requests' ? resource.request : resource.limit
   const fits = wanted.every((resource) =>
     resource.range ? found[resource.name] !== undefined : sameQuantity(found[resource.name], value(resource)),
   )
-  if (fits) return
+  if (fits) return undefined
   const allowed = wanted.map((resource) => [resource.name, resource.range?.text ?? value(resource)])
-  findings.push(finding(`${path}.resources.${field}`, given, shown(Object.fromEntries(allowed))))
+  return finding(`${path}.resources.${field}`, given?.[field], shown(Object.fromEntries(allowed)))
 }

@@ -1,6 +1,7 @@
 import type { ContractRule } from './contract-rule.ts'
 import { assignRules } from './rules/assign-rules.ts'
 import { bodyRules } from './rules/body-rules.ts'
+import { confirmRules } from './rules/confirm-rules.ts'
 import { endRules } from './rules/end-rules.ts'
 import { leaseRules } from './rules/lease-rules.ts'
 import { probeRules } from './rules/probe-rules.ts'
@@ -23,6 +24,7 @@ export const contractRules: readonly ContractRule[] = [
   ...assignRules,
   ...tokenRules,
   ...bodyRules,
+  ...confirmRules,
   ...endRules,
   ...leaseRules,
   readOnlyRootRule,

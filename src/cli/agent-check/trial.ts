@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Assignment } from '../../domain/assign-contract.ts'
-import { assignPath, endPath } from '../../domain/assign-contract.ts'
+import type { Assignment, ConfirmQuestion } from '../../domain/assign-contract.ts'
+import { assignPath, confirmPath, endPath } from '../../domain/assign-contract.ts'
 import type { AgentProcess } from './agent-process.ts'
 import { type Answer, callAgent } from './contract-call.ts'
 import { type ContractKey, signedToken, type TokenParts, tokenParts } from './contract-keys.ts'
@@ -61,6 +61,7 @@ export interface Trial extends TrialOptions {
   token(body: string | Buffer, change?: (parts: TokenParts) => TokenParts, key?: ContractKey): string
   /** Signed as the session server does it. */
   assign(assignment: Assignment): Promise<Answer>
+  confirm(question: ConfirmQuestion): Promise<Answer>
   end(order: { sessionId: string; epoch: number; reason?: string }): Promise<Answer>
 }
 
@@ -124,6 +125,7 @@ export function createTrial(options: TrialOptions): Trial {
     }),
     token,
     assign: (assignment) => postSigned(assignPath, assignment),
+    confirm: (question) => postSigned(confirmPath, question),
     end: ({ reason = 'ended:caller', ...order }) => postSigned(endPath, { ...order, reason }),
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import type { OpenRequest, SessionView } from '../../client/api-types.ts'
+import type { BatchView, OpenRequest, SessionView } from '../../client/api-types.ts'
 import type { ClientSession } from '../../client/client-session.ts'
 import { bareName } from '../line/bare-name.ts'
 import { action } from '../line/command-spec.ts'
@@ -16,6 +16,7 @@ const longestLeaseSeconds = 86_400
 /** What an open takes besides its wait for a pod (5 s), and the network. */
 const besideWaitMs = 7_000
 const usualWaitSeconds = 5
+const mostAtOnce = 50
 
 export const openFromShell = action({
   summary: 'Open a session, and say where to talk with it',
@@ -23,6 +24,7 @@ export const openFromShell = action({
     'Without --hold nobody renews the lease, so the session ends with its first lease. The token of the LiveKit room is shown here and by no other command.',
   arguments: [{ name: 'AGENT-TYPE', help: 'the pool', kind: 'pool' }],
   options: {
+    count: { type: 'string', value: 'N', help: 'so many sessions at once, all of them or none' },
     hold: { type: 'boolean', help: 'renew the lease until Ctrl-C, then end the session' },
     project: { type: 'string', value: 'PROJECT', help: 'whose session it is' },
     room: { type: 'string', value: 'NAME', help: 'your name for the room' },
@@ -43,6 +45,7 @@ export const openFromShell = action({
   exits: { 4: 'no pod became free in time', 5: 'the limits of the project do not allow it' },
   examples: [
     { line: 'greenroom sessions open echo-agent --on-empty fail', does: 'Now or not at all' },
+    { line: 'greenroom sessions open echo-agent --count 5 -o name', does: 'Five of them, or none' },
     {
       line: `greenroom sessions open echo-agent -o jsonpath='{.livekit.token}'`,
       does: 'The token of its room',
@@ -54,8 +57,19 @@ export const openFromShell = action({
     const request = requestOf(bareName('pool', agentType), options, waitSeconds)
     const key = options['idempotency-key'] ?? randomUUID()
     const timeoutMs = (waitSeconds ?? usualWaitSeconds) * 1_000 + besideWaitMs
+    const count =
+      options.count === undefined ? undefined : wholeNumber('--count', options.count, [1, mostAtOnce])
+    if (count !== undefined && options.hold === true)
+      throw wrongArguments('--hold keeps one session, so it does not go with --count.')
     await using server = await openServer(options)
-    if (options.hold === true) {
+    if (count !== undefined) {
+      const opened = await openTogether(
+        server,
+        Array.from({ length: count }, () => request),
+        { key, timeoutMs },
+      )
+      printView(sessionsView(opened, { sessions: opened }), form)
+    } else if (options.hold === true) {
       const opened = await server.client.open(request, { idempotencyKey: key, requestTimeoutMs: timeoutMs })
       show(opened.view, form)
       await hold(opened)
@@ -103,10 +117,26 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
   throw wrongArguments('--metadata is not a JSON object.')
 }
 
+interface Tries {
+  readonly key: string
+  readonly timeoutMs: number
+}
+
+async function openTogether(
+  server: ServerConnection,
+  sessions: readonly OpenRequest[],
+  { key, timeoutMs }: Tries,
+): Promise<readonly SessionView[]> {
+  const headers = { 'idempotency-key': key }
+  const ask = { method: 'POST', body: { sessions }, headers, timeoutMs } as const
+  const { results } = await server.ask<BatchView>('/v1/sessions:batch', ask)
+  return results.flatMap(({ session }) => session ?? [])
+}
+
 function openOnce(
   server: ServerConnection,
   body: OpenRequest,
-  { key, timeoutMs }: { readonly key: string; readonly timeoutMs: number },
+  { key, timeoutMs }: Tries,
 ): Promise<SessionView> {
   const headers = { 'idempotency-key': key }
   return server.ask<SessionView>('/v1/sessions', { method: 'POST', body, headers, timeoutMs })

@@ -59,6 +59,8 @@ export interface SeenSession {
   /** undefined while a cold open waits for its pod. */
   readonly podUid: string | undefined
   readonly leaseExpiresAt: number
+  /** PENDING, and its caller may have been told of it: as good as ACTIVE. */
+  readonly mayBeTold: boolean
   readonly createdAt: number
   readonly activeAt: number | undefined
   readonly endingAt: number | undefined

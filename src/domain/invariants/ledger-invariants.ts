@@ -1,3 +1,4 @@
+import { settledWithinMs } from '../session.ts'
 import type { BrokenInvariant } from './broken-invariant.ts'
 import type { InvariantLimits } from './invariant-limits.ts'
 import type { SeenClaim, SeenLedger, SeenMiscount, SeenSession } from './invariant-snapshot.ts'
@@ -127,18 +128,19 @@ export function claimInWords({ purpose, sessionId, epoch }: SeenClaim): string {
 }
 
 function pastBound(session: SeenSession, nowMs: number, limits: InvariantLimits): BrokenInvariant[] {
-  const { id: subject, status, leaseExpiresAt, endingAt } = session
+  const { id: subject, status, leaseExpiresAt, mayBeTold, endingAt } = session
   const { boundMs, leaseGraceMs } = limits
   const lapsedForMs = nowMs - leaseExpiresAt
   const lapsed = { subject, sinceMs: leaseExpiresAt }
   // A session that waits for a pod has no renewals, so an outage of renewals extends nothing.
-  if (status === 'PENDING' && lapsedForMs > boundMs['pending-past-lease']) {
+  if (status === 'PENDING' && !mayBeTold && lapsedForMs > boundMs['pending-past-lease']) {
     const detail = `PENDING ${seconds(lapsedForMs)} after its lease; expected ENDING within ${seconds(boundMs['pending-past-lease'])}.`
     return [{ kind: 'pending-past-lease', ...lapsed, detail }]
   }
-  const allowedMs = boundMs['lease-lapsed-not-ended'] + leaseGraceMs
-  if (status === 'ACTIVE' && lapsedForMs > allowedMs) {
-    const detail = `ACTIVE ${seconds(lapsedForMs)} after its lease; expected ENDING within ${seconds(allowedMs)}.`
+  const settledMs = mayBeTold ? settledWithinMs : 0
+  const allowedMs = boundMs['lease-lapsed-not-ended'] + leaseGraceMs + settledMs
+  if ((status === 'ACTIVE' || mayBeTold) && lapsedForMs > allowedMs) {
+    const detail = `${status} ${seconds(lapsedForMs)} after its lease; expected ENDING within ${seconds(allowedMs)}.`
     return [{ kind: 'lease-lapsed-not-ended', ...lapsed, detail }]
   }
   const endingForMs = nowMs - (endingAt ?? Number.NEGATIVE_INFINITY)

@@ -16,27 +16,12 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function parse(record)
-  local attempt, rank, uid = string.match(record, '^(%d+) (%S+) (%S+)$')
-  return tonumber(attempt), rank, uid
-end
-
--- At most 16 at a time: each call pays for a few lapsed reservations, none pays for a thousand.
-for _, session in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 16)) do
-  local record = redis.call('HGET', KEYS[2], session)
-  if record and session ~= ARGV[1] then
-    local _, rank, uid = parse(record)
-    redis.call('ZADD', KEYS[1], rank, uid)
-    redis.call('HDEL', KEYS[2], session)
-    redis.call('ZREM', KEYS[3], session)
-  elseif not record then
-    redis.call('ZREM', KEYS[3], session)
-  end
-end
+return_lapsed(KEYS[1], KEYS[2], KEYS[3], now, 16, { [ARGV[1]] = true })
 
 local own = redis.call('HGET', KEYS[2], ARGV[1])
 if own then
-  local attempt, _, uid = parse(own)
+  local attempt, uid = string.match(own, '^(%d+) %S+ (%S+)$')
+  attempt = tonumber(attempt)
   if attempt > tonumber(ARGV[2]) then return {-2} end
   if attempt == tonumber(ARGV[2]) then
     redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
@@ -57,24 +42,10 @@ end
 if redis.call('EXISTS', KEYS[4]) == 0 then return answer(true, {-1}) end
 local free = redis.call('ZCARD', KEYS[1])
 
-local waiting = redis.call('ZCARD', KEYS[5])
-if waiting > 0 then
-  -- Waiters of a replica that died leave the queue and are not counted.
-  local silent = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', now - ARGV[4], 'LIMIT', 0, 500)
-  if #silent > 0 then
-    redis.call('ZREM', KEYS[5], unpack(silent))
-    redis.call('ZREM', KEYS[6], unpack(silent))
-  end
-  -- `seen` was evicted: every waiter counts as heard of now, and is silent only after the usual time.
-  if waiting > #silent + redis.call('ZCARD', KEYS[6]) then
-    for _, session in ipairs(redis.call('ZRANGE', KEYS[5], 0, 499)) do
-      redis.call('ZADD', KEYS[6], 'NX', now, session)
-    end
-  end
-end
+forget_silent(KEYS[5], KEYS[6], now, ARGV[4])
 if free == 0 then return answer(false, {0}) end
 
-if waiting > 0 then
+if redis.call('ZCARD', KEYS[5]) > 0 then
   local before = redis.call('ZRANK', KEYS[5], ARGV[1]) or redis.call('ZCARD', KEYS[5])
   if before >= free then return answer(false, {0}) end
   redis.call('ZREM', KEYS[5], ARGV[1])

@@ -32,6 +32,7 @@ interface Body {
   readonly livekit?: { readonly url: string; readonly token: string }
   readonly secrets?: Readonly<Record<string, string>>
   readonly metadata?: object
+  readonly seal?: boolean
 }
 interface Claims {
   readonly sub?: string
@@ -54,6 +55,7 @@ const allKeys = (JSON.parse(GREENROOM_ASSIGN_KEYS) as { keys: readonly Jwk[] }).
 const knownKeys = has('knows-one-key') ? allKeys.slice(0, 1) : allKeys
 let held: Body | undefined
 let leaving = false
+let sealed = false
 let served: object | undefined
 
 function keyOf(jwk: object): KeyObject {
@@ -131,6 +133,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 async function assign(body: Body): Promise<object> {
+  if (sealed && !has('takes-after-seal')) throw new Refusal(503, 'sealed')
   if (leaving && !has('assignable-after-sigterm')) throw new Refusal(503, 'leaving')
   if (body.agentType !== agentType && !has('any-type')) throw new Refusal(409, 'type')
   if (has('checks-late') && !held) await pause(20)
@@ -170,6 +173,13 @@ async function renew({ apiUrl, sessionId, epoch, sessionToken }: Body): Promise<
   if (response?.status === 409 && !has('goes-on-when-stale')) process.exit(0)
 }
 
+function confirm(body: Body): object {
+  sealed = sealed || (body.seal === true && !held)
+  const isHeld = held?.sessionId === body.sessionId && held.epoch === body.epoch
+  if (!isHeld && !has('confirms-any')) throw new Refusal(404, 'AGENT_UNASSIGNED')
+  return echo(body)
+}
+
 function end(body: Body): object {
   const isOther = held?.sessionId !== body.sessionId || held.epoch !== body.epoch
   if (isOther && !has('any-end')) throw new Refusal(409, 'other')
@@ -179,7 +189,7 @@ function end(body: Body): object {
 }
 
 function echo({ sessionId, epoch }: Body): object {
-  return { podUid, sessionId, epoch }
+  return { podUid, sessionId, epoch, confirms: true }
 }
 
 async function route(request: IncomingMessage): Promise<readonly [number, object]> {
@@ -190,6 +200,10 @@ async function route(request: IncomingMessage): Promise<readonly [number, object
       const unready = (leaving && !has('ready-after-sigterm')) || (held && has('unready-while-serving'))
       if (unready) return [503, { status: 'not ready' }]
       return [200, has('wrong-ready') ? { ready: 'yes' } : { status: 'ready' }]
+    }
+    case 'POST /confirm': {
+      const raw = await readBody(request)
+      return [200, confirm(parse(raw, checkToken(request, raw, true), true))]
     }
     case 'POST /assign':
     case 'POST /end': {

@@ -33,6 +33,8 @@ export const faults = {
   'crashes-at-bad-json': 'no-json',
   'no-form-check': 'bad-form',
   'any-size': 'large-body',
+  'confirms-any': 'confirms-its-own',
+  'takes-after-seal': 'sealed',
   'ignores-sigterm': 'sigterm-exits',
   'no-sigterm-handler': 'sigterm-exits',
   'ready-after-sigterm': 'sigterm-unready',

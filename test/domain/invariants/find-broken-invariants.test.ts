@@ -107,6 +107,7 @@ void t.test('exactly at its bound nothing is reported yet', async (t) => {
   const bounds = [
     { status: 'PENDING', activeAt: undefined, leaseExpiresAt: nowMs - 5_000 },
     { status: 'ACTIVE', leaseExpiresAt: nowMs - 305_000 },
+    { status: 'PENDING', mayBeTold: true, activeAt: undefined, leaseExpiresAt: nowMs - 320_000 },
     { status: 'ENDING', endingAt: nowMs - 120_000 },
     { status: 'ENDED', endedAt: nowMs - 60_000 },
   ] as const

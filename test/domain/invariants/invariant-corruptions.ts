@@ -278,6 +278,11 @@ export const corruptions: Readonly<Record<string, Corruption>> = {
     kind: 'lease-lapsed-not-ended',
     plant: (world) => addSession(world, id, { leaseExpiresAt: nowMs - 305_001 }).id,
   },
+  'perhaps told, past its lease, every mercy and the last question to its pod': {
+    kind: 'lease-lapsed-not-ended',
+    plant: (world) =>
+      addSession(world, id, { ...pending, mayBeTold: true, leaseExpiresAt: nowMs - 320_001 }).id,
+  },
   'ending past its bound': {
     kind: 'ending-past-bound',
     plant: (world) => addSession(world, id, { ...ending, endingAt: nowMs - 120_001, pod: terminating }).id,

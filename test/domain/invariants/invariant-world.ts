@@ -52,6 +52,7 @@ export const seenSession = (id: string, overrides: Partial<SeenSession> = {}): S
   epoch: 1,
   podUid: `pod-of-${id}`,
   leaseExpiresAt: nowMs + 30_000,
+  mayBeTold: false,
   createdAt: nowMs - 300_000,
   activeAt: nowMs - 299_000,
   endingAt: undefined,
