@@ -89,7 +89,7 @@ type Entries = Readonly<Record<string, string>> | undefined
 
 function changedKeys(before: Entries, after: Entries): readonly string[] {
   // Nearly all pods that are judged are new.
-  if (!before) return after ? Object.keys(after) : []
+  if (!before) return after ? Object.keys(after).filter((key) => after[key] !== undefined) : []
   const keys = new Set([...Object.keys(before), ...Object.keys(after ?? {})])
   return [...keys].filter((key) => before[key] !== after?.[key])
 }

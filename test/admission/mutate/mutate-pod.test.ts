@@ -132,6 +132,17 @@ void t.test("every $(NAME) of the author's values finds what the webhook injects
   t.notMatch(JSON.stringify(patch), /Bearer|sk-literal/)
 })
 
+void t.test("Greenroom's annotations are written over whatever stands there", async (t) => {
+  const forged = {
+    'greenroom.dev/policy-version': 'forged',
+    'greenroom.dev/policy-digest': '1-forged',
+    'greenroom.dev/assign-key-ids': 'forged',
+  }
+  const { annotations } = mutate(samplePod({ annotations: { ...forged, team: 'blue' } })).metadata ?? {}
+  t.same(annotations, { ...mutate(samplePod()).metadata?.annotations, team: 'blue' })
+  t.notMatch(JSON.stringify(annotations), /forged/)
+})
+
 void t.test('labels are added where absent and never changed', async (t) => {
   const pod = samplePod({ labels: { 'agent-type': 'stella-agent', app: 'other' } })
   t.equal(mutate(pod).metadata?.labels?.app, 'other')
