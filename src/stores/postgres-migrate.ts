@@ -84,7 +84,7 @@ const againMs = 200
 async function waitForTurn(client: Client): Promise<void> {
   for (;;) {
     const { rows } = await client.query<{ held: boolean }>(
-      `SELECT pg_try_advisory_lock(hashtext('greenroom migrate')) AS held`,
+      `SELECT pg_try_advisory_lock(hashtext('greenroom.migrate')) AS held`,
     )
     if (rows[0]?.held) return
     await pause(againMs)

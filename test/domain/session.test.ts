@@ -29,6 +29,7 @@ void t.test('only an open that failed may be tried again under its key', async (
     endReason.deliveryFailed,
     endReason.poolEmpty,
     endReason.abandoned,
+    endReason.batchFailed,
     endReason.agentNotJoined,
   ])
   t.strictSame(retryable(1), [], 'a caller was told of its pod: the session never changes it')
