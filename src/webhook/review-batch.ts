@@ -16,7 +16,7 @@ interface Batch {
  *
  * Reading (TLS, HTTP, JSON), judging and answering are each more code than fits the processor's nearest caches. Review
  * by review, each step evicts the code of the others; step by step for several reviews, the code stays. At 32 reviews at
- * once that is 0.36 → 0.27 ms of processor time each (docs/performance.md). A review that comes alone does not wait.
+ * once that is 0.36 → 0.27 ms of processor time each (docs/laboratory.md). A review that comes alone does not wait.
  */
 export function createReviewBatch(): () => Promise<void> {
   let current: Batch | undefined

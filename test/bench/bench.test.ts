@@ -235,7 +235,8 @@ void t.test('scale, small: what is measured at rest and at a rate, of each proce
   await using folder = await temporaryFolder('bench-test')
   const path = join(folder.path, 'report.json')
   const sizes = ['--pods', '20', '--pods-a-pool', '10', '--replicas', '2', '--slots', '100']
-  const times = ['--rest-seconds', '1', '--rate', '4', '--load-seconds', '3', '--rounds', '1']
+  // Every two seconds each pool is looked at.
+  const times = ['--rest-seconds', '4', '--rate', '4', '--load-seconds', '3', '--rounds', '1']
   const args = ['scale', ...sizes, ...times, '--report', path]
   await run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env })
   const report = JSON.parse(await readFile(path, 'utf8'))

@@ -40,7 +40,7 @@ void t.test('the demo tells its story, reports, and exits with 0 when nothing wa
   const figures = JSON.parse(await readFile(report, 'utf8')) as DemoReport
   t.match(figures, { opened: 7, failed: 0, doubles: 0, leaked: 0 })
   t.same(Object.keys(figures.openMs), ['p50', 'p90', 'p99', 'max'])
-  t.same(Object.keys(figures.stagesMs), ['reserve', 'commit', 'deliver', 'activate'])
+  t.same(Object.keys(figures.stagesMs), ['reserve', 'commit', 'deliver'])
   const { joinedMs = 0, wordsMs = 0, voiceMs = 0 } = figures.room ?? {}
   t.ok(joinedMs > 0 && wordsMs > joinedMs && voiceMs > joinedMs, JSON.stringify(figures.room))
   t.ok(figures.apiWritesPerSession <= 3, `${figures.apiWritesPerSession} writes a session`)
