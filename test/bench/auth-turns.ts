@@ -5,7 +5,7 @@ import type { BenchOptions } from './bench.ts'
 import { type GreenroomBed, namespace } from './bench-bed.ts'
 import type { BenchResult } from './bench-report.ts'
 import type { LoadTarget } from './load-generator.ts'
-import { measureTurns, startTurnsBed } from './open-turns.ts'
+import { measureTurns, startTurnsBed, turnsSettings } from './open-turns.ts'
 
 /** `claims --auth KIND`: what another credential than a bootstrap key costs an open, by turns with it, in one replica. */
 
@@ -32,21 +32,7 @@ export async function runAuthTurns(options: BenchOptions, say: (line: string) =>
       { name: 'bootstrap key', target: bed.target, pid },
       { name: kind, target: other, pid },
     ]
-    const rows = []
-    const differences = []
-    for (const concurrency of String(options.concurrency).split(',').map(Number)) {
-      const measured = await measureTurns(turnsBed, turns, {
-        pool: Number(options.pool),
-        rounds: Number(options.rounds),
-        concurrency,
-        warmUpRounds: 3,
-      })
-      rows.push(...measured.rows)
-      differences.push(...measured.differences)
-      for (const line of measured.differences) say(JSON.stringify(line))
-      say(JSON.stringify(measured.cpuMsPerOpen))
-    }
-    return { rows, differences }
+    return await measureTurns(turnsBed, turns, turnsSettings(options, 3), say)
   } finally {
     await bed.stop()
     issuer.close()

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { poolsDocument } from '../../bed/pools-document.ts'
 import { startAgentsProcess } from './agents-process.ts'
-import { agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
+import type { BenchOptions } from './bench.ts'
+import { type ApiVariant, agentType, type GreenroomBed, startGreenroomBed } from './bench-bed.ts'
 import { createReadyPods } from './bench-pods.ts'
 import { createClaimStock } from './claim-stock.ts'
 import { cpuMsOf, createCpuSums } from './cpu-meter.ts'
@@ -18,6 +19,8 @@ export interface TurnsBed {
   readonly load: LoadGenerator
   /** Nothing is claimed and every agent is fresh. */
   readonly freshStock: () => Promise<void>
+  /** Beside the API: those that every open has a part in. */
+  readonly processes: Readonly<Record<string, number | undefined>>
 }
 
 /** `nodeArgs`: arguments of node for every role, beside those of production. */
@@ -52,6 +55,7 @@ export async function startTurnsBed(
     return {
       bed,
       load,
+      processes: { agents: agents.pid, load: load.pid, redis: bed.redis.pid, postgres: bed.postgres.pid },
       async freshStock() {
         await agents.call('reset', undefined)
         await stock.refill({ [agentType]: podUids })
@@ -70,12 +74,32 @@ export interface Turn {
   readonly pid: number | undefined
 }
 
+/** A replica of each version or setting over one bed. */
+export async function startVariants(bed: GreenroomBed, variants: readonly ApiVariant[]): Promise<Turn[]> {
+  const turns: Turn[] = []
+  for (const variant of variants) {
+    const target = await bed.startVariant(variant)
+    turns.push({ name: variant.name, target, pid: bed.roles.get(variant.name)?.pid })
+  }
+  return turns
+}
+
 export interface TurnsSettings {
   readonly pool: number
   readonly rounds: number
-  readonly concurrency: number
-  /** Rounds that are thrown away. */
+  /** Callers of each case. */
+  readonly concurrencies: readonly number[]
+  /** Rounds of each case that are thrown away. */
   readonly warmUpRounds: number
+}
+
+export function turnsSettings(options: BenchOptions, warmUpRounds: number): TurnsSettings {
+  return {
+    pool: Number(options.pool),
+    rounds: Number(options.rounds),
+    concurrencies: String(options.concurrency).split(',').map(Number),
+    warmUpRounds,
+  }
 }
 
 /** Each against the first: its p50 less that of the first in the same round. */
@@ -87,10 +111,31 @@ export interface Difference {
   readonly highestMs: number
 }
 
+/** Processor time is that of each process, so of all versions where they share it, while this turn ran; ms an open. */
 export async function measureTurns(
-  { load, freshStock }: TurnsBed,
+  turnsBed: TurnsBed,
   turns: readonly Turn[],
   settings: TurnsSettings,
+  say: (line: string) => void,
+) {
+  const rows: BenchRow[] = []
+  const differences: Difference[] = []
+  const cpuMsPerOpen: Record<string, Record<string, Record<string, number>>> = {}
+  for (const concurrency of settings.concurrencies) {
+    const measured = await measureCase(turnsBed, turns, { ...settings, concurrency })
+    rows.push(...measured.rows)
+    differences.push(...measured.differences)
+    cpuMsPerOpen[`c=${concurrency}`] = measured.cpuMsPerOpen
+    for (const line of measured.differences) say(JSON.stringify(line))
+    say(JSON.stringify(measured.cpuMsPerOpen))
+  }
+  return { rows, differences, cpuMsPerOpen }
+}
+
+async function measureCase(
+  { load, freshStock, processes }: TurnsBed,
+  turns: readonly Turn[],
+  settings: Omit<TurnsSettings, 'concurrencies'> & { readonly concurrency: number },
 ) {
   const { pool, rounds, concurrency, warmUpRounds } = settings
   const measured = turns.map((turn) => ({
@@ -102,7 +147,8 @@ export async function measureTurns(
   for (let round = -warmUpRounds; round < rounds; round += 1) {
     for (const { turn, all, cpu, p50s } of round % 2 === 0 ? measured : measured.toReversed()) {
       await freshStock()
-      const before = cpuMsOf({ api: turn.pid })
+      const cpuMs = () => cpuMsOf({ api: turn.pid, ...processes })
+      const before = cpuMs()
       const loop = { kind: 'closed', concurrency } as const
       const spec = { target: turn.target, loop, count: pool, warmUp: Math.floor(pool / 10) }
       const result = await load.call('run', spec)
@@ -110,7 +156,7 @@ export async function measureTurns(
       const one = createLatencyRecorder()
       one.take(result)
       all.take(result)
-      cpu.add(before, cpuMsOf({ api: turn.pid }))
+      cpu.add(before, cpuMs())
       p50s.push(one.row(turn.name, concurrency).p50Ms)
     }
   }
@@ -123,8 +169,6 @@ export async function measureTurns(
         Math.round((sorted[Math.floor((sorted.length - 1) * share)] ?? 0) * 1_000) / 1_000
       return { case: turn.name, concurrency, medianMs: at(0.5), lowestMs: at(0), highestMs: at(1) }
     }),
-    cpuMsPerOpen: Object.fromEntries(
-      measured.map(({ turn, cpu }) => [turn.name, cpu.each(rounds * pool).api ?? 0]),
-    ),
+    cpuMsPerOpen: Object.fromEntries(measured.map(({ turn, cpu }) => [turn.name, cpu.each(rounds * pool)])),
   }
 }

@@ -2,8 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Bench } from './bench.ts'
 import type { ApiVariant } from './bench-bed.ts'
-import type { BenchRow } from './latency-recorder.ts'
-import { type Difference, measureTurns, startTurnsBed, type Turn } from './open-turns.ts'
+import { measureTurns, startTurnsBed, startVariants, turnsSettings } from './open-turns.ts'
 
 /** What traces cost an open: replicas that are traced or not, by turns. */
 export const bench: Bench = {
@@ -19,32 +18,13 @@ export const bench: Bench = {
   },
   async run(options, say) {
     const collector = await startCollector()
-    const { bed, ...turnsBed } = await startTurnsBed(Number(options.pool), say)
+    const turnsBed = await startTurnsBed(Number(options.pool), say)
     try {
-      const turns: Turn[] = []
-      for (const variant of variantsOf(collector.url, String(options.against))) {
-        const target = await bed.startVariant(variant)
-        turns.push({ name: variant.name, target, pid: bed.roles.get(variant.name)?.pid })
-      }
-      const rows: BenchRow[] = []
-      const differences: Difference[] = []
-      const cpuMsPerOpen: Record<string, object> = {}
-      for (const concurrency of String(options.concurrency).split(',').map(Number)) {
-        const measured = await measureTurns({ bed, ...turnsBed }, turns, {
-          pool: Number(options.pool),
-          rounds: Number(options.rounds),
-          concurrency,
-          warmUpRounds: Number(options['warm-up-rounds']),
-        })
-        rows.push(...measured.rows)
-        differences.push(...measured.differences)
-        cpuMsPerOpen[`c=${concurrency}`] = measured.cpuMsPerOpen
-        for (const line of measured.differences) say(JSON.stringify(line))
-        say(JSON.stringify(measured.cpuMsPerOpen))
-      }
-      return { rows, differences, cpuMsPerOpen, exports: collector.count() }
+      const turns = await startVariants(turnsBed.bed, variantsOf(collector.url, String(options.against)))
+      const settings = turnsSettings(options, Number(options['warm-up-rounds']))
+      return { ...(await measureTurns(turnsBed, turns, settings, say)), exports: collector.count() }
     } finally {
-      await bed.stop()
+      await turnsBed.bed.stop()
       collector.close()
     }
   },
