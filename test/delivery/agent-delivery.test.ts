@@ -73,34 +73,6 @@ void t.test('an end order goes to /end', async (t) => {
   t.same(await createAgentDelivery({ keys, port }).end(newRecipient(), order), { kind: 'accepted', echo })
 })
 
-void t.test('a pod is asked to confirm, and only its own word is a denial', async (t) => {
-  const answers = [
-    { status: 200, body: JSON.stringify(echo), kind: 'held' },
-    { status: 404, body: '{"code":"AGENT_UNASSIGNED"}', kind: 'denied' },
-    { status: 404, body: '{"code":"AGENT_NOT_FOUND"}', kind: 'denied' },
-    { status: 404, body: 'no upstream', kind: 'unknown' },
-    { status: 503, body: '', kind: 'unknown' },
-    { status: 200, body: JSON.stringify({ ...echo, epoch: 2 }), kind: 'unknown' },
-  ]
-  const question = { sessionId: assignment.sessionId, epoch: 1, seal: true }
-  for (const { status, body, kind } of answers) {
-    const port = await startHttp(t, (request, response, asked) => {
-      t.equal(request.url, '/confirm')
-      t.same(JSON.parse(asked), question)
-      response.statusCode = status
-      response.end(body)
-    })
-    t.match(await createAgentDelivery({ keys, port }).confirm(newRecipient(), question), { kind })
-  }
-})
-
-void t.test('an acknowledgement says whether its agent confirms', async (t) => {
-  const port = await startHttp(t, (_request, response) =>
-    response.end(JSON.stringify({ ...echo, confirms: true })),
-  )
-  t.same(await assignTo(port), { kind: 'accepted', echo: { ...echo, confirms: true } })
-})
-
 void t.test('a pod that answers anything else refuses', async (t) => {
   const answers: Record<string, { status?: number; body: string; reason: string; code?: string }> = {
     'another session': {
