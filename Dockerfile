@@ -38,7 +38,7 @@ RUN npm sbom --omit=dev --sbom-format=cyclonedx >/tmp/sbom.json && node -e " \
     fs.writeFileSync('sbom.cdx.json', JSON.stringify(sbom, null, 1))"
 
 # The compile cache holds the sources without types, compiled, so a process starts sooner and 20 MB smaller
-# (docs/performance.md). Node keeps it by user and by path, so it is filled here as it will be read; at run time it is not
+# (docs/laboratory.md). Node keeps it by user and by path, so it is filled here as it will be read; at run time it is not
 # written.
 FROM base AS compiled
 COPY --from=dependencies /app/package.json ./
