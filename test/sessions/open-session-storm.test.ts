@@ -2,41 +2,19 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { GreenroomError } from '../../src/errors.ts'
 import type { OpenAnswer } from '../../src/sessions/open-session.ts'
-import { createPostgresSessionStore } from '../../src/stores/postgres-session-store.ts'
-import { indexOn, postgresFor, redisFor, startDatabase, startIndexServer } from '../stores/store-servers.ts'
-import { notePods } from '../support/noted-pods.ts'
-import { agentType, startAgents, startReplica } from './open-bed.ts'
+import { agentType } from './open-bed.ts'
+import { type StormBed, startStormServers } from './three-replicas.ts'
 
 /** Many opens over three replicas: whatever happens, no pod serves two sessions, and every answer is true. */
 
-const database = await startDatabase(t)
-const redisServer = await startIndexServer(t)
-
-async function startReplicas(t: Test, pods: number, poolSize = pods) {
-  const agents = await startAgents(t, pods)
-  const url = await database.fresh()
-  const own = await redisFor(t, redisServer.url)
-  await own.flushall()
-  await indexOn(own).rebuild(agentType, agents.slots())
-  const postgres = await postgresFor(t, database, { url })
-  await notePods(postgres, [...agents.agents.keys()])
-  const replicas = await Promise.all(
-    ['api-1', 'api-2', 'api-3'].map(async (name) => {
-      const sessions = createPostgresSessionStore(await postgresFor(t, database, { url }))
-      const index = indexOn(await redisFor(t, redisServer.url))
-      return startReplica({ name, agents, sessions, index, poolSize })
-    }),
-  )
-  return { agents, postgres, replicas, index: indexOn(own) }
-}
+const { start, redisServer } = await startStormServers(t)
 
 /** As clients do: on a machine so busy that PostgreSQL does not answer in time, the same key is sent again. */
 async function openAsClient(
-  replica: Awaited<ReturnType<typeof startReplica>> | undefined,
+  replica: ReturnType<StormBed['replica']>,
   key: string,
   request: { onEmpty?: 'wait' } = {},
 ): Promise<OpenAnswer> {
-  if (!replica) throw new Error('no such replica')
   for (let tries = 1; ; tries += 1) {
     try {
       return await replica.open(request, { idempotencyKey: key })
@@ -51,7 +29,7 @@ async function openAsClient(
 async function assertTrue(
   t: Test,
   outcomes: readonly PromiseSettledResult<OpenAnswer>[],
-  { agents, postgres, replicas }: Awaited<ReturnType<typeof startReplicas>>,
+  { agents, postgres, activationsDone }: StormBed,
 ) {
   const answers = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   const sessions = new Map(answers.map(({ session }) => [session.id, session]))
@@ -72,7 +50,7 @@ async function assertTrue(
   for (const outcome of outcomes) {
     if (outcome.status === 'rejected' && !(outcome.reason instanceof GreenroomError)) throw outcome.reason
   }
-  await Promise.all(replicas.map((replica) => replica.activationsDone()))
+  await activationsDone()
   const { rows } = await postgres.durable.query(`SELECT id, status, end_reason, pod_uid FROM sessions`)
   const active = rows.filter((row) => row.status === 'ACTIVE')
   t.same(new Set(active.map((row) => row.id)), new Set(sessions.keys()), 'ACTIVE is what callers were told')
@@ -89,13 +67,13 @@ async function assertTrue(
 void t.test(
   '300 opens of 100 pods over three replicas: each pod once, the rest told that it is empty',
   async (t) => {
-    const bed = await startReplicas(t, 100)
+    const bed = await start(t, 100)
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 300 }, (_, n) => openAsClient(bed.replicas[n % 3], `k${n}`)),
+      Array.from({ length: 300 }, (_, n) => openAsClient(bed.replica(n), `k${n}`)),
     )
     // A slot that a retried open gave back may have missed those who were told that the pool is empty.
     for (let n = 300; (await bed.index.size(agentType)) !== 0; n += 1) {
-      outcomes.push(...(await Promise.allSettled([openAsClient(bed.replicas[n % 3], `k${n}`)])))
+      outcomes.push(...(await Promise.allSettled([openAsClient(bed.replica(n), `k${n}`)])))
     }
     const { answers, codes } = await assertTrue(t, outcomes, bed)
     t.equal(answers.length, 100)
@@ -104,16 +82,16 @@ void t.test(
 )
 
 void t.test('with Redis gone 60 opens find the 60 pods by the informer', async (t) => {
-  const bed = await startReplicas(t, 60)
+  const bed = await start(t, 60)
   await redisServer.kill()
   const begun = performance.now()
   const outcomes = await Promise.allSettled(
-    Array.from({ length: 60 }, (_, n) => openAsClient(bed.replicas[n % 3], `k${n}`, { onEmpty: 'wait' })),
+    Array.from({ length: 60 }, (_, n) => openAsClient(bed.replica(n), `k${n}`, { onEmpty: 'wait' })),
   )
   t.comment(`60 opens without Redis: ${Math.round(performance.now() - begun)} ms`)
   const { answers } = await assertTrue(t, outcomes, bed)
   t.equal(answers.length, 60, 'none lost although the informer still calls them all idle')
-  await t.rejects(bed.replicas[0]?.open() as Promise<OpenAnswer>, { code: 'GRN_POOL_EMPTY' })
+  await t.rejects(bed.replica(0).open(), { code: 'GRN_POOL_EMPTY' })
   await redisServer.restart({ flush: true })
 })
 
@@ -129,14 +107,11 @@ void t.test('random opens, keys and moods over three replicas', async (t) => {
       fc.array(mood, { minLength: 15, maxLength: 15 }),
       async (plans, moods) => {
         await t.test('one storm', async (t) => {
-          const bed = await startReplicas(t, 15, 1_000)
+          const bed = await start(t, 15, 1_000)
           for (const [n, agent] of bed.agents.all().entries())
             agent.mood = (moods[n] ?? 'accept') as typeof agent.mood
           const outcomes = await Promise.allSettled(
-            plans.map(
-              ({ replica, key }) =>
-                bed.replicas[replica]?.open({}, { idempotencyKey: key }) as Promise<OpenAnswer>,
-            ),
+            plans.map(({ replica, key }) => bed.replica(replica).open({}, { idempotencyKey: key })),
           )
           await assertTrue(t, outcomes, bed)
           if (!t.passing()) throw new Error('see above')
