@@ -17,6 +17,8 @@ interface AgentDeliveryOptions {
   readonly connectTimeoutMs?: number
   /** From the connection to the complete answer. */
   readonly acknowledgeTimeoutMs?: number
+  /** Longer than PostgreSQL has for its answer to a claim. What was prepared and is not sent by then never is. */
+  readonly preparedForMs?: number
   readonly port?: number
 }
 
@@ -35,9 +37,10 @@ export function createAgentDelivery({
   keys,
   connectTimeoutMs = 250,
   acknowledgeTimeoutMs = 1_500,
+  preparedForMs = 2_000,
   port = agentPort,
 }: AgentDeliveryOptions): AgentDelivery {
-  const prepared = createPreparedDeliveries()
+  const prepared = createPreparedDeliveries(preparedForMs)
   /** Of a call that nobody waits for longer than its two steps may take. */
   const shortMs = connectTimeoutMs + acknowledgeTimeoutMs
 

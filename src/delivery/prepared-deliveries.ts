@@ -10,16 +10,14 @@ export interface PreparedDelivery {
   readonly connection: PodConnection
 }
 
-/** Longer than PostgreSQL has for its answer to a claim. What is not sent by then never is. */
-const keptMs = 2_000
 /** Only a slow PostgreSQL lets so many wait. What is beyond is signed and connected to when it is sent. */
 const most = 256
 
 /**
  * Deliveries that wait for PostgreSQL's answer to the claim of their pod, one for a pod. A connection that waits tells its pod
- * nothing, and is closed when its delivery is dropped or after {@link keptMs}.
+ * nothing, and is closed when its delivery is dropped or after `keptMs`.
  */
-export function createPreparedDeliveries() {
+export function createPreparedDeliveries(keptMs: number) {
   const waiting = new Map<string, PreparedDelivery & { readonly expiry: NodeJS.Timeout }>()
 
   function remove(podUid: string): PreparedDelivery | undefined {

@@ -195,7 +195,8 @@ export async function startReplica(options: ReplicaOptions) {
       status: () => ({ seen: '1', applied: '1', problems: undefined }),
       onChange: () => () => {},
     },
-    delivery: options.delivery ?? createAgentDelivery({ keys, port: agents.port }),
+    // What closes a connection that was opened ahead is PostgreSQL's answer, and not its time.
+    delivery: options.delivery ?? createAgentDelivery({ keys, port: agents.port, preparedForMs: 300_000 }),
     roomAccess: options.roomAccess,
     hmacSecret,
     apiUrl: undefined,
